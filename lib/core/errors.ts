@@ -1,0 +1,71 @@
+/**
+ * Every error of the package: one class, told apart by a stable `code`.
+ *
+ * @module
+ */
+
+/** What each code means; match on the code, never on the message. */
+export const errorCodes = {
+  SOUL_INVALID_ARGUMENT: 'an argument has the wrong type, length, dtype, device or value',
+  SOUL_RELEASED: 'a buffer, model or optimizer was used after release()',
+  SOUL_DETACHED: 'the memory behind a buffer was detached, resized or moved since it was wrapped',
+  SOUL_ALIASED: 'two arguments that must not share memory overlap',
+  SOUL_NON_FINITE: 'a loss, gradient or weight is NaN or infinite where a finite one is needed',
+  SOUL_OUT_OF_MEMORY: 'memory could not be allocated',
+  SOUL_NOT_FOUND: 'a file or folder does not exist',
+  SOUL_EXISTS: 'an output already exists and would be overwritten',
+  SOUL_BAD_FILE: 'a file is damaged or not of the expected format',
+  SOUL_BAD_DATA: 'a line or record of a data set is not usable',
+  SOUL_UNSUPPORTED: 'an architecture, option, dtype or device is not supported',
+  SOUL_ADDON_MISSING: 'the native addon is not built or cannot be loaded',
+  SOUL_ENGINE_MISSING: 'the libtorch engine is not installed or cannot be loaded',
+  SOUL_CANCELLED: 'the work was cancelled before it ran',
+  SOUL_INTERNAL: 'a failure inside native code or an invariant of the package was broken',
+} as const;
+
+export type SoulErrorCode = keyof typeof errorCodes;
+
+const brand = Symbol.for('soul-unlearn.SoulError');
+
+/**
+ * The error that everything in the package throws or rejects with.
+ *
+ * `instanceof SoulError` holds across realms (workers, a test runner's contexts, two copies of the package).
+ */
+export class SoulError extends Error {
+  override readonly name = 'SoulError';
+  readonly code: SoulErrorCode;
+  /** Machine-readable facts: the argument's name, what was expected, what was found. */
+  readonly details: Readonly<Record<string, unknown>>;
+
+  constructor(code: SoulErrorCode, message: string, details: Record<string, unknown> = {}, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+    this.details = details;
+    Object.defineProperty(this, brand, { value: true });
+  }
+
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return typeof value === 'object' && value !== null && brand in value;
+  }
+}
+
+/** `argument` must be `expected`, but `found` was given. */
+export function invalidArgument(argument: string, expected: string, found: unknown): SoulError {
+  return new SoulError('SOUL_INVALID_ARGUMENT', `${argument} must be ${expected}, but is ${describe(found)}`, {
+    argument,
+    expected,
+    found: typeof found === 'object' ? describe(found) : found,
+  });
+}
+
+/** A short word for any value, safe to print. */
+export function describe(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value !== 'object' || value === null) return String(value);
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  const tag = Object.prototype.toString.call(value).slice(8, -1);
+  return ArrayBuffer.isView(value) && 'length' in value ? `a ${tag} of ${value.length}` : `a ${tag}`;
+}

@@ -1,0 +1,90 @@
+/**
+ * Where each named parameter of a model lies in its flat buffers.
+ *
+ * @module
+ */
+
+import { SoulError } from '../core/errors.ts';
+
+/**
+ * What kind of weight a parameter is: an embedding (its rows see a gradient only when their token is met), a matrix, or a
+ * vector (norm weights and biases, which take no weight decay).
+ */
+export type ParameterKind = 'embedding' | 'matrix' | 'vector';
+
+export interface ParameterPlace {
+  /** First element in the flat buffer; a multiple of 64 elements (256 bytes in float32). */
+  readonly offset: number;
+  readonly shape: readonly number[];
+  readonly group: ParameterKind;
+}
+
+/** A range of a flat buffer that an optimizer treats alike; what `parameterGroups` of an optimizer takes. */
+export interface ParameterRange {
+  name: ParameterKind;
+  start: number;
+  length: number;
+  /** Given (as 0) where weight decay must not act; absent where the optimizer's own holds. */
+  weightDecay?: number;
+}
+
+const order: readonly ParameterKind[] = ['embedding', 'matrix', 'vector'];
+const alignment = 64;
+
+/** Named parameters in the order of the buffer: embeddings, matrices, then vectors, each start aligned to 256 bytes. */
+export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
+  readonly #places: ReadonlyMap<string, ParameterPlace>;
+  /** Elements that a buffer of this layout has, padding included. */
+  readonly length: number;
+  /** Elements that belong to a parameter. */
+  readonly parameterCount: number;
+
+  private constructor(places: Map<string, ParameterPlace>, length: number, parameterCount: number) {
+    this.#places = places;
+    this.length = length;
+    this.parameterCount = parameterCount;
+  }
+
+  /** Lays parameters out, kind by kind, in the order given within each kind. */
+  static of(parameters: Iterable<{ name: string; shape: readonly number[]; group: ParameterKind }>): ParameterLayout {
+    const given = [...parameters];
+    const places = new Map<string, ParameterPlace>();
+    let end = 0;
+    let parameterCount = 0;
+    for (const kind of order) {
+      for (const { name, shape, group } of given) {
+        if (group !== kind) continue;
+        if (places.has(name)) throw new SoulError('SOUL_INVALID_ARGUMENT', `the parameter ${name} is named twice`, { name });
+        const size = shape.reduce((product, extent) => product * extent, 1);
+        places.set(name, { offset: end, shape: [...shape], group });
+        parameterCount += size;
+        end += Math.ceil(size / alignment) * alignment;
+      }
+    }
+    return new ParameterLayout(places, end, parameterCount);
+  }
+
+  [Symbol.iterator](): IterableIterator<[string, ParameterPlace]> {
+    return this.#places.entries();
+  }
+
+  /** The place of one parameter, undefined when there is none of that name. */
+  get(name: string): ParameterPlace | undefined {
+    return this.#places.get(name);
+  }
+
+  /** One range for each kind that occurs, for an optimizer's `parameterGroups`. */
+  ranges(): ParameterRange[] {
+    const ranges: ParameterRange[] = [];
+    for (const kind of order) {
+      const places = [...this.#places.values()].filter((place) => place.group === kind);
+      const first = places[0];
+      const last = places.at(-1);
+      if (!first || !last) continue;
+      const size = last.shape.reduce((product, extent) => product * extent, 1);
+      const length = last.offset + Math.ceil(size / alignment) * alignment - first.offset;
+      ranges.push({ name: kind, start: first.offset, length, ...(kind === 'vector' ? { weightDecay: 0 } : {}) });
+    }
+    return ranges;
+  }
+}

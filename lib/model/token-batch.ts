@@ -1,0 +1,79 @@
+/**
+ * Token sequences of a batch and which of their tokens are labels.
+ *
+ * @module
+ */
+
+import { invalidArgument } from '../core/errors.ts';
+
+/** One sequence: `tokens[labelsFrom]` is the first label token, every token from there on is one. */
+export interface TokenSequence {
+  readonly tokens: readonly number[] | Int32Array;
+  readonly labelsFrom: number;
+}
+
+/** Sequences of different lengths, packed one after the other; padding and masks are the model's business. */
+export class TokenBatch {
+  /** All tokens, sequence after sequence. */
+  readonly tokens: Int32Array;
+  /** Where each sequence begins in `tokens`; one more entry than sequences. */
+  readonly offsets: Uint32Array;
+  /** For each sequence, the index of its first label token within the sequence, at least 1. */
+  readonly labelsFrom: Uint32Array;
+  /** Where each sequence's label tokens begin among all label tokens; one more entry than sequences. */
+  readonly labelOffsets: Uint32Array;
+
+  private constructor(tokens: Int32Array, offsets: Uint32Array, labelsFrom: Uint32Array, labelOffsets: Uint32Array) {
+    this.tokens = tokens;
+    this.offsets = offsets;
+    this.labelsFrom = labelsFrom;
+    this.labelOffsets = labelOffsets;
+  }
+
+  /**
+   * Packs sequences into a batch.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT for an empty batch, a sequence without a label token, a first token as label
+   *   (nothing comes before it that could predict it), or a token that is not an integer in [0, 2^31)
+   */
+  static of(sequences: readonly TokenSequence[]): TokenBatch {
+    if (!Array.isArray(sequences) || sequences.length === 0) {
+      throw invalidArgument('sequences', 'an array of at least one sequence', sequences);
+    }
+    const offsets = new Uint32Array(sequences.length + 1);
+    const labelsFrom = new Uint32Array(sequences.length);
+    const labelOffsets = new Uint32Array(sequences.length + 1);
+    for (const [i, sequence] of sequences.entries()) {
+      const length = sequence?.tokens?.length;
+      if (!Number.isInteger(length)) throw invalidArgument(`sequences[${i}].tokens`, 'an array of tokens', sequence?.tokens);
+      const from = sequence.labelsFrom;
+      if (!Number.isInteger(from) || from < 1 || from >= length) {
+        throw invalidArgument(`sequences[${i}].labelsFrom`, `an integer from 1 to ${length - 1}, the last token`, from);
+      }
+      offsets[i + 1] = offsets[i]! + length;
+      labelsFrom[i] = from;
+      labelOffsets[i + 1] = labelOffsets[i]! + length - from;
+    }
+    const tokens = new Int32Array(offsets[sequences.length]!);
+    for (const [i, sequence] of sequences.entries()) {
+      for (let t = 0; t < sequence.tokens.length; t++) {
+        const token = sequence.tokens[t]!;
+        if (!Number.isInteger(token) || token < 0 || token >= 2 ** 31) {
+          throw invalidArgument(`sequences[${i}].tokens[${t}]`, 'an integer from 0 to 2147483647', token);
+        }
+        tokens[offsets[i]! + t] = token;
+      }
+    }
+    return new TokenBatch(tokens, offsets, labelsFrom, labelOffsets);
+  }
+
+  /** How many sequences the batch holds. */
+  get size(): number {
+    return this.labelsFrom.length;
+  }
+
+  /** How many label tokens the batch holds in all. */
+  get labelCount(): number {
+    return this.labelOffsets[this.size]!;
+  }
+}
