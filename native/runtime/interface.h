@@ -2,6 +2,9 @@
 //
 // The engine is a second shared object, built for one libtorch; nothing but this table ties the two together, so either
 // can be rebuilt alone. A new field goes at the end and raises the version.
+//
+// The addon exports it as `interface`, an External that carries SOUL_INTERFACE_TAG (napi_check_object_type_tag); the
+// memory of a FlatBuffer that is not an ArrayBuffer is an External to a SoulMemory that carries SOUL_MEMORY_TAG.
 #pragma once
 
 #include <stdbool.h>
@@ -12,6 +15,19 @@ extern "C" {
 #endif
 
 #define SOUL_INTERFACE_VERSION 1u
+
+// Initialisers of a napi_type_tag {lower, upper}.
+#define SOUL_INTERFACE_TAG {0x8f1c2a5d73e94b06ull, 0xb64d09e1c7a83f52ull}
+#define SOUL_MEMORY_TAG {0x3e7740b9d15c4f8aull, 0x97a2c86f1e0bd435ull}
+
+// Memory that another trainer owns. `dtype` is SOUL_FLOAT32 today.
+typedef struct SoulMemory {
+  void* data;
+  uint64_t length;  // in elements
+  uint32_t dtype;
+} SoulMemory;
+
+#define SOUL_FLOAT32 0u
 
 // Rows of float32 logits, one per label token: row i begins at logits + i * stride, in elements.
 typedef struct SoulTokenRows {
@@ -39,8 +55,8 @@ typedef struct SoulInterface {
   uint32_t size;  // sizeof(SoulInterface) of the addon that filled it
 
   // Runs `run(context)` on the environment's dispatcher thread, after everything posted before, then calls
-  // `complete(context, ran)` on the JavaScript thread; `ran` is false when the environment shut down first. Must be called
-  // on the JavaScript thread. Returns false, and calls nothing, when the environment is already shutting down.
+  // `complete(context, ran)` on the JavaScript thread; `ran` is false when the environment shut down first: then no
+  // JavaScript may run and `complete` only frees. Must be called on the JavaScript thread. Returns false, and calls nothing, when the environment is already shutting down.
   void* dispatcher;
   bool (*post)(void* dispatcher, void (*run)(void* context), void (*complete)(void* context, bool ran), void* context);
 
@@ -55,6 +71,10 @@ typedef struct SoulInterface {
   // logits <- weight * (softmax(logits) - softmax(reference)), in place.
   void (*divergence_gradient)(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
                               const float* log_sum_exp, const float* reference_log_sum_exp);
+
+  // For another addon's environment cleanup hook, on the JavaScript thread: cancels what is queued, waits for the job that
+  // runs, and calls every outstanding `complete(context, false)`. Harmless when done twice; `post` returns false after it.
+  void (*shut_down)(void* dispatcher);
 } SoulInterface;
 
 #ifdef __cplusplus
