@@ -1,0 +1,124 @@
+/**
+ * Examples as tokens with their labels.
+ *
+ * @module
+ */
+
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import type { TokenSequence } from '../model/token-batch.ts';
+import type { TextTokenizer } from '../model/tokenizer.ts';
+import { type Example, whereIs } from './example.ts';
+import { PromptTemplate } from './prompt-template.ts';
+
+export interface EncodeOptions {
+  /** How a question becomes text; {@link PromptTemplate.plain} by default. */
+  template?: PromptTemplate;
+  /** Longer sequences lose tokens at their end; no limit by default. */
+  maximumLength?: number;
+  /** Whether the end-of-text token, where the tokenizer has one, is the last label; true by default. */
+  appendEndOfText?: boolean;
+}
+
+/** A {@link TokenSequence} ready for `TokenBatch.of`. */
+export interface EncodedExample extends TokenSequence {
+  readonly tokens: readonly number[];
+  /** The prompt alone, for generation; where words merge across its end it is not a prefix of `tokens`. */
+  readonly promptTokens: readonly number[];
+  /** How many tokens `maximumLength` cut off, the end-of-text token included. */
+  readonly truncated: number;
+}
+
+/**
+ * Encodes prompt and completion as one text, as a model meets them.
+ *
+ * Labels begin where the tokens of the whole text leave those of the prompt alone: a token that joins the prompt's last
+ * characters with the completion's first is a label. Where nothing would stand before the first label, the begin-of-text
+ * token (else the end-of-text token) is put there.
+ *
+ * @throws SoulError SOUL_BAD_DATA, naming file and line, when `maximumLength` leaves no label token, or no token can stand
+ *   before the first label
+ */
+export function encodeExample(tokenizer: TextTokenizer, example: Example, options: EncodeOptions = {}): EncodedExample {
+  const { template = PromptTemplate.plain, maximumLength, appendEndOfText = true } = options;
+  if (maximumLength !== undefined && (!Number.isInteger(maximumLength) || maximumLength < 2)) {
+    throw invalidArgument('maximumLength', 'an integer of at least 2', maximumLength);
+  }
+  const { prompt, completion } = template.render(example);
+  const promptOnly = encodeOpen(tokenizer, prompt);
+  let tokens = encodeOpen(tokenizer, prompt + completion);
+  let labelsFrom = 0;
+  while (labelsFrom < promptOnly.length && promptOnly[labelsFrom] === tokens[labelsFrom]) labelsFrom++;
+  if (labelsFrom === 0) {
+    const begins = tokens[0] !== undefined && tokens[0] === tokenizer.beginOfText;
+    if (!begins) tokens = [firstToken(tokenizer, example), ...tokens];
+    labelsFrom = 1;
+  }
+  if (appendEndOfText && tokenizer.endOfText !== undefined) tokens.push(tokenizer.endOfText);
+  const length = Math.min(tokens.length, maximumLength ?? tokens.length);
+  if (length <= labelsFrom) {
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      tokens.length <= labelsFrom
+        ? `${whereIs(example)} has no label token: its completion ${JSON.stringify(completion)} adds no token to the prompt`
+        : `${whereIs(example)} has no label token left: its prompt takes ${labelsFrom} tokens of at most ${length}; raise the maximum length or leave the example out`,
+      { ...example.source, promptTokens: labelsFrom, maximumLength },
+    );
+  }
+  return {
+    tokens: tokens.slice(0, length),
+    labelsFrom,
+    promptTokens: promptOnly.length > 0 ? promptOnly : tokens.slice(0, 1),
+    truncated: tokens.length - length,
+  };
+}
+
+/** Encodes every example; `truncated` counts the examples that lost tokens. */
+export function encodeExamples(
+  tokenizer: TextTokenizer,
+  examples: readonly Example[],
+  options: EncodeOptions = {},
+): { encoded: EncodedExample[]; truncated: number } {
+  const encoded = examples.map((example) => encodeExample(tokenizer, example, options));
+  return { encoded, truncated: encoded.filter((example) => example.truncated > 0).length };
+}
+
+/** Tokens of the prompt alone, at least one, for a model to continue. */
+export function encodePrompt(
+  tokenizer: TextTokenizer,
+  example: Example,
+  options: Pick<EncodeOptions, 'template'> = {},
+): number[] {
+  const { prompt } = (options.template ?? PromptTemplate.plain).render(example);
+  const tokens = encodeOpen(tokenizer, prompt);
+  return tokens.length > 0 ? tokens : [firstToken(tokenizer, example)];
+}
+
+/** Tokens of a text that goes on: without the end-of-text token that some tokenizers add by themselves. */
+function encodeOpen(tokenizer: TextTokenizer, text: string): number[] {
+  const tokens = tokenizer.encode(text);
+  const trailing = (all: readonly number[]): number => {
+    let count = 0;
+    while (count < all.length && tokenizer.endOfTextTokens.includes(all[all.length - 1 - count]!)) count++;
+    return count;
+  };
+  const ends = trailing(tokens);
+  // A text may itself end with such a token (a chat turn); only what the tokenizer added goes.
+  return ends === 0
+    ? tokens
+    : tokens.slice(
+        0,
+        tokens.length - Math.max(0, ends - trailing(tokenizer.encode(text, { addSpecialTokens: false }))),
+      );
+}
+
+function firstToken(tokenizer: TextTokenizer, example: Example): number {
+  const token = tokenizer.beginOfText ?? tokenizer.endOfText;
+  if (token === undefined) {
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${whereIs(example)} has no token before its completion, and the tokenizer has none that begins a text; give the example a prompt`,
+      { ...example.source },
+    );
+  }
+  return token;
+}

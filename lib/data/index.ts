@@ -1,0 +1,18 @@
+/**
+ * Data sets, prompts, labels and the order of examples.
+ *
+ * @module
+ */
+
+export {
+  type EncodedExample,
+  type EncodeOptions,
+  encodeExample,
+  encodeExamples,
+  encodePrompt,
+} from './encode.ts';
+export type { Example, ExampleAlternatives } from './example.ts';
+export { PromptTemplate, type RenderedExample } from './prompt-template.ts';
+export { type DataFile, readExamples, readLines } from './read-examples.ts';
+export { refusals } from './refusals.ts';
+export { BatchSampler, type BatchSamplerOptions, PartnerSampler, type PartnerSamplerOptions } from './sampling.ts';

@@ -1,0 +1,71 @@
+/**
+ * How a question becomes the text that a model sees.
+ *
+ * @module
+ */
+
+import { invalidArgument } from '../core/errors.ts';
+import type { Example } from './example.ts';
+
+/** The text before the label tokens, and the text that they come from. */
+export interface RenderedExample {
+  readonly prompt: string;
+  readonly completion: string;
+}
+
+/**
+ * Text with the placeholders `{question}` and, after it, `{answer}`; without `{answer}` the answer follows at the end.
+ *
+ * Spaces right before the answer count as its own, since tokenizers join a space with the word that follows: the prompt of
+ * `'Q: {question} A: {answer}'` ends with `A:` and its completion begins with a space.
+ */
+export class PromptTemplate {
+  /** `Question: ...`, a new line, `Answer:`, then a space and the answer. */
+  static readonly plain: PromptTemplate = PromptTemplate.parse('Question: {question}\nAnswer: {answer}');
+
+  /** The text it was made of. */
+  readonly text: string;
+  readonly #beforeQuestion: string;
+  readonly #afterQuestion: string;
+  readonly #beforeAnswer: string;
+  readonly #afterAnswer: string;
+
+  private constructor(text: string, question: number, answer: number) {
+    const between = text.slice(question + '{question}'.length, answer);
+    this.text = text;
+    this.#beforeQuestion = text.slice(0, question);
+    this.#afterQuestion = between.replace(/ +$/, '');
+    this.#beforeAnswer = between.slice(this.#afterQuestion.length);
+    this.#afterAnswer = text.slice(answer + '{answer}'.length);
+  }
+
+  /**
+   * @param text for instance `'[INST] {question} [/INST]'`
+   * @throws SoulError SOUL_INVALID_ARGUMENT unless there is one `{question}` and at most one `{answer}` after it, and no
+   *   other `{word}`
+   */
+  static parse(text: string): PromptTemplate {
+    if (typeof text !== 'string') throw invalidArgument('template', 'a text with the placeholder {question}', text);
+    const placeholders = [...text.matchAll(/\{\s*[A-Za-z_]+\s*\}/g)].map(([placeholder]) => placeholder);
+    const unknown = placeholders.find((placeholder) => placeholder !== '{question}' && placeholder !== '{answer}');
+    if (unknown)
+      throw invalidArgument('template', `a text whose placeholders are {question} and {answer}, not ${unknown}`, text);
+    const counts = ['{question}', '{answer}'].map((name) => placeholders.filter((other) => other === name).length);
+    if (counts[0] !== 1) throw invalidArgument('template', 'a text with the placeholder {question} once', text);
+    if (counts[1]! > 1) throw invalidArgument('template', 'a text with the placeholder {answer} at most once', text);
+    const whole = counts[1] === 1 ? text : `${text}${/\s$/.test(text) ? '' : ' '}{answer}`;
+    const [question, answer] = [whole.indexOf('{question}'), whole.indexOf('{answer}')];
+    if (answer < question) throw invalidArgument('template', 'a text with {answer} after {question}', text);
+    return new PromptTemplate(whole, question, answer);
+  }
+
+  /** The texts of an example; one of kind `prompt-completion` is taken verbatim. */
+  render(example: Pick<Example, 'kind' | 'prompt' | 'completion'>): RenderedExample {
+    const { kind, prompt, completion } = example;
+    if (kind === 'prompt-completion') return { prompt, completion };
+    return {
+      prompt: this.#beforeQuestion + prompt + this.#afterQuestion,
+      completion: this.#beforeAnswer + completion + this.#afterAnswer,
+    };
+  }
+}

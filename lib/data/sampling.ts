@@ -1,0 +1,106 @@
+/**
+ * Which examples go into which step, as a function of (seed, purpose, step).
+ *
+ * Nothing here has a state: a run that starts again at step s draws what it would have drawn.
+ *
+ * @module
+ */
+
+import { invalidArgument } from '../core/errors.ts';
+import { type RandomStream, randomStream } from '../core/random.ts';
+
+export interface BatchSamplerOptions {
+  /** How many examples there are. */
+  size: number;
+  /** How many of them a batch takes; a batch of more than `size` is the whole set. */
+  batchSize: number;
+  seed: bigint;
+  /** Names the stream of draws, for instance `'forget order'`. */
+  purpose: string;
+}
+
+/** Batches of a data set in epochs, each in an order of its own; the last batch of an epoch may be smaller. */
+export class BatchSampler {
+  readonly size: number;
+  readonly batchSize: number;
+  readonly stepsPerEpoch: number;
+  readonly #stream: RandomStream;
+  #latest: { epoch: number; order: Uint32Array } | undefined;
+
+  constructor(options: BatchSamplerOptions) {
+    const { size, batchSize, seed, purpose } = options;
+    checkPositive('size', size);
+    checkPositive('batchSize', batchSize);
+    checkSeed(seed);
+    this.size = size;
+    this.batchSize = Math.min(batchSize, size);
+    this.stepsPerEpoch = Math.ceil(size / this.batchSize);
+    this.#stream = randomStream(seed, purpose);
+  }
+
+  /** The epoch that `step`, from 0, belongs to. */
+  epochOf(step: number): number {
+    return Math.floor(checkStep('step', step) / this.stepsPerEpoch);
+  }
+
+  /** Every index once, in the order of this epoch. */
+  epochOrder(epoch: number): Uint32Array {
+    if (this.#latest?.epoch !== epoch) {
+      this.#latest = { epoch, order: this.#stream.permutation(this.size, checkStep('epoch', epoch)) };
+    }
+    return this.#latest.order.slice();
+  }
+
+  /** The indices of `step`, from 0 and without end. */
+  indices(step: number): Uint32Array {
+    const start = (checkStep('step', step) % this.stepsPerEpoch) * this.batchSize;
+    return this.epochOrder(this.epochOf(step)).subarray(start, start + this.batchSize);
+  }
+}
+
+export interface PartnerSamplerOptions {
+  /** How many partners there are to choose from. */
+  size: number;
+  /** `fresh`: another choice in each epoch; `fixed`: an example keeps its partner (what TOFU's code does). */
+  pairing: 'fresh' | 'fixed';
+  seed: bigint;
+  /** Names the stream of draws, for instance `'retain partner'` or `'refusal'`. */
+  purpose: string;
+}
+
+/** The partner of each forget example: a retain example, or a refusal. */
+export class PartnerSampler {
+  readonly #options: PartnerSamplerOptions;
+  readonly #stream: RandomStream;
+
+  constructor(options: PartnerSamplerOptions) {
+    checkPositive('size', options.size);
+    if (options.pairing !== 'fresh' && options.pairing !== 'fixed') {
+      throw invalidArgument('pairing', "'fresh' or 'fixed'", options.pairing);
+    }
+    checkSeed(options.seed);
+    this.#options = { ...options };
+    this.#stream = randomStream(options.seed, options.purpose);
+  }
+
+  /** The partner of example `index` in `epoch`, from 0 to `size - 1`. */
+  partner(epoch: number, index: number): number {
+    checkStep('epoch', epoch);
+    checkStep('index', index);
+    const { size, pairing } = this.#options;
+    return this.#stream.integer(size, pairing === 'fixed' ? 0 : epoch, index);
+  }
+}
+
+function checkPositive(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value);
+}
+
+function checkStep(name: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value < 0) throw invalidArgument(name, 'an integer of at least 0', value);
+  return value;
+}
+
+function checkSeed(seed: bigint): void {
+  if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
+}

@@ -1,0 +1,285 @@
+/**
+ * Text to tokens and back, from the tokenizer files of a Hugging Face model folder.
+ *
+ * @module
+ */
+
+import { constants } from 'node:fs';
+import { access, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+
+import { Tokenizer } from '@huggingface/tokenizers';
+
+import { invalidArgument, SoulError } from '../core/errors.ts';
+
+/** What data preparation and generation need of a tokenizer. */
+export interface TextTokenizer {
+  /** @param options addSpecialTokens: put in what the tokenizer adds by itself, such as a first token; true by default */
+  encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
+  /** @param options skipSpecialTokens: leave out special tokens; true by default */
+  decode(tokens: readonly number[], options?: { skipSpecialTokens?: boolean }): string;
+  /** The token that ends a text, undefined when the model has none. */
+  readonly endOfText: number | undefined;
+  /** Every token that ends a text, {@link endOfText} first. */
+  readonly endOfTextTokens: readonly number[];
+  /** The token that begins a text, undefined when the model has none. */
+  readonly beginOfText: number | undefined;
+  /** One more than the largest token. */
+  readonly size: number;
+}
+
+/** Every file that may belong to a tokenizer; what a folder has of them goes along with a model made from it. */
+export const tokenizerFiles: readonly string[] = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'vocab.json',
+  'vocab.txt',
+  'merges.txt',
+  'tokenizer.model',
+  'spiece.model',
+  'chat_template.jinja',
+  'chat_template.json',
+];
+
+type Json = Record<string, unknown>;
+
+/** What is used of the library, whose own declarations do not resolve under Node's module rules. */
+interface Library {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[]; tokens: string[] };
+  decode(tokens: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  token_to_id(token: string): number | undefined;
+  get_vocab(): Map<string, number>;
+  get_added_tokens_decoder(): Map<number, { content: string; special: boolean }>;
+}
+
+/**
+ * The tokenizer of a Hugging Face model folder (`tokenizer.json`, and what stands beside it).
+ *
+ * The tokens of end and beginning are looked for in tokenizer_config.json, special_tokens_map.json, generation_config.json
+ * and config.json, in that order.
+ */
+export class HuggingFaceTokenizer implements TextTokenizer {
+  readonly folder: string;
+  readonly endOfText: number | undefined;
+  readonly endOfTextTokens: readonly number[];
+  readonly beginOfText: number | undefined;
+  readonly size: number;
+  readonly #tokenizer: Library;
+  readonly #specialTokens: ReadonlySet<number>;
+  readonly #cleansUp: boolean;
+
+  private constructor(folder: string, tokenizer: Library, files: FolderFiles) {
+    this.folder = folder;
+    this.#tokenizer = tokenizer;
+    this.#specialTokens = new Set(
+      [...tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special).map(([id]) => id),
+    );
+    // Python leaves spaces as they are unless the configuration asks for the clean-up; the library does the opposite.
+    this.#cleansUp = files.config.clean_up_tokenization_spaces === true;
+    this.size = 1 + Math.max(...tokenizer.get_vocab().values());
+    const ends = this.#named(files, 'eos_token');
+    this.endOfText = ends[0];
+    this.endOfTextTokens = [
+      ...new Set([...ends, ...ids(files.generation.eos_token_id), ...ids(files.model.eos_token_id)]),
+    ];
+    this.beginOfText = this.#named(files, 'bos_token')[0];
+  }
+
+  /**
+   * @param folder a Hugging Face model folder
+   * @throws SoulError SOUL_NOT_FOUND without the folder or its tokenizer.json; SOUL_BAD_FILE for a file that is not JSON or
+   *   not a tokenizer; SOUL_UNSUPPORTED for a kind of tokenizer that is not known
+   */
+  static async load(folder: string): Promise<HuggingFaceTokenizer> {
+    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
+    await checkFolder(folder);
+    const description = await readJson(folder, 'tokenizer.json');
+    if (!description) {
+      throw new SoulError(
+        'SOUL_NOT_FOUND',
+        `${folder} has no tokenizer.json; save the tokenizer again with a current version of transformers (save_pretrained)`,
+        { folder, file: 'tokenizer.json' },
+      );
+    }
+    const [config, specialTokens, generation, model] = await Promise.all([
+      readJson(folder, 'tokenizer_config.json'),
+      readJson(folder, 'special_tokens_map.json'),
+      readJson(folder, 'generation_config.json'),
+      readJson(folder, 'config.json'),
+    ]);
+    const files = {
+      config: config ?? {},
+      specialTokens: specialTokens ?? {},
+      generation: generation ?? {},
+      model: model ?? {},
+    };
+    return new HuggingFaceTokenizer(folder, build(folder, description, files.config), files);
+  }
+
+  encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
+    if (typeof text !== 'string') throw invalidArgument('text', 'a string', text);
+    if (text === '' && options.addSpecialTokens === false) return [];
+    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: options.addSpecialTokens ?? true });
+    const unknown = ids.findIndex((id) => !Number.isInteger(id));
+    if (unknown !== -1) {
+      throw new SoulError(
+        'SOUL_BAD_DATA',
+        `the tokenizer of ${this.folder} has no token for ${JSON.stringify(tokens[unknown])} and no unknown token`,
+        { folder: this.folder, piece: tokens[unknown] },
+      );
+    }
+    return ids as number[];
+  }
+
+  decode(tokens: readonly number[], options: { skipSpecialTokens?: boolean } = {}): string {
+    for (const [i, token] of tokens.entries()) {
+      if (!Number.isInteger(token) || token < 0 || token >= this.size) {
+        throw invalidArgument(`tokens[${i}]`, `an integer from 0 to ${this.size - 1}`, token);
+      }
+    }
+    const skip = options.skipSpecialTokens ?? true;
+    const kept = skip ? tokens.filter((token) => !this.#specialTokens.has(token)) : [...tokens];
+    return kept.length === 0
+      ? ''
+      : this.#tokenizer.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: this.#cleansUp });
+  }
+
+  /** The files of {@link tokenizerFiles} that the folder has. */
+  async files(): Promise<string[]> {
+    const present = await Promise.all(
+      tokenizerFiles.map((name) =>
+        access(join(this.folder, name)).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
+    return tokenizerFiles.filter((_, i) => present[i]);
+  }
+
+  /**
+   * Copies the tokenizer's files, bytes unchanged, into `folder`, which is made if need be.
+   *
+   * @returns the names of the files
+   * @throws SoulError SOUL_EXISTS when one is there already
+   */
+  async copyTo(folder: string): Promise<string[]> {
+    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
+    const names = await this.files();
+    await mkdir(folder, { recursive: true });
+    for (const name of names) {
+      try {
+        await copyFile(join(this.folder, name), join(folder, name), constants.COPYFILE_EXCL);
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+        throw new SoulError('SOUL_EXISTS', `${join(folder, name)} already exists`, { folder, file: name }, { cause });
+      }
+    }
+    return names;
+  }
+
+  /** Tokens of a role (`eos_token`, `bos_token`): by name where a name is given, else by number. */
+  #named(files: FolderFiles, role: string): number[] {
+    for (const { [role]: given } of [files.config, files.specialTokens]) {
+      const names = (Array.isArray(given) ? given : [given]).map((token) =>
+        typeof token === 'object' && token !== null ? (token as Json).content : token,
+      );
+      const found = names.flatMap((name) =>
+        typeof name === 'string' ? (this.#tokenizer.token_to_id(name) ?? []) : [],
+      );
+      if (found.length > 0) return found;
+    }
+    for (const { [`${role}_id`]: given } of [files.generation, files.model]) {
+      const found = ids(given);
+      if (found.length > 0) return found;
+    }
+    return [];
+  }
+}
+
+interface FolderFiles {
+  config: Json;
+  specialTokens: Json;
+  generation: Json;
+  model: Json;
+}
+
+function ids(given: unknown): number[] {
+  return (Array.isArray(given) ? given : [given]).filter((id): id is number => Number.isInteger(id) && id >= 0);
+}
+
+async function checkFolder(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (!found) throw new SoulError('SOUL_NOT_FOUND', `the model folder ${folder} does not exist`, { folder });
+  if (!found.isDirectory()) {
+    throw new SoulError('SOUL_BAD_FILE', `${folder} must be a model folder, but is a file`, { folder });
+  }
+}
+
+async function readJson(folder: string, name: string): Promise<Json | undefined> {
+  const path = join(folder, name);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new SoulError(
+      'SOUL_BAD_FILE',
+      `${path} cannot be read: ${(cause as Error).message}`,
+      { folder, file: name },
+      { cause },
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (cause) {
+    throw new SoulError(
+      'SOUL_BAD_FILE',
+      `${path} is not valid JSON: ${(cause as Error).message}`,
+      { folder, file: name },
+      { cause },
+    );
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw new SoulError('SOUL_BAD_FILE', `${path} must hold a JSON object`, { folder, file: name });
+  }
+  return value as Json;
+}
+
+/** The library's tokenizer; whatever it throws on a damaged file becomes an error that names the file. */
+function build(folder: string, description: Json, config: Json): Library {
+  const path = join(folder, 'tokenizer.json');
+  // The library asks for these keys to be there, Python takes a missing one as null.
+  const whole = {
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    ...description,
+  };
+  try {
+    const tokenizer: Library = new Tokenizer(whole, config);
+    if (tokenizer.get_vocab().size === 0) throw new Error('its vocabulary is empty');
+    return tokenizer;
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    if (/^Unknown|not supported/i.test(message)) {
+      throw new SoulError(
+        'SOUL_UNSUPPORTED',
+        `${path} describes a tokenizer that is not supported: ${message}`,
+        { folder },
+        { cause },
+      );
+    }
+    throw new SoulError(
+      'SOUL_BAD_FILE',
+      `${path} is not a usable tokenizer: ${message}`,
+      { folder, file: 'tokenizer.json' },
+      { cause },
+    );
+  }
+}
