@@ -1,0 +1,29 @@
+/**
+ * How a command loads a model: the one place where the command line meets the engine.
+ *
+ * @module
+ */
+
+import { type Command, Option } from 'commander';
+import type { ModelLoader } from '../study/runnable-model.ts';
+import { TorchLM } from '../torch/torch-lm.ts';
+import { integerAtLeast } from './arguments.ts';
+
+export interface ModelOptions {
+  device: 'cpu';
+  dtype: 'f32';
+  threads?: number;
+}
+
+export function addModelOptions(command: Command): Command {
+  return command
+    .requiredOption('--model <folder>', 'Hugging Face folder: config.json, safetensors, tokenizer.json')
+    .addOption(new Option('--device <name>', 'where the model runs').choices(['cpu']).default('cpu'))
+    .addOption(new Option('--dtype <name>', 'what its weights are held in').choices(['f32']).default('f32'))
+    .option('--threads <number>', 'threads of the engine (default: all cores)', integerAtLeast(1));
+}
+
+export function modelLoader(options: ModelOptions): ModelLoader {
+  const { device, dtype, threads } = options;
+  return (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) });
+}

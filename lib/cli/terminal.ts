@@ -1,0 +1,45 @@
+/**
+ * What the command line prints and where: results on stdout, everything else on stderr.
+ *
+ * @module
+ */
+
+import { jsonValue } from '../study/out-folder.ts';
+
+export interface OutputOptions {
+  /** The result as one JSON object on stdout, instead of text. */
+  json?: boolean;
+  /** No progress. */
+  quiet?: boolean;
+}
+
+/** Prints a command's result: the object with --json, else the text. */
+export function printResult(options: OutputOptions, result: object, text: string): void {
+  process.stdout.write(options.json ? `${JSON.stringify(result, jsonValue, 2)}\n` : `${text}\n`);
+}
+
+/** A table with a header, columns as wide as their widest cell; numbers are right-aligned. */
+export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
+  const numeric = header.map((_, column) => rows.every((row) => /^[-+\d.,%x ]*([a-zA-Z]{0,3})$/.test(row[column]!)));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
+      .join('  ')
+      .trimEnd();
+  return [line(header), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
+}
+
+/** 83 -> "1:23". */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds);
+  const minutes = Math.floor(whole / 60) % 60;
+  const hours = Math.floor(whole / 3600);
+  const tail = String(whole % 60).padStart(2, '0');
+  return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${tail}` : `${minutes}:${tail}`;
+}
+
+/** Bytes in MiB or GiB. */
+export function memory(bytes: number): string {
+  return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+}

@@ -1,0 +1,26 @@
+/**
+ * SHA-256 of files, for the record of what a run was made from.
+ *
+ * @module
+ */
+
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+
+/** SHA-256 of one file, as 64 hexadecimal digits. */
+export async function sha256(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  await pipeline(createReadStream(path), hash);
+  return hash.digest('hex');
+}
+
+/** SHA-256 of the files of a model folder that make the model: weights, config and tokenizer. */
+export async function modelChecksums(folder: string): Promise<Record<string, string>> {
+  const names = (await readdir(folder)).filter((name) => /^(config|tokenizer|tokenizer_config)\.json$|\.safetensors(\.index\.json)?$/.test(name));
+  const sums: Record<string, string> = {};
+  for (const name of names.sort()) sums[name] = await sha256(join(folder, name));
+  return sums;
+}

@@ -1,0 +1,69 @@
+/**
+ * Optimizers by name, with the defaults that runs of unlearning take.
+ *
+ * @module
+ */
+
+import type { ParameterLayout } from '../model/parameter-layout.ts';
+import { AdamW } from '../optim/adamw.ts';
+import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
+import { Sophia } from '../optim/sophia.ts';
+
+/** Each optimizer's name on the command line, with a line that says what it is. */
+export const optimizerNames = {
+  adamw: 'AdamW, first order',
+  sophia: 'Sophia with the Gauss-Newton-Bartlett estimate, second order',
+  'soul-repo': "Sophia as SOUL's repository runs it: the squared gradient as its estimate, at every step",
+} as const;
+
+export type OptimizerName = keyof typeof optimizerNames;
+
+/** Settings of an optimizer in a run; all are written to run.json. */
+export interface OptimizerSettings {
+  /** Peak learning rate. Default 1e-5. */
+  learningRate?: number;
+  /** Decoupled weight decay of embeddings and matrices. Default 0.01; norm weights and biases take none. */
+  weightDecay?: number;
+  /** Decay rates of both moving averages. Default 0.9, 0.999 (adamw), 0.9, 0.95 (soul-repo), 0.965, 0.99 (sophia). */
+  betas?: [number, number];
+  epsilon?: number;
+  /** Bound of the gradient's global norm. Default 1. */
+  clipNorm?: number;
+  /** Sophia's rho, by hand. Not with `clippedFraction`. */
+  rho?: number;
+  /** Share of weights that Sophia clips at its first step, from which rho follows. Default 0.1. */
+  clippedFraction?: number;
+  /** Sophia's denominator: rho * h + epsilon, or the larger of the two. Default 'sum'. */
+  denominator?: 'sum' | 'max';
+}
+
+/** The settings with every default filled in. */
+export function completeOptimizerSettings(name: OptimizerName, settings: OptimizerSettings): OptimizerSettings {
+  const betas: Record<OptimizerName, [number, number]> = { adamw: [0.9, 0.999], sophia: [0.965, 0.99], 'soul-repo': [0.9, 0.95] };
+  const common = { learningRate: 1e-5, weightDecay: 0.01, clipNorm: 1, betas: betas[name] };
+  const sophia = { epsilon: 1e-15, denominator: 'sum' as const };
+  const own = {
+    adamw: { epsilon: 1e-8 },
+    sophia: settings.rho === undefined ? { ...sophia, clippedFraction: 0.1 } : sophia,
+    'soul-repo': { ...sophia, rho: 0.04 },
+  }[name];
+  return { ...common, ...own, ...settings };
+}
+
+/** Makes an optimizer over a model's parameters, from settings with every default filled in. */
+export function createOptimizer(
+  name: OptimizerName,
+  parameters: OptimizerParameters & { layout: ParameterLayout },
+  settings: OptimizerSettings,
+): Optimizer | SecondOrderOptimizer {
+  const { values, gradients, layout } = parameters;
+  const { rho, clippedFraction, denominator, ...options } = settings;
+  const common = { ...options, parameterGroups: layout.ranges() };
+  if (name === 'adamw') return new AdamW({ values, gradients }, common);
+  const sophia = {
+    ...common,
+    rho: clippedFraction === undefined ? rho! : { clippedFraction },
+    ...(denominator ? { denominator } : {}),
+  };
+  return name === 'sophia' ? new Sophia({ values, gradients }, sophia) : Sophia.soulRepo({ values, gradients }, sophia);
+}

@@ -1,0 +1,84 @@
+/**
+ * When and from what the second-order optimizer's Hessian diagonal is estimated during a run.
+ *
+ * @module
+ */
+
+import { SoulError } from '../core/errors.ts';
+import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
+import type { DifferentiableLM } from '../model/contract.ts';
+import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+
+/** How the Gauss-Newton diagonal is estimated; every field has a default. */
+export interface CurvatureOptions {
+  /** An estimate every so many steps, the first before the first step. Default 10 (Sophia, arXiv 2305.14342). */
+  every?: number;
+  /**
+   * Whose curvature: the retain set's, that is of what must be kept (default where there is one), the forget set's, or both
+   * in turn. Fine-tuning has only its training set, and takes that.
+   */
+  data?: 'retain' | 'forget' | 'both';
+  /** An estimate is the mean over so many chunks, each squared on its own. Default 8. */
+  chunks?: number;
+  /** Sequences in a chunk. Default 2. */
+  chunkSize?: number;
+  /** Chunks of the very first estimate, which short runs keep to the end. Default 4 times `chunks`. */
+  primingChunks?: number;
+  /**
+   * `'sampled'` (default) draws each label from the model: the Gauss-Newton-Bartlett estimator (arXiv 2305.14342, algorithm 2).
+   * `'given'` takes the data's labels: the empirical Fisher.
+   */
+  labels?: 'sampled' | 'given';
+}
+
+export interface CurvatureEstimate {
+  /** Sequences that the estimate was made from. */
+  sequences: number;
+  /** Label tokens that the estimate was made from. */
+  tokens: number;
+  /** Chunks left out because their gradient was not finite. */
+  skippedChunks: number;
+  seconds: number;
+}
+
+/**
+ * Estimates the Gauss-Newton diagonal as a mean over chunks and folds it into the optimizer's state.
+ *
+ * Each chunk contributes B * g * g, with g the gradient of the mean cross-entropy over its B label tokens. The model's
+ * gradients must be zero before, and are zero afterwards.
+ *
+ * @param chunks one batch of sequences for each chunk
+ * @param labelSeed the seed of a chunk's label draws; absent, the given labels are taken
+ */
+export async function estimateCurvature(
+  model: DifferentiableLM,
+  optimizer: SecondOrderOptimizer,
+  chunks: readonly (readonly TokenSequence[])[],
+  options: { prime: boolean; labelSeed?: (chunk: number) => bigint },
+): Promise<CurvatureEstimate> {
+  const begun = performance.now();
+  const estimate: CurvatureEstimate = { sequences: 0, tokens: 0, skippedChunks: 0, seconds: 0 };
+  const { gradients } = model.parameters;
+  for (const [i, sequences] of chunks.entries()) {
+    const batch = TokenBatch.of(sequences);
+    const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
+    await model.accumulate(batch, weights, options.labelSeed && { labels: { sampledWith: options.labelSeed(i) } });
+    const { skipped } = await optimizer.updateHessian({
+      batchSize: batch.labelCount,
+      part: [i, chunks.length],
+      prime: options.prime,
+    });
+    await gradients.fill(0);
+    estimate.sequences += batch.size;
+    estimate.tokens += batch.labelCount;
+    if (skipped) estimate.skippedChunks += 1;
+  }
+  if (estimate.skippedChunks === chunks.length) {
+    throw new SoulError(
+      'SOUL_NON_FINITE',
+      'no chunk of the curvature estimate had a finite gradient; lower the learning rate, or look at the model with `soul eval`',
+    );
+  }
+  estimate.seconds = (performance.now() - begun) / 1000;
+  return estimate;
+}

@@ -1,0 +1,81 @@
+/**
+ * Named methods: which objective acts on which data, with what coefficient.
+ *
+ * @module
+ */
+
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import type { Objective } from './objective.ts';
+import { crossEntropy } from './objectives/cross-entropy.ts';
+import { gradientAscent } from './objectives/gradient-ascent.ts';
+import { type NegativePreferenceOptions, negativePreference } from './objectives/negative-preference.ts';
+
+/** One term of the loss: `coefficient * objective(label tokens of its data)`. */
+export interface Term {
+  readonly objective: Objective;
+  readonly coefficient: number;
+}
+
+/** A loss over the set that the epochs run over and, beside it, over data to be kept. */
+export interface Method {
+  readonly name: string;
+  /** The term on the forget set (or, for fine-tuning, the training set), with its own answers or refusals in their place. */
+  readonly target: Term & { readonly answers: 'given' | 'refusal' };
+  /** The term on the retain set; absent where the method has none. */
+  readonly retain?: Term;
+  /** What the objectives were made with, for the record. */
+  readonly options: NegativePreferenceOptions;
+}
+
+export interface MethodOptions extends NegativePreferenceOptions {
+  /** Coefficient of the forget term. Default 1. */
+  forgetCoefficient?: number;
+  /** Coefficient of the retain term (gamma). Default 1. */
+  retainCoefficient?: number;
+}
+
+/** Each method's name on the command line, with a line that says what it does. */
+export const methodNames = {
+  finetune: 'cross-entropy on the training set',
+  ascent: 'gradient ascent on the forget set, nothing else',
+  graddiff: 'gradient ascent on the forget set, cross-entropy on the retain set',
+  po: 'preference optimization: refusals for the forget set, cross-entropy on the retain set',
+  npo: 'negative preference optimization on the forget set, cross-entropy on the retain set',
+} as const;
+
+export type MethodName = keyof typeof methodNames;
+
+/**
+ * Builds a method by its name.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name or a coefficient that is not a finite number of at least 0
+ */
+export function method(name: MethodName, options: MethodOptions = {}): Method {
+  const { forgetCoefficient = 1, retainCoefficient = 1, ...preference } = options;
+  for (const [key, value] of Object.entries({ forgetCoefficient, retainCoefficient })) {
+    if (!(Number.isFinite(value) && value >= 0)) throw invalidArgument(key, 'a finite number of at least 0', value);
+  }
+  const target = (objective: Objective, answers: 'given' | 'refusal' = 'given') => ({
+    objective,
+    coefficient: forgetCoefficient,
+    answers,
+  });
+  const retain = { objective: crossEntropy, coefficient: retainCoefficient };
+  switch (name) {
+    case 'finetune':
+      return { name, target: { ...target(crossEntropy), coefficient: 1 }, options: {} };
+    case 'ascent':
+      return { name, target: target(gradientAscent), options: {} };
+    case 'graddiff':
+      return { name, target: target(gradientAscent), retain, options: {} };
+    case 'po':
+      return { name, target: target(crossEntropy, 'refusal'), retain, options: {} };
+    case 'npo':
+      return { name, target: target(negativePreference(preference)), retain, options: { beta: 0.1, reduction: 'sum', ...preference } };
+    default:
+      throw new SoulError('SOUL_INVALID_ARGUMENT', `there is no method ${JSON.stringify(name)}; there are: ${Object.keys(methodNames).join(', ')}`, {
+        argument: 'name',
+        found: name,
+      });
+  }
+}

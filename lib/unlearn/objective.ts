@@ -1,0 +1,56 @@
+/**
+ * What an objective is: a pure function from token losses to their weights in the gradient.
+ *
+ * @module
+ */
+
+/** The label tokens of one pass, sequence after sequence. */
+export interface ObjectiveInput {
+  /** -log p(label) of every label token, in nats. */
+  readonly values: Float32Array;
+  /** Where each sequence begins in `values`; one more entry than sequences. */
+  readonly offsets: Uint32Array;
+  /** The same values under the reference model, for objectives that compare with one. */
+  readonly reference?: Float32Array;
+  /**
+   * How many label tokens and sequences the means run over; absent, those of this input. A loop that splits a batch gives
+   * the whole batch's counts with every part, so that the parts' losses and gradients add up to the batch's.
+   */
+  readonly whole?: { readonly tokens: number; readonly sequences: number };
+}
+
+export interface ObjectiveResult {
+  /** To be minimised, in nats unless the objective says otherwise. */
+  readonly loss: number;
+  /** d loss / d values[i]. */
+  readonly weights: Float32Array;
+}
+
+/**
+ * A loss on token likelihoods, with its derivative.
+ *
+ * Objectives know no tensors and no model: anyone can run one on a trainer of their own.
+ */
+export interface Objective {
+  (tokens: ObjectiveInput): ObjectiveResult;
+  /** True where the weights depend on the offsets alone: a model then needs one pass (`accumulate`), not two. */
+  readonly linear?: boolean;
+  /** True where `reference` must be given. */
+  readonly needsReference?: boolean;
+}
+
+/** Sum of the values of each sequence, in double precision. */
+export function sequenceSums(values: Float32Array, offsets: Uint32Array): Float64Array {
+  const sums = new Float64Array(offsets.length - 1);
+  for (let i = 0; i < sums.length; i++) {
+    let sum = 0;
+    for (let t = offsets[i]!; t < offsets[i + 1]!; t++) sum += values[t]!;
+    sums[i] = sum;
+  }
+  return sums;
+}
+
+/** The counts that means run over. */
+export function wholeCounts(tokens: ObjectiveInput): { tokens: number; sequences: number } {
+  return tokens.whole ?? { tokens: tokens.values.length, sequences: tokens.offsets.length - 1 };
+}

@@ -1,0 +1,138 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { SoulError } from '../../lib/core/errors.ts';
+import type { Objective, ObjectiveInput } from '../../lib/unlearn/objective.ts';
+import { crossEntropy } from '../../lib/unlearn/objectives/cross-entropy.ts';
+import { gradientAscent } from '../../lib/unlearn/objectives/gradient-ascent.ts';
+import { negativePreference } from '../../lib/unlearn/objectives/negative-preference.ts';
+
+// Multiples of 2^-10, so that a finite difference's steps are exact in float32.
+const nats = fc.integer({ min: 0, max: 12 * 1024 }).map((n) => n / 1024);
+const batches = fc
+  .array(fc.array(fc.tuple(nats, nats), { minLength: 1, maxLength: 9 }), { minLength: 1, maxLength: 5 })
+  .map((sequences): Required<Pick<ObjectiveInput, 'values' | 'offsets' | 'reference'>> => {
+    const offsets = new Uint32Array(sequences.length + 1);
+    for (const [i, sequence] of sequences.entries()) offsets[i + 1] = offsets[i]! + sequence.length;
+    const flat = sequences.flat();
+    return { offsets, values: Float32Array.from(flat, ([value]) => value), reference: Float32Array.from(flat, ([, value]) => value) };
+  });
+
+const objectives: [string, Objective][] = [
+  ['cross-entropy', crossEntropy],
+  ['gradient ascent', gradientAscent],
+  ['NPO, beta 0.1', negativePreference()],
+  ['NPO, beta 1', negativePreference({ beta: 1 })],
+  ['NPO, mean reduction', negativePreference({ beta: 2.5, reduction: 'mean' })],
+];
+
+describe.each(objectives)('%s', (_, objective) => {
+  test('weights are the derivatives of the loss', () => {
+    const step = 2 ** -6;
+    fc.assert(
+      fc.property(batches, fc.nat(), (batch, pick) => {
+        const { weights } = objective(batch);
+        const i = pick % batch.values.length;
+        const lossAt = (shift: number) => {
+          const values = batch.values.slice();
+          values[i] = values[i]! + shift;
+          return objective({ ...batch, values }).loss;
+        };
+        const difference = (lossAt(step) - lossAt(-step)) / (2 * step);
+        expect(Math.abs(weights[i]! - difference)).toBeLessThan(1e-3 * Math.max(0.1, Math.abs(difference)));
+      }),
+      { seed: 1, numRuns: 200 },
+    );
+  });
+
+  test('a batch split in two gives the same loss and weights', () => {
+    fc.assert(
+      fc.property(batches, fc.nat(), (batch, pick) => {
+        const { values, offsets, reference } = batch;
+        const sequences = offsets.length - 1;
+        const cut = offsets[pick % (sequences + 1)]!;
+        const whole = { tokens: values.length, sequences };
+        const part = (begin: number, end: number) =>
+          objective({
+            values: values.slice(begin, end),
+            reference: reference.slice(begin, end),
+            offsets: offsets.filter((offset) => offset >= begin && offset <= end).map((offset) => offset - begin),
+            whole,
+          });
+        const parts = [part(0, cut), part(cut, values.length)];
+        const together = objective(batch);
+        expect(parts[0]!.loss + parts[1]!.loss).toBeCloseTo(together.loss, 9);
+        expect([...parts[0]!.weights, ...parts[1]!.weights]).toEqual([...together.weights]);
+      }),
+      { seed: 2, numRuns: 100 },
+    );
+  });
+
+  test('says truly whether its weights depend on the values', () => {
+    const offsets = Uint32Array.of(0, 2, 3);
+    const reference = Float32Array.of(1, 2, 3);
+    const [first, second] = [Float32Array.of(0, 0, 0), Float32Array.of(4, 1, 9)].map(
+      (values) => objective({ values, offsets, reference }).weights,
+    );
+    if (objective.linear) expect(first).toEqual(second);
+    else expect(first).not.toEqual(second);
+  });
+});
+
+describe('closed forms', () => {
+  const offsets = Uint32Array.of(0, 2, 3);
+  const values = Float32Array.of(1, 3, 2);
+
+  test('cross-entropy is the mean over tokens', () => {
+    const { loss, weights } = crossEntropy({ values, offsets });
+    expect(loss).toBeCloseTo(2, 12);
+    expect([...weights]).toEqual([...new Float32Array(3).fill(1 / 3)]);
+  });
+
+  test('gradient ascent is its opposite', () => {
+    expect(gradientAscent({ values, offsets }).loss).toBeCloseTo(-2, 12);
+  });
+
+  test('NPO at the reference is (2 / beta) log 2, with weight -1 on each token', () => {
+    const { loss, weights } = negativePreference({ beta: 0.1 })({ values, offsets, reference: values });
+    expect(loss).toBeCloseTo((2 / 0.1) * Math.log(2), 10);
+    expect([...weights]).toEqual([-0.5, -0.5, -0.5]);
+  });
+
+  test("NPO's weight is 2 pi^beta / (pi^beta + pi_ref^beta), the paper's adaptive weight", () => {
+    const reference = Float32Array.of(0.5, 0.25, 1);
+    const { weights } = negativePreference({ beta: 0.7 })({ values, offsets, reference });
+    const expected = (policy: number, ref: number) => {
+      const [p, r] = [Math.exp(-policy) ** 0.7, Math.exp(-ref) ** 0.7];
+      return -((2 * p) / (p + r)) / 2;
+    };
+    expect(weights[0]).toBeCloseTo(expected(4, 0.75), 6);
+    expect(weights[2]).toBeCloseTo(expected(2, 1), 6);
+  });
+
+  test('NPO becomes gradient ascent on sequence sums as beta goes to 0', () => {
+    const reference = Float32Array.of(0.5, 0.25, 1);
+    const { weights } = negativePreference({ beta: 1e-6 })({ values, offsets, reference });
+    for (const weight of weights) expect(weight).toBeCloseTo(-1 / 2, 5);
+  });
+
+  test('NPO stays finite where a sequence is all but impossible, or all but certain', () => {
+    const huge = { values: Float32Array.of(1e6), offsets: Uint32Array.of(0, 1), reference: Float32Array.of(0) };
+    expect(negativePreference({ beta: 1 })(huge)).toEqual({ loss: 0, weights: Float32Array.of(-0) });
+    const sure = { ...huge, values: Float32Array.of(0), reference: Float32Array.of(1e6) };
+    const { loss, weights } = negativePreference({ beta: 1 })(sure);
+    expect(loss).toBe(2e6);
+    expect([...weights]).toEqual([-2]);
+  });
+});
+
+describe('bad input', () => {
+  test.each([[Number.NaN], [0], [-1], [Number.POSITIVE_INFINITY]])('NPO refuses beta %p', (beta) => {
+    expect(() => negativePreference({ beta })).toThrow(SoulError);
+  });
+
+  test('NPO refuses missing or short reference values', () => {
+    const tokens = { values: Float32Array.of(1, 2), offsets: Uint32Array.of(0, 2) };
+    expect(() => negativePreference()(tokens)).toThrow(/reference must hold one value for each label token/);
+    expect(() => negativePreference()({ ...tokens, reference: Float32Array.of(1) })).toThrow(SoulError);
+  });
+});
