@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import { correct } from './tokenizer-corrections.ts';
 
 /** What data preparation and generation need of a tokenizer. */
 export interface TextTokenizer {
@@ -51,6 +52,8 @@ interface Library {
   decode(tokens: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
   token_to_id(token: string): number | undefined;
   get_vocab(): Map<string, number>;
+  readonly pre_tokenizer: unknown;
+  readonly decoder: unknown;
   get_added_tokens_decoder(): Map<number, { content: string; special: boolean }>;
 }
 
@@ -264,6 +267,7 @@ function build(folder: string, description: Json, config: Json): Library {
   try {
     const tokenizer: Library = new Tokenizer(whole, config);
     if (tokenizer.get_vocab().size === 0) throw new Error('its vocabulary is empty');
+    correct(tokenizer);
     return tokenizer;
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);

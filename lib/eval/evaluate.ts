@@ -1,0 +1,78 @@
+/**
+ * The figures of one model on one data set.
+ *
+ * @module
+ */
+
+import { invalidArgument } from '../core/errors.ts';
+import { encodeExamples } from '../data/encode.ts';
+import type { Example } from '../data/example.ts';
+import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
+import type { TextTokenizer } from '../model/tokenizer.ts';
+import { type GeneratedAnswer, type GenerationOptions, generationRouge } from './generation.ts';
+import { type ExampleLikelihood, mean, probability } from './probability.ts';
+
+export interface EvaluateOptions extends GenerationOptions {
+  /** Longer examples lose tokens at their end; no limit by default. */
+  maximumLength?: number;
+  /** Whether the model answers too, which takes most of the time; true by default. */
+  generate?: boolean;
+}
+
+/** The figures of one example; those of generation only where the model answered. */
+export interface EvaluatedExample extends ExampleLikelihood, Partial<GeneratedAnswer> {
+  readonly prompt: string;
+  readonly completion: string;
+  readonly source: Example['source'];
+}
+
+export interface Evaluation {
+  /** How many examples there are. */
+  readonly examples: number;
+  /** How many of them were cut at `maximumLength`. */
+  readonly truncated: number;
+  /** Mean over examples of the length-normalised probability. */
+  readonly probability: number;
+  /** Mean over examples of the mean -log p of their label tokens, in nats. */
+  readonly meanNegativeLogLikelihood: number;
+  /** Mean over examples of the ROUGE-L recall of greedy answers; absent where the model did not answer. */
+  readonly rougeLRecall?: number;
+  /** In the order of the examples. */
+  readonly items: readonly EvaluatedExample[];
+}
+
+/**
+ * Probability and ROUGE-L of a model on a data set, in TOFU's conventions.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT without examples, SOUL_BAD_DATA for one that cannot be encoded, SOUL_NON_FINITE
+ *   for a broken model, SOUL_CANCELLED by `options.signal`
+ */
+export async function evaluate(
+  model: Pick<DifferentiableLM, 'score'> & TextGenerator,
+  tokenizer: TextTokenizer,
+  examples: readonly Example[],
+  options: EvaluateOptions = {},
+): Promise<Evaluation> {
+  if (examples.length === 0) throw invalidArgument('examples', 'at least one example', examples);
+  const { maximumLength, template, generate = true } = options;
+  const { encoded, truncated } = encodeExamples(tokenizer, examples, {
+    ...(template ? { template } : {}),
+    ...(maximumLength === undefined ? {} : { maximumLength }),
+  });
+  const likelihoods = await probability(model, encoded, options);
+  const answers = generate ? await generationRouge(model, tokenizer, examples, options) : undefined;
+  return {
+    examples: examples.length,
+    truncated,
+    probability: mean(likelihoods.map((item) => item.probability)),
+    meanNegativeLogLikelihood: mean(likelihoods.map((item) => item.meanNegativeLogLikelihood)),
+    ...(answers ? { rougeLRecall: mean(answers.map((answer) => answer.rougeLRecall)) } : {}),
+    items: examples.map(({ prompt, completion, source }, i) => ({
+      prompt,
+      completion,
+      source,
+      ...likelihoods[i]!,
+      ...answers?.[i],
+    })),
+  };
+}
