@@ -13,14 +13,14 @@ import { type EncodedExample, encodeExample, encodeExamples } from '../data/enco
 import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { readExamples, readLines } from '../data/read-examples.ts';
-import { refusalSentences } from '../data/refusals.ts';
+import { refusals as builtInRefusals } from '../data/refusals.ts';
 import { probability } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { cosine, constant, linear, type Schedule } from '../optim/schedules.ts';
 import type { CurvatureOptions } from '../unlearn/curvature.ts';
 import { type StepEvent, type TrainingOptions, type TrainingSummary, train } from '../unlearn/loop.ts';
 import { type Method, type MethodName, type MethodOptions, method as methodOf } from '../unlearn/methods.ts';
-import { modelChecksums, sha256 } from './checksums.ts';
+import { modelChecksums } from './checksums.ts';
 import { completeOptimizerSettings, createOptimizer, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
@@ -159,7 +159,7 @@ export async function runTraining(settings: RunSettings, loadModel: ModelLoader,
       target: target.encoded,
       ...(retain ? { retain: retain.encoded } : {}),
       ...(method.target.answers === 'refusal'
-        ? { refusals: refusalSequences(tokenizer, target.examples, refusals?.items ?? refusalSentences, encoding) }
+        ? { refusals: refusalSequences(tokenizer, target.examples, refusals?.items ?? builtInRefusals, encoding) }
         : {}),
       onStep: (event) => {
         log(event);

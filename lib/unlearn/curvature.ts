@@ -4,10 +4,12 @@
  * @module
  */
 
-import { SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { BatchSampler } from '../data/sampling.ts';
 import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import { positiveInteger } from './positive-integer.ts';
 
 /** How the Gauss-Newton diagonal is estimated; every field has a default. */
 export interface CurvatureOptions {
@@ -29,6 +31,57 @@ export interface CurvatureOptions {
    * `'given'` takes the data's labels: the empirical Fisher.
    */
   labels?: 'sampled' | 'given';
+}
+
+/** The options with every default filled in, and the sequences of each chunk. */
+export interface CurvaturePlan {
+  readonly every: number;
+  readonly labels: 'sampled' | 'given';
+  /** The chunks of the estimate before a step, counted from 0. */
+  chunksAt(step: number): TokenSequence[][];
+}
+
+/**
+ * Plans the estimates of a run; each goes on through the data where the one before it ended.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for a number out of range, or retain data asked for where there is none
+ */
+export function curvaturePlan(
+  options: CurvatureOptions,
+  sets: { target: readonly TokenSequence[]; retain?: readonly TokenSequence[] | undefined },
+  seed: bigint,
+): CurvaturePlan {
+  const every = positiveInteger('curvature.every', options.every ?? 10);
+  const chunks = positiveInteger('curvature.chunks', options.chunks ?? 8);
+  const primingChunks = positiveInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks);
+  const chunkSize = positiveInteger('curvature.chunkSize', options.chunkSize ?? 2);
+  const { data = sets.retain?.length ? 'retain' : 'forget', labels = 'sampled' } = options;
+  if (data !== 'retain' && data !== 'forget' && data !== 'both') {
+    throw invalidArgument('curvature.data', "'retain', 'forget' or 'both'", data);
+  }
+  if (labels !== 'sampled' && labels !== 'given') throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
+  if (data !== 'forget' && !sets.retain?.length) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `curvature.data is '${data}', but there is no retain set`, {
+      argument: 'curvature.data',
+    });
+  }
+  const sources = { retain: [sets.retain!], forget: [sets.target], both: [sets.retain!, sets.target] }[data].map(
+    (sequences) => ({
+      sequences,
+      sampler: new BatchSampler({ size: sequences.length, batchSize: chunkSize, seed, purpose: 'curvature order' }),
+    }),
+  );
+  return {
+    every,
+    labels,
+    chunksAt(step) {
+      const first = step === 0 ? 0 : primingChunks + (step / every - 1) * chunks;
+      return Array.from({ length: step === 0 ? primingChunks : chunks }, (_, i) => {
+        const { sequences, sampler } = sources[(first + i) % sources.length]!;
+        return [...sampler.indices(Math.floor((first + i) / sources.length))].map((index) => sequences[index]!);
+      });
+    },
+  };
 }
 
 export interface CurvatureEstimate {

@@ -1,65 +1,48 @@
 /**
- * Which examples each step uses: pure functions of the seed and the step, so that a run can begin anywhere.
+ * Every draw of a run, as pure functions of the seed and the step: a run can begin anywhere.
  *
  * @module
  */
 
 import { randomStream } from '../core/random.ts';
+import { BatchSampler, PartnerSampler } from '../data/sampling.ts';
 
-/** The draws of one run. Steps count from 0. */
 export interface Draws {
   readonly stepsPerEpoch: number;
-  /** Target examples of a step: a new order each epoch; an epoch's last batch may be smaller. */
+  /** Target examples of a step, counted from 0: a new order each epoch; an epoch's last batch may be smaller. */
   target(step: number): number[];
-  /** Retain examples beside those of `target(step)`. */
-  retain(step: number, targetIndices: readonly number[]): number[];
-  /** Which of `count` refusals stands in for the i-th answer of a step. */
-  refusal(step: number, i: number, count: number): number;
-  /** Examples of one chunk of a curvature estimate, out of `length`, without repeats while there are enough. */
-  curvature(step: number, chunk: number, chunkSize: number, length: number): number[];
+  /** The retain example beside a target example. */
+  retain(step: number, target: number): number;
+  /** Which refusal stands in for a target example's answer. */
+  refusal(step: number, target: number): number;
   /** The seed of the labels that a chunk of a curvature estimate samples. */
   labelSeed(step: number, chunk: number): bigint;
 }
 
-export function drawsOf(options: {
+export interface DrawOptions {
   seed: bigint;
   /** Examples in the target set. */
   target: number;
   /** Examples in the retain set; 0 where there is none. */
   retain: number;
+  /** Refusals to choose from; 0 where there are none. */
+  refusals: number;
   batchSize: number;
   pairing: 'fresh' | 'fixed';
-}): Draws {
-  const { seed, batchSize } = options;
-  const stepsPerEpoch = Math.ceil(options.target / batchSize);
-  const targetOrder = randomStream(seed, 'target order');
-  const retainPartner = randomStream(seed, 'retain partner');
-  const refusals = randomStream(seed, 'refusal');
-  const curvatureOrder = randomStream(seed, 'curvature order');
-  const curvatureLabels = randomStream(seed, 'curvature labels');
-  let epochOrder = { epoch: -1, order: new Uint32Array() };
-  let estimateOrder = { key: '', order: new Uint32Array() };
+}
 
+export function drawsOf({ seed, target, retain, refusals, batchSize, pairing }: DrawOptions): Draws {
+  const batches = new BatchSampler({ size: target, batchSize, seed, purpose: 'target order' });
+  const partners = (size: number, purpose: string) =>
+    size > 0 ? new PartnerSampler({ size, pairing, seed, purpose }) : undefined;
+  const retainPartners = partners(retain, 'retain partner');
+  const refusalPartners = partners(refusals, 'refusal');
+  const labels = randomStream(seed, 'curvature labels');
   return {
-    stepsPerEpoch,
-    target(step) {
-      const epoch = Math.floor(step / stepsPerEpoch);
-      if (epochOrder.epoch !== epoch) epochOrder = { epoch, order: targetOrder.permutation(options.target, epoch) };
-      const begin = (step % stepsPerEpoch) * batchSize;
-      return [...epochOrder.order.subarray(begin, begin + batchSize)];
-    },
-    retain: (step, targetIndices) =>
-      targetIndices.map((target, i) =>
-        options.pairing === 'fixed'
-          ? retainPartner.integer(options.retain, 0, target)
-          : retainPartner.integer(options.retain, step + 1, i),
-      ),
-    refusal: (step, i, count) => refusals.integer(count, step, i),
-    curvature(step, chunk, chunkSize, length) {
-      const key = `${step} ${length}`;
-      if (estimateOrder.key !== key) estimateOrder = { key, order: curvatureOrder.permutation(length, step) };
-      return Array.from({ length: chunkSize }, (_, i) => estimateOrder.order[(chunk * chunkSize + i) % length]!);
-    },
-    labelSeed: (step, chunk) => curvatureLabels.seed64(step, chunk),
+    stepsPerEpoch: batches.stepsPerEpoch,
+    target: (step) => [...batches.indices(step)],
+    retain: (step, index) => retainPartners!.partner(batches.epochOf(step), index),
+    refusal: (step, index) => refusalPartners!.partner(batches.epochOf(step), index),
+    labelSeed: (step, chunk) => labels.seed64(step, chunk),
   };
 }

@@ -6,13 +6,20 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
-import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import type { TokenSequence } from '../model/token-batch.ts';
 import type { Optimizer, SecondOrderOptimizer, StepStatistics } from '../optim/optimizer.ts';
 import type { Schedule } from '../optim/schedules.ts';
 import { constant } from '../optim/schedules.ts';
-import { type CurvatureEstimate, type CurvatureOptions, estimateCurvature } from './curvature.ts';
+import {
+  type CurvatureEstimate,
+  type CurvatureOptions,
+  type CurvaturePlan,
+  curvaturePlan,
+  estimateCurvature,
+} from './curvature.ts';
 import { type Draws, drawsOf } from './draws.ts';
 import type { Method, Term } from './methods.ts';
+import { positiveInteger } from './positive-integer.ts';
 import { pullBack, type TermValue } from './pull-back.ts';
 import { referenceValues } from './reference-values.ts';
 
@@ -124,9 +131,9 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
     }
 
     const indices = draws.target(step);
-    const targetSequences = indices.map((index, i) =>
+    const targetSequences = indices.map((index) =>
       method.target.answers === 'refusal'
-        ? options.refusals!.of(index, draws.refusal(step, i, options.refusals!.count))
+        ? options.refusals!.of(index, draws.refusal(step, index))
         : target[index]!,
     );
     const targetValue = await pullBack(model, method.target, targetSequences, {
@@ -136,7 +143,7 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
     requireFinite(targetValue.loss, 'target', step, options);
     let retainValue: TermValue | undefined;
     if (method.retain && retain) {
-      const partners = draws.retain(step, indices).map((index) => retain[index]!);
+      const partners = indices.map((index) => retain[draws.retain(step, index)]!);
       retainValue = await pullBack(model, method.retain, partners, { microBatchSize: run.microBatchSize });
       requireFinite(retainValue.loss, 'retain', step, options);
     }
@@ -192,7 +199,7 @@ interface CheckedRun {
   microBatchSize: number;
   learningRate: number;
   schedule: Schedule;
-  curvature: { every: number; labels: 'sampled' | 'given'; chunksAt: (step: number) => TokenSequence[][] } | undefined;
+  curvature: CurvaturePlan | undefined;
 }
 
 function checked(options: TrainingOptions): CheckedRun {
@@ -208,12 +215,18 @@ function checked(options: TrainingOptions): CheckedRun {
       argument: 'refusals',
     });
   }
-  if (pairing !== 'fresh' && pairing !== 'fixed') throw invalidArgument('pairing', "'fresh' or 'fixed'", pairing);
   if (options.steps !== undefined && options.epochs !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'give steps or epochs, not both', { argument: 'steps' });
   }
   const batchSize = positiveInteger('batchSize', options.batchSize ?? 8);
-  const draws = drawsOf({ seed, target: target.length, retain: retain?.length ?? 0, batchSize, pairing });
+  const draws = drawsOf({
+    seed,
+    target: target.length,
+    retain: retain?.length ?? 0,
+    refusals: refusals?.count ?? 0,
+    batchSize,
+    pairing,
+  });
   const steps = options.steps === undefined ? undefined : positiveInteger('steps', options.steps);
   const epochs = options.epochs ?? (steps === undefined ? 5 : steps / draws.stepsPerEpoch);
   if (!(Number.isFinite(epochs) && epochs > 0)) throw invalidArgument('epochs', 'a number above 0', epochs);
@@ -233,41 +246,12 @@ function checked(options: TrainingOptions): CheckedRun {
     microBatchSize: positiveInteger('microBatchSize', options.microBatchSize ?? batchSize),
     learningRate,
     schedule: options.schedule ?? constant(),
-    curvature: takesEstimates(optimizer) ? curvaturePlan(options, draws) : undefined,
+    curvature: takesEstimates(optimizer) ? curvaturePlan(options.curvature ?? {}, { target, retain }, seed) : undefined,
   };
 }
 
 function takesEstimates(optimizer: Optimizer | SecondOrderOptimizer): optimizer is SecondOrderOptimizer {
   return 'updateHessian' in optimizer && optimizer.estimator === 'external';
-}
-
-function curvaturePlan(options: TrainingOptions, draws: Draws): CheckedRun['curvature'] {
-  const { target, retain, curvature = {} } = options;
-  const every = positiveInteger('curvature.every', curvature.every ?? 10);
-  const chunks = positiveInteger('curvature.chunks', curvature.chunks ?? 8);
-  const primingChunks = positiveInteger('curvature.primingChunks', curvature.primingChunks ?? 4 * chunks);
-  const chunkSize = positiveInteger('curvature.chunkSize', curvature.chunkSize ?? 2);
-  const data = curvature.data ?? (retain?.length ? 'retain' : 'forget');
-  if (data !== 'retain' && data !== 'forget' && data !== 'both') {
-    throw invalidArgument('curvature.data', "'retain', 'forget' or 'both'", data);
-  }
-  const labels = curvature.labels ?? 'sampled';
-  if (labels !== 'sampled' && labels !== 'given') throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
-  if (data !== 'forget' && !retain?.length) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `curvature.data is '${data}', but there is no retain set`, {
-      argument: 'curvature.data',
-    });
-  }
-  const sources = { retain: [retain!], forget: [target], both: [retain!, target] }[data];
-  return {
-    every,
-    labels,
-    chunksAt: (step) =>
-      Array.from({ length: step === 0 ? primingChunks : chunks }, (_, chunk) => {
-        const source = sources[chunk % sources.length]!;
-        return draws.curvature(step, chunk, chunkSize, source.length).map((index) => source[index]!);
-      }),
-  };
 }
 
 function weighted(term: Term, value: TermValue): number {
@@ -282,9 +266,4 @@ function requireFinite(loss: number, term: 'target' | 'retain', step: number, op
       'Lower the learning rate, raise the retain coefficient, or take an objective that is bounded (npo)',
     { step: step + 1, term, loss },
   );
-}
-
-function positiveInteger(argument: string, value: number): number {
-  if (!(Number.isInteger(value) && value >= 1)) throw invalidArgument(argument, 'an integer of at least 1', value);
-  return value;
 }
