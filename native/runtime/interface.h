@@ -1,10 +1,11 @@
 // The table of C functions that the optimizer addon hands to the engine addon.
 //
-// The engine is a second shared object, built for one libtorch; nothing but this table ties the two together, so either
-// can be rebuilt alone. A new field goes at the end and raises the version.
+// The engine is a second shared object, built for one libtorch; nothing but this table ties the two together,
+// so either can be rebuilt alone. A new field goes at the end and raises the version.
 //
-// The addon exports it as `interface`, an External that carries SOUL_INTERFACE_TAG (napi_check_object_type_tag); the
-// memory of a FlatBuffer that is not an ArrayBuffer is an External to a SoulMemory that carries SOUL_MEMORY_TAG.
+// The addon exports it as `interface`, an External that carries SOUL_INTERFACE_TAG
+// (napi_check_object_type_tag); the memory of a FlatBuffer that is not an ArrayBuffer is an External to a
+// SoulMemory that carries SOUL_MEMORY_TAG.
 #pragma once
 
 #include <stdbool.h>
@@ -39,14 +40,15 @@ typedef struct SoulTokenRows {
 
 // What one read of the rows yields; a null pointer leaves that figure out.
 typedef struct SoulTokenScores {
-  float* log_sum_exp;          // rows
-  float* nll;                  // rows: log_sum_exp - logit of the label, in nats; needs labels
-  uint8_t* is_argmax;          // rows: 1 where the label is the first of the largest logits; needs labels
-  float* mean_log_p;           // rows: mean of log p under p itself
-  float* variance_log_p;       // rows: variance of log p under p itself
-  const int32_t* labels;       // rows, each in [0, vocabulary); null where labels are sampled or not needed
-  int32_t* sampled_labels;     // rows, out: a label drawn from softmax(logits) by Gumbel-max; then used as the label
-  uint64_t sample_seed;        // the draw of row i is a function of (sample_seed, first_row + i, vocabulary index)
+  float* log_sum_exp;     // rows
+  float* nll;             // rows: log_sum_exp - logit of the label, in nats; needs labels
+  uint8_t* is_argmax;     // rows: 1 where the label is the first of the largest logits; needs labels
+  float* mean_log_p;      // rows: mean of log p under p itself
+  float* variance_log_p;  // rows: variance of log p under p itself
+  const int32_t* labels;  // rows, each in [0, vocabulary); null where labels are sampled or not needed
+  int32_t*
+      sampled_labels;  // rows, out: a label drawn from softmax(logits) by Gumbel-max; then used as the label
+  uint64_t sample_seed;  // the draw of row i is a function of (sample_seed, first_row + i, vocabulary index)
   uint64_t first_row;
 } SoulTokenScores;
 
@@ -55,25 +57,30 @@ typedef struct SoulInterface {
   uint32_t size;  // sizeof(SoulInterface) of the addon that filled it
 
   // Runs `run(context)` on the environment's dispatcher thread, after everything posted before, then calls
-  // `complete(context, ran)` on the JavaScript thread; `ran` is false when the environment shut down first: then no
-  // JavaScript may run and `complete` only frees. Must be called on the JavaScript thread. Returns false, and calls nothing, when the environment is already shutting down.
+  // `complete(context, ran)` on the JavaScript thread; `ran` is false when the environment shut down first:
+  // then no JavaScript may run and `complete` only frees. Must be called on the JavaScript thread. Returns
+  // false, and calls nothing, when the environment is already shutting down.
   void* dispatcher;
-  bool (*post)(void* dispatcher, void (*run)(void* context), void (*complete)(void* context, bool ran), void* context);
+  bool (*post)(void* dispatcher, void (*run)(void* context), void (*complete)(void* context, bool ran),
+               void* context);
 
-  // Token losses over rows of logits. Rows are independent: calls on disjoint rows may run on different threads, and the
-  // result does not depend on how rows are split.
+  // Token losses over rows of logits. Rows are independent: calls on disjoint rows may run on different
+  // threads, and the result does not depend on how rows are split.
   void (*score_tokens)(const SoulTokenRows* rows, const SoulTokenScores* scores);
-  // logits <- weight * (softmax(logits) - onehot(label)), in place, from the log_sum_exp that score_tokens gave.
-  void (*token_gradient)(const SoulTokenRows* rows, const int32_t* labels, const float* weights, const float* log_sum_exp);
+  // logits <- weight * (softmax(logits) - onehot(label)), in place, from the log_sum_exp that score_tokens
+  // gave.
+  void (*token_gradient)(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
+                         const float* log_sum_exp);
   // KL(softmax(reference) || softmax(rows)) of each row, with both log-sum-exps for the gradient.
-  void (*score_divergence)(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence, float* log_sum_exp,
-                           float* reference_log_sum_exp);
+  void (*score_divergence)(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
+                           float* log_sum_exp, float* reference_log_sum_exp);
   // logits <- weight * (softmax(logits) - softmax(reference)), in place.
   void (*divergence_gradient)(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
                               const float* log_sum_exp, const float* reference_log_sum_exp);
 
-  // For another addon's environment cleanup hook, on the JavaScript thread: cancels what is queued, waits for the job that
-  // runs, and calls every outstanding `complete(context, false)`. Harmless when done twice; `post` returns false after it.
+  // For another addon's environment cleanup hook, on the JavaScript thread: cancels what is queued, waits for
+  // the job that runs, and calls every outstanding `complete(context, false)`. Harmless when done twice;
+  // `post` returns false after it.
   void (*shut_down)(void* dispatcher);
 } SoulInterface;
 

@@ -1,0 +1,147 @@
+/**
+ * Finds and loads the optimizer addon, and turns its errors into {@link SoulError}.
+ *
+ * @module
+ */
+
+import { createRequire } from 'node:module';
+import { errorCodes, SoulError, type SoulErrorCode } from './errors.ts';
+import { packageRoot } from './package.ts';
+
+declare const external: unique symbol;
+
+/** A type-tagged native handle; means nothing outside native code. */
+export interface NativeExternal {
+  readonly [external]: true;
+}
+
+/** Memory as native code takes it: an array that cannot be detached, or a handle to memory of another owner. */
+export type NativeMemory = Float32Array | NativeExternal;
+
+/** What `scoreTokens` reads (labels, seed) and fills (the rest); one entry per row. */
+export interface NativeTokenScores {
+  labels?: Int32Array;
+  sampledLabels?: Int32Array;
+  sampleSeed?: bigint;
+  firstRow?: bigint;
+  logSumExp?: NativeMemory;
+  nll?: NativeMemory;
+  isArgmax?: Uint8Array;
+  meanLogP?: NativeMemory;
+  varianceLogP?: NativeMemory;
+}
+
+/**
+ * The calls of native/addon. Functions that return promises run on the environment's dispatcher, in the order of the
+ * calls; arguments are checked before anything is posted.
+ */
+export interface NativeAddon {
+  readonly version: number;
+  /** The table of C functions for the engine addon (native/runtime/interface.h). */
+  readonly interface: NativeExternal;
+
+  describe(memory: NativeMemory): { address: bigint; byteLength: bigint };
+  fromPointer(address: bigint, length: number): NativeExternal;
+  view(memory: NativeExternal, start: number, length: number): NativeExternal;
+  fill(memory: NativeMemory, value: number): Promise<void>;
+  copy(destination: NativeMemory, source: NativeMemory): Promise<void>;
+  /** Resolves when everything posted before is done. */
+  fence(): Promise<void>;
+
+  scoreTokens(logits: NativeMemory, vocabulary: number, scores: NativeTokenScores): Promise<void>;
+  tokenGradient(
+    logits: NativeMemory,
+    vocabulary: number,
+    labels: Int32Array,
+    weights: NativeMemory,
+    logSumExp: NativeMemory,
+  ): Promise<void>;
+  scoreDivergence(
+    logits: NativeMemory,
+    reference: NativeMemory,
+    vocabulary: number,
+    divergence: NativeMemory,
+    logSumExp: NativeMemory,
+    referenceLogSumExp: NativeMemory,
+  ): Promise<void>;
+  divergenceGradient(
+    logits: NativeMemory,
+    reference: NativeMemory,
+    vocabulary: number,
+    weights: NativeMemory,
+    logSumExp: NativeMemory,
+    referenceLogSumExp: NativeMemory,
+  ): Promise<void>;
+  elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;
+  randomBits(seed: bigint, row: bigint, bits: Int32Array): Promise<void>;
+}
+
+/** Raised with every change of what native/addon exports; the addon says the same number. */
+const addonVersion = 1;
+
+const require = createRequire(import.meta.url);
+let loaded: NativeAddon | undefined;
+
+/**
+ * The optimizer addon of this environment, loaded when it is first needed.
+ *
+ * @throws SoulError SOUL_ADDON_MISSING with every attempt and what to run
+ */
+export function nativeAddon(): NativeAddon {
+  loaded ??= load();
+  return loaded;
+}
+
+function load(): NativeAddon {
+  const attempts: string[] = [];
+  try {
+    const find = require('node-gyp-build') as { resolve(folder: string): string };
+    const file = find.resolve(packageRoot);
+    try {
+      const addon = require(file) as Record<string, unknown>;
+      if (addon.version === addonVersion) return typedCalls(addon);
+      attempts.push(`${file} is of version ${String(addon.version)}, this package needs ${addonVersion}`);
+    } catch (error) {
+      attempts.push(`${file}: ${(error as Error).message}`);
+    }
+  } catch (error) {
+    attempts.push((error as Error).message.trim().replace(/\s+/g, ' '));
+  }
+  throw new SoulError(
+    'SOUL_ADDON_MISSING',
+    `The native addon could not be loaded on ${process.platform}-${process.arch}, Node ${process.version}:\n` +
+      `${attempts.map((attempt) => `  - ${attempt}`).join('\n')}\n` +
+      'Build it: in a checkout `npm run build:addon`, where the package is installed `npx soul addon build`.',
+    { attempts },
+  );
+}
+
+/** Gives every function of the addon typed errors, thrown or rejected. */
+function typedCalls(addon: Record<string, unknown>): NativeAddon {
+  const calls: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(addon)) {
+    calls[name] = typeof value === 'function' ? typedCall(value as (...words: unknown[]) => unknown) : value;
+  }
+  return calls as unknown as NativeAddon;
+}
+
+function typedCall(call: (...words: unknown[]) => unknown): (...words: unknown[]) => unknown {
+  return (...words) => {
+    let result: unknown;
+    try {
+      result = call(...words);
+    } catch (error) {
+      throw typedError(error);
+    }
+    if (Object.prototype.toString.call(result) !== '[object Promise]') return result;
+    return (result as Promise<unknown>).catch((error: unknown) => {
+      throw typedError(error);
+    });
+  };
+}
+
+function typedError(error: unknown): SoulError {
+  const { code, message } = error as { code?: string; message?: string };
+  const known = code !== undefined && code in errorCodes ? (code as SoulErrorCode) : 'SOUL_INTERNAL';
+  return new SoulError(known, message ?? String(error), {}, { cause: error });
+}

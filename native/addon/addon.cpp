@@ -1,0 +1,61 @@
+// The optimizer addon: everything per environment, nothing static, so that any number of workers may load it.
+#include <napi.h>
+
+#include "addon/calls.h"
+#include "addon/work.h"
+#include "kernels/cpu/token_loss.h"
+
+namespace soul {
+namespace {
+
+constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
+// Raised with every change of what is exported; lib/core/addon.ts expects the same number.
+constexpr int kAddonVersion = 1;
+
+bool Post(void* dispatcher, void (*run)(void*), void (*complete)(void*, bool), void* context) {
+  return static_cast<Dispatcher*>(dispatcher)->Post(run, complete, context);
+}
+
+void ShutDown(void* dispatcher) {
+  static_cast<Dispatcher*>(dispatcher)->ShutDown();
+}
+
+Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
+  auto environment = std::make_unique<Environment>();
+  environment->dispatcher = Dispatcher::Create(env);
+  if (!environment->dispatcher) ThrowFailure(env, "SOUL_INTERNAL", "the dispatcher could not be made");
+
+  SoulInterface& table = environment->interface;
+  table.version = SOUL_INTERFACE_VERSION;
+  table.size = sizeof(SoulInterface);
+  table.dispatcher = environment->dispatcher.get();
+  table.post = Post;
+  table.score_tokens = ScoreTokens;
+  table.token_gradient = TokenGradient;
+  table.score_divergence = ScoreDivergence;
+  table.divergence_gradient = DivergenceGradient;
+  table.shut_down = ShutDown;
+
+  const Napi::External<SoulInterface> handle = Napi::External<SoulInterface>::New(env, &table);
+  if (napi_type_tag_object(env, handle, &kInterfaceTag) != napi_ok) {
+    ThrowFailure(env, "SOUL_INTERNAL", "the interface could not be tagged");
+  }
+  exports.Set("interface", handle);
+  exports.Set("version", kAddonVersion);
+  ExportMemoryCalls(env, exports);
+  ExportTokenCalls(env, exports);
+
+  // Runs before Node frees the environment's handles: no job outlives its memory.
+  env.AddCleanupHook(ShutDown, static_cast<void*>(environment->dispatcher.get()));
+  env.SetInstanceData(environment.release());
+  return exports;
+}
+
+}  // namespace
+}  // namespace soul
+
+static Napi::Object InitializeSoul(Napi::Env env, Napi::Object exports) {
+  return soul::Initialize(env, exports);
+}
+
+NODE_API_MODULE(soul, InitializeSoul)

@@ -1,0 +1,134 @@
+#include "addon/arguments.h"
+
+#include <cmath>
+
+#include "addon/work.h"
+
+namespace soul {
+namespace {
+
+constexpr napi_type_tag kMemoryTag = SOUL_MEMORY_TAG;
+
+template <typename Element>
+bool ReadTyped(const Napi::Value& value, napi_typedarray_type wanted, Memory<Element>* memory) {
+  if (!value.IsTypedArray()) return false;
+  napi_typedarray_type type;
+  std::size_t length = 0;
+  void* data = nullptr;
+  if (napi_get_typedarray_info(value.Env(), value, &type, &length, &data, nullptr, nullptr) != napi_ok ||
+      type != wanted) {
+    return false;
+  }
+  // A detached array has no memory and length 0.
+  *memory = {static_cast<Element*>(data), data == nullptr ? 0 : static_cast<int64_t>(length), value};
+  return true;
+}
+
+template <typename Element>
+Memory<Element> ReadTypedOfLength(const Napi::Value& value, napi_typedarray_type type, const char* kind,
+                                  const char* name, int64_t length) {
+  Memory<Element> memory;
+  if (!ReadTyped(value, type, &memory) || memory.length != length) {
+    ThrowInvalid(value.Env(), name, std::string(kind) + " of length " + std::to_string(length));
+  }
+  return memory;
+}
+
+}  // namespace
+
+void ThrowInvalid(Napi::Env env, const char* name, const std::string& expected) {
+  ThrowFailure(env, "SOUL_INVALID_ARGUMENT", std::string(name) + " must be " + expected);
+}
+
+Memory<float> ReadFloats(const Napi::Value& value, const char* name) {
+  Memory<float> memory;
+  if (ReadTyped(value, napi_float32_array, &memory)) return memory;
+  if (value.IsExternal()) {
+    bool tagged = false;
+    void* data = nullptr;
+    if (napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged) == napi_ok && tagged &&
+        napi_get_value_external(value.Env(), value, &data) == napi_ok) {
+      const SoulMemory* foreign = static_cast<const SoulMemory*>(data);
+      return {static_cast<float*>(foreign->data), static_cast<int64_t>(foreign->length), value};
+    }
+  }
+  ThrowInvalid(value.Env(), name, "float32 memory");
+}
+
+Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t length) {
+  const Memory<float> memory = ReadFloats(value, name);
+  if (memory.length != length) {
+    ThrowInvalid(value.Env(), name,
+                 "float32 memory of " + std::to_string(length) + " elements, but has " +
+                     std::to_string(memory.length));
+  }
+  return memory;
+}
+
+Memory<float> ReadOptionalFloats(const Napi::Value& value, const char* name, int64_t length) {
+  if (value.IsUndefined() || value.IsNull()) return {nullptr, 0, value};
+  return ReadFloats(value, name, length);
+}
+
+Memory<double> ReadDoubles(const Napi::Value& value, const char* name, int64_t minimum_length) {
+  Memory<double> memory;
+  if (!ReadTyped(value, napi_float64_array, &memory) || memory.length < minimum_length) {
+    ThrowInvalid(value.Env(), name,
+                 "a Float64Array of at least " + std::to_string(minimum_length) + " elements");
+  }
+  return memory;
+}
+
+Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name) {
+  Memory<int32_t> memory;
+  if (!ReadTyped(value, napi_int32_array, &memory)) ThrowInvalid(value.Env(), name, "an Int32Array");
+  return memory;
+}
+
+Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name, int64_t length) {
+  return ReadTypedOfLength<int32_t>(value, napi_int32_array, "an Int32Array", name, length);
+}
+
+Memory<uint8_t> ReadBytes(const Napi::Value& value, const char* name, int64_t length) {
+  return ReadTypedOfLength<uint8_t>(value, napi_uint8_array, "a Uint8Array", name, length);
+}
+
+double ReadNumber(const Napi::Value& value, const char* name, double low, double high) {
+  if (value.IsNumber()) {
+    const double number = value.As<Napi::Number>().DoubleValue();
+    if (std::isfinite(number) && number >= low && number <= high) return number;
+  }
+  ThrowInvalid(value.Env(), name, "a number from " + std::to_string(low) + " to " + std::to_string(high));
+}
+
+int64_t ReadInteger(const Napi::Value& value, const char* name, int64_t low, int64_t high) {
+  if (value.IsNumber()) {
+    const double number = value.As<Napi::Number>().DoubleValue();
+    if (std::trunc(number) == number && number >= static_cast<double>(low) &&
+        number <= static_cast<double>(high)) {
+      return static_cast<int64_t>(number);
+    }
+  }
+  ThrowInvalid(value.Env(), name, "an integer from " + std::to_string(low) + " to " + std::to_string(high));
+}
+
+bool ReadBoolean(const Napi::Value& value, const char* name) {
+  if (!value.IsBoolean()) ThrowInvalid(value.Env(), name, "true or false");
+  return value.As<Napi::Boolean>().Value();
+}
+
+uint64_t ReadUnsigned64(const Napi::Value& value, const char* name) {
+  if (value.IsBigInt()) {
+    bool lossless = false;
+    const uint64_t number = value.As<Napi::BigInt>().Uint64Value(&lossless);
+    if (lossless) return number;
+  }
+  ThrowInvalid(value.Env(), name, "a bigint from 0 to 2^64 - 1");
+}
+
+Napi::Object ReadObject(const Napi::Value& value, const char* name) {
+  if (!value.IsObject() || value.IsFunction()) ThrowInvalid(value.Env(), name, "an object");
+  return value.As<Napi::Object>();
+}
+
+}  // namespace soul

@@ -1,0 +1,50 @@
+// Reading and checking what JavaScript passed. Every function throws a JavaScript error that names the
+// argument.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+
+#include "runtime/interface.h"
+
+namespace soul {
+
+// Memory of one argument, checked; the value it came from must be held while native code uses it.
+template <typename Element>
+struct Memory {
+  Element* data = nullptr;
+  int64_t length = 0;
+  Napi::Value value;
+};
+
+// The argument as it lies; undefined when it was left out.
+inline Napi::Value Argument(const Napi::CallbackInfo& info, std::size_t index) {
+  return info[index];
+}
+
+// A Float32Array, or an External to memory of another trainer.
+Memory<float> ReadFloats(const Napi::Value& value, const char* name);
+// As ReadFloats, and of exactly this length.
+Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t length);
+// Undefined or null give no memory.
+Memory<float> ReadOptionalFloats(const Napi::Value& value, const char* name, int64_t length);
+
+Memory<double> ReadDoubles(const Napi::Value& value, const char* name, int64_t minimum_length);
+Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name);
+Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name, int64_t length);
+Memory<uint8_t> ReadBytes(const Napi::Value& value, const char* name, int64_t length);
+
+// A finite number in [low, high].
+double ReadNumber(const Napi::Value& value, const char* name, double low, double high);
+// An integer in [low, high].
+int64_t ReadInteger(const Napi::Value& value, const char* name, int64_t low, int64_t high);
+bool ReadBoolean(const Napi::Value& value, const char* name);
+// A bigint in [0, 2^64).
+uint64_t ReadUnsigned64(const Napi::Value& value, const char* name);
+Napi::Object ReadObject(const Napi::Value& value, const char* name);
+
+[[noreturn]] void ThrowInvalid(Napi::Env env, const char* name, const std::string& expected);
+
+}  // namespace soul

@@ -1,0 +1,14 @@
+// What the addon exports, by subject.
+#pragma once
+
+#include <napi.h>
+
+#include "runtime/interface.h"
+
+namespace soul {
+
+void ExportMemoryCalls(Napi::Env env, Napi::Object exports);
+void ExportTokenCalls(Napi::Env env, Napi::Object exports);
+void ExportOptimizerCalls(Napi::Env env, Napi::Object exports);
+
+}  // namespace soul

@@ -1,0 +1,44 @@
+// A call that runs on the dispatcher and settles a promise.
+#pragma once
+
+#include <napi.h>
+
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runtime/dispatcher.h"
+#include "runtime/interface.h"
+
+namespace soul {
+
+// What one environment owns; lives in its instance data.
+struct Environment {
+  std::unique_ptr<Dispatcher> dispatcher;
+  SoulInterface interface{};
+};
+
+// A code of lib/core/errors.ts and a sentence; TypeScript makes the SoulError.
+struct Failure {
+  const char* code = nullptr;
+  std::string message;
+};
+
+// How a job ended: with a failure, or with numbers (none: the promise resolves to undefined).
+struct Outcome {
+  Failure failure;
+  std::vector<double> numbers;
+
+  static Outcome Failed(const char* code, std::string message) { return {{code, std::move(message)}, {}}; }
+};
+
+// Throws a JavaScript error with a code.
+[[noreturn]] void ThrowFailure(Napi::Env env, const char* code, const std::string& message);
+
+// Runs `run` on the dispatcher and returns a promise; `held` values stay alive until it is done. An exception
+// that escapes `run` rejects the promise.
+Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run);
+
+}  // namespace soul

@@ -1,0 +1,132 @@
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/token_loss.h"
+#include "kernels/token_loss.h"
+
+namespace soul {
+namespace {
+
+SOUL_CLONES float Maximum(const float* logits, int64_t vocabulary) {
+  float lanes[kLanes];
+  for (float& lane : lanes) lane = -Infinity();
+  ForEachLane(0, vocabulary, [&](int64_t i, int lane) __attribute__((always_inline)) {
+    lanes[lane] = logits[i] > lanes[lane] ? logits[i] : lanes[lane];
+  });
+  float maximum = lanes[0];
+  for (float lane : lanes) maximum = lane > maximum ? lane : maximum;
+  return maximum;
+}
+
+SOUL_CLONES double SumExponentials(const float* logits, int64_t vocabulary, float maximum) {
+  return SumInBlocks(vocabulary,
+                     [=](int64_t i) __attribute__((always_inline)) { return Exp(logits[i] - maximum); });
+}
+
+SOUL_CLONES double SumWeighted(const float* logits, int64_t vocabulary, float maximum) {
+  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
+    const float d = logits[i] - maximum;
+    return WeightedTerm(Exp(d), d);
+  });
+}
+
+SOUL_CLONES double SumSpread(const float* logits, int64_t vocabulary, float maximum, float mean) {
+  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
+    const float d = logits[i] - maximum;
+    return SpreadTerm(Exp(d), d, mean);
+  });
+}
+
+// The first element with the largest Gumbel score.
+SOUL_CLONES int32_t SampleLabel(const float* logits, int64_t vocabulary, RandomKey key) {
+  float best[kLanes];
+  int32_t where[kLanes];
+  for (int lane = 0; lane < kLanes; ++lane) {
+    best[lane] = -Infinity();
+    where[lane] = 0;
+  }
+  ForEachLane(0, vocabulary, [&](int64_t i, int lane) __attribute__((always_inline)) {
+    const float score = GumbelScore(logits[i], RandomBits(key, static_cast<uint32_t>(i)));
+    where[lane] = score > best[lane] ? static_cast<int32_t>(i) : where[lane];
+    best[lane] = score > best[lane] ? score : best[lane];
+  });
+  int winner = 0;
+  for (int lane = 1; lane < kLanes; ++lane) {
+    const bool better =
+        best[lane] > best[winner] || (best[lane] == best[winner] && where[lane] < where[winner]);
+    winner = better ? lane : winner;
+  }
+  return where[winner];
+}
+
+bool IsFirstMaximum(const float* logits, int32_t label, float maximum) {
+  if (logits[label] != maximum) return false;
+  for (int32_t i = 0; i < label; ++i) {
+    if (logits[i] == maximum) return false;
+  }
+  return true;
+}
+
+// logits <- weight * p except at the label, which holds no more than its place; returns the sum of all other
+// p.
+SOUL_CLONES double ProbabilitiesBesideLabel(float* logits, int64_t vocabulary, float weight,
+                                            float log_sum_exp) {
+  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
+    const float p = TokenProbability(logits[i], log_sum_exp);
+    logits[i] = weight * p;
+    return p;
+  });
+}
+
+}  // namespace
+
+float RowMaximum(const float* logits, int64_t vocabulary) {
+  return Maximum(logits, vocabulary);
+}
+
+void ScoreTokens(const SoulTokenRows* rows, const SoulTokenScores* scores) {
+  for (int64_t row = 0; row < rows->rows; ++row) {
+    const float* logits = rows->logits + row * rows->stride;
+    const int64_t vocabulary = rows->vocabulary;
+    const float maximum = Maximum(logits, vocabulary);
+    const double sum = SumExponentials(logits, vocabulary, maximum);
+    const float log_sum = Log(static_cast<float>(sum));
+    if (scores->log_sum_exp != nullptr) scores->log_sum_exp[row] = maximum + log_sum;
+
+    int32_t label = -1;
+    if (scores->sampled_labels != nullptr) {
+      const RandomKey key = KeyOf(scores->sample_seed, scores->first_row + static_cast<uint64_t>(row));
+      label = SampleLabel(logits, vocabulary, key);
+      scores->sampled_labels[row] = label;
+    } else if (scores->labels != nullptr) {
+      label = scores->labels[row];
+    }
+    if (label >= 0) {
+      // Not log_sum_exp - logit: that would round away the small loss of a token that is nearly certain.
+      if (scores->nll != nullptr) scores->nll[row] = (maximum - logits[label]) + log_sum;
+      if (scores->is_argmax != nullptr)
+        scores->is_argmax[row] = IsFirstMaximum(logits, label, maximum) ? 1 : 0;
+    }
+
+    if (scores->mean_log_p != nullptr || scores->variance_log_p != nullptr) {
+      const double mean = SumWeighted(logits, vocabulary, maximum) / sum;
+      if (scores->mean_log_p != nullptr) scores->mean_log_p[row] = static_cast<float>(mean) - log_sum;
+      if (scores->variance_log_p != nullptr) {
+        const double spread = SumSpread(logits, vocabulary, maximum, static_cast<float>(mean));
+        scores->variance_log_p[row] = static_cast<float>(spread / sum);
+      }
+    }
+  }
+}
+
+void TokenGradient(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
+                   const float* log_sum_exp) {
+  for (int64_t row = 0; row < rows->rows; ++row) {
+    float* logits = rows->logits + row * rows->stride;
+    // p(label) - 1 is minus the sum of all others, and as that sum keeps its digits when p(label) is
+    // nearly 1.
+    logits[labels[row]] = -Infinity();
+    const double others = ProbabilitiesBesideLabel(logits, rows->vocabulary, weights[row], log_sum_exp[row]);
+    logits[labels[row]] = -(weights[row] * static_cast<float>(others));
+  }
+}
+
+}  // namespace soul

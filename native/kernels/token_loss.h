@@ -1,0 +1,40 @@
+// Losses of a token over the vocabulary, term by term.
+//
+// With d = logit - max(logits), e = exp(d), S = sum e: log p = d - log S, and every figure is a sum over
+// terms below. A logit of -infinity (a masked token) has e = 0 and takes no part; a NaN anywhere makes the
+// figures NaN.
+#pragma once
+
+#include "kernels/float_math.h"
+#include "kernels/host_device.h"
+#include "kernels/random.h"
+
+namespace soul {
+
+// e * x, where x is infinite when e is 0.
+SOUL_HOST_DEVICE float WeightedTerm(float e, float x) {
+  return e > 0.0f ? e * x : e;
+}
+
+// e * (d - mean)^2, the variance's term.
+SOUL_HOST_DEVICE float SpreadTerm(float e, float d, float mean) {
+  return WeightedTerm(e, (d - mean) * (d - mean));
+}
+
+// The token with the largest score is a draw from softmax(logits) (Gumbel-max: -log of an exponential is
+// Gumbel).
+SOUL_HOST_DEVICE float GumbelScore(float logit, uint32_t bits) {
+  return logit - Log(ExponentialFromBits(bits));
+}
+
+// p of one token from its logit.
+SOUL_HOST_DEVICE float TokenProbability(float logit, float log_sum_exp) {
+  return Exp(logit - log_sum_exp);
+}
+
+// p * (log p - log q) without the two log S, from the d of both.
+SOUL_HOST_DEVICE float DivergenceTerm(float reference_e, float reference_d, float d) {
+  return WeightedTerm(reference_e, reference_d - d);
+}
+
+}  // namespace soul

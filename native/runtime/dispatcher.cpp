@@ -1,0 +1,97 @@
+#include "runtime/dispatcher.h"
+
+#include <system_error>
+
+namespace soul {
+
+std::unique_ptr<Dispatcher> Dispatcher::Create(napi_env env) {
+  std::unique_ptr<Dispatcher> dispatcher(new Dispatcher(env));
+  napi_value name;
+  if (napi_create_string_utf8(env, "soul.dispatcher", NAPI_AUTO_LENGTH, &name) != napi_ok ||
+      napi_create_threadsafe_function(env, nullptr, nullptr, name, 0, 1, nullptr, nullptr, dispatcher.get(),
+                                      OnFinished, &dispatcher->finished_signal_) != napi_ok ||
+      napi_unref_threadsafe_function(env, dispatcher->finished_signal_) != napi_ok) {
+    return nullptr;
+  }
+  return dispatcher;
+}
+
+Dispatcher::~Dispatcher() {
+  ShutDown();
+}
+
+bool Dispatcher::Post(Run run, Complete complete, void* context) {
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) return false;
+    if (!thread_.joinable()) {
+      try {
+        thread_ = std::thread(&Dispatcher::Loop, this);
+      } catch (const std::system_error&) {
+        return false;
+      }
+    }
+    queued_.push_back({run, complete, context});
+  }
+  wake_.notify_one();
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, finished_signal_);
+  return true;
+}
+
+void Dispatcher::Loop() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return closing_ || !queued_.empty(); });
+    if (closing_) return;
+    const Job job = queued_.front();
+    queued_.pop_front();
+    lock.unlock();
+    job.run(job.context);
+    lock.lock();
+    finished_.push_back(job);
+    // One signal carries all that finished since the last one was taken.
+    if (finished_.size() == 1 && !closing_) {
+      napi_call_threadsafe_function(finished_signal_, nullptr, napi_tsfn_nonblocking);
+    }
+  }
+}
+
+void Dispatcher::OnFinished(napi_env env, napi_value, void* dispatcher, void*) {
+  // Without an environment JavaScript cannot run: ShutDown frees what is left.
+  if (env != nullptr) static_cast<Dispatcher*>(dispatcher)->CompleteFinished();
+}
+
+void Dispatcher::CompleteFinished() {
+  std::deque<Job> finished;
+  {
+    std::lock_guard lock(mutex_);
+    finished.swap(finished_);
+  }
+  for (const Job& job : finished) {
+    if (--pending_ == 0) napi_unref_threadsafe_function(env_, finished_signal_);
+    napi_handle_scope scope = nullptr;
+    napi_open_handle_scope(env_, &scope);
+    job.complete(job.context, true);
+    if (scope != nullptr) napi_close_handle_scope(env_, scope);
+  }
+}
+
+void Dispatcher::ShutDown() {
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_all();
+  if (thread_.joinable()) thread_.join();
+  // The thread is gone: no lock is needed. The signal itself is closed by the environment, which made it.
+  for (std::deque<Job>* jobs : {&finished_, &queued_}) {
+    while (!jobs->empty()) {
+      const Job job = jobs->front();
+      jobs->pop_front();
+      if (pending_ > 0) --pending_;
+      job.complete(job.context, false);
+    }
+  }
+}
+
+}  // namespace soul

@@ -1,0 +1,60 @@
+// One thread per Node environment that runs native jobs in the order of the calls.
+#pragma once
+
+#include <node_api.h>
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+
+namespace soul {
+
+// Jobs never wait in libuv's pool, so file reads and optimizer steps don't hold each other up. The process
+// stays alive while a job is pending and may exit when none is. All members are called on the JavaScript
+// thread.
+class Dispatcher {
+ public:
+  using Run = void (*)(void* context);
+  using Complete = void (*)(void* context, bool ran);
+
+  // Null, with a JavaScript exception pending, when the environment cannot give a thread-safe function.
+  static std::unique_ptr<Dispatcher> Create(napi_env env);
+  ~Dispatcher();
+  Dispatcher(const Dispatcher&) = delete;
+  Dispatcher& operator=(const Dispatcher&) = delete;
+
+  // Queues a job; false, and nothing is called, when the environment shuts down or no thread can be started.
+  bool Post(Run run, Complete complete, void* context);
+
+  // Cancels what is queued, waits for the job that runs, then completes every outstanding job with ran =
+  // false.
+  void ShutDown();
+
+ private:
+  struct Job {
+    Run run;
+    Complete complete;
+    void* context;
+  };
+
+  explicit Dispatcher(napi_env env) : env_(env) {}
+  void Loop();
+  void CompleteFinished();
+  static void OnFinished(napi_env env, napi_value callback, void* dispatcher, void* data);
+
+  const napi_env env_;
+  napi_threadsafe_function finished_signal_ = nullptr;
+  std::thread thread_;
+  std::size_t pending_ = 0;  // jobs posted and not completed; touched by the JavaScript thread alone
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> queued_;
+  std::deque<Job> finished_;
+  bool closing_ = false;
+};
+
+}  // namespace soul

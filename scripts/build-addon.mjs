@@ -1,0 +1,118 @@
+// Builds the optimizer addon with node-gyp into build/Release/soul.node, when its sources changed since the last time.
+//
+//   node scripts/build-addon.mjs                         quiet unless it fails
+//   node scripts/build-addon.mjs --sanitize address,undefined
+//                                                        into build-sanitize/, for scripts/fuzz-under-sanitizer.mjs
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { argv, env, execPath, exit, platform, version, versions } from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const sources = ['binding.gyp', 'native/kernels', 'native/runtime', 'native/addon'];
+const windows = platform === 'win32';
+
+/** The command of a C++20 compiler, or undefined. On Windows node-gyp looks for Visual Studio itself. */
+export function findCompiler() {
+  if (windows) return 'cl';
+  const program = join(tmpdir(), `soul-compiler-${process.pid}.cpp`);
+  writeFileSync(program, '#include <span>\ntemplate <typename T> concept Any = true;\nint main() { return 0; }\n');
+  try {
+    const candidates = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
+    return candidates.find((compiler) => {
+      const [command, ...words] = compiler.split(' ');
+      return spawnSync(command, [...words, '-std=c++20', '-fsyntax-only', program], { stdio: 'ignore' }).status === 0;
+    });
+  } finally {
+    rmSync(program, { force: true });
+  }
+}
+
+function* filesBelow(path) {
+  if (!existsSync(path)) return;
+  const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (const entry of entries) {
+    if (entry.isDirectory()) yield* filesBelow(join(path, entry.name));
+    else yield join(path, entry.name);
+  }
+}
+
+/** What a finished build depends on, as one hash. */
+function stampOf(sanitize) {
+  const hash = createHash('sha256');
+  hash.update([sanitize, versions.modules, platform, process.arch, env.CXX ?? '', env.CXXFLAGS ?? ''].join('\n'));
+  for (const source of sources) {
+    const path = join(root, source);
+    for (const file of source.endsWith('.gyp') ? [path] : filesBelow(path)) {
+      hash.update(`\n${file.slice(root.length)}\n`).update(readFileSync(file));
+    }
+  }
+  return hash.digest('hex');
+}
+
+/** Command and first words that run node-gyp: the project's own, else the one npx fetches. */
+function nodeGyp() {
+  try {
+    return [execPath, createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')];
+  } catch {
+    return [windows ? 'npx.cmd' : 'npx', '--yes', 'node-gyp@12'];
+  }
+}
+
+/** The folder to build in. Sanitized builds stand apart, since node-gyp empties build/. */
+function workingFolder(sanitize) {
+  if (!sanitize) return root;
+  const folder = join(root, 'build-sanitize');
+  mkdirSync(folder, { recursive: true });
+  cpSync(join(root, 'binding.gyp'), join(folder, 'binding.gyp'));
+  if (!existsSync(join(folder, 'native'))) symlinkSync(join(root, 'native'), join(folder, 'native'), 'junction');
+  return folder;
+}
+
+/** Builds what is missing; returns the folder that holds build/Release/soul.node, or throws one sentence. */
+export function buildAddon({ sanitize = '' } = {}) {
+  const folder = workingFolder(sanitize);
+  const addon = join(folder, 'build', 'Release', 'soul.node');
+  const stampFile = join(folder, 'build', 'soul.stamp');
+  const stamp = stampOf(sanitize);
+  if (existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return folder;
+
+  if (!findCompiler()) {
+    throw new Error(
+      'No C++20 compiler was found; install g++ 11 or clang 14 (Debian: apt install g++; macOS: xcode-select --install).',
+    );
+  }
+  const [command, ...words] = [...nodeGyp(), 'rebuild', '-C', folder];
+  // The headers of the Node that runs, where it brought them along: nothing is downloaded then.
+  const prefix = resolve(dirname(execPath), windows ? '.' : '..');
+  if (existsSync(join(prefix, 'include', 'node', 'common.gypi'))) words.push(`--nodedir=${prefix}`);
+  if (sanitize) words.push('--', `-Dsanitize=${sanitize}`);
+  const build = spawnSync(command, words, {
+    cwd: folder,
+    encoding: 'utf8',
+    shell: command.endsWith('.cmd'),
+    maxBuffer: 2 ** 28,
+  });
+  if (build.status !== 0 || !existsSync(addon)) {
+    throw new Error(
+      `The addon could not be built with node-gyp (Node ${version}).\n${build.stdout ?? ''}${build.stderr ?? ''}${build.error ?? ''}`,
+    );
+  }
+  writeFileSync(stampFile, stamp);
+  return folder;
+}
+
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
+  const words = argv.slice(2);
+  const at = words.indexOf('--sanitize');
+  try {
+    buildAddon({ sanitize: at >= 0 ? (words[at + 1] ?? 'address') : '' });
+  } catch (error) {
+    console.error(`build-addon: ${error.message}`);
+    exit(1);
+  }
+}
