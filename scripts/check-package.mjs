@@ -28,7 +28,9 @@ const step = `
 `;
 
 try {
-  const [{ filename }] = JSON.parse(run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root }));
+  const [{ filename }] = JSON.parse(
+    run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root }),
+  );
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }');
   run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', join(project, filename)]);
   run('npx', ['--no-install', 'soul', 'addon', 'build']);

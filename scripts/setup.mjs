@@ -23,20 +23,28 @@ function stop(sentence) {
 }
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
-if (major < 20 || (major === 20 && minor < 19)) stop(`Node ${process.versions.node} is too old; install Node 20.19 or newer.`);
-if (!findCompiler()) stop('No C++20 compiler was found; install g++ 11 or clang 14 (Debian: apt install g++; macOS: xcode-select --install).');
+if (major < 20 || (major === 20 && minor < 19))
+  stop(`Node ${process.versions.node} is too old; install Node 20.19 or newer.`);
+if (!findCompiler())
+  stop(
+    'No C++20 compiler was found; install g++ 11 or clang 14 (Debian: apt install g++; macOS: xcode-select --install).',
+  );
 
 if (run(process.execPath, ['scripts/build-addon.mjs']).status !== 0) process.exit(1);
 
-const engineInstalled = run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'status', '--quiet'], { stdio: 'ignore' }).status === 0;
+const engineInstalled =
+  run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'status', '--quiet'], { stdio: 'ignore' })
+    .status === 0;
 if (!engineInstalled) {
   const lacking = [
-    !succeeds('cmake', '--version') && 'cmake was not found; install it (Debian: apt install cmake; macOS: brew install cmake).',
+    !succeeds('cmake', '--version') &&
+      'cmake was not found; install it (Debian: apt install cmake; macOS: brew install cmake).',
     !succeeds('python3', '-m', 'pip', '--version') &&
       'python3 with pip was not found; it is needed once, to fetch libtorch (Debian: apt install python3-pip).',
   ].filter(Boolean);
   const installed =
-    lacking.length === 0 && run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'install']).status === 0;
+    lacking.length === 0 &&
+    run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'install']).status === 0;
   if (!installed) {
     for (const sentence of lacking) console.error(`setup: ${sentence}`);
     if (!engineOptional) stop('The libtorch engine could not be installed.');

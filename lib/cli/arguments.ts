@@ -10,7 +10,8 @@ import { InvalidArgumentError } from 'commander';
 export function numberAtLeast(minimum: number): (text: string) => number {
   return (text) => {
     const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!Number.isFinite(value) || value < minimum) throw new InvalidArgumentError(`Expected a number of at least ${minimum}.`);
+    if (!Number.isFinite(value) || value < minimum)
+      throw new InvalidArgumentError(`Expected a number of at least ${minimum}.`);
     return value;
   };
 }
@@ -37,7 +38,12 @@ export function integerAtLeast(minimum: number): (text: string) => number {
 export function betas(text: string): [number, number] {
   const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
   const [first, second] = values;
-  if (values.length !== 2 || first === undefined || second === undefined || !values.every((value) => value >= 0 && value < 1)) {
+  if (
+    values.length !== 2 ||
+    first === undefined ||
+    second === undefined ||
+    !values.every((value) => value >= 0 && value < 1)
+  ) {
     throw new InvalidArgumentError('Expected two numbers in [0, 1), as in 0.9,0.95.');
   }
   return [first, second];

@@ -33,7 +33,15 @@ export async function main(words: readonly string[]): Promise<number> {
       '\nExit codes: 0 done, 1 failed, 2 wrong arguments or input, 3 addon or engine missing, 130 interrupted.' +
         '\nWith --json every command prints its result, or its error, as one JSON object on stdout.',
     );
-  const commands = [unlearnCommand(), trainCommand(), evalCommand(), demoCommand(), doctorCommand(), engineCommand(), addonCommand()];
+  const commands = [
+    unlearnCommand(),
+    trainCommand(),
+    evalCommand(),
+    demoCommand(),
+    doctorCommand(),
+    engineCommand(),
+    addonCommand(),
+  ];
   for (const command of commands) program.addCommand(command);
   for (const command of everyCommand(program)) command.exitOverride();
 

@@ -54,37 +54,89 @@ export function addRunOptions(command: Command, defaults: { optimizer: Optimizer
     .requiredOption('--out <folder>', 'folder to be made: the model, its tokenizer, run.json, metrics.jsonl')
     .option('--overwrite', 'replace the out folder when it exists')
     .optionsGroup('Optimizer:')
-    .addOption(
-      new Option('--optimizer <name>', names).choices(Object.keys(optimizerNames)).default(defaults.optimizer),
-    )
+    .addOption(new Option('--optimizer <name>', names).choices(Object.keys(optimizerNames)).default(defaults.optimizer))
     .option('--learning-rate <number>', 'peak learning rate (default: 1e-5)', numberAtLeast(0))
     .option('--weight-decay <number>', 'decoupled; not on norm weights and biases (default: 0.01)', numberAtLeast(0))
     .option('--betas <two>', 'decay rates of both moving averages, as in 0.9,0.95', betas)
-    .option('--epsilon <number>', 'added to the denominator (default: 1e-8 for adamw, 1e-15 for sophia)', numberAtLeast(0))
+    .option(
+      '--epsilon <number>',
+      'added to the denominator (default: 1e-8 for adamw, 1e-15 for sophia)',
+      numberAtLeast(0),
+    )
     .option('--clip-norm <number>', "bound of the gradient's global norm (default: 1)", numberAtLeast(0))
     .addOption(
-      new Option('--clipped-fraction <share>', 'sophia: share of weights to clip at the first step, from which rho follows (default: 0.1)')
+      new Option(
+        '--clipped-fraction <share>',
+        'sophia: share of weights to clip at the first step, from which rho follows (default: 0.1)',
+      )
         .argParser(fraction)
         .conflicts('rho'),
     )
     .option('--rho <number>', 'sophia: rho by hand', numberAtLeast(0))
-    .addOption(new Option('--denominator <form>', 'sophia: rho * h + epsilon, or the larger of the two (default: sum)').choices(['sum', 'max']))
-    .option('--hessian-every <steps>', 'sophia: steps from one curvature estimate to the next (default: 10)', integerAtLeast(1))
-    .option('--hessian-chunks <number>', 'sophia: chunks that an estimate is the mean of (default: 8; the first: 4 times as many)', integerAtLeast(1))
+    .addOption(
+      new Option('--denominator <form>', 'sophia: rho * h + epsilon, or the larger of the two (default: sum)').choices([
+        'sum',
+        'max',
+      ]),
+    )
+    .option(
+      '--hessian-every <steps>',
+      'sophia: steps from one curvature estimate to the next (default: 10)',
+      integerAtLeast(1),
+    )
+    .option(
+      '--hessian-chunks <number>',
+      'sophia: chunks that an estimate is the mean of (default: 8; the first: 4 times as many)',
+      integerAtLeast(1),
+    )
     .option('--hessian-chunk-size <number>', 'sophia: sequences in a chunk (default: 2)', integerAtLeast(1))
-    .addOption(new Option('--hessian-labels <kind>', "sophia: labels drawn from the model, or the data's (default: sampled)").choices(['sampled', 'given']))
+    .addOption(
+      new Option(
+        '--hessian-labels <kind>',
+        "sophia: labels drawn from the model, or the data's (default: sampled)",
+      ).choices(['sampled', 'given']),
+    )
     .optionsGroup('Schedule:')
     .option('--epochs <number>', 'passes over the data (default: 5)', numberAtLeast(0))
-    .addOption(new Option('--steps <number>', 'optimizer steps, in place of epochs').argParser(integerAtLeast(1)).conflicts('epochs'))
+    .addOption(
+      new Option('--steps <number>', 'optimizer steps, in place of epochs')
+        .argParser(integerAtLeast(1))
+        .conflicts('epochs'),
+    )
     .option('--batch-size <number>', 'examples a step (default: 8)', integerAtLeast(1))
-    .option('--micro-batch-size <number>', 'examples in memory at a time; changes memory and time only (default: the batch size)', integerAtLeast(1))
-    .addOption(new Option('--schedule <shape>', 'learning rate after warm-up (default: linear)').choices(['constant', 'linear', 'cosine']))
-    .option('--warmup <share>', 'share of the steps over which the learning rate rises (default: 0.1)', numberAtLeast(0))
+    .option(
+      '--micro-batch-size <number>',
+      'examples in memory at a time; changes memory and time only (default: the batch size)',
+      integerAtLeast(1),
+    )
+    .addOption(
+      new Option('--schedule <shape>', 'learning rate after warm-up (default: linear)').choices([
+        'constant',
+        'linear',
+        'cosine',
+      ]),
+    )
+    .option(
+      '--warmup <share>',
+      'share of the steps over which the learning rate rises (default: 0.1)',
+      numberAtLeast(0),
+    )
     .option('--seed <integer>', 'seed of every draw (default: 0)', seed)
     .optionsGroup('Data and figures:')
-    .option('--template <text>', 'how question and answer become text (default: "Question: {question}\\nAnswer: {answer}")')
-    .option('--max-length <tokens>', "longest sequence; longer ones lose their end (default: 512, or the model's limit)", integerAtLeast(2))
-    .option('--evaluate <number>', 'examples of each set measured before and after; 0 for none (default: 100)', integerAtLeast(0))
+    .option(
+      '--template <text>',
+      'how question and answer become text (default: "Question: {question}\\nAnswer: {answer}")',
+    )
+    .option(
+      '--max-length <tokens>',
+      "longest sequence; longer ones lose their end (default: 512, or the model's limit)",
+      integerAtLeast(2),
+    )
+    .option(
+      '--evaluate <number>',
+      'examples of each set measured before and after; 0 for none (default: 100)',
+      integerAtLeast(0),
+    )
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress');
 }
@@ -127,7 +179,11 @@ export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | '
 }
 
 /** Runs with progress on stderr and the result on stdout. */
-export async function performRun(settings: RunSettings, options: RunOptions, words: { target: string; verb: string }): Promise<void> {
+export async function performRun(
+  settings: RunSettings,
+  options: RunOptions,
+  words: { target: string; verb: string },
+): Promise<void> {
   const progress = progressOn(words.verb, { quiet: options.quiet ?? false });
   const measuring = progressOn('measuring', { quiet: options.quiet ?? false });
   const interrupt = cancelOnInterrupt();
@@ -172,11 +228,19 @@ function resultObject({ out, summary, evaluation, peakMemory }: RunResult): obje
 function resultText({ out, summary, evaluation, peakMemory }: RunResult, target: string): string {
   const lines: string[] = [];
   if (evaluation) {
-    const rows = [[target, evaluation.target] as const, ...(evaluation.retain ? [['retain', evaluation.retain] as const] : [])];
+    const rows = [
+      [target, evaluation.target] as const,
+      ...(evaluation.retain ? [['retain', evaluation.retain] as const] : []),
+    ];
     lines.push(
       table(
         ['set', 'examples', 'probability before', 'after'],
-        rows.map(([name, { examples, before, after }]) => [name, String(examples), before.toFixed(4), after.toFixed(4)]),
+        rows.map(([name, { examples, before, after }]) => [
+          name,
+          String(examples),
+          before.toFixed(4),
+          after.toFixed(4),
+        ]),
       ),
       '',
     );

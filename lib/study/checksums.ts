@@ -19,7 +19,9 @@ export async function sha256(path: string): Promise<string> {
 
 /** SHA-256 of the files of a model folder that make the model: weights, config and tokenizer. */
 export async function modelChecksums(folder: string): Promise<Record<string, string>> {
-  const names = (await readdir(folder)).filter((name) => /^(config|tokenizer|tokenizer_config)\.json$|\.safetensors(\.index\.json)?$/.test(name));
+  const names = (await readdir(folder)).filter((name) =>
+    /^(config|tokenizer|tokenizer_config)\.json$|\.safetensors(\.index\.json)?$/.test(name),
+  );
   const sums: Record<string, string> = {};
   for (const name of names.sort()) sums[name] = await sha256(join(folder, name));
   return sums;

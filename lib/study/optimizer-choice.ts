@@ -39,7 +39,11 @@ export interface OptimizerSettings {
 
 /** The settings with every default filled in. */
 export function completeOptimizerSettings(name: OptimizerName, settings: OptimizerSettings): OptimizerSettings {
-  const betas: Record<OptimizerName, [number, number]> = { adamw: [0.9, 0.999], sophia: [0.965, 0.99], 'soul-repo': [0.9, 0.95] };
+  const betas: Record<OptimizerName, [number, number]> = {
+    adamw: [0.9, 0.999],
+    sophia: [0.965, 0.99],
+    'soul-repo': [0.9, 0.95],
+  };
   const common = { learningRate: 1e-5, weightDecay: 0.01, clipNorm: 1, betas: betas[name] };
   const sophia = { epsilon: 1e-15, denominator: 'sum' as const };
   const own = {

@@ -32,9 +32,13 @@ export class OutFolder {
   static async create(path: string, options: { overwrite?: boolean } = {}): Promise<OutFolder> {
     const folder = new OutFolder(resolve(path), options.overwrite ?? false);
     if (!folder.#overwrite && (await exists(folder.path))) {
-      throw new SoulError('SOUL_EXISTS', `the output ${folder.path} already exists; name another, or pass --overwrite`, {
-        path: folder.path,
-      });
+      throw new SoulError(
+        'SOUL_EXISTS',
+        `the output ${folder.path} already exists; name another, or pass --overwrite`,
+        {
+          path: folder.path,
+        },
+      );
     }
     await mkdir(dirname(folder.path), { recursive: true });
     await rm(folder.staging, { recursive: true, force: true });

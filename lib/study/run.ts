@@ -14,14 +14,19 @@ import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { readExamples, readLines } from '../data/read-examples.ts';
 import { refusals as builtInRefusals } from '../data/refusals.ts';
-import { probability } from '../eval/probability.ts';
+import { mean, probability } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import { cosine, constant, linear, type Schedule } from '../optim/schedules.ts';
+import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
 import type { CurvatureOptions } from '../unlearn/curvature.ts';
 import { type StepEvent, type TrainingOptions, type TrainingSummary, train } from '../unlearn/loop.ts';
 import { type Method, type MethodName, type MethodOptions, method as methodOf } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
-import { completeOptimizerSettings, createOptimizer, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
+import {
+  completeOptimizerSettings,
+  createOptimizer,
+  type OptimizerName,
+  type OptimizerSettings,
+} from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
@@ -99,16 +104,24 @@ interface LoadedSet {
  * that went in, and `metrics.jsonl` with a record a step. The folder appears whole or not at all; what a failed run had
  * logged stays in `<out>.partial`.
  */
-export async function runTraining(settings: RunSettings, loadModel: ModelLoader, events: RunEvents = {}): Promise<RunResult> {
+export async function runTraining(
+  settings: RunSettings,
+  loadModel: ModelLoader,
+  events: RunEvents = {},
+): Promise<RunResult> {
   const startedAt = new Date();
   const peakMemory = await measurePeakMemory();
   const method = methodOf(settings.method, settings.methodOptions);
   const optimizerSettings = completeOptimizerSettings(settings.optimizer, settings.optimizerSettings ?? {});
   const template = settings.template === undefined ? PromptTemplate.plain : PromptTemplate.parse(settings.template);
   if (method.retain && settings.retain === undefined) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `the method ${settings.method} keeps a retain set; name its file (--retain)`, {
-      argument: 'retain',
-    });
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `the method ${settings.method} keeps a retain set; name its file (--retain)`,
+      {
+        argument: 'retain',
+      },
+    );
   }
 
   events.onPhase?.('reading data');
@@ -130,7 +143,10 @@ export async function runTraining(settings: RunSettings, loadModel: ModelLoader,
     const encoding = { template, maximumLength };
     const encode = (file: { file: string; sha256: string; items: readonly Example[] }): LoadedSet => {
       const { encoded, truncated } = encodeExamples(tokenizer, file.items, encoding);
-      if (truncated > 0) events.onNote?.(`${truncated} of ${encoded.length} examples of ${file.file} were cut to ${maximumLength} tokens`);
+      if (truncated > 0)
+        events.onNote?.(
+          `${truncated} of ${encoded.length} examples of ${file.file} were cut to ${maximumLength} tokens`,
+        );
       return { file: file.file, sha256: file.sha256, examples: file.items, encoded };
     };
     const target = encode(files.target);
@@ -192,11 +208,20 @@ export async function runTraining(settings: RunSettings, loadModel: ModelLoader,
         model: { folder: basename(settings.model), sha256: await modelChecksums(settings.model) },
         target: dataRecord(target),
         ...(retain ? { retain: dataRecord(retain) } : {}),
-        ...(refusals ? { refusals: { file: refusals.file, sha256: refusals.sha256, lines: refusals.items.length } } : {}),
+        ...(refusals
+          ? { refusals: { file: refusals.file, sha256: refusals.sha256, lines: refusals.items.length } }
+          : {}),
       },
       outputs: { model: { sha256: await modelChecksums(out.staging) } },
       environment: environment(),
-      results: { ...totals, losses: last.losses, statistics: last.statistics, evaluation, peakMemory: peak, peakMemoryScope: peakMemory.scope },
+      results: {
+        ...totals,
+        losses: last.losses,
+        statistics: last.statistics,
+        evaluation,
+        peakMemory: peak,
+        peakMemoryScope: peakMemory.scope,
+      },
     });
     await out.publish();
     return { out: out.path, summary, ...(evaluation ? { evaluation } : {}), peakMemory: peak };
@@ -222,7 +247,9 @@ function scheduleOf(settings: RunSettings, options: TrainingOptions): Schedule {
     case 'cosine':
       return cosine({ warmupSteps, steps });
     default:
-      throw new SoulError('SOUL_INVALID_ARGUMENT', `schedule must be constant, linear or cosine, but is ${schedule}`, { argument: 'schedule' });
+      throw new SoulError('SOUL_INVALID_ARGUMENT', `schedule must be constant, linear or cosine, but is ${schedule}`, {
+        argument: 'schedule',
+      });
   }
 }
 
@@ -268,13 +295,14 @@ async function evaluateSets(
       ? undefined
       : {
           examples: encoded.length,
-          probability: (
-            await probability(model, encoded, {
-              ...(settings.microBatchSize ? { batchSize: settings.microBatchSize } : {}),
-              ...(events.signal ? { signal: events.signal } : {}),
-              onProgress: (count) => events.onEvaluated?.(done + count, total),
-            })
-          ).mean,
+          probability: mean(
+            (
+              await probability(model, encoded, {
+                ...withoutUndefined({ batchSize: settings.microBatchSize, signal: events.signal }),
+                onProgress: (progress) => events.onEvaluated?.(done + progress.done, total),
+              })
+            ).map((item) => item.probability),
+          ),
         };
   const target = await measure(chosen.target, 0);
   return { target, retain: await measure(chosen.retain, chosen.target.length) };

@@ -6,9 +6,9 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { BatchSampler } from '../data/sampling.ts';
-import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
 import { positiveInteger } from './positive-integer.ts';
 
 /** How the Gauss-Newton diagonal is estimated; every field has a default. */
@@ -59,7 +59,8 @@ export function curvaturePlan(
   if (data !== 'retain' && data !== 'forget' && data !== 'both') {
     throw invalidArgument('curvature.data', "'retain', 'forget' or 'both'", data);
   }
-  if (labels !== 'sampled' && labels !== 'given') throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
+  if (labels !== 'sampled' && labels !== 'given')
+    throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
   if (data !== 'forget' && !sets.retain?.length) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `curvature.data is '${data}', but there is no retain set`, {
       argument: 'curvature.data',

@@ -132,9 +132,7 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
 
     const indices = draws.target(step);
     const targetSequences = indices.map((index) =>
-      method.target.answers === 'refusal'
-        ? options.refusals!.of(index, draws.refusal(step, index))
-        : target[index]!,
+      method.target.answers === 'refusal' ? options.refusals!.of(index, draws.refusal(step, index)) : target[index]!,
     );
     const targetValue = await pullBack(model, method.target, targetSequences, {
       microBatchSize: run.microBatchSize,
@@ -173,7 +171,9 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
       epoch: Math.min((step + 1) / draws.stepsPerEpoch, run.epochs),
       epochs: run.epochs,
       losses: { target: targetValue.loss, ...(retainValue ? { retain: retainValue.loss } : {}) },
-      loss: weighted(method.target, targetValue) + (method.retain && retainValue ? weighted(method.retain, retainValue) : 0),
+      loss:
+        weighted(method.target, targetValue) +
+        (method.retain && retainValue ? weighted(method.retain, retainValue) : 0),
       learningRate,
       statistics,
       ...(curvature ? { curvature } : {}),
@@ -204,11 +204,16 @@ interface CheckedRun {
 
 function checked(options: TrainingOptions): CheckedRun {
   const { model, optimizer, method, target, retain, refusals, pairing = 'fresh', seed = 0n } = options;
-  if (target.length === 0) throw new SoulError('SOUL_INVALID_ARGUMENT', 'target holds no sequence to train on', { argument: 'target' });
+  if (target.length === 0)
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'target holds no sequence to train on', { argument: 'target' });
   if (method.retain && method.retain.coefficient !== 0 && !retain?.length) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `the method ${method.name} keeps a retain set, but retain holds no sequence`, {
-      argument: 'retain',
-    });
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `the method ${method.name} keeps a retain set, but retain holds no sequence`,
+      {
+        argument: 'retain',
+      },
+    );
   }
   if (method.target.answers === 'refusal' && !(refusals && refusals.count > 0)) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `the method ${method.name} needs at least one refusal`, {

@@ -71,11 +71,20 @@ export function method(name: MethodName, options: MethodOptions = {}): Method {
     case 'po':
       return { name, target: target(crossEntropy, 'refusal'), retain, options: {} };
     case 'npo':
-      return { name, target: target(negativePreference(preference)), retain, options: { beta: 0.1, reduction: 'sum', ...preference } };
+      return {
+        name,
+        target: target(negativePreference(preference)),
+        retain,
+        options: { beta: 0.1, reduction: 'sum', ...preference },
+      };
     default:
-      throw new SoulError('SOUL_INVALID_ARGUMENT', `there is no method ${JSON.stringify(name)}; there are: ${Object.keys(methodNames).join(', ')}`, {
-        argument: 'name',
-        found: name,
-      });
+      throw new SoulError(
+        'SOUL_INVALID_ARGUMENT',
+        `there is no method ${JSON.stringify(name)}; there are: ${Object.keys(methodNames).join(', ')}`,
+        {
+          argument: 'name',
+          found: name,
+        },
+      );
   }
 }

@@ -59,7 +59,9 @@ export async function pullBack(
 function byLength(sequences: readonly TokenSequence[], size: number): number[][] {
   const order = sequences.map((_, index) => index);
   if (sequences.length > size) order.sort((a, b) => sequences[b]!.tokens.length - sequences[a]!.tokens.length || a - b);
-  return Array.from({ length: Math.ceil(order.length / size) }, (_, part) => order.slice(part * size, (part + 1) * size));
+  return Array.from({ length: Math.ceil(order.length / size) }, (_, part) =>
+    order.slice(part * size, (part + 1) * size),
+  );
 }
 
 function concatenated(parts: readonly Float32Array[]): Float32Array {

@@ -14,7 +14,11 @@ const batches = fc
     const offsets = new Uint32Array(sequences.length + 1);
     for (const [i, sequence] of sequences.entries()) offsets[i + 1] = offsets[i]! + sequence.length;
     const flat = sequences.flat();
-    return { offsets, values: Float32Array.from(flat, ([value]) => value), reference: Float32Array.from(flat, ([, value]) => value) };
+    return {
+      offsets,
+      values: Float32Array.from(flat, ([value]) => value),
+      reference: Float32Array.from(flat, ([, value]) => value),
+    };
   });
 
 const objectives: [string, Objective][] = [

@@ -29,14 +29,23 @@ export function doctorCommand(): Command {
         addon: addonStatus(),
         devices: { cpu: 'used', cuda: 'not supported in this version' },
         engine: await describeEngine(),
-        tools: { compiler: firstLine('c++', '--version'), cmake: firstLine('cmake', '--version'), python: firstLine('python3', '--version') },
+        tools: {
+          compiler: firstLine('c++', '--version'),
+          cmake: firstLine('cmake', '--version'),
+          python: firstLine('python3', '--version'),
+        },
       };
       const { addon, engine, tools, machine } = report;
       const rows = [
         ['package', `soul-unlearn ${report.package.version}, node ${report.node.version}`],
         ['machine', `${machine.platform}, ${machine.processor}, ${machine.cores} cores, ${memory(machine.memory)}`],
         ['addon', addon.loaded ? `loaded from ${addon.path}` : `not loaded: ${addon.error}`],
-        ['engine', engine.installed ? `libtorch ${engine.torchVersion}, ${engine.binary}` : 'not installed; run: soul engine install'],
+        [
+          'engine',
+          engine.installed
+            ? `libtorch ${engine.torchVersion}, ${engine.binary}`
+            : 'not installed; run: soul engine install',
+        ],
         ...engine.searched.map(({ place, found }) => [`  looked in`, `${place}: ${found}`]),
         ['devices', 'cpu'],
         ...Object.entries(tools).map(([name, version]) => [name, version ?? 'not found (needed only to build)']),

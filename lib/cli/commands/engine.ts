@@ -24,7 +24,12 @@ export function engineCommand(): Command {
     .description('fetch libtorch and build the engine for it, once; needs Python with pip, cmake and a C++20 compiler')
     .option('--cpu', 'the CPU build of libtorch (default)')
     .addOption(new Option('--cuda', 'the CUDA build, with the nvidia libraries that it depends on').conflicts('cpu'))
-    .addOption(new Option('--libtorch <folder>', 'a libtorch that is there already: a folder with lib and include').conflicts(['cpu', 'cuda']))
+    .addOption(
+      new Option('--libtorch <folder>', 'a libtorch that is there already: a folder with lib and include').conflicts([
+        'cpu',
+        'cuda',
+      ]),
+    )
     .option('--force', 'install again what is there')
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')
@@ -46,7 +51,9 @@ export function engineCommand(): Command {
     .action(async (options: OutputOptions) => {
       const status = await describeEngine();
       if (!status.installed) {
-        throw new SoulError('SOUL_ENGINE_MISSING', 'the libtorch engine is not installed; run: soul engine install', { ...status });
+        throw new SoulError('SOUL_ENGINE_MISSING', 'the libtorch engine is not installed; run: soul engine install', {
+          ...status,
+        });
       }
       if (!options.quiet) printResult(options, status, `installed: libtorch ${status.torchVersion}, ${status.binary}`);
     });

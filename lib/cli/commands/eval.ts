@@ -29,14 +29,26 @@ interface EvalOptions extends ModelOptions, OutputOptions {
 }
 
 export function evalCommand(): Command {
-  return addModelOptions(new Command('eval').description('Measures the probability of the answers of a file and ROUGE-L of what the model generates.'))
+  return addModelOptions(
+    new Command('eval').description(
+      'Measures the probability of the answers of a file and ROUGE-L of what the model generates.',
+    ),
+  )
     .requiredOption('--data <file>', 'JSON lines: question and answer, or prompt and completion')
     .option('--limit <number>', 'only the first examples', integerAtLeast(1))
     .option('--no-generate', 'probability only, no generation and no ROUGE-L')
     .option('--max-new-tokens <number>', 'longest generated answer', integerAtLeast(1), 200)
     .option('--batch-size <number>', 'examples at a time', integerAtLeast(1), 16)
-    .option('--template <text>', 'how question and answer become text (default: "Question: {question}\\nAnswer: {answer}")')
-    .option('--max-length <tokens>', "longest sequence, or the model's limit where that is smaller", integerAtLeast(2), 512)
+    .option(
+      '--template <text>',
+      'how question and answer become text (default: "Question: {question}\\nAnswer: {answer}")',
+    )
+    .option(
+      '--max-length <tokens>',
+      "longest sequence, or the model's limit where that is smaller",
+      integerAtLeast(2),
+      512,
+    )
     .option('--items <file>', 'write each example with its figures as JSON lines')
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')
@@ -54,7 +66,9 @@ export function evalCommand(): Command {
           maxNewTokens: options.maxNewTokens,
           generate: options.generate,
           maximumLength: Math.min(options.maxLength, model.maximumLength),
-          ...(options.template === undefined ? {} : { template: PromptTemplate.parse(options.template.replaceAll('\\n', '\n')) }),
+          ...(options.template === undefined
+            ? {}
+            : { template: PromptTemplate.parse(options.template.replaceAll('\\n', '\n')) }),
           signal: interrupt.signal,
           onProgress: ({ phase, done, total }) => progress.update(done, total, phase),
         });

@@ -16,7 +16,10 @@ export function trainCommand(): Command {
     .description('Fine-tunes a model on examples.')
     .requiredOption('--data <file>', 'JSON lines: question and answer, or prompt and completion');
   return addRunOptions(command, { optimizer: 'adamw' })
-    .addHelpText('after', '\nExample:\n  soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned')
+    .addHelpText(
+      'after',
+      '\nExample:\n  soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned',
+    )
     .action((options: TrainOptions) =>
       performRun({ ...runSettings(options), target: options.data, method: 'finetune' }, options, {
         target: 'train',

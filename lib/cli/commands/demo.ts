@@ -1,0 +1,117 @@
+/**
+ * `soul demo`: the whole way once, on data and models that it makes itself.
+ *
+ * @module
+ */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Command } from 'commander';
+import { type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
+import { jsonValue } from '../../study/out-folder.ts';
+import { TorchLM } from '../../torch/torch-lm.ts';
+import { integerAtLeast, seed } from '../arguments.ts';
+import { cancelOnInterrupt } from '../interrupt.ts';
+import { progressOn } from '../progress.ts';
+import { stepNote } from '../run-options.ts';
+import { duration, memory, type OutputOptions, printResult, table } from '../terminal.ts';
+
+interface DemoCommandOptions extends OutputOptions {
+  out?: string;
+  seed: bigint;
+  threads?: number;
+}
+
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description(
+      'Trains a small model on invented authors, makes it forget some of them with two optimizers and three objectives, and ' +
+        'compares each with a model that never saw them. Takes a few minutes.',
+    )
+    .option(
+      '--out <folder>',
+      'keep the data, the models and demo.json there (default: a temporary folder, removed at the end)',
+    )
+    .option('--seed <integer>', 'seed of the data, the weights and every draw', seed, 0n)
+    .option('--threads <number>', 'threads of the engine (default: all cores)', integerAtLeast(1))
+    .option('--json', 'print the result as JSON on stdout')
+    .option('--quiet', 'no progress')
+    .action(async (options: DemoCommandOptions) => {
+      const folder = options.out ?? (await mkdtemp(join(tmpdir(), 'soul-demo-')));
+      const loading = {
+        device: 'cpu',
+        dtype: 'f32',
+        ...(options.threads === undefined ? {} : { threads: options.threads }),
+      } as const;
+      const progress = progressOn('demo', { quiet: options.quiet ?? false });
+      const interrupt = cancelOnInterrupt();
+      try {
+        const result = await runDemo({
+          folder,
+          seed: options.seed,
+          signal: interrupt.signal,
+          createModel: (config, weightSeed) => TorchLM.create(config, weightSeed, loading),
+          loadModel: (path) => TorchLM.load(path, loading),
+          onEvent: (event) => {
+            if (event.kind === 'data') {
+              progress.log(
+                `${event.authors} invented authors: ${event.forgetExamples} questions to forget, ${event.retainExamples} to keep; ` +
+                  `a Llama of ${event.parameters.toLocaleString('en')} parameters over ${event.vocabulary} words`,
+              );
+            } else if (event.kind === 'step') {
+              progress.update(
+                event.step.step,
+                event.step.steps,
+                `${event.run.padEnd(15)} ${stepNote(event.step, 'loss')}`,
+              );
+            } else {
+              progress.end();
+            }
+          },
+        });
+        progress.end();
+        if (options.out) await writeFile(join(folder, 'demo.json'), `${JSON.stringify(result, jsonValue, 2)}\n`);
+        printResult(options, result, demoText(result, options.out));
+      } finally {
+        progress.end();
+        interrupt.dispose();
+        if (!options.out) await rm(folder, { recursive: true, force: true });
+      }
+    });
+}
+
+function demoText(result: DemoResult, out: string | undefined): string {
+  const figure = (value: number) => value.toFixed(3);
+  const cells = (row: DemoRow) => [
+    row.name,
+    figure(row.forgetProbability),
+    figure(row.retainProbability),
+    figure(row.forgetRouge),
+    figure(row.retainRouge),
+    figure(row.distanceToRetrained),
+    String(row.steps),
+    row.seconds.toFixed(1),
+    memory(row.peakMemory),
+    row.clippedFraction === undefined ? '' : `${(100 * row.clippedFraction).toFixed(0)}%`,
+  ];
+  const header = [
+    'model',
+    'forget prob',
+    'retain prob',
+    'forget ROUGE-L',
+    'retain ROUGE-L',
+    'to retrained',
+    'steps',
+    'seconds',
+    'peak memory',
+    'clipped',
+  ];
+  return [
+    table(header, result.rows.map(cells)),
+    '',
+    'original: trained on everything; retrained: never saw the forget set, what unlearning aims at.',
+    "to retrained: distance of the forget answers' log-likelihood to the retrained model's, in nats a token; smaller is closer.",
+    `in ${duration(result.seconds)}, seed ${result.seed}${out ? `; kept in ${out}` : ''}`,
+  ].join('\n');
+}

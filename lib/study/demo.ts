@@ -1,0 +1,325 @@
+/**
+ * The demo: a small model learns invented authors, then forgets some of them in six ways.
+ *
+ * Beside the model that learned everything stands one that never saw the authors to be forgotten: the aim of unlearning is
+ * to come close to it. Nothing is needed from outside.
+ *
+ * @module
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { SoulError } from '../core/errors.ts';
+import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
+import type { Example } from '../data/example.ts';
+import { readExamples } from '../data/read-examples.ts';
+import { refusals } from '../data/refusals.ts';
+import { type Evaluation, evaluate } from '../eval/evaluate.ts';
+import { distanceToReference } from '../eval/probability.ts';
+import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import { cosine, linear } from '../optim/schedules.ts';
+import { type StepEvent, train } from '../unlearn/loop.ts';
+import { type MethodName, method } from '../unlearn/methods.ts';
+import { writeAuthors } from './authors.ts';
+import { completeOptimizerSettings, createOptimizer, type OptimizerName } from './optimizer-choice.ts';
+import { measurePeakMemory } from './peak-memory.ts';
+import type { ModelLoader, RunnableModel } from './runnable-model.ts';
+import { writeWordTokenizer } from './word-tokenizer.ts';
+
+export interface DemoOptions {
+  /** Folder for the data and the models; made if it is not there. */
+  folder: string;
+  seed?: bigint;
+  loadModel: ModelLoader;
+  /** Makes a model with random weights from the content of a config.json. */
+  createModel: (config: object, seed: bigint) => Promise<RunnableModel>;
+  onEvent?: (event: DemoEvent) => void;
+  signal?: AbortSignal;
+}
+
+export type DemoEvent =
+  | {
+      kind: 'data';
+      authors: number;
+      forgetExamples: number;
+      retainExamples: number;
+      vocabulary: number;
+      parameters: number;
+    }
+  | { kind: 'step'; run: string; step: StepEvent }
+  | { kind: 'result'; row: DemoRow };
+
+/** One model's figures. */
+export interface DemoRow {
+  /** `original`, `retrained` (never saw the forget set), or the unlearning run's optimizer and method. */
+  name: string;
+  optimizer?: OptimizerName;
+  method?: MethodName;
+  /** Mean probability of the answers, length-normalised. */
+  forgetProbability: number;
+  retainProbability: number;
+  forgetRouge: number;
+  retainRouge: number;
+  /** Mean distance of the forget answers' log-likelihood to the retrained model's, in nats a token. */
+  distanceToRetrained: number;
+  steps: number;
+  /** Duration of the training or unlearning, without loading and evaluation. */
+  seconds: number;
+  /** Peak resident memory of the process during it, in bytes. */
+  peakMemory: number;
+  /** Share of weights that Sophia clipped, mean over the steps. */
+  clippedFraction?: number;
+}
+
+export interface DemoResult {
+  seed: bigint;
+  folder: string;
+  seconds: number;
+  rows: DemoRow[];
+}
+
+const authors = 30;
+const forgetAuthors = 3;
+const questionsPerAuthor = 10;
+const retainEvaluated = 60;
+const maxNewTokens = 48;
+
+const architecture = {
+  architectures: ['LlamaForCausalLM'],
+  model_type: 'llama',
+  hidden_act: 'silu',
+  hidden_size: 128,
+  intermediate_size: 344,
+  num_hidden_layers: 4,
+  num_attention_heads: 4,
+  num_key_value_heads: 2,
+  max_position_embeddings: 256,
+  rms_norm_eps: 1e-5,
+  rope_theta: 10000,
+  tie_word_embeddings: true,
+  initializer_range: 0.02,
+  dtype: 'float32',
+};
+
+const training = { epochs: 24, batchSize: 16, learningRate: 2e-3 };
+
+/** How each method is run; the same for both optimizers but for the learning rate. */
+const unlearning: Record<
+  'graddiff' | 'po' | 'npo',
+  { epochs: number; retainCoefficient: number; learningRate: Record<'adamw' | 'sophia', number> }
+> = {
+  graddiff: { epochs: 8, retainCoefficient: 3, learningRate: { adamw: 3e-4, sophia: 3e-4 } },
+  po: { epochs: 8, retainCoefficient: 1, learningRate: { adamw: 3e-4, sophia: 3e-4 } },
+  npo: { epochs: 8, retainCoefficient: 3, learningRate: { adamw: 3e-4, sophia: 3e-4 } },
+};
+
+/** Runs the demo; takes minutes. */
+export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  const { folder, seed = 0n, onEvent } = options;
+  const begun = performance.now();
+  const world = await prepare(options);
+  const rows: DemoRow[] = [];
+  const add = (row: DemoRow) => {
+    rows.push(row);
+    onEvent?.({ kind: 'result', row });
+  };
+
+  const retrained = await trainFromScratch(options, world, 'retrained', world.retain);
+  const original = await trainFromScratch(options, world, 'original', [...world.retain, ...world.forget]);
+  const reference = retrained.evaluation.forget.items;
+  add(rowOf('original', original, reference));
+  add(rowOf('retrained', retrained, reference));
+  for (const methodName of ['graddiff', 'po', 'npo'] as const) {
+    for (const optimizerName of ['adamw', 'sophia'] as const) {
+      const name = `${optimizerName} ${methodName}`;
+      const outcome = await unlearn(options, world, optimizerName, methodName, name);
+      add({ ...rowOf(name, outcome, reference), optimizer: optimizerName, method: methodName });
+    }
+  }
+  return { seed, folder, seconds: (performance.now() - begun) / 1000, rows };
+}
+
+interface World {
+  tokenizer: HuggingFaceTokenizer;
+  config: object;
+  forgetExamples: readonly Example[];
+  retainExamples: readonly Example[];
+  forget: EncodedExample[];
+  retain: EncodedExample[];
+}
+
+interface Outcome {
+  evaluation: { forget: Evaluation; retain: Evaluation };
+  steps: number;
+  seconds: number;
+  peakMemory: number;
+  clippedFraction?: number;
+}
+
+/** Writes the data and the tokenizer, and reads them back as a user's would be. */
+async function prepare({ folder, seed = 0n, onEvent }: DemoOptions): Promise<World> {
+  const dataFolder = join(folder, 'data');
+  const tokenizerFolder = join(folder, 'tokenizer');
+  await mkdir(dataFolder, { recursive: true });
+  await mkdir(tokenizerFolder, { recursive: true });
+  const files = await writeAuthors(dataFolder, { seed, authors, questionsPerAuthor, forgetAuthors });
+  const [forgetFile, retainFile] = [await readExamples(files.forget), await readExamples(files.retain)];
+  await writeWordTokenizer(tokenizerFolder, files.texts.concat(refusals));
+  const tokenizer = await HuggingFaceTokenizer.load(tokenizerFolder);
+  const config = {
+    ...architecture,
+    vocab_size: tokenizer.size,
+    bos_token_id: tokenizer.beginOfText,
+    eos_token_id: tokenizer.endOfText,
+  };
+  const world = {
+    tokenizer,
+    config,
+    forgetExamples: forgetFile.items,
+    retainExamples: retainFile.items,
+    forget: encodeExamples(tokenizer, forgetFile.items).encoded,
+    retain: encodeExamples(tokenizer, retainFile.items).encoded,
+  };
+  onEvent?.({
+    kind: 'data',
+    authors,
+    forgetExamples: world.forget.length,
+    retainExamples: world.retain.length,
+    vocabulary: tokenizer.size,
+    parameters: 0,
+  });
+  return world;
+}
+
+async function trainFromScratch(
+  options: DemoOptions,
+  world: World,
+  name: 'original' | 'retrained',
+  target: EncodedExample[],
+): Promise<Outcome> {
+  const { seed = 0n } = options;
+  const model = await options.createModel(world.config, seed);
+  try {
+    const outcome = await measured(options, world, model, name, async (onStep) => {
+      const settings = completeOptimizerSettings('adamw', { learningRate: training.learningRate });
+      const optimizer = createOptimizer('adamw', model.parameters, settings);
+      const { epochs, batchSize } = training;
+      const steps = epochs * Math.ceil(target.length / batchSize);
+      await train({
+        model,
+        optimizer,
+        method: method('finetune'),
+        target,
+        steps,
+        batchSize,
+        schedule: cosine({ warmupSteps: Math.round(steps / 20), steps }),
+        seed,
+        onStep,
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+      optimizer.release();
+    });
+    const folder = join(options.folder, name);
+    await mkdir(folder, { recursive: true });
+    await model.save(folder);
+    await world.tokenizer.copyTo(folder);
+    return outcome;
+  } finally {
+    model.release();
+  }
+}
+
+async function unlearn(
+  options: DemoOptions,
+  world: World,
+  optimizerName: 'adamw' | 'sophia',
+  methodName: 'graddiff' | 'po' | 'npo',
+  name: string,
+): Promise<Outcome> {
+  const { seed = 0n } = options;
+  const { epochs, retainCoefficient, learningRate } = unlearning[methodName];
+  const model = await options.loadModel(join(options.folder, 'original'));
+  try {
+    return await measured(options, world, model, name, async (onStep) => {
+      const settings = completeOptimizerSettings(optimizerName, { learningRate: learningRate[optimizerName] });
+      const optimizer = createOptimizer(optimizerName, model.parameters, settings);
+      const batchSize = 8;
+      const steps = epochs * Math.ceil(world.forget.length / batchSize);
+      await train({
+        model,
+        optimizer,
+        method: method(methodName, { retainCoefficient }),
+        target: world.forget,
+        retain: world.retain,
+        refusals: {
+          count: refusals.length,
+          of: (target, refusal) =>
+            encodeExample(world.tokenizer, { ...world.forgetExamples[target]!, completion: refusals[refusal]! }),
+        },
+        steps,
+        batchSize,
+        schedule: linear({ warmupSteps: Math.round(steps / 10), steps }),
+        seed,
+        onStep,
+        ...(options.signal ? { signal: options.signal } : {}),
+      });
+      optimizer.release();
+    });
+  } finally {
+    model.release();
+  }
+}
+
+/** Does the work, then evaluates the model it leaves. */
+async function measured(
+  options: DemoOptions,
+  world: World,
+  model: RunnableModel,
+  name: string,
+  work: (onStep: (event: StepEvent) => void) => Promise<void>,
+): Promise<Outcome> {
+  if (options.signal?.aborted) throw new SoulError('SOUL_CANCELLED', 'the demo was cancelled');
+  const meter = await measurePeakMemory();
+  const begun = performance.now();
+  const clipped: number[] = [];
+  let steps = 0;
+  await work((event) => {
+    steps = event.step;
+    if (event.statistics.clippedFraction !== undefined) clipped.push(event.statistics.clippedFraction);
+    options.onEvent?.({ kind: 'step', run: name, step: event });
+  });
+  const seconds = (performance.now() - begun) / 1000;
+  const peakMemory = await meter.peak();
+  const evaluateOn = (examples: readonly Example[]) =>
+    evaluate(model, world.tokenizer, examples, { maxNewTokens, batchSize: 32 });
+  const evaluation = {
+    forget: await evaluateOn(world.forgetExamples),
+    retain: await evaluateOn(evenly(world.retainExamples, retainEvaluated)),
+  };
+  return {
+    evaluation,
+    steps,
+    seconds,
+    peakMemory,
+    ...(clipped.length > 0 ? { clippedFraction: clipped.reduce((sum, share) => sum + share, 0) / clipped.length } : {}),
+  };
+}
+
+function rowOf(name: string, outcome: Outcome, reference: Evaluation['items']): DemoRow {
+  const { evaluation, ...figures } = outcome;
+  return {
+    name,
+    forgetProbability: evaluation.forget.probability,
+    retainProbability: evaluation.retain.probability,
+    forgetRouge: evaluation.forget.rougeLRecall!,
+    retainRouge: evaluation.retain.rougeLRecall!,
+    distanceToRetrained: distanceToReference(evaluation.forget.items, reference),
+    ...figures,
+  };
+}
+
+/** `count` items spread evenly over the whole list. */
+function evenly<T>(items: readonly T[], count: number): T[] {
+  const taken = Math.min(count, items.length);
+  return Array.from({ length: taken }, (_, i) => items[Math.floor((i * items.length) / taken)]!);
+}
