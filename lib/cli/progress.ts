@@ -25,7 +25,7 @@ export function progressOn(label: string, options: { quiet?: boolean; stream?: N
   if (options.quiet) return { update() {}, log() {}, end() {} };
   const terminal = stream.isTTY === true;
   let begun: number | undefined;
-  let shown = 0;
+  let shown = Number.NEGATIVE_INFINITY;
   let drawn = false;
 
   const clear = () => {
@@ -59,7 +59,7 @@ export function progressOn(label: string, options: { quiet?: boolean; stream?: N
       if (drawn) stream.write('\n');
       drawn = false;
       begun = undefined;
-      shown = 0;
+      shown = Number.NEGATIVE_INFINITY;
     },
   };
 }

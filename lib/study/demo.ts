@@ -7,11 +7,12 @@
  * @module
  */
 
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
+import { PromptTemplate } from '../data/prompt-template.ts';
 import { readExamples } from '../data/read-examples.ts';
 import { refusals } from '../data/refusals.ts';
 import { type Evaluation, evaluate } from '../eval/evaluate.ts';
@@ -20,7 +21,7 @@ import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { cosine, linear } from '../optim/schedules.ts';
 import { type StepEvent, train } from '../unlearn/loop.ts';
 import { type MethodName, method } from '../unlearn/methods.ts';
-import { writeAuthors } from './authors.ts';
+import { fictitiousAuthors, toJsonLines } from './authors.ts';
 import { completeOptimizerSettings, createOptimizer, type OptimizerName } from './optimizer-choice.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
@@ -44,7 +45,6 @@ export type DemoEvent =
       forgetExamples: number;
       retainExamples: number;
       vocabulary: number;
-      parameters: number;
     }
   | { kind: 'step'; run: string; step: StepEvent }
   | { kind: 'result'; row: DemoRow };
@@ -158,23 +158,33 @@ interface Outcome {
 
 /** Writes the data and the tokenizer, and reads them back as a user's would be. */
 async function prepare({ folder, seed = 0n, onEvent }: DemoOptions): Promise<World> {
-  const dataFolder = join(folder, 'data');
-  const tokenizerFolder = join(folder, 'tokenizer');
-  await mkdir(dataFolder, { recursive: true });
-  await mkdir(tokenizerFolder, { recursive: true });
-  const files = await writeAuthors(dataFolder, { seed, authors, questionsPerAuthor, forgetAuthors });
+  const { records, split } = fictitiousAuthors({ seed, authors, questionsPerAuthor });
+  const files = { forget: join(folder, 'data', 'forget.jsonl'), retain: join(folder, 'data', 'retain.jsonl') };
+  const parts = split({ forgetAuthors });
+  await mkdir(join(folder, 'data'), { recursive: true });
+  await writeFile(files.forget, toJsonLines(parts.forget));
+  await writeFile(files.retain, toJsonLines(parts.retain));
   const [forgetFile, retainFile] = [await readExamples(files.forget), await readExamples(files.retain)];
-  await writeWordTokenizer(tokenizerFolder, files.texts.concat(refusals));
+
+  const tokenizerFolder = join(folder, 'tokenizer');
+  const texts = records.flatMap((record) => [
+    record.question,
+    record.answer,
+    record.paraphrased_question,
+    record.paraphrased_answer,
+    ...record.perturbed_answer,
+  ]);
+  const template = PromptTemplate.plain.text;
+  await writeWordTokenizer(tokenizerFolder, [template, ...texts, ...refusals]);
   const tokenizer = await HuggingFaceTokenizer.load(tokenizerFolder);
-  const config = {
-    ...architecture,
-    vocab_size: tokenizer.size,
-    bos_token_id: tokenizer.beginOfText,
-    eos_token_id: tokenizer.endOfText,
-  };
   const world = {
     tokenizer,
-    config,
+    config: {
+      ...architecture,
+      vocab_size: tokenizer.size,
+      bos_token_id: tokenizer.beginOfText,
+      eos_token_id: tokenizer.endOfText,
+    },
     forgetExamples: forgetFile.items,
     retainExamples: retainFile.items,
     forget: encodeExamples(tokenizer, forgetFile.items).encoded,
@@ -186,7 +196,6 @@ async function prepare({ folder, seed = 0n, onEvent }: DemoOptions): Promise<Wor
     forgetExamples: world.forget.length,
     retainExamples: world.retain.length,
     vocabulary: tokenizer.size,
-    parameters: 0,
   });
   return world;
 }

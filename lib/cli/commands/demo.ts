@@ -56,8 +56,8 @@ export function demoCommand(): Command {
           onEvent: (event) => {
             if (event.kind === 'data') {
               progress.log(
-                `${event.authors} invented authors: ${event.forgetExamples} questions to forget, ${event.retainExamples} to keep; ` +
-                  `a Llama of ${event.parameters.toLocaleString('en')} parameters over ${event.vocabulary} words`,
+                `${event.authors} invented authors: ${event.forgetExamples} questions to forget, ` +
+                  `${event.retainExamples} to keep, ${event.vocabulary} words`,
               );
             } else if (event.kind === 'step') {
               progress.update(
