@@ -1,0 +1,340 @@
+/**
+ * Reads and writes safetensors files: 8 bytes header length, a JSON header, then the tensors' bytes, little-endian.
+ *
+ * @see https://huggingface.co/docs/safetensors
+ * @module
+ */
+
+import { randomUUID } from 'node:crypto';
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { invalidArgument, SoulError } from './errors.ts';
+
+/** Bytes of one element, by the name that the file format uses. */
+export const safetensorsElementBytes = {
+  F64: 8,
+  I64: 8,
+  F32: 4,
+  I32: 4,
+  F16: 2,
+  BF16: 2,
+  I16: 2,
+  I8: 1,
+  U8: 1,
+  BOOL: 1,
+} as const;
+
+export type SafetensorsDType = keyof typeof safetensorsElementBytes;
+
+/** What the header says of one tensor. */
+export interface SafetensorsTensor {
+  readonly dtype: SafetensorsDType;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+}
+
+/** An open file; nothing of the tensors is read before it is asked for. */
+export interface SafetensorsFile {
+  readonly path: string;
+  /** In the order of the file's bytes. */
+  readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
+  readonly metadata: Readonly<Record<string, string>>;
+  /** The bytes of one tensor. */
+  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  /** Reads one tensor into memory of exactly its size. */
+  readInto(name: string, target: ArrayBufferView): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** A tensor to be written. */
+export interface SafetensorsSource {
+  name: string;
+  dtype: SafetensorsDType;
+  shape: readonly number[];
+  /** Exactly the tensor's bytes, or a function that makes them when their turn comes, so that one is held at a time. */
+  data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
+}
+
+const longestHeader = 100_000_000;
+const chunkBytes = 2 ** 26;
+
+interface Entry extends SafetensorsTensor {
+  readonly name: string;
+  readonly begin: number;
+}
+
+/**
+ * Opens a file and checks its whole header.
+ *
+ * @throws SoulError SOUL_NOT_FOUND; SOUL_BAD_FILE when the header is damaged, tensors overlap, leave gaps or don't fit
+ *   the file; SOUL_UNSUPPORTED for an element type that is not in {@link safetensorsElementBytes}
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  const file = await openFile(path, 'r');
+  try {
+    const { size } = await file.stat();
+    const { header, dataBegin } = await readHeader(file, path, size);
+    const { entries, metadata } = parseHeader(header, path, size - dataBegin);
+    return safetensorsFile(file, path, entries, metadata, dataBegin);
+  } catch (error) {
+    await file.close();
+    throw error instanceof SoulError ? error : fileError(error, path);
+  }
+}
+
+/**
+ * Writes a file beside `path` and renames it, so that nobody ever sees half of one.
+ *
+ * @param tensors written one after the other, the widest elements first so that each is aligned
+ * @throws SoulError SOUL_INVALID_ARGUMENT for names used twice and sizes that don't fit; SOUL_NOT_FOUND for a folder
+ *   that isn't there
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Iterable<SafetensorsSource>,
+  metadata: Record<string, string> = {},
+): Promise<void> {
+  const sources = [...tensors].map((tensor) => ({ ...tensor, byteLength: sizeOf(tensor) }));
+  sources.sort((a, b) => safetensorsElementBytes[b.dtype] - safetensorsElementBytes[a.dtype]);
+  const header = encodeHeader(sources, metadata);
+
+  const beside = `${path}.${randomUUID()}.tmp`;
+  const file = await openFile(beside, 'wx');
+  try {
+    try {
+      let position = await writeAll(file, header, 0);
+      for (const { name, data, byteLength } of sources) {
+        const bytes = bytesOf(typeof data === 'function' ? await data() : data);
+        if (bytes.byteLength !== byteLength) {
+          throw invalidArgument(`the data of tensor ${name}`, `${byteLength} bytes long`, bytes.byteLength);
+        }
+        position = await writeAll(file, bytes, position);
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error instanceof SoulError ? error : fileError(error, path);
+  }
+}
+
+function safetensorsFile(
+  file: FileHandle,
+  path: string,
+  entries: readonly Entry[],
+  metadata: Record<string, string>,
+  dataBegin: number,
+): SafetensorsFile {
+  const byName = new Map(entries.map((entry) => [entry.name, entry]));
+  const find = (name: string): Entry => {
+    const entry = byName.get(name);
+    if (entry) return entry;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${path} has no tensor named ${name}`, { argument: 'name', name });
+  };
+  const readInto = async (name: string, target: ArrayBufferView): Promise<void> => {
+    const entry = find(name);
+    if (!ArrayBuffer.isView(target) || target.byteLength !== entry.byteLength) {
+      throw invalidArgument('target', `a typed array of ${entry.byteLength} bytes, the size of tensor ${name}`, target);
+    }
+    await readAll(file, path, bytesOf(target), dataBegin + entry.begin);
+  };
+  return {
+    path,
+    tensors: new Map(entries.map(({ name, dtype, shape, byteLength }) => [name, { dtype, shape, byteLength }])),
+    metadata,
+    readInto,
+    async read(name) {
+      const bytes = new Uint8Array(find(name).byteLength);
+      await readInto(name, bytes);
+      return bytes;
+    },
+    close: () => file.close(),
+  };
+}
+
+async function readHeader(
+  file: FileHandle,
+  path: string,
+  size: number,
+): Promise<{ header: string; dataBegin: number }> {
+  if (size < 8) throw badFile(path, `it has ${size} bytes, too few for a safetensors file`);
+  const prefix = new Uint8Array(8);
+  await readAll(file, path, prefix, 0);
+  const length = new DataView(prefix.buffer).getBigUint64(0, true);
+  if (length > longestHeader) {
+    throw badFile(path, `it claims a header of ${length} bytes, more than ${longestHeader}; is it a safetensors file?`);
+  }
+  const headerBytes = Number(length);
+  if (headerBytes > size - 8)
+    throw badFile(path, `its header of ${headerBytes} bytes ends after the file of ${size} bytes`);
+  const bytes = new Uint8Array(headerBytes);
+  await readAll(file, path, bytes, 8);
+  try {
+    return { header: new TextDecoder('utf-8', { fatal: true }).decode(bytes), dataBegin: 8 + headerBytes };
+  } catch {
+    throw badFile(path, 'its header is not UTF-8');
+  }
+}
+
+function parseHeader(
+  header: string,
+  path: string,
+  dataBytes: number,
+): { entries: Entry[]; metadata: Record<string, string> } {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(header);
+  } catch (error) {
+    throw badFile(path, `its header is not JSON: ${(error as Error).message}`);
+  }
+  if (!isRecord(parsed)) throw badFile(path, 'its header is not a JSON object');
+  const metadata: Record<string, string> = {};
+  const entries: Entry[] = [];
+  for (const [name, value] of Object.entries(parsed)) {
+    if (name !== '__metadata__') {
+      entries.push(parseEntry(name, value, path));
+      continue;
+    }
+    if (!isRecord(value)) throw badFile(path, 'its __metadata__ is not an object');
+    for (const [key, text] of Object.entries(value)) {
+      if (typeof text !== 'string') throw badFile(path, `its __metadata__.${key} is not a string`);
+      metadata[key] = text;
+    }
+  }
+  entries.sort((a, b) => a.begin - b.begin || a.byteLength - b.byteLength);
+  let end = 0;
+  for (const { name, begin, byteLength } of entries) {
+    if (begin !== end) {
+      throw badFile(
+        path,
+        `tensor ${name} begins at byte ${begin}, where ${end} was due: tensors overlap or leave a gap`,
+      );
+    }
+    end = begin + byteLength;
+  }
+  if (end !== dataBytes)
+    throw badFile(path, `its tensors need ${end} bytes, but it holds ${dataBytes}: it was cut off or extended`);
+  return { entries, metadata };
+}
+
+function parseEntry(name: string, value: unknown, path: string): Entry {
+  if (!isRecord(value)) throw badFile(path, `its entry for tensor ${name} is not an object`);
+  const { dtype, shape, data_offsets: offsets } = value;
+  if (typeof dtype !== 'string' || !Object.hasOwn(safetensorsElementBytes, dtype)) {
+    const known = Object.keys(safetensorsElementBytes).join(', ');
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      `${path}: tensor ${name} has dtype ${String(dtype)}; supported are ${known}`,
+      {
+        path,
+        tensor: name,
+      },
+    );
+  }
+  if (!isSizes(shape)) throw badFile(path, `tensor ${name} has no valid shape`);
+  if (!isSizes(offsets) || offsets.length !== 2) throw badFile(path, `tensor ${name} has no valid data_offsets`);
+  const [begin, end] = offsets as [number, number];
+  const known = dtype as SafetensorsDType;
+  const byteLength = shape.reduce((product, extent) => product * extent, safetensorsElementBytes[known]);
+  if (end - begin !== byteLength) {
+    throw badFile(
+      path,
+      `tensor ${name} of shape [${shape}] and dtype ${dtype} needs ${byteLength} bytes, but has ${end - begin}`,
+    );
+  }
+  return { name, dtype: known, shape, byteLength, begin };
+}
+
+function sizeOf({ name, dtype, shape }: SafetensorsSource): number {
+  if (typeof name !== 'string' || name === '__metadata__') {
+    throw invalidArgument('the name of a tensor', "a string other than '__metadata__'", name);
+  }
+  if (!Object.hasOwn(safetensorsElementBytes, dtype)) {
+    throw invalidArgument(
+      `the dtype of tensor ${name}`,
+      `one of ${Object.keys(safetensorsElementBytes).join(', ')}`,
+      dtype,
+    );
+  }
+  if (!isSizes(shape))
+    throw invalidArgument(`the shape of tensor ${name}`, 'an array of integers of at least 0', shape);
+  return shape.reduce((product, extent) => product * extent, safetensorsElementBytes[dtype]);
+}
+
+function encodeHeader(
+  sources: readonly (SafetensorsSource & { byteLength: number })[],
+  metadata: Record<string, string>,
+): Uint8Array {
+  const names = new Set<string>();
+  const fields: string[] = [];
+  if (Object.keys(metadata).length > 0) fields.push(`"__metadata__":${JSON.stringify(metadata)}`);
+  let end = 0;
+  for (const { name, dtype, shape, byteLength } of sources) {
+    if (names.has(name)) throw new SoulError('SOUL_INVALID_ARGUMENT', `two tensors are named ${name}`, { name });
+    names.add(name);
+    const entry = { dtype, shape, data_offsets: [end, end + byteLength] };
+    fields.push(`${JSON.stringify(name)}:${JSON.stringify(entry)}`);
+    end += byteLength;
+  }
+  const json = new TextEncoder().encode(`{${fields.join(',')}}`);
+  // Spaces up to a multiple of 8, so that the tensors are aligned in the file.
+  const length = Math.ceil(json.length / 8) * 8;
+  if (length > longestHeader)
+    throw invalidArgument('tensors', `few enough for a header of ${longestHeader} bytes`, sources);
+  const bytes = new Uint8Array(8 + length).fill(0x20);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
+  bytes.set(json, 8);
+  return bytes;
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isSizes(value: unknown): value is number[] {
+  return Array.isArray(value) && value.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
+}
+
+function bytesOf(view: ArrayBufferView): Uint8Array {
+  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+async function openFile(path: string, flags: string): Promise<FileHandle> {
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    throw fileError(error, path);
+  }
+}
+
+async function readAll(file: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < target.length; ) {
+    const length = Math.min(chunkBytes, target.length - done);
+    const { bytesRead } = await file.read(target, done, length, position + done);
+    if (bytesRead === 0) throw badFile(path, 'it was cut off while it was read');
+    done += bytesRead;
+  }
+}
+
+async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): Promise<number> {
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(chunkBytes, bytes.length - done);
+    done += (await file.write(bytes, done, length, position + done)).bytesWritten;
+  }
+  return position + bytes.length;
+}
+
+function badFile(path: string, reason: string): SoulError {
+  return new SoulError('SOUL_BAD_FILE', `${path} cannot be read: ${reason}`, { path });
+}
+
+function fileError(error: unknown, path: string): SoulError {
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    return new SoulError('SOUL_NOT_FOUND', `${path} or its folder does not exist`, { path }, { cause: error });
+  }
+  if (code === 'EISDIR') return badFile(path, 'it is a folder');
+  return new SoulError('SOUL_INTERNAL', `${path}: ${message}`, { path, code }, { cause: error });
+}
