@@ -75,12 +75,13 @@ export function badLine(file: string, line: number, problem: string, options?: E
   return new SoulError('SOUL_BAD_DATA', `${file}:${line} ${problem}`, { file, line, problem }, options);
 }
 
-function readError(file: string, error: unknown): unknown {
-  if (error instanceof SoulError || !(error instanceof Error)) return error;
-  const { code } = error as NodeJS.ErrnoException;
+/** What goes wrong while reading, as a SoulError; system errors may be of another realm, so they are told by code. */
+function readError(file: string, error: unknown): SoulError {
+  if (error instanceof SoulError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new SoulError('SOUL_NOT_FOUND', `the data file ${file} does not exist`, { file }, { cause: error });
   }
-  const problem = code === 'EISDIR' ? 'is a folder, not a file' : `cannot be read: ${error.message}`;
+  const problem = code === 'EISDIR' ? 'is a folder, not a file' : `cannot be read: ${message}`;
   return new SoulError('SOUL_BAD_FILE', `the data file ${file} ${problem}`, { file }, { cause: error });
 }

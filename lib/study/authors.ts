@@ -204,8 +204,9 @@ function toRecord(author: Author, kind: QuestionKind, wrong: RandomStream, step:
   for (let draw = 0; answers.size <= count; draw++) {
     // Every fact that the answer is about changes, so no wrong answer is half right.
     const changed = kind.about.map((fact, f) => {
-      const others = facts[fact].filter((value) => value !== author[fact]);
-      return [fact, others[wrong.integer(others.length, step, draw * kind.about.length + f)]!];
+      const from = facts[fact];
+      const other = wrong.integer(from.length - 1, step, draw * kind.about.length + f);
+      return [fact, from[other < from.indexOf(author[fact]) ? other : other + 1]!];
     });
     answers.add(kind.paraphrasedAnswer({ ...author, ...Object.fromEntries(changed) }));
   }

@@ -1,0 +1,164 @@
+import { describe, expect, it } from '@jest/globals';
+
+import type { Example } from '../../lib/data/index.ts';
+import {
+  distanceToReference,
+  type EvaluationProgress,
+  evaluate,
+  generationRouge,
+  probability,
+} from '../../lib/eval/index.ts';
+import type { TextTokenizer } from '../../lib/model/tokenizer.ts';
+import { BigramLM } from '../model/bigram-lm.ts';
+
+const letters = ['</s>', '<s>', ...'abcdefgh '];
+
+/** One token a letter, as a model of letters has it. */
+const tokenizer: TextTokenizer = {
+  size: letters.length,
+  endOfText: 0,
+  endOfTextTokens: [0],
+  beginOfText: 1,
+  encode: (text, { addSpecialTokens = true } = {}) => [
+    ...(addSpecialTokens ? [1] : []),
+    ...[...text].map((letter) => letters.indexOf(letter)),
+  ],
+  decode: (tokens) =>
+    tokens
+      .filter((token) => token > 1)
+      .map((token) => letters[token])
+      .join(''),
+};
+
+const example = (prompt: string, completion: string): Example => ({
+  kind: 'prompt-completion',
+  prompt,
+  completion,
+  source: { file: 'data.jsonl', line: 1 },
+});
+
+const examples = [example('a', 'bc'), example('abc', 'defgh'), example('', 'a b c d'), example('h', 'g')];
+
+/** Knows the alphabet: each letter is followed by the next, h by the end. */
+function alphabet(): BigramLM {
+  const model = BigramLM.random(letters.length, 4n, 0.1);
+  for (let token = 1; token < letters.length; token++) {
+    model.values[token * letters.length + ((token + 1) % (letters.length - 1))] = 6;
+  }
+  return model;
+}
+
+/** exp of the mean log p of the label tokens, from the table itself. */
+function expected(model: BigramLM, { prompt, completion }: Example): number {
+  const tokens = [...tokenizer.encode(prompt + completion), 0];
+  let sum = 0;
+  for (let t = 1 + prompt.length; t < tokens.length; t++) sum += model.logProbabilities(tokens[t - 1]!)[tokens[t]!]!;
+  return Math.exp(sum / (completion.length + 1));
+}
+
+describe('evaluate', () => {
+  it('gives the geometric mean of token probabilities, the end of the text included', async () => {
+    const model = alphabet();
+    const { items, ...figures } = await evaluate(model, tokenizer, examples, { generate: false, batchSize: 3 });
+    for (const [i, item] of items.entries()) {
+      expect(item.probability).toBeCloseTo(expected(model, examples[i]!), 6);
+      expect(item.probability).toBeCloseTo(Math.exp(-item.meanNegativeLogLikelihood), 12);
+      expect(item.labelTokens).toBe(examples[i]!.completion.length + 1);
+      expect(item).not.toHaveProperty('generation');
+    }
+    const of = (pick: (item: (typeof items)[number]) => number) => items.reduce((sum, item) => sum + pick(item), 0) / 4;
+    expect(figures).toEqual({
+      examples: 4,
+      truncated: 0,
+      probability: of((item) => item.probability),
+      meanNegativeLogLikelihood: of((item) => item.meanNegativeLogLikelihood),
+    });
+  });
+
+  it('does not depend on the batch size', async () => {
+    const results = await Promise.all(
+      [1, 2, 3, 8].map((batchSize) => evaluate(alphabet(), tokenizer, examples, { batchSize, maxNewTokens: 6 })),
+    );
+    for (const result of results) expect(result).toEqual(results[0]);
+  });
+
+  it('lets the model answer and scores the recall of words', async () => {
+    const answers = await generationRouge(alphabet(), tokenizer, examples, { maxNewTokens: 3 });
+    expect(answers).toEqual([
+      { generation: 'bcd', rougeLRecall: 0 },
+      { generation: 'def', rougeLRecall: 0 },
+      { generation: 'abc', rougeLRecall: 0 },
+      { generation: '', rougeLRecall: 0 },
+    ]);
+    const whole = await generationRouge(alphabet(), tokenizer, [example('a', 'bcdefgh'), example('b', 'cdefgh a')]);
+    expect(whole).toEqual([
+      { generation: 'bcdefgh', rougeLRecall: 1 },
+      { generation: 'cdefgh', rougeLRecall: 0.5 },
+    ]);
+  });
+
+  it('reports progress of both phases and stops when told to', async () => {
+    const seen: EvaluationProgress[] = [];
+    const onProgress = (progress: EvaluationProgress) => seen.push(progress);
+    await evaluate(alphabet(), tokenizer, examples, { batchSize: 3, maxNewTokens: 2, onProgress });
+    expect(seen).toEqual([
+      { phase: 'probability', done: 3, total: 4 },
+      { phase: 'probability', done: 4, total: 4 },
+      { phase: 'generation', done: 3, total: 4 },
+      { phase: 'generation', done: 4, total: 4 },
+    ]);
+    const controller = new AbortController();
+    await expect(
+      evaluate(alphabet(), tokenizer, examples, {
+        batchSize: 1,
+        signal: controller.signal,
+        onProgress: ({ done }) => done === 2 && controller.abort(),
+      }),
+    ).rejects.toMatchObject({ code: 'SOUL_CANCELLED', details: { phase: 'probability', done: 2, total: 4 } });
+  });
+
+  it('counts the examples that were cut', async () => {
+    const { truncated, items } = await evaluate(alphabet(), tokenizer, examples, { maximumLength: 6, generate: false });
+    expect(truncated).toBe(2);
+    expect(items[1]!.labelTokens).toBe(2);
+  });
+
+  it('says that a broken model is broken', async () => {
+    const model = alphabet();
+    model.values.fill(Number.NaN);
+    await expect(evaluate(model, tokenizer, examples)).rejects.toMatchObject({ code: 'SOUL_NON_FINITE' });
+  });
+
+  it.each([[{ batchSize: 0 }], [{ batchSize: 2.5 }], [{ maxNewTokens: 0 }]])('refuses %p', async (options) => {
+    await expect(evaluate(alphabet(), tokenizer, examples, options)).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+    });
+  });
+
+  it('refuses an empty data set, but has no opinion on no sequences', async () => {
+    await expect(evaluate(alphabet(), tokenizer, [])).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+    await expect(probability(alphabet(), [])).resolves.toEqual([]);
+  });
+});
+
+describe('distanceToReference', () => {
+  const likelihoods = (...values: number[]) =>
+    values.map((meanNegativeLogLikelihood) => ({ meanNegativeLogLikelihood }));
+
+  it('is the mean of absolute differences', () => {
+    expect(distanceToReference(likelihoods(1, 2, 5), likelihoods(2, 2, 1))).toBeCloseTo(5 / 3, 12);
+    expect(distanceToReference(likelihoods(Infinity), likelihoods(Infinity))).toBe(0);
+    expect(distanceToReference(likelihoods(Infinity), likelihoods(1))).toBe(Infinity);
+  });
+
+  it('refuses different examples, and none', () => {
+    for (const reference of [likelihoods(1), likelihoods()]) {
+      expect(() => distanceToReference(likelihoods(), reference)).toThrow(
+        expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }),
+      );
+    }
+    expect(() => distanceToReference(likelihoods(1, 2), likelihoods(1))).toThrow(
+      expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }),
+    );
+  });
+});

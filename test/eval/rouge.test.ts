@@ -1,0 +1,54 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { porterStem } from '../../lib/eval/porter-stemmer.ts';
+import { rougeL } from '../../lib/eval/rouge.ts';
+
+interface Recorded {
+  pairs: { prediction: string; reference: string; stemmed: number[]; plain: number[] }[];
+  stems: Record<string, string>;
+}
+
+const recorded: Recorded = JSON.parse(readFileSync(new URL('./fixtures/rouge.json', import.meta.url), 'utf8'));
+
+describe('rougeL', () => {
+  it.each(recorded.pairs)('scores $prediction against $reference as rouge_score does', (pair) => {
+    const stemmed = rougeL(pair.prediction, pair.reference);
+    const plain = rougeL(pair.prediction, pair.reference, { stemmer: false });
+    for (const [score, expected] of [
+      [stemmed, pair.stemmed],
+      [plain, pair.plain],
+    ] as const) {
+      expect(score.precision).toBeCloseTo(expected[0]!, 12);
+      expect(score.recall).toBeCloseTo(expected[1]!, 12);
+      expect(score.fMeasure).toBeCloseTo(expected[2]!, 12);
+    }
+  });
+
+  it('swaps precision and recall when its arguments are swapped', () => {
+    const text = fc.array(fc.constantFrom('red', 'blue', 'green', 'grey', 'black'), { maxLength: 12 });
+    fc.assert(
+      fc.property(text, text, (a, b) => {
+        const [there, back] = [rougeL(a.join(' '), b.join(' ')), rougeL(b.join(' '), a.join(' '))];
+        expect(there).toEqual({ precision: back.recall, recall: back.precision, fMeasure: back.fMeasure });
+        expect(there.recall).toBeGreaterThanOrEqual(0);
+        expect(there.recall).toBeLessThanOrEqual(1);
+      }),
+    );
+  });
+
+  it('recalls everything of a text from that text and more', () => {
+    fc.assert(
+      fc.property(fc.array(fc.stringMatching(/^[a-z]{1,6}$/), { minLength: 1, maxLength: 9 }), (words) => {
+        expect(rougeL(`before ${words.join(' -- ')} after`, words.join(' ')).recall).toBe(1);
+      }),
+    );
+  });
+});
+
+describe('porterStem', () => {
+  it.each(Object.entries(recorded.stems))('stems %s to %s as NLTK does', (word, stem) => {
+    expect(porterStem(word)).toBe(stem);
+  });
+});

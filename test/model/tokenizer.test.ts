@@ -1,0 +1,172 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { HuggingFaceTokenizer } from '../../lib/model/tokenizer.ts';
+
+interface Recorded {
+  size: number;
+  endOfText: number;
+  beginOfText: number;
+  records: { text: string; tokens: number[]; plain: number[]; decoded: string; whole: string }[];
+}
+
+const fixtures = fileURLToPath(new URL('./fixtures', import.meta.url));
+const recorded: Record<string, Recorded> = JSON.parse(
+  readFileSync(join(fixtures, 'tokenizers.json'), 'utf8'),
+).tokenizers;
+const tinyBpe = join(fixtures, 'tiny-bpe');
+
+const data = process.env.SOUL_TEST_DATA;
+if (!data) console.warn('SOUL_TEST_DATA is not set: the tokenizers of real models are not compared with Python');
+const withData = data ? describe : describe.skip;
+
+describe('the tokenizer of tiny-bpe', () => agreesWithPython('tiny-bpe', tinyBpe));
+
+withData.each(Object.keys(recorded).filter((name) => name !== 'tiny-bpe'))('the tokenizer of %s', (name) =>
+  agreesWithPython(name, join(data ?? '', 'models', name)),
+);
+
+function agreesWithPython(name: string, folder: string): void {
+  const { records, ...facts } = recorded[name]!;
+  let tokenizer: HuggingFaceTokenizer;
+  beforeAll(async () => {
+    tokenizer = await HuggingFaceTokenizer.load(folder);
+  });
+
+  it('knows its size and the tokens of end and beginning', () => {
+    expect(tokenizer).toMatchObject(facts);
+    expect(tokenizer.endOfTextTokens).toEqual([facts.endOfText]);
+  });
+
+  it.each(records)('encodes and decodes $text as Python does', ({ text, tokens, plain, decoded, whole }) => {
+    expect(tokenizer.encode(text)).toEqual(tokens);
+    expect(tokenizer.encode(text, { addSpecialTokens: false })).toEqual(plain);
+    expect(tokenizer.decode(tokens)).toBe(decoded);
+    expect(tokenizer.decode(tokens, { skipSpecialTokens: false })).toBe(whole);
+  });
+}
+
+describe('HuggingFaceTokenizer', () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'soul-tokenizer-'));
+  });
+  afterAll(() => rm(folder, { recursive: true }));
+
+  const description = JSON.parse(readFileSync(join(tinyBpe, 'tokenizer.json'), 'utf8'));
+  const make = async (name: string, files: Record<string, unknown>): Promise<string> => {
+    const made = join(folder, name);
+    await mkdir(made);
+    for (const [file, content] of Object.entries(files)) {
+      await writeFile(join(made, file), typeof content === 'string' ? content : JSON.stringify(content));
+    }
+    return made;
+  };
+
+  it('gives any text back from its tokens, byte for byte', async () => {
+    const tokenizer = await HuggingFaceTokenizer.load(tinyBpe);
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
+        const tokens = tokenizer.encode(text, { addSpecialTokens: false });
+        expect(tokenizer.decode(tokens)).toBe(text);
+      }),
+    );
+  });
+
+  it('takes end tokens by name first, and adds those of the generation configuration', async () => {
+    const made = await make('ends', {
+      'tokenizer.json': description,
+      'tokenizer_config.json': { eos_token: { content: '<|end|>' } },
+      'generation_config.json': { eos_token_id: [7, 1] },
+    });
+    const tokenizer = await HuggingFaceTokenizer.load(made);
+    expect(tokenizer).toMatchObject({ endOfText: 1, endOfTextTokens: [1, 7], beginOfText: undefined });
+  });
+
+  it('falls back on the numbers in config.json', async () => {
+    const made = await make('numbers', {
+      'tokenizer.json': description,
+      'config.json': { eos_token_id: [5, 6], bos_token_id: 0 },
+    });
+    const tokenizer = await HuggingFaceTokenizer.load(made);
+    expect(tokenizer).toMatchObject({ endOfText: 5, endOfTextTokens: [5, 6], beginOfText: 0 });
+  });
+
+  it('copies the files it has, bytes unchanged, and never over others', async () => {
+    const odd = '{ "bos_token" : "<|begin|>" }\r\n';
+    const made = await make('carried', {
+      'tokenizer.json': description,
+      'tokenizer_config.json': odd,
+      'chat_template.jinja': '{{ x }}',
+      'model.safetensors': 'not a tokenizer file',
+    });
+    const tokenizer = await HuggingFaceTokenizer.load(made);
+    const out = join(folder, 'out', 'inner');
+    await expect(tokenizer.copyTo(out)).resolves.toEqual([
+      'tokenizer.json',
+      'tokenizer_config.json',
+      'chat_template.jinja',
+    ]);
+    expect(await readFile(join(out, 'tokenizer_config.json'), 'utf8')).toBe(odd);
+    expect(existsSync(join(out, 'model.safetensors'))).toBe(false);
+    await expect(tokenizer.copyTo(out)).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
+  });
+
+  it.each([
+    ['a missing folder', 'nowhere', undefined, 'SOUL_NOT_FOUND'],
+    ['a folder without tokenizer.json', 'empty', {}, 'SOUL_NOT_FOUND'],
+    ['a tokenizer.json that is no JSON', 'cut', { 'tokenizer.json': '{"model": {' }, 'SOUL_BAD_FILE'],
+    ['a tokenizer.json that is a list', 'list', { 'tokenizer.json': [] }, 'SOUL_BAD_FILE'],
+    ['a tokenizer.json without a model', 'no-model', { 'tokenizer.json': {} }, 'SOUL_BAD_FILE'],
+    [
+      'a model without a vocabulary',
+      'no-words',
+      { 'tokenizer.json': { model: { type: 'BPE', merges: [] } } },
+      'SOUL_BAD_FILE',
+    ],
+    [
+      'an empty vocabulary',
+      'empty-words',
+      { 'tokenizer.json': { model: { type: 'BPE', merges: [], vocab: {} } } },
+      'SOUL_BAD_FILE',
+    ],
+    [
+      'a part of an unknown kind',
+      'unknown-part',
+      { 'tokenizer.json': { ...description, pre_tokenizer: { type: 'Runes' } } },
+      'SOUL_UNSUPPORTED',
+    ],
+    [
+      'a broken tokenizer_config.json',
+      'broken-config',
+      { 'tokenizer.json': description, 'tokenizer_config.json': 'null' },
+      'SOUL_BAD_FILE',
+    ],
+  ])('refuses %s', async (_, name, files, code) => {
+    const made = files ? await make(name, files) : join(folder, name);
+    await expect(HuggingFaceTokenizer.load(made)).rejects.toMatchObject({ name: 'SoulError', code });
+  });
+
+  it.each([[[-1]], [[320]], [[1.5]], [[Number.NaN]]])('refuses to decode %p', async (tokens) => {
+    const tokenizer = await HuggingFaceTokenizer.load(tinyBpe);
+    expect(() => tokenizer.decode(tokens)).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+  });
+
+  it('says so when a text has a piece without a token', async () => {
+    const made = await make('no-unknown', {
+      'tokenizer.json': {
+        added_tokens: [],
+        pre_tokenizer: { type: 'WhitespaceSplit' },
+        model: { type: 'WordPiece', unk_token: '[UNK]', vocab: { yes: 0 }, continuing_subword_prefix: '##' },
+      },
+    });
+    const tokenizer = await HuggingFaceTokenizer.load(made);
+    expect(tokenizer.encode('yes yes')).toEqual([0, 0]);
+    expect(() => tokenizer.encode('yes no')).toThrow(expect.objectContaining({ code: 'SOUL_BAD_DATA' }));
+  });
+});
