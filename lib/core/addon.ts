@@ -31,6 +31,40 @@ export interface NativeTokenScores {
   varianceLogP?: NativeMemory;
 }
 
+/** What holds for every weight in one step. */
+export interface NativeStepSettings {
+  learningRate: number;
+  weightDecay: number;
+  beta1: number;
+  beta2: number;
+  epsilon: number;
+  /** 0: no clipping. */
+  clipNorm: number;
+  maximize: boolean;
+  skipNonFinite: boolean;
+  zeroGradients: boolean;
+}
+
+export interface NativeSophiaSettings extends NativeStepSettings {
+  denominatorMax: boolean;
+  /** Above 0: rho is set from it at the first step. */
+  clippedFraction: number;
+  momentumBiasCorrection: boolean;
+  /** Of the estimate, where one is given. */
+  batchSize: number;
+  prime: boolean;
+  estimateClipped: boolean;
+}
+
+export interface NativeHessianSettings {
+  beta2: number;
+  batchSize: number;
+  part: number;
+  parts: number;
+  prime: boolean;
+  skipNonFinite: boolean;
+}
+
 /**
  * The calls of native/addon. Functions that return promises run on the environment's dispatcher, in the order of the
  * calls; arguments are checked before anything is posted.
@@ -72,6 +106,35 @@ export interface NativeAddon {
     logSumExp: NativeMemory,
     referenceLogSumExp: NativeMemory,
   ): Promise<void>;
+  /** Resolves to [step, skipped, gradientNorm, rho, then clipped and changed counts of each segment]. */
+  sophiaStep(
+    values: NativeMemory,
+    gradients: NativeMemory,
+    momentum: NativeMemory,
+    hessian: NativeMemory,
+    hessianFrom: NativeMemory | undefined,
+    control: Float64Array,
+    segments: Float64Array,
+    settings: NativeSophiaSettings,
+  ): Promise<number[]>;
+  /** As `sophiaStep`. */
+  adamwStep(
+    values: NativeMemory,
+    gradients: NativeMemory,
+    average: NativeMemory,
+    squareAverage: NativeMemory,
+    control: Float64Array,
+    segments: Float64Array,
+    settings: NativeStepSettings,
+  ): Promise<number[]>;
+  /** Resolves to [skipped]. */
+  hessianUpdate(
+    hessian: NativeMemory,
+    gradients: NativeMemory,
+    control: Float64Array,
+    settings: NativeHessianSettings,
+  ): Promise<number[]>;
+
   elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;
   randomBits(seed: bigint, row: bigint, bits: Int32Array): Promise<void>;
 }
@@ -80,7 +143,7 @@ export interface NativeAddon {
 const addonVersion = 1;
 
 const require = createRequire(import.meta.url);
-let loaded: NativeAddon | undefined;
+let loaded: { readonly calls: NativeAddon; readonly path: string } | undefined;
 
 /**
  * The optimizer addon of this environment, loaded when it is first needed.
@@ -89,17 +152,27 @@ let loaded: NativeAddon | undefined;
  */
 export function nativeAddon(): NativeAddon {
   loaded ??= load();
-  return loaded;
+  return loaded.calls;
 }
 
-function load(): NativeAddon {
+/** Whether the addon can be loaded, and from where or why not. */
+export function addonStatus(): { loaded: true; path: string } | { loaded: false; error: string } {
+  try {
+    nativeAddon();
+    return { loaded: true, path: loaded!.path };
+  } catch (error) {
+    return { loaded: false, error: (error as Error).message };
+  }
+}
+
+function load(): { calls: NativeAddon; path: string } {
   const attempts: string[] = [];
   try {
     const find = require('node-gyp-build') as { resolve(folder: string): string };
     const file = find.resolve(packageRoot);
     try {
       const addon = require(file) as Record<string, unknown>;
-      if (addon.version === addonVersion) return typedCalls(addon);
+      if (addon.version === addonVersion) return { calls: typedCalls(addon), path: file };
       attempts.push(`${file} is of version ${String(addon.version)}, this package needs ${addonVersion}`);
     } catch (error) {
       attempts.push(`${file}: ${(error as Error).message}`);

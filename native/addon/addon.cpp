@@ -44,6 +44,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("version", kAddonVersion);
   ExportMemoryCalls(env, exports);
   ExportTokenCalls(env, exports);
+  ExportOptimizerCalls(env, exports);
 
   // Runs before Node frees the environment's handles: no job outlives its memory.
   env.AddCleanupHook(ShutDown, static_cast<void*>(environment->dispatcher.get()));

@@ -65,11 +65,6 @@ Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t len
   return memory;
 }
 
-Memory<float> ReadOptionalFloats(const Napi::Value& value, const char* name, int64_t length) {
-  if (value.IsUndefined() || value.IsNull()) return {nullptr, 0, value};
-  return ReadFloats(value, name, length);
-}
-
 Memory<double> ReadDoubles(const Napi::Value& value, const char* name, int64_t minimum_length) {
   Memory<double> memory;
   if (!ReadTyped(value, napi_float64_array, &memory) || memory.length < minimum_length) {

@@ -28,8 +28,6 @@ inline Napi::Value Argument(const Napi::CallbackInfo& info, std::size_t index) {
 Memory<float> ReadFloats(const Napi::Value& value, const char* name);
 // As ReadFloats, and of exactly this length.
 Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t length);
-// Undefined or null give no memory.
-Memory<float> ReadOptionalFloats(const Napi::Value& value, const char* name, int64_t length);
 
 Memory<double> ReadDoubles(const Napi::Value& value, const char* name, int64_t minimum_length);
 Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name);

@@ -1,0 +1,132 @@
+/**
+ * What every optimizer shows to a training loop.
+ *
+ * @module
+ */
+
+import type { FlatBuffer } from '../core/flat-buffer.ts';
+
+/** Two buffers of the same length: what is optimized, and what the backward pass adds to. They must not share memory. */
+export interface OptimizerParameters {
+  readonly values: FlatBuffer;
+  readonly gradients: FlatBuffer;
+}
+
+/** A range of the buffers with settings of its own. Elements outside every range take the optimizer's. */
+export interface ParameterGroup {
+  /** Shown in the statistics; `'embedding'` also means {@link ParameterGroup.embedding}. */
+  name?: string;
+  /** First element. */
+  start: number;
+  /** Number of elements. */
+  length: number;
+  /** Default the optimizer's, or the step's. */
+  weightDecay?: number;
+  /** Factor on the learning rate. Default 1. */
+  learningRateScale?: number;
+  /** Rows that no batch has touched have no curvature, so embeddings don't count when rho is set by a fraction. */
+  embedding?: boolean;
+}
+
+/** Options that all optimizers share. */
+export interface OptimizerOptions {
+  /** Step size, at least 0. */
+  learningRate?: number;
+  /** Decoupled weight decay: values shrink by `learningRate * weightDecay` of themselves in each step. */
+  weightDecay?: number;
+  /** Ranges with their own settings, in any order, without overlap; a model's layout gives them. */
+  parameterGroups?: readonly ParameterGroup[];
+  /** The gradient is scaled so that its norm is at most this, as torch's `clip_grad_norm_` does. Default no bound. */
+  clipNorm?: number;
+  /** Steps up the gradient instead of down. Default false. */
+  maximize?: boolean;
+  /**
+   * A gradient that holds NaN or infinity: `'skip'` (default) leaves everything as it was and reports it, at the cost of
+   * one more read of the gradient; `'propagate'` doesn't look.
+   */
+  nonFinite?: 'skip' | 'propagate';
+}
+
+/** What one step may be told. */
+export interface StepOptions {
+  /** In place of the optimizer's, for this step. */
+  learningRate?: number;
+  /** In place of the optimizer's, for this step; groups with a weight decay of their own keep it. */
+  weightDecay?: number;
+  /** Sets the gradients to 0 in the same pass, unless the step is skipped. Default false. */
+  zeroGradients?: boolean;
+}
+
+/** What one step did to a group. */
+export interface GroupStatistics {
+  name: string;
+  length: number;
+  /** Share of weights whose ratio reached 1; only of optimizers that clip coordinates. */
+  clippedFraction?: number;
+  /** Share of weights that the step changed. */
+  changedFraction: number;
+}
+
+/** What one step did. */
+export interface StepStatistics {
+  /** Steps taken, this one included; skipped ones don't count. */
+  step: number;
+  /** True when the gradient was not finite: then nothing has changed. */
+  skipped: boolean;
+  /** Scale of the curvature; NaN until it is set. Only of Sophia. */
+  rho?: number;
+  /** Share of weights whose ratio |m| / (rho * h) reached 1. Only of Sophia. */
+  clippedFraction?: number;
+  /** Share of weights that the step changed; rounding may leave a weight as it was. */
+  changedFraction: number;
+  /** Euclidean norm of the gradient before clipping. */
+  gradientNorm: number;
+  /** The parameter groups as they were given, then `'default'` for what lies outside them. */
+  groups: GroupStatistics[];
+}
+
+/** Steps `values` by `gradients`. Calls take effect in their order, awaited or not. */
+export interface Optimizer {
+  readonly learningRate: number;
+  readonly state: { readonly step: number };
+  step(options?: StepOptions): Promise<StepStatistics>;
+  /** Writes the state, as it is when all earlier calls are done, to a safetensors file. */
+  saveState(path: string): Promise<void>;
+  /** Reads a state back; await it before the next call. */
+  loadState(path: string, options?: LoadStateOptions): Promise<void>;
+  /** Gives the state's memory up after all earlier calls; the parameters stay. */
+  release(): Promise<void>;
+}
+
+export interface LoadStateOptions {
+  /** Label tokens of the estimates in a file whose Hessian does not hold that factor yet. */
+  batchSize?: number;
+}
+
+/** Which buffer an estimate of the Hessian diagonal is made from. */
+export interface HessianSource {
+  /** Gradient of the mean loss over `batchSize` label tokens. Default the optimizer's gradients. */
+  from?: FlatBuffer;
+  /** Number of label tokens B in the mean. */
+  batchSize: number;
+  /** Sets the diagonal to this estimate instead of averaging it in. Default false. */
+  prime?: boolean;
+}
+
+export interface UpdateHessianOptions extends HessianSource {
+  /** [i, n]: this is chunk i, from 0, of n of one estimate, which is their mean; chunks come in order. */
+  part?: readonly [number, number];
+}
+
+export interface SecondOrderStepOptions extends StepOptions {
+  /** An estimate to take before the step, in the same pass. */
+  hessian?: HessianSource;
+}
+
+/** An optimizer that also takes estimates of the Hessian diagonal. */
+export interface SecondOrderOptimizer extends Optimizer {
+  /** `'external'` takes estimates from `updateHessian`; `'gradient'` makes its own from each step's gradient. */
+  readonly estimator: 'external' | 'gradient';
+  step(options?: SecondOrderStepOptions): Promise<StepStatistics>;
+  updateHessian(options: UpdateHessianOptions): Promise<{ skipped: boolean }>;
+}

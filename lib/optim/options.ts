@@ -1,0 +1,147 @@
+/**
+ * Checks of what optimizers are given.
+ *
+ * @module
+ */
+
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
+import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
+
+const largest = 3.4e38;
+
+/** Refuses names that aren't known, and says which one was probably meant. */
+export function checkNames(argument: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidArgument(argument, 'an object', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const closest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0]!;
+    const hint = distance(closest, name) <= Math.max(2, name.length / 3) ? `did you mean ${closest}?` : '';
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${argument} has no option ${name}; ${hint || `there are ${known.join(', ')}`}`,
+      { argument: name, known },
+    );
+  }
+}
+
+/** A finite number in [low, high], or below high where that is exclusive. */
+export function checkNumber(
+  argument: string,
+  value: unknown,
+  { low = 0, high = largest, lowExclusive = false, highExclusive = false } = {},
+): number {
+  const inside =
+    typeof value === 'number' &&
+    (lowExclusive ? value > low : value >= low) &&
+    (highExclusive ? value < high : value <= high);
+  if (inside) return value;
+  const from = lowExclusive ? `above ${low}` : `of at least ${low}`;
+  const to = high === largest ? 'and finite' : `${highExclusive ? 'and below' : 'and at most'} ${high}`;
+  throw invalidArgument(argument, `a number ${from} ${to}`, value);
+}
+
+export function checkBoolean(argument: string, value: unknown): boolean {
+  if (typeof value !== 'boolean') throw invalidArgument(argument, 'true or false', value);
+  return value;
+}
+
+export function checkChoice<Choice extends string>(
+  argument: string,
+  value: unknown,
+  choices: readonly Choice[],
+): Choice {
+  if (choices.includes(value as Choice)) return value as Choice;
+  throw invalidArgument(argument, choices.map((choice) => `'${choice}'`).join(' or '), value);
+}
+
+/** Decay rates of the two moving averages, each in [0, 1). */
+export function checkBetas(value: unknown): readonly [number, number] {
+  if (!Array.isArray(value) || value.length !== 2) throw invalidArgument('betas', 'an array of two numbers', value);
+  const bounds = { high: 1, highExclusive: true };
+  return [checkNumber('betas[0]', value[0], bounds), checkNumber('betas[1]', value[1], bounds)];
+}
+
+/** Names of {@link OptimizerOptions}, for `checkNames`. */
+export const sharedOptionNames = [
+  'learningRate',
+  'weightDecay',
+  'parameterGroups',
+  'clipNorm',
+  'maximize',
+  'nonFinite',
+] as const satisfies readonly (keyof OptimizerOptions)[];
+
+/** The options that all optimizers share, checked, in the form that native code takes. */
+export interface SharedSettings {
+  learningRate: number;
+  weightDecay: number;
+  clipNorm: number;
+  maximize: boolean;
+  skipNonFinite: boolean;
+}
+
+export function checkShared(
+  options: OptimizerOptions,
+  defaults: { learningRate: number; weightDecay: number },
+): SharedSettings {
+  return {
+    learningRate: checkNumber('learningRate', options.learningRate ?? defaults.learningRate),
+    weightDecay: checkNumber('weightDecay', options.weightDecay ?? defaults.weightDecay),
+    clipNorm: options.clipNorm === undefined ? 0 : checkNumber('clipNorm', options.clipNorm, { lowExclusive: true }),
+    maximize: checkBoolean('maximize', options.maximize ?? false),
+    skipNonFinite: checkChoice('nonFinite', options.nonFinite ?? 'skip', ['skip', 'propagate']) === 'skip',
+  };
+}
+
+/** Values and gradients of one length, dtype and device that share no memory. */
+export function checkParameters(parameters: OptimizerParameters): void {
+  checkNames('parameters', dropLayout(parameters), ['values', 'gradients']);
+  const { values, gradients } = parameters;
+  nativeMemory(values, 'values');
+  nativeMemory(gradients, 'gradients');
+  checkAlike('gradients', gradients, 'values', values);
+  checkApart('gradients', gradients, 'values', values);
+}
+
+/** A buffer must have the length, dtype and device of another. */
+export function checkAlike(argument: string, buffer: FlatBuffer, otherName: string, other: FlatBuffer): void {
+  nativeMemory(buffer, argument);
+  for (const property of ['length', 'dtype', 'device'] as const) {
+    if (buffer[property] === other[property]) continue;
+    throw invalidArgument(`${argument}.${property}`, `${other[property]}, as that of ${otherName}`, buffer[property]);
+  }
+}
+
+/** Two buffers must share no memory. */
+export function checkApart(argument: string, buffer: FlatBuffer, otherName: string, other: FlatBuffer): void {
+  if (!overlaps(buffer, other)) return;
+  throw new SoulError('SOUL_ALIASED', `${argument} shares memory with ${otherName}; give it memory of its own`, {
+    argument,
+    other: otherName,
+  });
+}
+
+/** A model's `parameters` also hold its layout, which is of no concern here. */
+function dropLayout(parameters: unknown): unknown {
+  if (typeof parameters !== 'object' || parameters === null) return parameters;
+  const { layout: _, ...buffers } = parameters as Record<string, unknown>;
+  return buffers;
+}
+
+/** Edits from one name to another, blind to case and underscores. */
+function distance(known: string, given: string): number {
+  const a = known.toLowerCase();
+  const b = given.toLowerCase().replaceAll(/[_-]/g, '');
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}

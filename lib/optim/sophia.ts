@@ -1,0 +1,374 @@
+/**
+ * Sophia: momentum divided by a Gauss-Newton diagonal and clipped coordinate by coordinate.
+ *
+ * @see https://arxiv.org/abs/2305.14342 algorithms 2 and 3
+ * @module
+ */
+
+import { nativeAddon } from '../core/addon.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
+import type {
+  HessianSource,
+  LoadStateOptions,
+  OptimizerOptions,
+  OptimizerParameters,
+  SecondOrderOptimizer,
+  SecondOrderStepOptions,
+  StepStatistics,
+  UpdateHessianOptions,
+} from './optimizer.ts';
+import { OptimizerState, slots } from './optimizer-state.ts';
+import {
+  checkAlike,
+  checkApart,
+  checkBetas,
+  checkBoolean,
+  checkChoice,
+  checkNames,
+  checkNumber,
+  checkParameters,
+  checkShared,
+  type SharedSettings,
+  sharedOptionNames,
+} from './options.ts';
+import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
+import { stepStatistics } from './statistics.ts';
+
+export interface SophiaOptions extends OptimizerOptions {
+  /** Decay rates of the moving averages of the gradient and of the Hessian diagonal. Default [0.965, 0.99]. */
+  betas?: readonly [number, number];
+  /**
+   * Scale of the curvature. A number (default 0.04), or the share of weights, in (0, 1), that the first step shall clip:
+   * rho is then set once, at that step, from the quantile of |m| / h over the weights whose h is above 1e-7 of its mean,
+   * embeddings left out where there are other weights, and kept from then on. That needs an estimate before.
+   */
+  rho?: number | { clippedFraction: number };
+  /** Keeps the denominator from 0. Default 1e-15. */
+  epsilon?: number;
+  /** `'sum'` (default): rho * h + epsilon, the reference code's; `'max'`: max(rho * h, epsilon), the paper's. */
+  denominator?: 'sum' | 'max';
+  /** Divides m by 1 - beta1^t in the ratio. Default false, but true where rho is given by a fraction. */
+  momentumBiasCorrection?: boolean;
+  /** Times that each gradient is averaged into m. Default 1; the SOUL repository does it twice. */
+  momentumUpdates?: 1 | 2;
+  /**
+   * Where the Hessian diagonal comes from: `'external'` (default), from `updateHessian`; or the square of each step's
+   * own gradient, after clipping, times a batch size, as the SOUL repository does it.
+   */
+  estimator?: 'external' | { squaredGradient: { batchSize: number } };
+}
+
+export interface SophiaState {
+  /** Steps taken. */
+  readonly step: number;
+  /** Moving average of the gradient; `exp_avg` in files. */
+  readonly momentum: FlatBuffer;
+  /** Moving average of B * g * g; `hessian` in files. */
+  readonly hessian: FlatBuffer;
+}
+
+const optionNames = [
+  ...sharedOptionNames,
+  'betas',
+  'rho',
+  'epsilon',
+  'denominator',
+  'momentumBiasCorrection',
+  'momentumUpdates',
+  'estimator',
+] as const satisfies readonly (keyof SophiaOptions)[];
+
+/** Metadata of a state file whose Hessian holds the factor B. */
+const foldedMark = { hessian_batch_size: 'folded' };
+
+/**
+ * m <- beta1 * m + (1 - beta1) * g, and with h the moving average of the estimates B * g^ * g^:
+ * theta <- theta * (1 - lr * wd) - lr * sign(m) * min(1, |m| / (rho * h + eps)).
+ *
+ * Equals the reference PyTorch code to rounding at a constant batch size; B is folded into h, so that it may change.
+ * Defaults are the reference's: learningRate 1e-4, weightDecay 0.1.
+ *
+ * @example
+ * const sophia = new Sophia({ values, gradients }, { learningRate: 1e-4, rho: { clippedFraction: 0.1 } });
+ * await sophia.updateHessian({ batchSize: 512, prime: true });
+ * const { clippedFraction } = await sophia.step({ zeroGradients: true });
+ */
+export class Sophia implements SecondOrderOptimizer {
+  readonly parameters: OptimizerParameters;
+  readonly betas: readonly [number, number];
+  readonly epsilon: number;
+  readonly estimator: 'external' | 'gradient';
+  readonly #settings: SharedSettings & {
+    denominatorMax: boolean;
+    momentumBiasCorrection: boolean;
+    clippedFraction: number;
+  };
+  readonly #momentumBeta: number;
+  readonly #gradientBatchSize: number;
+  readonly #layout: GroupLayout;
+  readonly #state: OptimizerState<'exp_avg' | 'hessian'>;
+
+  /** @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_ALIASED, SOUL_RELEASED, SOUL_OUT_OF_MEMORY */
+  constructor(parameters: OptimizerParameters, options: SophiaOptions = {}) {
+    checkNames('options', options, optionNames);
+    checkParameters(parameters);
+    this.parameters = { values: parameters.values, gradients: parameters.gradients };
+    const { rho, clippedFraction } = checkRho(options.rho ?? 0.04);
+    this.betas = checkBetas(options.betas ?? [0.965, 0.99]);
+    this.epsilon = checkNumber('epsilon', options.epsilon ?? 1e-15, { low: 1e-38 });
+    this.#settings = {
+      ...checkShared(options, { learningRate: 1e-4, weightDecay: 0.1 }),
+      denominatorMax: checkChoice('denominator', options.denominator ?? 'sum', ['sum', 'max']) === 'max',
+      momentumBiasCorrection: checkBoolean(
+        'momentumBiasCorrection',
+        options.momentumBiasCorrection ?? clippedFraction > 0,
+      ),
+      clippedFraction,
+    };
+    const updates = options.momentumUpdates ?? 1;
+    if (updates !== 1 && updates !== 2) throw invalidArgument('momentumUpdates', '1 or 2', updates);
+    this.#momentumBeta = this.betas[0] ** updates;
+    this.#gradientBatchSize = checkEstimator(options.estimator ?? 'external');
+    this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
+    this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
+    this.#state = new OptimizerState(this.parameters, ['exp_avg', 'hessian']);
+    this.#state.control[slots.rho] = rho;
+  }
+
+  /**
+   * Sophia as the SOUL repository (arXiv 2404.18239) runs it: the square of the clipped gradient itself, times 5120, is
+   * averaged into h at every step, and m is updated twice. In effect nearly every coordinate is clipped.
+   */
+  static soulRepo(parameters: OptimizerParameters, overrides: SophiaOptions = {}): Sophia {
+    checkNames('overrides', overrides, optionNames);
+    return new Sophia(parameters, {
+      learningRate: 1e-5,
+      betas: [0.9, 0.95],
+      rho: 0.04,
+      epsilon: 1e-15,
+      weightDecay: 0.1,
+      clipNorm: 1,
+      momentumBiasCorrection: false,
+      momentumUpdates: 2,
+      estimator: { squaredGradient: { batchSize: 5120 } },
+      ...overrides,
+    });
+  }
+
+  get learningRate(): number {
+    return this.#settings.learningRate;
+  }
+
+  get weightDecay(): number {
+    return this.#settings.weightDecay;
+  }
+
+  /** The scale of the curvature; NaN until the first step sets it from a fraction. */
+  get rho(): number {
+    return this.#state.control[slots.rho]!;
+  }
+
+  get state(): SophiaState {
+    return {
+      step: this.#state.step,
+      momentum: this.#state.average('exp_avg'),
+      hessian: this.#state.average('hessian'),
+    };
+  }
+
+  /**
+   * Averages an estimate into the Hessian diagonal: h <- beta2 * h + (1 - beta2) * B * g * g.
+   *
+   * @returns whether a gradient that is not finite was left out; a part left out counts as 0
+   * @throws SoulError SOUL_INVALID_ARGUMENT, also for parts out of order; SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED
+   */
+  async updateHessian(options: UpdateHessianOptions): Promise<{ skipped: boolean }> {
+    checkNames('options', options, ['from', 'batchSize', 'prime', 'part']);
+    this.#state.checkAlive();
+    this.#checkExternal('updateHessian');
+    const [part, parts] = checkPart(options.part ?? [0, 1]);
+    const numbers = await nativeAddon().hessianUpdate(
+      nativeMemory(this.#state.average('hessian'), 'state.hessian'),
+      nativeMemory(this.#checkSource(options, 'from'), 'from'),
+      this.#state.control,
+      {
+        beta2: this.betas[1],
+        batchSize: checkNumber('batchSize', options.batchSize, { lowExclusive: true }),
+        prime: checkBoolean('prime', options.prime ?? false),
+        part,
+        parts,
+        skipNonFinite: this.#settings.skipNonFinite,
+      },
+    );
+    return { skipped: numbers[0] !== 0 };
+  }
+
+  /**
+   * One step, and with `hessian` an estimate before it, in one pass over memory (and one read of the gradients before
+   * it, for the guard or the clipping). When either gradient is not finite, neither happens.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT, also when an estimate in parts is unfinished, or when rho is given by a
+   *   fraction and no estimate was made; SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED. Nothing has changed then.
+   */
+  async step(options: SecondOrderStepOptions = {}): Promise<StepStatistics> {
+    checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients', 'hessian']);
+    this.#state.checkAlive();
+    const { values, gradients } = this.parameters;
+    const estimate = this.#estimateOf(options);
+    const numbers = await nativeAddon().sophiaStep(
+      nativeMemory(values, 'values'),
+      nativeMemory(gradients, 'gradients'),
+      nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
+      nativeMemory(this.#state.average('hessian'), 'state.hessian'),
+      estimate.from && nativeMemory(estimate.from, 'hessian.from'),
+      this.#state.control,
+      this.#layout.segments,
+      {
+        ...this.#settings,
+        learningRate: checkNumber('learningRate', options.learningRate ?? this.learningRate),
+        weightDecay: checkNumber('weightDecay', options.weightDecay ?? this.weightDecay),
+        beta1: this.#momentumBeta,
+        beta2: this.betas[1],
+        epsilon: this.epsilon,
+        zeroGradients: checkBoolean('zeroGradients', options.zeroGradients ?? false),
+        batchSize: estimate.batchSize,
+        prime: estimate.prime,
+        estimateClipped: this.estimator === 'gradient',
+      },
+    );
+    return stepStatistics(this.#layout, numbers, true);
+  }
+
+  /** Writes `exp_avg`, `hessian` (with the batch size folded in, as the metadata says), `step` and rho. */
+  async saveState(path: string): Promise<void> {
+    await this.#state.save(path, () => ({
+      optimizer: 'sophia',
+      ...foldedMark,
+      estimates: String(this.#state.control[slots.estimates]),
+      ...(Number.isNaN(this.rho) ? {} : { rho: String(this.rho) }),
+    }));
+  }
+
+  /**
+   * Reads a state back; await it before the next call. A file of another library, whose Hessian lacks the factor B,
+   * needs `{ batchSize }`.
+   *
+   * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE, SOUL_UNSUPPORTED; SOUL_INVALID_ARGUMENT for another length or a
+   *   batch size that is missing or too many. Nothing has changed then.
+   */
+  async loadState(path: string, options: LoadStateOptions = {}): Promise<void> {
+    checkNames('options', options, ['batchSize']);
+    const { batchSize } = options;
+    if (batchSize !== undefined) checkNumber('batchSize', batchSize, { lowExclusive: true });
+    await this.#state.load(path, ({ hessian }, metadata) => {
+      const folded = metadata.hessian_batch_size === foldedMark.hessian_batch_size;
+      if (folded === (batchSize !== undefined)) {
+        throw new SoulError(
+          'SOUL_INVALID_ARGUMENT',
+          folded
+            ? `the Hessian in ${path} holds its batch size already; leave batchSize out`
+            : `the Hessian in ${path} does not hold its batch size; give the label tokens of its estimates as { batchSize }`,
+          { argument: 'batchSize', path },
+        );
+      }
+      if (batchSize !== undefined) for (let i = 0; i < hessian.length; i++) hessian[i]! *= batchSize;
+      const rho = metadata.rho === undefined ? undefined : Number(metadata.rho);
+      if (rho !== undefined && !(rho > 0 && Number.isFinite(rho))) {
+        throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${metadata.rho}, not a positive number`, { path });
+      }
+      const estimates = Number(metadata.estimates ?? 1);
+      return () => {
+        const { control } = this.#state;
+        // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
+        if (this.#settings.clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
+        control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
+      };
+    });
+  }
+
+  /** Gives the state's memory up after all earlier calls; the parameters stay. */
+  async release(): Promise<void> {
+    await this.#state.release();
+  }
+
+  /** The estimate that a step takes first; no `from`: none. */
+  #estimateOf({ hessian }: SecondOrderStepOptions): {
+    from: FlatBuffer | undefined;
+    batchSize: number;
+    prime: boolean;
+  } {
+    if (hessian !== undefined) {
+      checkNames('hessian', hessian, ['from', 'batchSize', 'prime']);
+      this.#checkExternal('hessian');
+      return {
+        from: this.#checkSource(hessian, 'hessian.from'),
+        batchSize: checkNumber('hessian.batchSize', hessian.batchSize, { lowExclusive: true }),
+        prime: checkBoolean('hessian.prime', hessian.prime ?? false),
+      };
+    }
+    if (this.estimator === 'gradient') {
+      return { from: this.parameters.gradients, batchSize: this.#gradientBatchSize, prime: false };
+    }
+    return { from: undefined, batchSize: 0, prime: false };
+  }
+
+  #checkExternal(argument: string): void {
+    if (this.estimator === 'external') return;
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${argument} is not for an optimizer whose estimator is the squared gradient: each step makes its own estimate`,
+      { argument },
+    );
+  }
+
+  /** The buffer an estimate is made from: the gradients, or one that shares no memory with what a step writes. */
+  #checkSource({ from }: HessianSource, argument: string): FlatBuffer {
+    const { values, gradients } = this.parameters;
+    if (from === undefined || from === gradients) return gradients;
+    checkAlike(argument, from, 'values', values);
+    checkApart(argument, from, 'values', values);
+    checkApart(argument, from, 'state.momentum', this.#state.average('exp_avg'));
+    checkApart(argument, from, 'state.hessian', this.#state.average('hessian'));
+    const address = (buffer: FlatBuffer): bigint => nativeAddon().describe(nativeMemory(buffer, argument)).address;
+    if (overlaps(from, gradients) && address(from) !== address(gradients)) {
+      checkApart(argument, from, 'gradients', gradients);
+    }
+    return from;
+  }
+}
+
+function checkRho(rho: unknown): { rho: number; clippedFraction: number } {
+  if (typeof rho === 'number') {
+    return { rho: checkNumber('rho', rho, { lowExclusive: true }), clippedFraction: 0 };
+  }
+  checkNames('rho', rho, ['clippedFraction']);
+  const { clippedFraction } = rho as { clippedFraction: unknown };
+  const bounds = { high: 1, lowExclusive: true, highExclusive: true };
+  return { rho: Number.NaN, clippedFraction: checkNumber('rho.clippedFraction', clippedFraction, bounds) };
+}
+
+/** The batch size of the squared gradient, or 0 for an external estimator. */
+function checkEstimator(estimator: NonNullable<SophiaOptions['estimator']>): number {
+  if (estimator === 'external') return 0;
+  if (typeof estimator !== 'object') {
+    throw invalidArgument('estimator', "'external' or { squaredGradient: { batchSize } }", estimator);
+  }
+  checkNames('estimator', estimator, ['squaredGradient']);
+  checkNames('estimator.squaredGradient', estimator.squaredGradient, ['batchSize']);
+  return checkNumber('estimator.squaredGradient.batchSize', estimator.squaredGradient.batchSize, {
+    lowExclusive: true,
+  });
+}
+
+function checkPart(part: readonly [number, number]): readonly [number, number] {
+  if (!Array.isArray(part) || part.length !== 2) throw invalidArgument('part', 'an array [i, n]', part);
+  const [index, count] = part as [number, number];
+  if (!Number.isInteger(count) || count < 1 || count > 2 ** 31) {
+    throw invalidArgument('part[1]', 'an integer from 1 to 2^31', count);
+  }
+  if (!Number.isInteger(index) || index < 0 || index >= count) {
+    throw invalidArgument('part[0]', `an integer from 0 to ${count - 1}`, index);
+  }
+  return [index, count];
+}

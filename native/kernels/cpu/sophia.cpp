@@ -1,0 +1,75 @@
+#include <algorithm>
+
+#include "kernels/cpu/lanes.h"
+#include "kernels/cpu/optimizer_step.h"
+
+namespace soul {
+namespace {
+
+SOUL_CLONES void UpdateHessianBlock(float* __restrict hessian, const float* __restrict gradients, float decay,
+                                    float scale, int64_t length) {
+  for (int64_t i = 0; i < length; ++i) hessian[i] = HessianAverage(hessian[i], gradients[i], decay, scale);
+}
+
+template <Denominator kDenominator>
+SOUL_HOST_DEVICE StepCounts StepBlock(float* __restrict values, const float* __restrict gradients,
+                                      float* __restrict momentum, const float* __restrict hessian,
+                                      const SophiaCoefficients& c, int64_t length) {
+  double squares[kLanes] = {};
+  int32_t clipped[kLanes] = {};
+  int32_t changed[kLanes] = {};
+  ForEachLane(0, length, [&](int64_t i, int lane) __attribute__((always_inline)) {
+    const double g = gradients[i];
+    squares[lane] += g * g;
+    const SophiaUpdate update = SophiaStep<kDenominator>(values[i], momentum[i], hessian[i], gradients[i], c);
+    clipped[lane] += update.clipped ? 1 : 0;
+    changed[lane] += FloatBits(update.value) != FloatBits(values[i]) ? 1 : 0;
+    values[i] = update.value;
+    momentum[i] = update.momentum;
+  });
+  StepCounts counts;
+  for (int lane = 0; lane < kLanes; ++lane) {
+    counts.clipped += clipped[lane];
+    counts.changed += changed[lane];
+  }
+  counts.square_sum = SumOfLanes(squares);
+  return counts;
+}
+
+SOUL_CLONES StepCounts StepBlockSum(float* values, const float* gradients, float* momentum,
+                                    const float* hessian, const SophiaCoefficients& c, int64_t length) {
+  return StepBlock<Denominator::kSum>(values, gradients, momentum, hessian, c, length);
+}
+
+SOUL_CLONES StepCounts StepBlockMax(float* values, const float* gradients, float* momentum,
+                                    const float* hessian, const SophiaCoefficients& c, int64_t length) {
+  return StepBlock<Denominator::kMax>(values, gradients, momentum, hessian, c, length);
+}
+
+}  // namespace
+
+void UpdateHessian(float* hessian, const HessianEstimate& estimate, int64_t begin, int64_t end) {
+  UpdateHessianBlock(hessian + begin, estimate.gradients + begin, estimate.decay, estimate.scale,
+                     end - begin);
+}
+
+StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimate, Denominator denominator,
+                      const SophiaCoefficients& coefficients, bool zero_gradients, int64_t begin,
+                      int64_t end) {
+  StepCounts counts;
+  // Block by block, so that what one loop leaves is still in the nearest cache when the next one reads it.
+  for (int64_t at = begin; at < end; at += kBlock) {
+    const int64_t length = std::min(kBlock, end - at);
+    if (estimate.gradients != nullptr) {
+      UpdateHessianBlock(memory.hessian + at, estimate.gradients + at, estimate.decay, estimate.scale,
+                         length);
+    }
+    const auto step = denominator == Denominator::kSum ? StepBlockSum : StepBlockMax;
+    counts += step(memory.values + at, memory.gradients + at, memory.momentum + at, memory.hessian + at,
+                   coefficients, length);
+    if (zero_gradients) std::fill_n(memory.gradients + at, length, 0.0f);
+  }
+  return counts;
+}
+
+}  // namespace soul

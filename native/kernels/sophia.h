@@ -1,0 +1,64 @@
+// Sophia's arithmetic (arXiv 2305.14342, algorithm 3; denominators as in DESIGN's "The numbers").
+#pragma once
+
+#include "kernels/float_math.h"
+#include "kernels/host_device.h"
+
+namespace soul {
+
+enum class Denominator : uint32_t {
+  kSum,  // rho * h + epsilon, the reference code's
+  kMax,  // max(rho * h, epsilon), the paper's
+};
+
+// What is the same for every weight of a segment in one step. Computed in double, rounded once.
+struct SophiaCoefficients {
+  float gradient_scale;  // clipping, and the sign of `maximize`
+  float beta1;
+  float one_minus_beta1;
+  float momentum_scale;  // 1, or 1 / (1 - beta1^t)
+  float rho;
+  float epsilon;
+  float learning_rate;
+  float keep;  // 1 - learning_rate * weight_decay
+};
+
+struct SophiaUpdate {
+  float value;
+  float momentum;
+  bool clipped;
+};
+
+// h <- decay * h + scale * g * g, where scale holds (1 - beta2), B and the part's weight. Without decay h is
+// set, whatever it was.
+SOUL_HOST_DEVICE float HessianAverage(float hessian, float gradient, float decay, float scale) {
+  return (decay > 0.0f ? decay * hessian : 0.0f) + scale * gradient * gradient;
+}
+
+SOUL_HOST_DEVICE float Momentum(float momentum, float gradient, const SophiaCoefficients& c) {
+  return c.beta1 * momentum + c.one_minus_beta1 * (c.gradient_scale * gradient);
+}
+
+SOUL_HOST_DEVICE float Magnitude(float x) {
+  return FloatFromBits(FloatBits(x) & 0x7fffffffu);
+}
+
+SOUL_HOST_DEVICE float WithSign(float magnitude, float sign) {
+  return FloatFromBits((FloatBits(magnitude) & 0x7fffffffu) | (FloatBits(sign) & 0x80000000u));
+}
+
+template <Denominator kDenominator>
+SOUL_HOST_DEVICE SophiaUpdate SophiaStep(float value, float momentum, float hessian, float gradient,
+                                         const SophiaCoefficients& c) {
+  const float m = Momentum(momentum, gradient, c);
+  const float curvature = c.rho * hessian;
+  const float largest = curvature > c.epsilon ? curvature : c.epsilon;
+  const float denominator = kDenominator == Denominator::kSum ? curvature + c.epsilon : largest;
+  const float ratio = Magnitude(m) * c.momentum_scale / denominator;
+  const bool clipped = ratio >= 1.0f;
+  // NaN stays NaN: only what is above 1 is cut.
+  const float bounded = ratio > 1.0f ? 1.0f : ratio;
+  return {value * c.keep - c.learning_rate * WithSign(bounded, m), m, clipped};
+}
+
+}  // namespace soul

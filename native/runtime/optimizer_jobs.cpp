@@ -1,0 +1,239 @@
+#include "runtime/optimizer_jobs.h"
+
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/gradient_scan.h"
+#include "kernels/cpu/ratio_quantile.h"
+
+namespace soul {
+namespace {
+
+// torch's clip_grad_norm_ adds this to the norm.
+constexpr double kClipEpsilon = 1e-6;
+
+bool IsCount(double value) {
+  return value >= 0 && value <= 0x1p53;
+}
+
+// What one read of the gradient decides. Without a guard and without clipping nothing is read.
+struct Guard {
+  bool read = false;
+  bool skip = false;
+  double norm = 0;
+  double scale = 1;
+};
+
+Guard ReadGradient(const float* gradients, int64_t length, const StepSettings& settings) {
+  Guard guard;
+  guard.read = settings.skip_non_finite || settings.clip_norm > 0;
+  if (guard.read) {
+    const GradientScan scan = ScanGradient(gradients, length);
+    guard.norm = std::sqrt(scan.square_sum);
+    guard.skip = settings.skip_non_finite && scan.non_finite > 0;
+    if (settings.clip_norm > 0) {
+      const double scale = settings.clip_norm / (guard.norm + kClipEpsilon);
+      guard.scale = scale > 1 ? 1 : scale;
+    }
+  }
+  if (settings.maximize) guard.scale = -guard.scale;
+  return guard;
+}
+
+template <typename Step>
+void StepSegments(const std::vector<Segment>& segments, const Guard& guard, const StepSettings& settings,
+                  Step step, StepReport* report) {
+  double square_sum = 0;
+  for (const Segment& segment : segments) {
+    const double learning_rate = settings.learning_rate * segment.learning_rate_scale;
+    const double decay = std::isnan(segment.weight_decay) ? settings.weight_decay : segment.weight_decay;
+    const StepCounts counts = step(segment, learning_rate, static_cast<float>(1 - learning_rate * decay));
+    square_sum += counts.square_sum;
+    report->segments.push_back({counts.clipped, counts.changed});
+  }
+  report->gradient_norm = guard.read ? guard.norm : std::sqrt(square_sum);
+}
+
+void ReportNothingDone(const std::vector<Segment>& segments, const Guard& guard, StepReport* report) {
+  report->skipped = true;
+  report->gradient_norm = guard.norm;
+  report->segments.assign(segments.size(), {0, 0});
+}
+
+std::string UnfinishedEstimate(const double* control) {
+  return "an estimate in parts is unfinished (" + std::to_string(static_cast<int64_t>(control[kPartsDone])) +
+         " of " + std::to_string(static_cast<int64_t>(control[kPartsTotal])) +
+         " parts); call updateHessian for the others first";
+}
+
+bool IsDamaged(const double* control) {
+  for (const ControlSlot slot : {kStep, kEstimates, kPartsTotal, kPartsDone, kPartsKept, kPartsPrime}) {
+    if (!IsCount(control[slot])) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t length,
+                         const std::vector<Segment>& segments, const SophiaSettings& settings) {
+  StepReport report;
+  if (IsDamaged(control)) {
+    report.error = "control must hold counts";
+    return report;
+  }
+  if (control[kPartsTotal] > 0) {
+    report.error = UnfinishedEstimate(control);
+    return report;
+  }
+  const bool estimates = settings.estimate_from != nullptr;
+  const bool find_rho = settings.clipped_fraction > 0 && length > 0 && std::isnan(control[kRho]);
+  if (find_rho && !estimates && control[kEstimates] == 0) {
+    report.error =
+        "rho is given by clippedFraction, which needs an estimate of the Hessian: call updateHessian first";
+    return report;
+  }
+
+  const Guard guard = ReadGradient(memory.gradients, length, settings);
+  bool skip = guard.skip;
+  if (!skip && estimates && settings.skip_non_finite && settings.estimate_from != memory.gradients) {
+    skip = ScanGradient(settings.estimate_from, length).non_finite > 0;
+  }
+  if (skip) {
+    ReportNothingDone(segments, guard, &report);
+    return report;
+  }
+
+  HessianEstimate estimate;
+  if (estimates) {
+    const double share = settings.prime ? 1 : 1 - settings.beta2;
+    const double clip = settings.estimate_clipped ? guard.scale : 1;
+    estimate = {settings.estimate_from, static_cast<float>(settings.prime ? 0 : settings.beta2),
+                static_cast<float>(share * settings.batch_size * clip * clip)};
+  }
+  const double step = control[kStep] + 1;
+  const double correction = settings.momentum_correction ? 1 / (1 - std::pow(settings.beta1, step)) : 1;
+  SophiaCoefficients coefficients{.gradient_scale = static_cast<float>(guard.scale),
+                                  .beta1 = static_cast<float>(settings.beta1),
+                                  .one_minus_beta1 = static_cast<float>(1 - settings.beta1),
+                                  .momentum_scale = static_cast<float>(correction),
+                                  .rho = 0,
+                                  .epsilon = static_cast<float>(settings.epsilon),
+                                  .learning_rate = 0,
+                                  .keep = 1};
+  if (find_rho) {
+    std::vector<ElementRange> ranges;
+    for (const Segment& segment : segments) {
+      if (segment.counts_for_rho && segment.begin < segment.end)
+        ranges.push_back({segment.begin, segment.end});
+    }
+    if (ranges.empty()) ranges.push_back({0, length});
+    const double rho = ClippingRho(memory, estimate, coefficients, ranges, settings.clipped_fraction);
+    if (!(rho > 0 && rho <= std::numeric_limits<float>::max())) {
+      report.error = "rho cannot be set from clippedFraction: " +
+                     std::string(std::isnan(rho) ? "no weight has a finite, positive Hessian"
+                                                 : "|m| / h is zero or infinite at that fraction") +
+                     "; make the estimate on more data, or give rho as a number";
+      return report;
+    }
+    control[kRho] = rho;
+  }
+  coefficients.rho = static_cast<float>(control[kRho]);
+  StepSegments(
+      segments, guard, settings,
+      [&](const Segment& segment, double learning_rate, float keep) {
+        coefficients.learning_rate = static_cast<float>(learning_rate);
+        coefficients.keep = keep;
+        return StepSophia(memory, estimate, settings.denominator, coefficients, settings.zero_gradients,
+                          segment.begin, segment.end);
+      },
+      &report);
+  if (estimates) control[kEstimates] += 1;
+  control[kStep] = step;
+  return report;
+}
+
+StepReport RunAdamWStep(double* control, const AdamWMemory& memory, int64_t length,
+                        const std::vector<Segment>& segments, const StepSettings& settings) {
+  StepReport report;
+  if (IsDamaged(control)) {
+    report.error = "control must hold counts";
+    return report;
+  }
+  const Guard guard = ReadGradient(memory.gradients, length, settings);
+  if (guard.skip) {
+    ReportNothingDone(segments, guard, &report);
+    return report;
+  }
+  const double step = control[kStep] + 1;
+  const double correction = 1 - std::pow(settings.beta1, step);
+  AdamWCoefficients coefficients{
+      .gradient_scale = static_cast<float>(guard.scale),
+      .one_minus_beta1 = static_cast<float>(1 - settings.beta1),
+      .beta2 = static_cast<float>(settings.beta2),
+      .one_minus_beta2 = static_cast<float>(1 - settings.beta2),
+      .root_correction = static_cast<float>(std::sqrt(1 - std::pow(settings.beta2, step))),
+      .epsilon = static_cast<float>(settings.epsilon),
+      .step_size = 0,
+      .keep = 1};
+  StepSegments(
+      segments, guard, settings,
+      [&](const Segment& segment, double learning_rate, float keep) {
+        coefficients.step_size = static_cast<float>(learning_rate / correction);
+        coefficients.keep = keep;
+        return StepAdamW(memory, coefficients, settings.zero_gradients, segment.begin, segment.end);
+      },
+      &report);
+  control[kStep] = step;
+  return report;
+}
+
+StepReport RunHessianUpdate(double* control, float* hessian, const float* gradients, int64_t length,
+                            const HessianSettings& settings) {
+  StepReport report;
+  if (IsDamaged(control)) {
+    report.error = "control must hold counts";
+    return report;
+  }
+  const double parts = static_cast<double>(settings.parts);
+  const bool under_way = control[kPartsTotal] > 0;
+  if (under_way ? control[kPartsTotal] != parts || control[kPartsDone] != static_cast<double>(settings.part)
+                : settings.part != 0) {
+    report.error = under_way ? UnfinishedEstimate(control) + ", in order"
+                             : "part " + std::to_string(settings.part) + " of an estimate came before part 0";
+    return report;
+  }
+  if (under_way && settings.prime && control[kPartsPrime] == 0) {
+    report.error = "prime must be given with part 0 of an estimate; a later part cannot turn it on";
+    return report;
+  }
+  if (!under_way) {
+    control[kPartsTotal] = parts;
+    control[kPartsDone] = 0;
+    control[kPartsKept] = 0;
+    control[kPartsPrime] = settings.prime ? 1 : 0;
+  }
+
+  const bool prime = control[kPartsPrime] != 0;
+  report.skipped = settings.skip_non_finite && ScanGradient(gradients, length).non_finite > 0;
+  if (!report.skipped) {
+    // The first part that counts makes room for all of them.
+    const bool first = control[kPartsKept] == 0;
+    const double share = (prime ? 1 : 1 - settings.beta2) / parts;
+    const HessianEstimate estimate{gradients,
+                                   static_cast<float>(!first  ? 1
+                                                      : prime ? 0
+                                                              : settings.beta2),
+                                   static_cast<float>(share * settings.batch_size)};
+    UpdateHessian(hessian, estimate, 0, length);
+    control[kPartsKept] += 1;
+  }
+  control[kPartsDone] += 1;
+  if (control[kPartsDone] == parts) {
+    if (control[kPartsKept] > 0) control[kEstimates] += 1;
+    control[kPartsTotal] = 0;
+  }
+  return report;
+}
+
+}  // namespace soul
