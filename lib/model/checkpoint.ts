@@ -1,0 +1,184 @@
+/**
+ * Weights in a Hugging Face folder: `model.safetensors`, or shards with an index.
+ *
+ * @module
+ */
+
+import { access, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { SoulError } from '../core/errors.ts';
+import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
+import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
+import { isFloatDType, widen } from './widen.ts';
+
+const singleFile = 'model.safetensors';
+const indexFile = 'model.safetensors.index.json';
+
+/** Buffers that old versions saved beside the weights; they are computed, never read. */
+const computed = /(^|\.)rotary_emb\.inv_freq$/;
+
+/**
+ * Reads every parameter of `layout` into its place in `values`; float32, bfloat16 and float16 are taken, widened one
+ * tensor at a time.
+ *
+ * A tied model may carry `lm_head.weight` all the same: it must then equal the embedding.
+ *
+ * @param values as long as the layout
+ * @throws SoulError SOUL_NOT_FOUND (no weights), SOUL_BAD_FILE (a weight missing, extra, of another shape, a damaged
+ *   file; all are named), SOUL_UNSUPPORTED (an element type)
+ */
+export async function readCheckpoint(folder: string, layout: ParameterLayout, values: Float32Array): Promise<void> {
+  const files = await openFiles(folder);
+  try {
+    const owners = new Map<string, SafetensorsFile>();
+    for (const file of files) {
+      for (const name of file.tensors.keys()) {
+        const other = owners.get(name);
+        if (other) throw badCheckpoint(folder, [`${name} is in ${basename(other.path)} and in ${basename(file.path)}`]);
+        owners.set(name, file);
+      }
+    }
+    checkTensors(folder, layout, owners);
+    for (const [name, place] of layout) {
+      const target = values.subarray(place.offset, place.offset + sizeOf(place.shape));
+      await readTensor(owners.get(name)!, name, target);
+    }
+    const extraHead = layout.get(head) ? undefined : owners.get(head);
+    if (extraHead) await checkTiedHead(folder, extraHead, layout, values);
+  } finally {
+    await Promise.all(files.map((file) => file.close()));
+  }
+}
+
+/**
+ * Writes every parameter of `layout` to `folder`/model.safetensors as float32, beside and renamed.
+ *
+ * @param folder exists already
+ */
+export async function writeCheckpoint(folder: string, layout: ParameterLayout, values: Float32Array): Promise<void> {
+  const tensors = [...layout].map(([name, { offset, shape }]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape,
+    data: values.subarray(offset, offset + sizeOf(shape)),
+  }));
+  await writeSafetensors(join(folder, singleFile), tensors, { format: 'pt' });
+}
+
+const embedding = 'model.embed_tokens.weight';
+const head = 'lm_head.weight';
+
+async function openFiles(folder: string): Promise<SafetensorsFile[]> {
+  const names = (await exists(join(folder, singleFile))) ? [singleFile] : await shardNames(folder);
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const name of names) files.push(await openSafetensors(join(folder, name)));
+  } catch (error) {
+    await Promise.all(files.map((file) => file.close()));
+    throw error;
+  }
+  return files;
+}
+
+async function shardNames(folder: string): Promise<string[]> {
+  const path = join(folder, indexFile);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    const pickled = await exists(join(folder, 'pytorch_model.bin'));
+    throw new SoulError(
+      'SOUL_NOT_FOUND',
+      `${folder} has neither ${singleFile} nor ${indexFile}${
+        pickled ? '; pytorch_model.bin is not read: convert it to safetensors (save_pretrained of transformers)' : ''
+      }`,
+      { folder },
+      { cause },
+    );
+  }
+  let index: unknown;
+  try {
+    index = JSON.parse(text);
+  } catch (cause) {
+    throw new SoulError('SOUL_BAD_FILE', `${path} is not JSON: ${(cause as Error).message}`, { path }, { cause });
+  }
+  const map = (index as { weight_map?: unknown } | null)?.weight_map;
+  const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
+  const plain = names.filter((name) => typeof name === 'string' && name !== '' && basename(name) === name) as string[];
+  if (plain.length === 0 || plain.length < names.length) {
+    throw new SoulError('SOUL_BAD_FILE', `${path} must have a weight_map from tensors to files of the same folder`, {
+      path,
+    });
+  }
+  return plain.sort();
+}
+
+/** Compares what the files hold with what the model needs and reports everything at once. */
+function checkTensors(folder: string, layout: ParameterLayout, owners: ReadonlyMap<string, SafetensorsFile>): void {
+  const problems: string[] = [];
+  for (const [name, place] of layout) {
+    const tensor = owners.get(name)?.tensors.get(name);
+    if (!tensor) problems.push(`${name} is missing`);
+    else if (!sameShape(tensor.shape, place)) {
+      problems.push(`${name} has shape [${tensor.shape}], but config.json gives [${place.shape}]`);
+    }
+  }
+  for (const name of owners.keys()) {
+    const tiedHead = name === head && layout.get(embedding) !== undefined;
+    if (!layout.get(name) && !computed.test(name) && !tiedHead) problems.push(`${name} is not part of this model`);
+  }
+  if (problems.length > 0) throw badCheckpoint(folder, problems);
+  for (const [name] of layout) {
+    const { dtype } = owners.get(name)!.tensors.get(name)!;
+    if (!isFloatDType(dtype)) {
+      throw new SoulError('SOUL_UNSUPPORTED', `${folder}: ${name} is ${dtype}; supported are F32, BF16 and F16`, {
+        name,
+      });
+    }
+  }
+}
+
+async function readTensor(file: SafetensorsFile, name: string, target: Float32Array): Promise<void> {
+  const { dtype } = file.tensors.get(name)!;
+  if (dtype === 'F32') await file.readInto(name, target);
+  else widen(await file.read(name), dtype, target);
+}
+
+async function checkTiedHead(
+  folder: string,
+  file: SafetensorsFile,
+  layout: ParameterLayout,
+  values: Float32Array,
+): Promise<void> {
+  const place = layout.get(embedding)!;
+  const { shape, dtype } = file.tensors.get(head)!;
+  if (sameShape(shape, place) && isFloatDType(dtype)) {
+    const found = new Float32Array(sizeOf(shape));
+    await readTensor(file, head, found);
+    if (found.every((value, i) => Object.is(value, values[place.offset + i]))) return;
+  }
+  throw badCheckpoint(folder, [
+    `${head} differs from ${embedding}, though config.json ties them (tie_word_embeddings)`,
+  ]);
+}
+
+function badCheckpoint(folder: string, problems: string[]): SoulError {
+  const shown = problems.slice(0, 8).join('; ');
+  const rest = problems.length > 8 ? `; and ${problems.length - 8} more` : '';
+  return new SoulError('SOUL_BAD_FILE', `the weights in ${folder} don't fit the model: ${shown}${rest}`, { problems });
+}
+
+function sameShape(shape: readonly number[], place: ParameterPlace): boolean {
+  return shape.length === place.shape.length && shape.every((extent, i) => extent === place.shape[i]);
+}
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((product, extent) => product * extent, 1);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

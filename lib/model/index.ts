@@ -1,0 +1,22 @@
+/**
+ * The contract that a language model meets, and Hugging Face files.
+ *
+ * @module
+ */
+
+export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+export { type LlamaConfig, parseLlamaConfig, type RopeScaling, readLlamaConfig } from './config.ts';
+export type {
+  AccumulateOptions,
+  DifferentiableLM,
+  GenerateOptions,
+  Pass,
+  ReferenceLM,
+  TextGenerator,
+  TokenScores,
+} from './contract.ts';
+export { llamaLayout } from './llama-layout.ts';
+export { huggingFaceConfig, writeModelFolder } from './model-folder.ts';
+export { type ParameterKind, ParameterLayout, type ParameterPlace, type ParameterRange } from './parameter-layout.ts';
+export { TokenBatch, type TokenSequence } from './token-batch.ts';
+export { HuggingFaceTokenizer } from './tokenizer.ts';

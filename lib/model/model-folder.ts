@@ -1,0 +1,66 @@
+/**
+ * Writing a model as a Hugging Face folder.
+ *
+ * @module
+ */
+
+import { randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { writeCheckpoint } from './checkpoint.ts';
+import type { LlamaConfig } from './config.ts';
+import type { ParameterLayout } from './parameter-layout.ts';
+
+/**
+ * Writes config.json, model.safetensors and, where there is one, generation_config.json; made if it isn't there. Each file is
+ * written beside and renamed, the weights last.
+ *
+ * @throws SoulError of {@link writeCheckpoint}
+ */
+export async function writeModelFolder(
+  folder: string,
+  config: LlamaConfig,
+  layout: ParameterLayout,
+  values: Float32Array,
+  generationConfig?: string,
+): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  await replaceFile(join(folder, 'config.json'), `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`);
+  if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
+  await writeCheckpoint(folder, layout, values);
+}
+
+/** The content of config.json: all that was read, with float32 weights and the rope in the keys of transformers 4 and of 5. */
+export function huggingFaceConfig(config: LlamaConfig): Record<string, unknown> {
+  const { ropeScaling: scaling, ropeTheta } = config;
+  const rope: Record<string, unknown> = { rope_type: scaling.type };
+  if (scaling.type !== 'default') rope.factor = scaling.factor;
+  if (scaling.type === 'llama3') {
+    rope.low_freq_factor = scaling.lowFrequencyFactor;
+    rope.high_freq_factor = scaling.highFrequencyFactor;
+    rope.original_max_position_embeddings = scaling.originalMaxPositions;
+  }
+  return {
+    ...config.source,
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    num_key_value_heads: config.keyValueHeads,
+    head_dim: config.headSize,
+    rope_theta: ropeTheta,
+    rope_scaling: scaling.type === 'default' ? null : rope,
+    rope_parameters: { rope_theta: ropeTheta, ...rope },
+    torch_dtype: 'float32',
+    dtype: 'float32',
+  };
+}
+
+async function replaceFile(path: string, text: string): Promise<void> {
+  const beside = `${path}.${randomUUID()}.tmp`;
+  try {
+    await writeFile(beside, text, { flag: 'wx' });
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true });
+    throw error;
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * The engine's binary in the cache: where it lies, and whether it is the one that this package needs.
+ *
+ * @module
+ */
+
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { packageRoot, packageVersion } from '../core/package.ts';
+import { cacheFolder } from './cache.ts';
+import { findLibtorch, type Libtorch, type SearchedPlace } from './libtorch.ts';
+
+/** What a binary was built from; written beside it and compared before it is loaded. */
+export interface EngineStamp {
+  readonly packageVersion: string;
+  /** Hash of native/torch, the interface and CMakeLists.txt. */
+  readonly sources: string;
+  readonly torchVersion: string;
+  readonly libtorch: string;
+  readonly platform: string;
+  readonly arch: string;
+}
+
+/** An engine that is ready to be loaded. */
+export interface InstalledEngine {
+  readonly torchVersion: string;
+  /** Folder of the libtorch that it is linked to. */
+  readonly libtorch: string;
+  /** The addon file. */
+  readonly binary: string;
+}
+
+/** What `soul doctor` says of the engine. */
+export interface EngineReport extends Partial<InstalledEngine> {
+  readonly installed: boolean;
+  readonly cache: string;
+  /** Every place looked at for libtorch, in order. */
+  readonly searched: readonly SearchedPlace[];
+  /** Why a libtorch that was found can't be used yet. */
+  readonly reason?: string;
+}
+
+/** The stamp that a binary for `libtorch` must carry today. */
+export function expectedStamp(libtorch: Libtorch): EngineStamp {
+  return {
+    packageVersion,
+    sources: hashSources(),
+    torchVersion: libtorch.version,
+    libtorch: libtorch.folder,
+    platform: process.platform,
+    arch: process.arch,
+  };
+}
+
+/** The folder of the binary with this stamp. */
+export function engineFolder(stamp: EngineStamp): string {
+  const key = createHash('sha256').update(JSON.stringify(stamp)).digest('hex').slice(0, 16);
+  return join(cacheFolder(), 'engine', `${stamp.packageVersion}-torch-${stamp.torchVersion}-${key}`);
+}
+
+export const binaryName = 'soul_torch.node';
+export const stampName = 'stamp.json';
+
+/** The engine for the libtorch found on this machine, undefined when something is missing; loads nothing. */
+export function installedEngine(): InstalledEngine | undefined {
+  const { installed, torchVersion, libtorch, binary } = inspect();
+  return installed ? { torchVersion: torchVersion!, libtorch: libtorch!, binary: binary! } : undefined;
+}
+
+/** What was looked for and found. */
+export async function describeEngine(): Promise<EngineReport> {
+  return inspect();
+}
+
+export function inspect(): EngineReport {
+  const searched: SearchedPlace[] = [];
+  const cache = cacheFolder();
+  const libtorch = findLibtorch(searched);
+  if (!libtorch) return { installed: false, cache, searched, reason: 'no libtorch was found' };
+  const stamp = expectedStamp(libtorch);
+  const folder = engineFolder(stamp);
+  const report = { cache, searched, torchVersion: libtorch.version, libtorch: libtorch.folder };
+  return readStamp(folder) === JSON.stringify(stamp)
+    ? { ...report, installed: true, binary: join(folder, binaryName) }
+    : { ...report, installed: false, reason: `no engine is built for libtorch ${libtorch.version}` };
+}
+
+function readStamp(folder: string): string | undefined {
+  try {
+    return JSON.stringify(JSON.parse(readFileSync(join(folder, stampName), 'utf8')));
+  } catch {
+    return undefined;
+  }
+}
+
+function hashSources(): string {
+  const folder = join(packageRoot, 'native', 'torch');
+  const files = readdirSync(folder)
+    .filter((name) => /\.(cpp|h)$/.test(name))
+    .sort()
+    .map((name) => join(folder, name))
+    .concat(join(packageRoot, 'native', 'runtime', 'interface.h'), join(packageRoot, 'CMakeLists.txt'));
+  const hash = createHash('sha256');
+  for (const file of files) hash.update(readFileSync(file)).update('\0');
+  return hash.digest('hex');
+}

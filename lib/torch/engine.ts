@@ -1,0 +1,86 @@
+/**
+ * Loads the libtorch engine into this environment.
+ *
+ * @module
+ */
+
+import { createRequire } from 'node:module';
+import { nativeAddon } from '../core/addon.ts';
+import { errorCodes, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { inspect } from './engine-binary.ts';
+import type { NativeEngine } from './native-engine.ts';
+
+export { describeEngine, type EngineReport, type InstalledEngine, installedEngine } from './engine-binary.ts';
+
+const require = createRequire(import.meta.url);
+let loaded: NativeEngine | undefined;
+
+/**
+ * The engine of this environment, loaded when it is first needed.
+ *
+ * @throws SoulError SOUL_ENGINE_MISSING with what was looked for and what to run; SOUL_ADDON_MISSING
+ */
+export function nativeEngine(): NativeEngine {
+  loaded ??= load();
+  return loaded;
+}
+
+const howToInstall =
+  'Run `npx soul engine install` (in a checkout `npm run soul -- engine install`), or set SOUL_LIBTORCH to the folder of a libtorch and run it then.';
+
+function load(): NativeEngine {
+  const addon = nativeAddon();
+  const report = inspect();
+  if (!report.installed) {
+    const places = report.searched.map(({ place, found }) => `  - ${place}: ${found}`).join('\n');
+    throw new SoulError(
+      'SOUL_ENGINE_MISSING',
+      `The libtorch engine is not installed: ${report.reason}. Looked in\n${places}\n${howToInstall}`,
+      { ...report },
+    );
+  }
+  try {
+    const engine = typedCalls(require(report.binary!) as NativeEngine);
+    engine.init(addon.interface);
+    return engine;
+  } catch (cause) {
+    if (cause instanceof SoulError) throw cause;
+    throw new SoulError(
+      'SOUL_ENGINE_MISSING',
+      `The libtorch engine ${report.binary} could not be loaded: ${(cause as Error).message}\n${howToInstall}`,
+      { ...report },
+      { cause },
+    );
+  }
+}
+
+/** Gives every call typed errors, thrown or rejected. */
+function typedCalls(engine: NativeEngine): NativeEngine {
+  const calls = Object.entries(engine).map(([name, call]) => [
+    name,
+    typeof call === 'function' ? typedCall(call as (...words: unknown[]) => unknown) : call,
+  ]);
+  return Object.fromEntries(calls) as NativeEngine;
+}
+
+function typedCall(call: (...words: unknown[]) => unknown): (...words: unknown[]) => unknown {
+  return (...words) => {
+    let result: unknown;
+    try {
+      result = call(...words);
+    } catch (error) {
+      throw typedError(error);
+    }
+    // A promise of another realm is no instance of this one's.
+    if (Object.prototype.toString.call(result) !== '[object Promise]') return result;
+    return (result as Promise<unknown>).catch((error: unknown) => {
+      throw typedError(error);
+    });
+  };
+}
+
+function typedError(error: unknown): SoulError {
+  const { code, message } = error as { code?: string; message?: string };
+  const known = code !== undefined && code in errorCodes ? (code as SoulErrorCode) : 'SOUL_INTERNAL';
+  return new SoulError(known, message ?? String(error), {}, { cause: error });
+}

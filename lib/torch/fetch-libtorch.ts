@@ -1,0 +1,145 @@
+/**
+ * Fetches libtorch: the wheel of PyTorch through pip, of which only the libraries and headers are kept.
+ *
+ * @module
+ */
+
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { SoulError } from '../core/errors.ts';
+import { cacheFolder } from './cache.ts';
+import { cachedLibtorch, inspectLibtorch, type Libtorch, type LibtorchVariant, torchVersion } from './libtorch.ts';
+import { runLogged } from './run-logged.ts';
+
+/** PyTorch's own index of CPU wheels, asked after the indexes that pip is set up with. */
+const cpuIndex = 'https://download.pytorch.org/whl/cpu';
+
+/**
+ * Downloads the wheel and unpacks it into the cache, beside and renamed: whoever comes second at the same time uses what
+ * the first one put there.
+ *
+ * The CUDA variant takes plain torch and the nvidia wheels that it depends on; on Linux only.
+ *
+ * @param log file for what pip prints
+ * @throws SoulError SOUL_ENGINE_MISSING with both ways out when no index has the wheel
+ */
+export async function fetchLibtorch(
+  variant: LibtorchVariant,
+  options: { log: string; force: boolean; onProgress: (line: string) => void },
+): Promise<Libtorch> {
+  const { log, force, onProgress } = options;
+  requirePip();
+  const target = dirname(cachedLibtorch(variant));
+  await mkdir(dirname(target), { recursive: true });
+  await mkdir(join(cacheFolder(), 'tmp'), { recursive: true });
+  const workplace = await mkdtemp(join(cacheFolder(), 'tmp', 'libtorch-'));
+  try {
+    const wheels = join(workplace, 'wheels');
+    onProgress(
+      `fetching the wheel of PyTorch ${torchVersion} (${variant === 'cpu' ? '0.2 GB' : '3 GB with the nvidia wheels'})`,
+    );
+    await download(variant, wheels, log);
+    onProgress('unpacking the libraries and headers');
+    const unpacked = join(workplace, 'unpacked');
+    await unpack(wheels, unpacked, log);
+    const result = inspectLibtorch(join(unpacked, 'torch'));
+    if (typeof result === 'string') {
+      throw new SoulError('SOUL_ENGINE_MISSING', `the wheel that pip fetched holds ${result}; see ${log}`, { log });
+    }
+    await moveInto(unpacked, target, workplace, force);
+  } finally {
+    await rm(workplace, { recursive: true, force: true });
+  }
+  return { folder: cachedLibtorch(variant), version: (inspectLibtorch(cachedLibtorch(variant)) as Libtorch).version };
+}
+
+async function download(variant: LibtorchVariant, wheels: string, log: string): Promise<void> {
+  const plain = variant === 'cuda' || process.platform === 'darwin';
+  const requirement = `torch==${torchVersion}${plain ? '' : '+cpu'}`;
+  const base = ['-m', 'pip', 'download', '--dest', wheels, '--only-binary=:all:', '--no-input', '--retries', '1'];
+  if (variant === 'cpu') base.push('--no-deps');
+  const indexes = variant === 'cpu' ? [[], ['--index-url', cpuIndex]] : [[]];
+  let last = '';
+  for (const index of indexes) {
+    for (const interpreter of interpreters()) {
+      const { succeeded, tail } = await runLogged(log, 'python3', [...base, ...index, ...interpreter, requirement]);
+      if (succeeded) return;
+      last = tail.split('\n').at(-1) ?? '';
+    }
+  }
+  throw new SoulError(
+    'SOUL_ENGINE_MISSING',
+    `${requirement} could not be fetched with pip, neither from the indexes that pip is set up with` +
+      `${variant === 'cpu' ? ` nor from ${cpuIndex}` : ''} (last: ${last}; see ${log}). Either set pip up with an index ` +
+      `that has it, or get a libtorch ${torchVersion} yourself and run \`soul engine install --libtorch FOLDER\`.`,
+    { log, requirement },
+  );
+}
+
+/** First for the Python at hand; one that is too new or too old for the wheel can still fetch that of another. */
+function interpreters(): string[][] {
+  if (process.platform !== 'linux') return [[]];
+  const platform = `manylinux_2_28_${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}`;
+  const forVersion = (version: string) => [
+    '--python-version',
+    version,
+    '--implementation',
+    'cp',
+    '--platform',
+    platform,
+  ];
+  return [[], forVersion('3.11'), forVersion('3.12')];
+}
+
+/** What a wheel gives: libraries, headers, the version, licences; libtorch_python is never used. */
+const unpackProgram = `
+import glob, os, re, sys, zipfile
+wheels, target = sys.argv[1:]
+wanted = re.compile(r"(torch/(lib/|include/|version\\.py$)|torch\\.libs/|nvidia/.*/lib/|(torch|nvidia)[^/]*\\.dist-info/)")
+unwanted = re.compile(r"torch/lib/libtorch_python\\.")
+for wheel in glob.glob(os.path.join(wheels, "*.whl")):
+    if not re.match(r"(torch|nvidia)[-_]", os.path.basename(wheel)): continue
+    with zipfile.ZipFile(wheel) as archive:
+        names = [n for n in archive.namelist() if wanted.match(n) and not unwanted.match(n)]
+        archive.extractall(target, names)
+`;
+
+async function unpack(wheels: string, target: string, log: string): Promise<void> {
+  const { succeeded, tail } = await runLogged(log, 'python3', ['-c', unpackProgram, wheels, target]);
+  if (succeeded) return;
+  throw new SoulError(
+    'SOUL_ENGINE_MISSING',
+    `the wheel could not be unpacked (${tail.split('\n').at(-1)}; see ${log})`,
+    {
+      log,
+    },
+  );
+}
+
+/** Renames a finished folder to its place; what another process put there meanwhile is kept, unless it is to be replaced. */
+export async function moveInto(finished: string, target: string, workplace: string, force: boolean): Promise<void> {
+  if (force && existsSync(target)) await rename(target, join(workplace, 'replaced'));
+  try {
+    await rename(finished, target);
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    const there = existsSync(target) && (await readdir(target)).length > 0;
+    if (there && (code === 'ENOTEMPTY' || code === 'EEXIST' || code === 'EPERM')) return;
+    throw new SoulError(
+      'SOUL_INTERNAL',
+      `${target} could not be put in place: ${(cause as Error).message}`,
+      {},
+      { cause },
+    );
+  }
+}
+
+function requirePip(): void {
+  if (spawnSync('python3', ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0) return;
+  throw new SoulError(
+    'SOUL_ENGINE_MISSING',
+    'python3 with pip was not found; it is needed once, to fetch libtorch (Debian: apt install python3-pip), unless SOUL_LIBTORCH names one',
+  );
+}

@@ -1,0 +1,92 @@
+/**
+ * Checks and groups what is to be generated.
+ *
+ * @module
+ */
+
+import { invalidArgument } from '../core/errors.ts';
+import type { LlamaConfig } from '../model/config.ts';
+import type { GenerateOptions } from '../model/contract.ts';
+
+/** Bytes that the keys and values of one group may take. */
+const cacheMemory = 2 ** 28;
+
+export interface PromptGroup {
+  readonly tokens: Int32Array;
+  readonly offsets: Uint32Array;
+  /** Which prompts of the call these are. */
+  readonly indexes: readonly number[];
+}
+
+export interface CheckedGenerateOptions {
+  readonly maxNewTokens: number;
+  readonly stopTokens: Int32Array;
+  readonly temperature: number;
+  readonly topP: number;
+  readonly seed: bigint;
+}
+
+/** @throws SoulError SOUL_INVALID_ARGUMENT */
+export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateOptions {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  const { maxNewTokens, stopTokens = [], temperature = 0, topP = 1, seed = 0n } = options;
+  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1 || maxNewTokens >= 2 ** 31) {
+    throw invalidArgument('maxNewTokens', 'a positive integer', maxNewTokens);
+  }
+  if (!Array.isArray(stopTokens)) throw invalidArgument('stopTokens', 'an array of tokens', stopTokens);
+  for (const [i, token] of stopTokens.entries()) checkToken(token, `stopTokens[${i}]`);
+  if (typeof temperature !== 'number' || !(temperature >= 0 && temperature < 1e30)) {
+    throw invalidArgument('temperature', '0 (greedy) or a positive number', temperature);
+  }
+  if (typeof topP !== 'number' || !(topP > 0 && topP <= 1)) {
+    throw invalidArgument('topP', 'above 0 and at most 1', topP);
+  }
+  if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
+  return { maxNewTokens, stopTokens: Int32Array.from(stopTokens), temperature, topP, seed };
+}
+
+/**
+ * Packs prompts into groups whose key-value cache stays within bounds.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function groupPrompts(
+  prompts: readonly (readonly number[])[],
+  maxNewTokens: number,
+  config: LlamaConfig,
+): PromptGroup[] {
+  if (!Array.isArray(prompts)) throw invalidArgument('prompts', 'an array of token arrays', prompts);
+  const bytesPerToken = 2 * 4 * config.layers * config.keyValueHeads * config.headSize;
+  const groups: PromptGroup[] = [];
+  let indexes: number[] = [];
+  let longest = 0;
+  for (const [i, prompt] of prompts.entries()) {
+    if (!Array.isArray(prompt) || prompt.length === 0) {
+      throw invalidArgument(`prompts[${i}]`, 'an array of at least one token', prompt);
+    }
+    for (const [t, token] of prompt.entries()) checkToken(token, `prompts[${i}][${t}]`);
+    const length = Math.min(Math.max(longest, prompt.length) + maxNewTokens, config.maxPositions);
+    if (indexes.length > 0 && (indexes.length + 1) * length * bytesPerToken > cacheMemory) {
+      groups.push(pack(prompts, indexes));
+      indexes = [];
+      longest = 0;
+    }
+    indexes.push(i);
+    longest = Math.max(longest, prompt.length);
+  }
+  if (indexes.length > 0) groups.push(pack(prompts, indexes));
+  return groups;
+}
+
+function pack(prompts: readonly (readonly number[])[], indexes: number[]): PromptGroup {
+  const chosen = indexes.map((i) => prompts[i]!);
+  const offsets = new Uint32Array(chosen.length + 1);
+  for (const [i, prompt] of chosen.entries()) offsets[i + 1] = offsets[i]! + prompt.length;
+  return { tokens: Int32Array.from(chosen.flat()), offsets, indexes };
+}
+
+function checkToken(token: unknown, name: string): void {
+  if (!Number.isInteger(token) || (token as number) < 0 || (token as number) >= 2 ** 31) {
+    throw invalidArgument(name, 'an integer from 0 to 2147483647', token);
+  }
+}

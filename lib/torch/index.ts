@@ -1,0 +1,10 @@
+/**
+ * Language models on libtorch.
+ *
+ * @module
+ */
+
+export { TokenBatch } from '../model/token-batch.ts';
+export { describeEngine, type EngineReport, type InstalledEngine, installedEngine } from './engine.ts';
+export { type InstallOptions, installEngine } from './install.ts';
+export { type LoadOptions, TorchLM } from './torch-lm.ts';

@@ -1,0 +1,65 @@
+/**
+ * Installs the engine: a libtorch, and the addon built for it.
+ *
+ * @module
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { invalidArgument } from '../core/errors.ts';
+import { buildEngine } from './build-engine.ts';
+import { cacheFolder } from './cache.ts';
+import { type InstalledEngine, installedEngine } from './engine-binary.ts';
+import { fetchLibtorch } from './fetch-libtorch.ts';
+import {
+  cachedLibtorch,
+  findLibtorch,
+  inspectLibtorch,
+  type Libtorch,
+  type LibtorchVariant,
+  requireLibtorch,
+} from './libtorch.ts';
+
+export interface InstallOptions {
+  /** `'cpu'` (default), or `'cuda'`: Linux, about 3 GB, with the nvidia wheels that libtorch depends on. */
+  variant?: LibtorchVariant;
+  /** A libtorch that is there already: its folder, with lib/ and include/. Point SOUL_LIBTORCH there to use it later. */
+  libtorch?: string;
+  /** Fetch and build again what is there. */
+  force?: boolean;
+  /** One line for each thing that takes time. */
+  onProgress?: (line: string) => void;
+}
+
+/**
+ * Finds or fetches libtorch, and builds the engine for it; what is there already is not done again. No Python runs
+ * afterwards. Two installs at the same time don't hurt each other.
+ *
+ * @throws SoulError SOUL_ENGINE_MISSING naming the missing tool, or the log; SOUL_INVALID_ARGUMENT
+ */
+export async function installEngine(options: InstallOptions = {}): Promise<InstalledEngine> {
+  const { variant = 'cpu', force = false, onProgress = () => {} } = options;
+  if (variant !== 'cpu' && variant !== 'cuda') throw invalidArgument('variant', "'cpu' or 'cuda'", variant);
+  const logs = join(cacheFolder(), 'logs');
+  await mkdir(logs, { recursive: true });
+  const log = join(logs, `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`);
+  const work = { log, force, onProgress };
+  const libtorch = await chooseLibtorch(options.libtorch, variant, work);
+  const ready = installedEngine();
+  if (ready && ready.libtorch === libtorch.folder && !force) return ready;
+  return buildEngine(libtorch, work);
+}
+
+async function chooseLibtorch(
+  given: string | undefined,
+  variant: LibtorchVariant,
+  work: { log: string; force: boolean; onProgress: (line: string) => void },
+): Promise<Libtorch> {
+  if (given !== undefined) return requireLibtorch(given);
+  if (process.env.SOUL_LIBTORCH) return requireLibtorch(process.env.SOUL_LIBTORCH);
+  if (variant === 'cuda') {
+    const cached = inspectLibtorch(cachedLibtorch('cuda'));
+    return typeof cached === 'string' || work.force ? fetchLibtorch('cuda', work) : cached;
+  }
+  return (work.force ? undefined : findLibtorch()) ?? fetchLibtorch('cpu', work);
+}

@@ -1,0 +1,258 @@
+/**
+ * A Llama language model run by libtorch on flat buffers.
+ *
+ * @module
+ */
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { NativeExternal } from '../core/addon.ts';
+import { describe, invalidArgument, SoulError } from '../core/errors.ts';
+import { checkKind, type Device, type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { randomStream } from '../core/random.ts';
+import { readCheckpoint } from '../model/checkpoint.ts';
+import { type LlamaConfig, parseLlamaConfig, readLlamaConfig } from '../model/config.ts';
+import type {
+  AccumulateOptions,
+  DifferentiableLM,
+  GenerateOptions,
+  Pass,
+  ReferenceLM,
+  TextGenerator,
+  TokenScores,
+} from '../model/contract.ts';
+import { llamaLayout } from '../model/llama-layout.ts';
+import { writeModelFolder } from '../model/model-folder.ts';
+import type { ParameterLayout } from '../model/parameter-layout.ts';
+import { fillRandomWeights } from '../model/random-weights.ts';
+import { inverseFrequencies } from '../model/rope.ts';
+import type { TokenBatch } from '../model/token-batch.ts';
+import { nativeEngine } from './engine.ts';
+import { checkGenerateOptions, groupPrompts } from './generation.ts';
+import type { NativeBatch } from './native-engine.ts';
+import { TorchPass } from './torch-pass.ts';
+
+export interface LoadOptions {
+  /** Where the model runs; `'cpu'` in this version. */
+  device?: Device;
+  /** What parameters are held in; `'f32'` in this version. Narrower weights of a file are widened. */
+  dtype?: DType;
+  /** Threads of libtorch; by default its own choice, all cores. */
+  threads?: number;
+  /** Bytes that the logits of one chunk may take; default 64 MiB. The whole logit matrix is never held. */
+  logitsMemory?: number;
+}
+
+/**
+ * A LlamaForCausalLM whose parameters and gradients lie in flat buffers.
+ *
+ * Calls run on the engine's thread in the order they were made, awaited or not, with those of buffers and optimizers. After
+ * `release` every use throws SOUL_RELEASED. A pass must be pulled back before the parameters change: `backward` computes with
+ * those of its own time. Dropout is never applied, whatever config.json says.
+ *
+ * @example
+ * const model = await TorchLM.load('folder');
+ * const batch = TokenBatch.of([{ tokens: [1, 5, 9, 2], labelsFrom: 2 }]);
+ * const pass = await model.nll(batch);                                  // -log p(9), -log p(2)
+ * await pass.backward(new Float32Array(batch.labelCount).fill(0.5));    // adds the gradient of their mean
+ * await model.save('other');
+ */
+export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
+  readonly config: LlamaConfig;
+  readonly parameters: {
+    readonly values: FlatBuffer;
+    readonly gradients: FlatBuffer;
+    readonly layout: ParameterLayout;
+  };
+  readonly #handle: NativeExternal;
+  readonly #generationConfig: string | undefined;
+  #released = false;
+
+  private constructor(config: LlamaConfig, values: FlatBuffer, options: LoadOptions, generationConfig?: string) {
+    const layout = llamaLayout(config);
+    const gradients = FlatBuffer.alloc(layout.length);
+    this.config = config;
+    this.parameters = { values, gradients, layout };
+    this.#generationConfig = generationConfig;
+    this.#handle = nativeEngine().createModel(
+      {
+        vocabulary: config.vocabularySize,
+        hidden: config.hiddenSize,
+        intermediate: config.intermediateSize,
+        layers: config.layers,
+        heads: config.heads,
+        keyValueHeads: config.keyValueHeads,
+        headSize: config.headSize,
+        maxPositions: config.maxPositions,
+        epsilon: config.rmsNormEpsilon,
+        tied: config.tiedEmbeddings,
+        attentionBias: config.attentionBias,
+        mlpBias: config.mlpBias,
+        offsets: Object.fromEntries([...layout].map(([name, { offset }]) => [name, offset])),
+        threads: options.threads ?? 0,
+        logitsMemory: options.logitsMemory ?? 2 ** 26,
+      },
+      values.array,
+      gradients.array,
+      inverseFrequencies(config),
+    );
+  }
+
+  /**
+   * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
+   *
+   * @throws SoulError of {@link readLlamaConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING
+   */
+  static async load(folder: string, options: LoadOptions = {}): Promise<TorchLM> {
+    if (typeof folder !== 'string') throw invalidArgument('folder', 'the path of a Hugging Face folder', folder);
+    checkLoadOptions(options);
+    nativeEngine();
+    const config = await readLlamaConfig(folder);
+    const layout = llamaLayout(config);
+    const values = FlatBuffer.alloc(layout.length);
+    await readCheckpoint(folder, layout, values.array);
+    const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
+    return new TorchLM(config, values, options, generationConfig);
+  }
+
+  /**
+   * A model with random weights, as transformers draws them; each is a function of (seed, parameter, element).
+   *
+   * @param config the content of a config.json
+   * @throws SoulError of {@link parseLlamaConfig}; SOUL_ENGINE_MISSING
+   */
+  static async create(config: object, seed: bigint, options: LoadOptions = {}): Promise<TorchLM> {
+    checkLoadOptions(options);
+    if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
+    const parsed = parseLlamaConfig(config);
+    const layout = llamaLayout(parsed);
+    const values = FlatBuffer.alloc(layout.length);
+    fillRandomWeights(values.array, layout, parsed.initializerRange, seed);
+    return new TorchLM(parsed, values, options);
+  }
+
+  get vocabularySize(): number {
+    return this.config.vocabularySize;
+  }
+
+  /** Longest sequence, in tokens. */
+  get maximumLength(): number {
+    return this.config.maxPositions;
+  }
+
+  /** Whether `release` was called. */
+  get released(): boolean {
+    return this.#released;
+  }
+
+  async nll(batch: TokenBatch): Promise<Pass> {
+    const { pass, values } = await nativeEngine().nll(this.#use(), ...batchArrays(batch));
+    return new TorchPass(pass, values, batch.labelOffsets, () => this.#use());
+  }
+
+  /** @param reference another TorchLM of the same vocabulary; it must not change before the pass is pulled back */
+  async klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass> {
+    if (!(reference instanceof TorchLM)) throw invalidArgument('reference', 'a TorchLM', reference);
+    const { pass, values } = await nativeEngine().divergence(
+      this.#use(),
+      reference.#use('reference'),
+      ...batchArrays(batch),
+    );
+    return new TorchPass(pass, values, batch.labelOffsets, () => {
+      this.#use();
+      reference.#use('reference');
+    });
+  }
+
+  async accumulate(batch: TokenBatch, weights: Float32Array, options: AccumulateOptions = {}): Promise<Float32Array> {
+    const { labels = 'given' } = options;
+    const sampled = typeof labels === 'object' && labels !== null && typeof labels.sampledWith === 'bigint';
+    if (labels !== 'given' && !sampled) {
+      throw invalidArgument('labels', "'given' or { sampledWith: bigint }", labels);
+    }
+    const seed = sampled ? BigInt.asUintN(64, labels.sampledWith) : undefined;
+    return nativeEngine().accumulate(this.#use(), ...batchArrays(batch), weights, seed);
+  }
+
+  async score(batch: TokenBatch): Promise<TokenScores> {
+    const scores = await nativeEngine().score(this.#use(), ...batchArrays(batch));
+    return { ...scores, offsets: batch.labelOffsets.slice() };
+  }
+
+  /**
+   * Continues each prompt until a stop token, `maxNewTokens`, or the model's last position. Results are those of each prompt
+   * alone, to rounding.
+   */
+  async generate(prompts: readonly (readonly number[])[], options: GenerateOptions): Promise<number[][]> {
+    const handle = this.#use();
+    const settings = checkGenerateOptions(options);
+    const stream = randomStream(settings.seed, 'generation');
+    const results: number[][] = [];
+    for (const group of groupPrompts(prompts, settings.maxNewTokens, this.config)) {
+      const seeds = BigUint64Array.from(group.indexes, (index) => stream.seed64(0, index));
+      const { maxNewTokens, temperature, topP } = settings;
+      const generated = await nativeEngine().generate(handle, group.tokens, group.offsets, settings.stopTokens, seeds, {
+        maxNewTokens,
+        temperature,
+        topP,
+      });
+      for (const tokens of generated) results.push([...tokens]);
+      this.#use();
+    }
+    return results;
+  }
+
+  /**
+   * Writes a Hugging Face folder that transformers loads: config.json, model.safetensors in float32, and
+   * generation_config.json where the model came with one. Waits for the calls made before; don't change parameters until
+   * it is done.
+   */
+  async save(folder: string): Promise<void> {
+    if (typeof folder !== 'string') throw invalidArgument('folder', 'a path', folder);
+    this.#use();
+    const { values, layout } = this.parameters;
+    // An empty view has its turn after everything that still writes to the buffer.
+    await values.view(0, 0).fill(0);
+    await writeModelFolder(folder, this.config, layout, values.array, this.#generationConfig);
+  }
+
+  /** Gives the memory up once the calls made before are done; harmless when done twice. */
+  release(): void {
+    if (this.#released) return;
+    this.#released = true;
+    nativeEngine().releaseModel(this.#handle);
+    void this.parameters.values.release();
+    void this.parameters.gradients.release();
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+
+  #use(argument = 'model'): NativeExternal {
+    if (this.#released) {
+      throw new SoulError('SOUL_RELEASED', `the ${argument} was released; load it again`, { argument });
+    }
+    nativeMemory(this.parameters.values, 'values');
+    nativeMemory(this.parameters.gradients, 'gradients');
+    return this.#handle;
+  }
+}
+
+function batchArrays(batch: TokenBatch): NativeBatch {
+  if (typeof batch !== 'object' || batch === null || !('labelsFrom' in batch)) {
+    throw invalidArgument('batch', 'a TokenBatch', batch);
+  }
+  return [batch.tokens, batch.offsets, batch.labelsFrom];
+}
+
+function checkLoadOptions(options: LoadOptions): void {
+  checkKind(options);
+  const { threads, logitsMemory } = options;
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 4096)) {
+    throw invalidArgument('threads', 'an integer from 1 to 4096', threads);
+  }
+  if (logitsMemory !== undefined && !(Number.isSafeInteger(logitsMemory) && logitsMemory >= 1)) {
+    throw invalidArgument('logitsMemory', 'a positive number of bytes', describe(logitsMemory));
+  }
+}

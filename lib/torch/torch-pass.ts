@@ -1,0 +1,50 @@
+/**
+ * A forward pass of the engine that waits to be pulled back.
+ *
+ * @module
+ */
+
+import { types } from 'node:util';
+import type { NativeExternal } from '../core/addon.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import type { Pass } from '../model/contract.ts';
+import { nativeEngine } from './engine.ts';
+
+/** Frees its graph when pulled back, released or forgotten. */
+export class TorchPass implements Pass {
+  readonly values: Float32Array;
+  readonly offsets: Uint32Array;
+  readonly #checkModels: () => void;
+  #handle: NativeExternal | undefined;
+
+  constructor(handle: NativeExternal, values: Float32Array, offsets: Uint32Array, checkModels: () => void) {
+    this.#handle = handle;
+    this.values = values;
+    this.offsets = offsets.slice();
+    this.#checkModels = checkModels;
+  }
+
+  async backward(weights: Float32Array): Promise<void> {
+    const handle = this.#handle;
+    if (!handle) {
+      throw new SoulError('SOUL_RELEASED', 'the pass was released or pulled back before; run the model again', {
+        argument: 'pass',
+      });
+    }
+    if (!types.isFloat32Array(weights)) throw invalidArgument('weights', 'a Float32Array', weights);
+    this.#checkModels();
+    const done = nativeEngine().backward(handle, weights);
+    this.#handle = undefined;
+    await done;
+  }
+
+  release(): void {
+    const handle = this.#handle;
+    this.#handle = undefined;
+    if (handle) void nativeEngine().releasePass(handle);
+  }
+
+  [Symbol.dispose](): void {
+    this.release();
+  }
+}

@@ -1,0 +1,156 @@
+#include "arguments.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "job.h"
+
+namespace soul {
+namespace {
+
+struct TypedArray {
+  void* data;
+  size_t length;
+  napi_value buffer;
+};
+
+TypedArray ReadTyped(const Napi::Value& value, const char* name, napi_typedarray_type type,
+                     const char* type_name) {
+  const std::string expected = std::string(name) + " must be a " + type_name;
+  bool typed = false;
+  if (napi_is_typedarray(value.Env(), value, &typed) != napi_ok || !typed)
+    ThrowInvalid(value.Env(), expected);
+  TypedArray array{};
+  napi_typedarray_type found;
+  size_t offset;
+  if (napi_get_typedarray_info(value.Env(), value, &found, &array.length, &array.data, &array.buffer,
+                               &offset) != napi_ok ||
+      found != type) {
+    ThrowInvalid(value.Env(), expected);
+  }
+  return array;
+}
+
+template <typename Element>
+std::vector<Element> Copy(const TypedArray& array) {
+  std::vector<Element> copy(array.length);
+  if (array.length > 0) std::memcpy(copy.data(), array.data, array.length * sizeof(Element));
+  return copy;
+}
+
+}  // namespace
+
+void ThrowInvalid(Napi::Env env, const std::string& message) {
+  throw ToError(env, "SOUL_INVALID_ARGUMENT", message);
+}
+
+double ReadNumber(const Napi::Object& object, const char* name, double low, double high) {
+  const Napi::Value value = object.Get(name);
+  const double number = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : std::nan("");
+  if (!(number >= low && number <= high)) {
+    ThrowInvalid(object.Env(), std::string(name) + " must be a number from " + std::to_string(low) + " to " +
+                                   std::to_string(high));
+  }
+  return number;
+}
+
+int64_t ReadInteger(const Napi::Object& object, const char* name, int64_t low, int64_t high) {
+  const double number = ReadNumber(object, name, static_cast<double>(low), static_cast<double>(high));
+  if (number != std::floor(number)) ThrowInvalid(object.Env(), std::string(name) + " must be an integer");
+  return static_cast<int64_t>(number);
+}
+
+bool ReadBoolean(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsBoolean()) ThrowInvalid(object.Env(), std::string(name) + " must be true or false");
+  return value.As<Napi::Boolean>();
+}
+
+uint64_t ReadUnsigned64(const Napi::Value& value, const char* name) {
+  bool lossless = false;
+  const uint64_t number = value.IsBigInt() ? value.As<Napi::BigInt>().Uint64Value(&lossless) : 0;
+  if (!lossless) ThrowInvalid(value.Env(), std::string(name) + " must be a bigint from 0 to 2^64 - 1");
+  return number;
+}
+
+std::vector<float> ReadFloats(const Napi::Value& value, const char* name) {
+  return Copy<float>(ReadTyped(value, name, napi_float32_array, "Float32Array"));
+}
+
+std::vector<int32_t> ReadIntegers(const Napi::Value& value, const char* name) {
+  return Copy<int32_t>(ReadTyped(value, name, napi_int32_array, "Int32Array"));
+}
+
+std::vector<uint32_t> ReadUnsigned(const Napi::Value& value, const char* name) {
+  return Copy<uint32_t>(ReadTyped(value, name, napi_uint32_array, "Uint32Array"));
+}
+
+std::vector<uint64_t> ReadUnsigned64s(const Napi::Value& value, const char* name) {
+  return Copy<uint64_t>(ReadTyped(value, name, napi_biguint64_array, "BigUint64Array"));
+}
+
+std::vector<float> ReadWeights(const Napi::Value& value, int64_t label_count) {
+  std::vector<float> weights = ReadFloats(value, "weights");
+  if (static_cast<int64_t>(weights.size()) != label_count) {
+    ThrowInvalid(value.Env(), "weights must have one entry for each of the " + std::to_string(label_count) +
+                                  " label tokens, but has " + std::to_string(weights.size()));
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!std::isfinite(weights[i])) {
+      ThrowInvalid(value.Env(),
+                   "weights[" + std::to_string(i) + "] must be finite, but is " + std::to_string(weights[i]));
+    }
+  }
+  return weights;
+}
+
+void CheckSequences(Napi::Env env, const std::vector<int32_t>& tokens, const std::vector<uint32_t>& offsets,
+                    int64_t vocabulary, int64_t longest) {
+  if (offsets.size() < 2 || offsets.front() != 0 || offsets.back() != tokens.size()) {
+    ThrowInvalid(env, "offsets must begin with 0 and end with the number of tokens");
+  }
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    const std::string sequence = "sequence " + std::to_string(i);
+    if (offsets[i + 1] <= offsets[i] || offsets[i + 1] > tokens.size()) {
+      ThrowInvalid(env, "offsets must rise: " + sequence + " is empty or ends before it begins");
+    }
+    const int64_t length = static_cast<int64_t>(offsets[i + 1]) - offsets[i];
+    if (length > longest) {
+      ThrowInvalid(env, sequence + " has " + std::to_string(length) +
+                            " tokens, but the model's positions end at " + std::to_string(longest) +
+                            " (max_position_embeddings)");
+    }
+    for (uint32_t t = offsets[i]; t < offsets[i + 1]; ++t) {
+      if (tokens[t] >= 0 && tokens[t] < vocabulary) continue;
+      ThrowInvalid(env, "token " + std::to_string(t - offsets[i]) + " of " + sequence + " is " +
+                            std::to_string(tokens[t]) + ", but the model's vocabulary has " +
+                            std::to_string(vocabulary) + " tokens");
+    }
+  }
+}
+
+BatchArrays ReadBatch(const Napi::CallbackInfo& info, size_t first, int64_t vocabulary, int64_t longest) {
+  BatchArrays batch{ReadIntegers(info[first], "tokens"), ReadUnsigned(info[first + 1], "offsets"),
+                    ReadUnsigned(info[first + 2], "labelsFrom")};
+  CheckSequences(info.Env(), batch.tokens, batch.offsets, vocabulary, longest);
+  if (batch.labels_from.size() + 1 != batch.offsets.size()) {
+    ThrowInvalid(info.Env(), "labelsFrom must have one entry for each sequence");
+  }
+  for (size_t i = 0; i < batch.labels_from.size(); ++i) {
+    if (batch.labels_from[i] >= 1 && batch.labels_from[i] < batch.offsets[i + 1] - batch.offsets[i]) continue;
+    ThrowInvalid(info.Env(),
+                 "labelsFrom[" + std::to_string(i) + "] must lie between 1 and the sequence's last token");
+  }
+  return batch;
+}
+
+SharedFloats ReadShared(const Napi::Value& value, const char* name) {
+  const TypedArray array = ReadTyped(value, name, napi_float32_array, "Float32Array");
+  bool ordinary = true;
+  if (napi_is_arraybuffer(value.Env(), array.buffer, &ordinary) != napi_ok || ordinary) {
+    ThrowInvalid(value.Env(), std::string(name) + " must lie on a SharedArrayBuffer");
+  }
+  return {static_cast<float*>(array.data), static_cast<int64_t>(array.length)};
+}
+
+}  // namespace soul

@@ -1,0 +1,47 @@
+// Reading and checking what JavaScript passes; every function throws an Error with the code
+// SOUL_INVALID_ARGUMENT that names the argument. Arrays are copied: what JavaScript does with its own
+// afterwards changes nothing.
+#pragma once
+
+#include <napi.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "passes.h"
+
+namespace soul {
+
+[[noreturn]] void ThrowInvalid(Napi::Env env, const std::string& message);
+
+int64_t ReadInteger(const Napi::Object& object, const char* name, int64_t low, int64_t high);
+double ReadNumber(const Napi::Object& object, const char* name, double low, double high);
+bool ReadBoolean(const Napi::Object& object, const char* name);
+uint64_t ReadUnsigned64(const Napi::Value& value, const char* name);
+
+std::vector<float> ReadFloats(const Napi::Value& value, const char* name);
+std::vector<int32_t> ReadIntegers(const Napi::Value& value, const char* name);
+std::vector<uint32_t> ReadUnsigned(const Napi::Value& value, const char* name);
+std::vector<uint64_t> ReadUnsigned64s(const Napi::Value& value, const char* name);
+
+// Finite weights, one for each label token.
+std::vector<float> ReadWeights(const Napi::Value& value, int64_t label_count);
+
+// Packed sequences: offsets from 0 to the number of tokens, none empty, every token in the vocabulary, none
+// longer than `longest`.
+void CheckSequences(Napi::Env env, const std::vector<int32_t>& tokens, const std::vector<uint32_t>& offsets,
+                    int64_t vocabulary, int64_t longest);
+
+// tokens, offsets and labelsFrom of a batch, from three arguments in a row.
+BatchArrays ReadBatch(const Napi::CallbackInfo& info, size_t first, int64_t vocabulary, int64_t longest);
+
+// A Float32Array on a SharedArrayBuffer, which nothing can detach or shrink; used in place, so it must be
+// held.
+struct SharedFloats {
+  float* data;
+  int64_t length;
+};
+SharedFloats ReadShared(const Napi::Value& value, const char* name);
+
+}  // namespace soul

@@ -1,0 +1,134 @@
+#include "generate.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/argmax.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "job.h"
+
+namespace soul {
+namespace {
+
+using at::Tensor;
+
+// Hides every logit outside the smallest set of most likely tokens whose probability reaches `top_p`.
+void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
+  std::vector<int32_t> order(vocabulary);
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [&](int32_t a, int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
+  const double largest = logits[order[0]];
+  double total = 0;
+  for (const int32_t token : order) total += std::exp(logits[token] - largest);
+  double reached = 0;
+  for (const int32_t token : order) {
+    const double probability = std::exp(logits[token] - largest) / total;
+    if (reached >= top_p) logits[token] = -std::numeric_limits<float>::infinity();
+    reached += probability;
+  }
+}
+
+// One next token for each row of logits, which are overwritten.
+std::vector<int32_t> Choose(const Model& model, Tensor logits, const std::vector<size_t>& prompts,
+                            const std::vector<int64_t>& positions, const GenerateSettings& settings) {
+  const int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  std::vector<int32_t> chosen(rows);
+  if (settings.temperature == 0) {
+    const Tensor best = logits.argmax(1);
+    std::copy_n(best.data_ptr<int64_t>(), rows, chosen.begin());
+    return chosen;
+  }
+  logits.div_(settings.temperature);
+  ForRows(rows, [&](int64_t first, int64_t last) {
+    for (int64_t row = first; row < last; ++row) {
+      float* own = logits.data_ptr<float>() + row * vocabulary;
+      if (settings.top_p < 1) KeepNucleus(own, vocabulary, settings.top_p);
+      const SoulTokenRows part{own, 1, vocabulary, vocabulary};
+      SoulTokenScores scores{};
+      scores.sampled_labels = &chosen[row];
+      scores.sample_seed = settings.seeds[prompts[row]];
+      scores.first_row = static_cast<uint64_t>(positions[row]);
+      model.table->score_tokens(&part, &scores);
+    }
+  });
+  return chosen;
+}
+
+// Keeps the rows of a cache that `kept` names.
+void Narrow(KeyValueCache& cache, const std::vector<int64_t>& kept) {
+  const Tensor index = at::tensor(kept);
+  for (KeyValueCache::Layer& layer : cache.layers) {
+    for (Tensor* tensor : {&layer.key, &layer.value}) {
+      const int64_t width = tensor->size(1);
+      *tensor =
+          tensor->view({cache.sequences, cache.capacity, width}).index_select(0, index).view({-1, width});
+    }
+  }
+  cache.sequences = static_cast<int64_t>(kept.size());
+}
+
+}  // namespace
+
+std::vector<std::vector<int32_t>> Generate(const Model& model,
+                                           const std::vector<std::vector<int32_t>>& prompts,
+                                           const GenerateSettings& settings) {
+  UseThreads(model);
+  const at::NoGradGuard no_grad;
+  std::vector<std::vector<int32_t>> results(prompts.size());
+  std::vector<size_t> rows;      // the prompt of each row of the cache
+  std::vector<int64_t> lengths;  // tokens of each row, of which the newest is not in the cache yet
+  std::vector<int32_t> tokens;   // all prompts, packed
+  std::vector<int64_t> offsets = {0}, wanted;
+  int64_t longest = 0;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    const int64_t length = static_cast<int64_t>(prompts[i].size());
+    tokens.insert(tokens.end(), prompts[i].begin(), prompts[i].end());
+    offsets.push_back(static_cast<int64_t>(tokens.size()));
+    wanted.push_back(static_cast<int64_t>(tokens.size()) - 1);
+    rows.push_back(i);
+    lengths.push_back(length);
+    longest = std::max(longest, length);
+  }
+  const int64_t capacity = std::min(longest + settings.max_new_tokens, settings.max_length);
+  KeyValueCache cache = model.decoder.MakeCache(static_cast<int64_t>(prompts.size()), capacity);
+  Tensor hidden = model.decoder.Forward(PackedTokens::Pack(tokens, offsets, wanted), false, &cache).final;
+
+  while (true) {
+    ThrowIfCancelled();
+    const std::vector<int32_t> chosen =
+        Choose(model, at::mm(hidden, model.decoder.head().value.t()), rows, lengths, settings);
+    std::vector<int64_t> going;
+    for (size_t row = 0; row < rows.size(); ++row) {
+      std::vector<int32_t>& result = results[rows[row]];
+      const bool stop = std::find(settings.stop_tokens.begin(), settings.stop_tokens.end(), chosen[row]) !=
+                        settings.stop_tokens.end();
+      if (!stop) result.push_back(chosen[row]);
+      if (!stop && static_cast<int64_t>(result.size()) < settings.max_new_tokens &&
+          lengths[row] + 1 < settings.max_length) {
+        going.push_back(static_cast<int64_t>(row));
+      }
+    }
+    if (going.empty()) return results;
+    if (going.size() < rows.size()) Narrow(cache, going);
+    std::vector<size_t> next_rows;
+    std::vector<int64_t> next_lengths;
+    std::vector<int32_t> next_tokens;
+    for (const int64_t row : going) {
+      next_rows.push_back(rows[row]);
+      next_lengths.push_back(lengths[row]);
+      next_tokens.push_back(chosen[row]);
+    }
+    rows = std::move(next_rows);
+    lengths = std::move(next_lengths);
+    hidden = model.decoder.Extend(next_tokens, lengths, cache);
+    for (int64_t& length : lengths) ++length;
+  }
+}
+
+}  // namespace soul

@@ -1,0 +1,104 @@
+#include "job.h"
+
+#include <new>
+#include <optional>
+
+namespace soul {
+namespace {
+
+thread_local const std::atomic<bool>* current_closing = nullptr;
+
+struct Job {
+  Napi::Env env;
+  Napi::Promise::Deferred deferred;
+  std::shared_ptr<std::atomic<bool>> closing;
+  std::vector<Napi::Reference<Napi::Value>> held;
+  std::function<void()> work;
+  std::function<Napi::Value(Napi::Env)> result;
+  std::optional<Failure> failure;
+};
+
+Failure CurrentFailure() {
+  try {
+    throw;
+  } catch (const Failure& failure) {
+    return failure;
+  } catch (const std::bad_alloc&) {
+    return Failure("SOUL_OUT_OF_MEMORY", "the engine could not allocate memory");
+  } catch (const std::exception& error) {
+    // libtorch's CPU allocator throws its general error; only the text tells.
+    std::string message = error.what();
+    const bool memory = message.find("can't allocate memory") != std::string::npos;
+    message = message.substr(0, message.find("\nException raised from"));
+    return Failure(memory ? "SOUL_OUT_OF_MEMORY" : "SOUL_INTERNAL", message);
+  } catch (...) {
+    return Failure("SOUL_INTERNAL", "the engine failed without saying why");
+  }
+}
+
+void Run(void* context) {
+  Job& job = *static_cast<Job*>(context);
+  current_closing = job.closing.get();
+  try {
+    job.work();
+  } catch (...) {
+    job.failure = CurrentFailure();
+  }
+  // What the work captured, a graph for instance, is freed here rather than on the JavaScript thread.
+  job.work = nullptr;
+  current_closing = nullptr;
+}
+
+void Complete(void* context, bool ran) {
+  std::unique_ptr<Job> job(static_cast<Job*>(context));
+  if (!ran) return;
+  const Napi::HandleScope scope(job->env);
+  if (job->failure) {
+    job->deferred.Reject(ToError(job->env, job->failure->code(), job->failure->what()).Value());
+    return;
+  }
+  try {
+    job->deferred.Resolve(job->result(job->env));
+  } catch (const Napi::Error& error) {
+    job->deferred.Reject(error.Value());
+  } catch (...) {
+    const Failure failure = CurrentFailure();
+    job->deferred.Reject(ToError(job->env, failure.code(), failure.what()).Value());
+  }
+}
+
+}  // namespace
+
+Napi::Error ToError(Napi::Env env, const char* code, const std::string& message) {
+  Napi::Error error = Napi::Error::New(env, message);
+  error.Set("code", Napi::String::New(env, code));
+  return error;
+}
+
+void ThrowIfCancelled() {
+  if (current_closing && *current_closing) throw Failure("SOUL_CANCELLED", "the environment is ending");
+}
+
+Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, std::function<void()> work,
+                   std::function<Napi::Value(Napi::Env)> result) {
+  const Environment& environment = *env.GetInstanceData<Environment>();
+  auto job = std::make_unique<Job>(Job{env,
+                                       Napi::Promise::Deferred::New(env),
+                                       environment.closing,
+                                       {},
+                                       std::move(work),
+                                       std::move(result),
+                                       {}});
+  for (const Napi::Value& value : held) {
+    if (!value.IsUndefined()) job->held.push_back(Napi::Reference<Napi::Value>::New(value, 1));
+  }
+  const Napi::Promise promise = job->deferred.Promise();
+  if (environment.table->post(environment.table->dispatcher, Run, Complete, job.get())) {
+    job.release();
+  } else {
+    job->deferred.Reject(ToError(env, "SOUL_CANCELLED", "the environment is ending").Value());
+  }
+  return promise;
+}
+
+}  // namespace soul
