@@ -6,6 +6,7 @@
  * @module
  */
 
+import { invalidArgument } from '../core/errors.ts';
 import { porterStem } from './porter-stemmer.ts';
 
 /** Shares of the longest common subsequence of words, each from 0 to 1. */
@@ -28,6 +29,8 @@ export interface RougeScore {
  */
 export function rougeL(prediction: string, reference: string, options: { stemmer?: boolean } = {}): RougeScore {
   const { stemmer = true } = options;
+  if (typeof prediction !== 'string') throw invalidArgument('prediction', 'a text', prediction);
+  if (typeof reference !== 'string') throw invalidArgument('reference', 'a text', reference);
   const [predicted, expected] = [rougeWords(prediction, stemmer), rougeWords(reference, stemmer)];
   const common = longestCommonSubsequence(predicted, expected);
   if (common === 0) return { precision: 0, recall: 0, fMeasure: 0 };

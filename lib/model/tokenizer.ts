@@ -8,10 +8,8 @@ import { constants } from 'node:fs';
 import { access, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { Tokenizer } from '@huggingface/tokenizers';
-
 import { invalidArgument, SoulError } from '../core/errors.ts';
-import { correct } from './tokenizer-corrections.ts';
+import { buildTokenizer, type Json, type TokenizerLibrary } from './tokenizer-library.ts';
 
 /** What data preparation and generation need of a tokenizer. */
 export interface TextTokenizer {
@@ -44,19 +42,6 @@ export const tokenizerFiles: readonly string[] = [
   'chat_template.json',
 ];
 
-type Json = Record<string, unknown>;
-
-/** What is used of the library, whose own declarations do not resolve under Node's module rules. */
-interface Library {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[]; tokens: string[] };
-  decode(tokens: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-  token_to_id(token: string): number | undefined;
-  get_vocab(): Map<string, number>;
-  readonly pre_tokenizer: unknown;
-  readonly decoder: unknown;
-  get_added_tokens_decoder(): Map<number, { content: string; special: boolean }>;
-}
-
 /**
  * The tokenizer of a Hugging Face model folder (`tokenizer.json`, and what stands beside it).
  *
@@ -69,11 +54,11 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   readonly endOfTextTokens: readonly number[];
   readonly beginOfText: number | undefined;
   readonly size: number;
-  readonly #tokenizer: Library;
+  readonly #tokenizer: TokenizerLibrary;
   readonly #specialTokens: ReadonlySet<number>;
   readonly #cleansUp: boolean;
 
-  private constructor(folder: string, tokenizer: Library, files: FolderFiles) {
+  private constructor(folder: string, tokenizer: TokenizerLibrary, files: FolderFiles) {
     this.folder = folder;
     this.#tokenizer = tokenizer;
     this.#specialTokens = new Set(
@@ -81,7 +66,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     );
     // Python leaves spaces as they are unless the configuration asks for the clean-up; the library does the opposite.
     this.#cleansUp = files.config.clean_up_tokenization_spaces === true;
-    this.size = 1 + Math.max(...tokenizer.get_vocab().values());
+    this.size = 1 + [...tokenizer.get_vocab().values()].reduce((a, b) => Math.max(a, b));
     const ends = this.#named(files, 'eos_token');
     this.endOfText = ends[0];
     this.endOfTextTokens = [
@@ -118,7 +103,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
       generation: generation ?? {},
       model: model ?? {},
     };
-    return new HuggingFaceTokenizer(folder, build(folder, description, files.config), files);
+    return new HuggingFaceTokenizer(folder, buildTokenizer(folder, description, files.config), files);
   }
 
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
@@ -137,6 +122,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   }
 
   decode(tokens: readonly number[], options: { skipSpecialTokens?: boolean } = {}): string {
+    if (!Array.isArray(tokens)) throw invalidArgument('tokens', 'an array of tokens', tokens);
     for (const [i, token] of tokens.entries()) {
       if (!Number.isInteger(token) || token < 0 || token >= this.size) {
         throw invalidArgument(`tokens[${i}]`, `an integer from 0 to ${this.size - 1}`, token);
@@ -250,40 +236,4 @@ async function readJson(folder: string, name: string): Promise<Json | undefined>
     throw new SoulError('SOUL_BAD_FILE', `${path} must hold a JSON object`, { folder, file: name });
   }
   return value as Json;
-}
-
-/** The library's tokenizer; whatever it throws on a damaged file becomes an error that names the file. */
-function build(folder: string, description: Json, config: Json): Library {
-  const path = join(folder, 'tokenizer.json');
-  // The library asks for these keys to be there, Python takes a missing one as null.
-  const whole = {
-    added_tokens: [],
-    normalizer: null,
-    pre_tokenizer: null,
-    post_processor: null,
-    decoder: null,
-    ...description,
-  };
-  try {
-    const tokenizer: Library = new Tokenizer(whole, config);
-    if (tokenizer.get_vocab().size === 0) throw new Error('its vocabulary is empty');
-    correct(tokenizer);
-    return tokenizer;
-  } catch (cause) {
-    const message = cause instanceof Error ? cause.message : String(cause);
-    if (/^Unknown|not supported/i.test(message)) {
-      throw new SoulError(
-        'SOUL_UNSUPPORTED',
-        `${path} describes a tokenizer that is not supported: ${message}`,
-        { folder },
-        { cause },
-      );
-    }
-    throw new SoulError(
-      'SOUL_BAD_FILE',
-      `${path} is not a usable tokenizer: ${message}`,
-      { folder, file: 'tokenizer.json' },
-      { cause },
-    );
-  }
 }

@@ -85,7 +85,7 @@ export function wordTokenizer(texts: Iterable<string>): WordTokenizer {
       unk_token: specialTokens.unknown,
       // No word is continued: a piece of a word never stands for it.
       continuing_subword_prefix: '##',
-      max_input_chars_per_word: Math.max(100, ...words.map((word) => [...word].length)),
+      max_input_chars_per_word: words.reduce((longest, word) => Math.max(longest, word.length), 100),
       vocab: vocabulary,
     },
   };

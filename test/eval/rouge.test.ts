@@ -47,6 +47,11 @@ describe('rougeL', () => {
   });
 });
 
+it.each([undefined, null, 3, ['a']])('rougeL refuses %p for a text', (text) => {
+  expect(() => rougeL(text as never, 'a')).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+  expect(() => rougeL('a', text as never)).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+});
+
 describe('porterStem', () => {
   it.each(Object.entries(recorded.stems))('stems %s to %s as NLTK does', (word, stem) => {
     expect(porterStem(word)).toBe(stem);

@@ -43,12 +43,18 @@ function agreesWithPython(name: string, folder: string): void {
     expect(tokenizer.endOfTextTokens).toEqual([facts.endOfText]);
   });
 
-  it.each(records)('encodes and decodes $text as Python does', ({ text, tokens, plain, decoded, whole }) => {
+  const shown = records.map((record) => ({ ...record, name: inAscii(record.text) }));
+  it.each(shown)('encodes and decodes $name as Python does', ({ text, tokens, plain, decoded, whole }) => {
     expect(tokenizer.encode(text)).toEqual(tokens);
     expect(tokenizer.encode(text, { addSpecialTokens: false })).toEqual(plain);
     expect(tokenizer.decode(tokens)).toBe(decoded);
     expect(tokenizer.decode(tokens, { skipSpecialTokens: false })).toBe(whole);
   });
+}
+
+/** A text as a test's name can hold it. */
+function inAscii(text: string): string {
+  return JSON.stringify(text).replace(/[^ -~]/gu, (letter) => `\\u{${letter.codePointAt(0)!.toString(16)}}`);
 }
 
 describe('HuggingFaceTokenizer', () => {
@@ -150,6 +156,57 @@ describe('HuggingFaceTokenizer', () => {
   ])('refuses %s', async (_, name, files, code) => {
     const made = files ? await make(name, files) : join(folder, name);
     await expect(HuggingFaceTokenizer.load(made)).rejects.toMatchObject({ name: 'SoulError', code });
+  });
+
+  it.each([
+    [
+      'a kind of model that the library lacks',
+      'word-level',
+      { type: 'WordLevel', vocab: { a: 0 } },
+      'SOUL_UNSUPPORTED',
+    ],
+    [
+      'a token with a number out of all bounds',
+      'sparse',
+      { type: 'BPE', merges: [], vocab: { a: 1e9 } },
+      'SOUL_BAD_FILE',
+    ],
+    ['a token with a negative number', 'negative', { type: 'BPE', merges: [], vocab: { a: -1 } }, 'SOUL_BAD_FILE'],
+    ['a token with a text for a number', 'text', { type: 'BPE', merges: [], vocab: { a: '1' } }, 'SOUL_BAD_FILE'],
+  ])('refuses %s', async (_, name, model, code) => {
+    const made = await make(name, { 'tokenizer.json': { ...description, model } });
+    await expect(HuggingFaceTokenizer.load(made)).rejects.toMatchObject({ code });
+  });
+
+  it('refuses an added token without a number', async () => {
+    const made = await make('added', { 'tokenizer.json': { ...description, added_tokens: [{ content: '<x>' }] } });
+    await expect(HuggingFaceTokenizer.load(made)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
+  });
+
+  it.each([undefined, null, 3, '1 2', Int32Array.of(1)])('refuses to decode %p, which is no array', async (tokens) => {
+    const tokenizer = await HuggingFaceTokenizer.load(tinyBpe);
+    expect(() => tokenizer.decode(tokens as never)).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+    if (typeof tokens !== 'string') {
+      expect(() => tokenizer.encode(tokens as never)).toThrow(
+        expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }),
+      );
+    }
+  });
+
+  it('makes one U+FFFD of each byte token in a run that is no UTF-8, as Python does', async () => {
+    const bytes = ['<0xC3>', '<0xBC>', '<0xEF>', '<0xBB>', '<0xBF>'];
+    const vocab = Object.fromEntries(['<unk>', ...bytes, 'a'].map((token, id) => [token, id]));
+    const made = await make('bytes', {
+      'tokenizer.json': {
+        decoder: { type: 'Sequence', decoders: [{ type: 'ByteFallback' }, { type: 'Fuse' }] },
+        model: { type: 'BPE', merges: [], vocab, byte_fallback: true, unk_token: '<unk>' },
+      },
+    });
+    const tokenizer = await HuggingFaceTokenizer.load(made);
+    expect(tokenizer.decode([1, 2, 6])).toBe('\u00fca');
+    expect(tokenizer.decode([1, 6, 2])).toBe('\ufffda\ufffd');
+    expect(tokenizer.decode([1, 1, 2])).toBe('\ufffd\ufffd\ufffd');
+    expect(tokenizer.decode([3, 4, 5, 6])).toBe('\ufeffa');
   });
 
   it.each([[[-1]], [[320]], [[1.5]], [[Number.NaN]]])('refuses to decode %p', async (tokens) => {

@@ -1,0 +1,100 @@
+/**
+ * The tokenizer library behind a face of our own: what is used of it, what is checked before it sees a file.
+ *
+ * @module
+ */
+
+import { join } from 'node:path';
+
+import { Tokenizer } from '@huggingface/tokenizers';
+
+import { describe, SoulError } from '../core/errors.ts';
+import { correct } from './tokenizer-corrections.ts';
+
+export type Json = Record<string, unknown>;
+
+/** What is used of the library, whose own declarations do not resolve under Node's module rules. */
+export interface TokenizerLibrary {
+  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[]; tokens: string[] };
+  decode(tokens: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
+  token_to_id(token: string): number | undefined;
+  get_vocab(): Map<string, number>;
+  readonly pre_tokenizer: unknown;
+  readonly decoder: unknown;
+  get_added_tokens_decoder(): Map<number, { content: string; special: boolean }>;
+}
+
+/** Kinds of model that the library has; others it takes for what they are not. */
+const models: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', undefined];
+
+/** Far beyond any vocabulary; the library's table has this many places however few tokens there are. */
+const largestToken = 2 ** 24;
+
+/**
+ * The library's tokenizer, put right; whatever it throws on a damaged file becomes an error that names the file.
+ *
+ * @param description the content of tokenizer.json
+ * @param config the content of tokenizer_config.json
+ * @throws SoulError SOUL_BAD_FILE or SOUL_UNSUPPORTED
+ */
+export function buildTokenizer(folder: string, description: Json, config: Json): TokenizerLibrary {
+  const path = join(folder, 'tokenizer.json');
+  const bad = (problem: string, cause?: unknown) =>
+    new SoulError(
+      'SOUL_BAD_FILE',
+      `${path} is not a usable tokenizer: ${problem}`,
+      { folder, file: 'tokenizer.json' },
+      { cause },
+    );
+  const unsupported = (problem: string, cause?: unknown) =>
+    new SoulError(
+      'SOUL_UNSUPPORTED',
+      `${path} describes a tokenizer that is not supported: ${problem}`,
+      { folder },
+      { cause },
+    );
+
+  // The library asks for these keys to be there, Python takes a missing one as null.
+  const whole: Json = {
+    added_tokens: [],
+    normalizer: null,
+    pre_tokenizer: null,
+    post_processor: null,
+    decoder: null,
+    ...description,
+  };
+  const model = whole.model as Json | null | undefined;
+  if (model && !models.includes(model.type)) throw unsupported(`a model of type ${describe(model.type)}`);
+  const wrong = wrongToken(model?.vocab) ?? wrongAddedToken(whole.added_tokens);
+  if (wrong) throw bad(wrong);
+  try {
+    const tokenizer: TokenizerLibrary = new Tokenizer(whole, config);
+    if (tokenizer.get_vocab().size === 0) throw new Error('its vocabulary is empty');
+    correct(tokenizer);
+    return tokenizer;
+  } catch (cause) {
+    const { message } = cause as Error;
+    throw /^Unknown|not supported/i.test(message) ? unsupported(message, cause) : bad(message, cause);
+  }
+}
+
+/** What is wrong with a vocabulary of the form { token: number }; a list has its places for numbers. */
+function wrongToken(vocabulary: unknown): string | undefined {
+  if (typeof vocabulary !== 'object' || vocabulary === null || Array.isArray(vocabulary)) return undefined;
+  for (const [token, id] of Object.entries(vocabulary)) {
+    if (!isToken(id)) return `the token ${describe(token)} has the number ${describe(id)}`;
+  }
+  return undefined;
+}
+
+function wrongAddedToken(added: unknown): string | undefined {
+  if (!Array.isArray(added)) return `added_tokens must be a list, but is ${describe(added)}`;
+  const wrong = added.find((token) => !isToken(token?.id) || typeof token.content !== 'string');
+  return wrong === undefined
+    ? undefined
+    : `an added token has the number ${describe(wrong?.id)} and the text ${describe(wrong?.content)}`;
+}
+
+function isToken(id: unknown): boolean {
+  return Number.isInteger(id) && (id as number) >= 0 && (id as number) < largestToken;
+}
