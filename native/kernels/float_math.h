@@ -6,23 +6,19 @@
 // off.
 #pragma once
 
+#include <bit>
 #include <cstdint>
-#include <cstring>
 
 #include "kernels/host_device.h"
 
 namespace soul {
 
 SOUL_HOST_DEVICE uint32_t FloatBits(float value) {
-  uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  return bits;
+  return std::bit_cast<uint32_t>(value);
 }
 
 SOUL_HOST_DEVICE float FloatFromBits(uint32_t bits) {
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
+  return std::bit_cast<float>(bits);
 }
 
 SOUL_HOST_DEVICE float Infinity() {

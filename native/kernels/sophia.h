@@ -26,7 +26,7 @@ struct SophiaCoefficients {
 struct SophiaUpdate {
   float value;
   float momentum;
-  bool clipped;
+  int32_t clipped;  // 1 or 0: a bool would keep compilers from vectorising the count
 };
 
 // h <- decay * h + scale * g * g, where scale holds (1 - beta2), B and the part's weight. Without decay h is
@@ -55,7 +55,7 @@ SOUL_HOST_DEVICE SophiaUpdate SophiaStep(float value, float momentum, float hess
   const float largest = curvature > c.epsilon ? curvature : c.epsilon;
   const float denominator = kDenominator == Denominator::kSum ? curvature + c.epsilon : largest;
   const float ratio = Magnitude(m) * c.momentum_scale / denominator;
-  const bool clipped = ratio >= 1.0f;
+  const int32_t clipped = ratio >= 1.0f ? 1 : 0;
   // NaN stays NaN: only what is above 1 is cut.
   const float bounded = ratio > 1.0f ? 1.0f : ratio;
   return {value * c.keep - c.learning_rate * WithSign(bounded, m), m, clipped};

@@ -10,21 +10,16 @@ namespace {
 SOUL_CLONES StepCounts StepBlock(float* __restrict values, const float* __restrict gradients,
                                  float* __restrict average, float* __restrict square_average,
                                  const AdamWCoefficients& c, int64_t length) {
-  double squares[kLanes] = {};
-  int32_t changed[kLanes] = {};
-  ForEachLane(0, length, [&](int64_t i, int lane) __attribute__((always_inline)) {
-    const double g = gradients[i];
-    squares[lane] += g * g;
+  const double square_sum = SquareSumOfBlock(gradients, length);
+  int32_t changed = 0;
+  for (int64_t i = 0; i < length; ++i) {
     const AdamWUpdate update = AdamWStep(values[i], average[i], square_average[i], gradients[i], c);
-    changed[lane] += FloatBits(update.value) != FloatBits(values[i]) ? 1 : 0;
+    changed += FloatBits(update.value) != FloatBits(values[i]);
     values[i] = update.value;
     average[i] = update.average;
     square_average[i] = update.square_average;
-  });
-  StepCounts counts;
-  for (int32_t count : changed) counts.changed += count;
-  counts.square_sum = SumOfLanes(squares);
-  return counts;
+  }
+  return {0, changed, square_sum};
 }
 
 }  // namespace

@@ -7,16 +7,11 @@ namespace soul {
 namespace {
 
 SOUL_CLONES GradientScan ScanBlock(const float* gradients, int64_t length) {
-  double squares[kLanes] = {};
-  int32_t non_finite[kLanes] = {};
-  ForEachLane(0, length, [&](int64_t i, int lane) __attribute__((always_inline)) {
-    const double g = gradients[i];
-    squares[lane] += g * g;
-    non_finite[lane] += (FloatBits(gradients[i]) & 0x7f800000u) == 0x7f800000u ? 1 : 0;
-  });
-  GradientScan scan{SumOfLanes(squares), 0};
-  for (int32_t count : non_finite) scan.non_finite += count;
-  return scan;
+  int32_t non_finite = 0;
+  for (int64_t i = 0; i < length; ++i) {
+    non_finite += (FloatBits(gradients[i]) & 0x7f800000u) == 0x7f800000u;
+  }
+  return {SquareSumOfBlock(gradients, length), non_finite};
 }
 
 }  // namespace

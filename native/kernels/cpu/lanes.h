@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernels/float_math.h"
 #include "kernels/host_device.h"
 
 // One copy of a loop for each vector width, chosen when the addon is loaded. Needs ifunc: glibc on x86-64
@@ -23,34 +24,72 @@ constexpr int kLanes = 16;
 // Elements whose terms are summed in float32 before they go on in double.
 constexpr int64_t kBlock = 1024;
 
-// body(element, lane) for every element of [begin, end).
-template <typename Body>
-SOUL_HOST_DEVICE void ForEachLane(int64_t begin, int64_t end, Body body) {
-  int64_t i = begin;
-  for (; i + kLanes <= end; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) body(i + lane, lane);
-  }
-  for (int lane = 0; i + lane < end; ++lane) body(i + lane, lane);
-}
+// Values of one block, padded to whole rows of lanes. Filling it is a plain loop over elements, which
+// compilers vectorise however long the arithmetic is; the loops over lanes below are short.
+struct BlockOfTerms {
+  alignas(64) float terms[kBlock];
+  int64_t rows;
 
-template <typename Number>
-SOUL_HOST_DEVICE double SumOfLanes(const Number* lanes) {
-  double sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += static_cast<double>(lanes[lane]);
-  return sum;
-}
+  template <typename Term>
+  SOUL_HOST_DEVICE BlockOfTerms(int64_t begin, int64_t end, float padding, Term term)
+      : rows((end - begin + kLanes - 1) / kLanes) {
+    const int64_t length = end - begin;
+    for (int64_t i = 0; i < length; ++i) terms[i] = term(begin + i);
+    for (int64_t i = length; i < rows * kLanes; ++i) terms[i] = padding;
+  }
+
+  SOUL_HOST_DEVICE double Sum() const {
+    float lanes[kLanes] = {};
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += terms[row * kLanes + lane];
+    }
+    double sum = 0;
+    for (int lane = 0; lane < kLanes; ++lane) sum += static_cast<double>(lanes[lane]);
+    return sum;
+  }
+
+  // NaN is passed over.
+  SOUL_HOST_DEVICE float Maximum() const {
+    float lanes[kLanes];
+    for (float& lane : lanes) lane = -Infinity();
+    for (int64_t row = 0; row < rows; ++row) {
+      for (int lane = 0; lane < kLanes; ++lane) {
+        const float term = terms[row * kLanes + lane];
+        lanes[lane] = term > lanes[lane] ? term : lanes[lane];
+      }
+    }
+    float maximum = lanes[0];
+    for (int lane = 1; lane < kLanes; ++lane) maximum = lanes[lane] > maximum ? lanes[lane] : maximum;
+    return maximum;
+  }
+};
 
 // sum of term(i) over [0, length), in float32 within a block and in double from block to block.
 template <typename Term>
 SOUL_HOST_DEVICE double SumInBlocks(int64_t length, Term term) {
   double sum = 0;
   for (int64_t begin = 0; begin < length; begin += kBlock) {
-    const int64_t end = begin + kBlock < length ? begin + kBlock : length;
-    float lanes[kLanes] = {};
-    ForEachLane(begin, end,
-                [&](int64_t i, int lane) __attribute__((always_inline)) { lanes[lane] += term(i); });
-    sum += SumOfLanes(lanes);
+    sum += BlockOfTerms(begin, begin + kBlock < length ? begin + kBlock : length, 0.0f, term).Sum();
   }
+  return sum;
+}
+
+// sum of x * x over a block, in double.
+SOUL_HOST_DEVICE double SquareSumOfBlock(const float* values, int64_t length) {
+  double lanes[kLanes] = {};
+  int64_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const double x = static_cast<double>(values[i + lane]);
+      lanes[lane] += x * x;
+    }
+  }
+  for (int lane = 0; i + lane < length; ++lane) {
+    const double x = static_cast<double>(values[i + lane]);
+    lanes[lane] += x * x;
+  }
+  double sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
   return sum;
 }
 

@@ -14,26 +14,18 @@ SOUL_CLONES void UpdateHessianBlock(float* __restrict hessian, const float* __re
 template <Denominator kDenominator>
 SOUL_HOST_DEVICE StepCounts StepBlock(float* __restrict values, const float* __restrict gradients,
                                       float* __restrict momentum, const float* __restrict hessian,
-                                      const SophiaCoefficients& c, int64_t length) {
-  double squares[kLanes] = {};
-  int32_t clipped[kLanes] = {};
-  int32_t changed[kLanes] = {};
-  ForEachLane(0, length, [&](int64_t i, int lane) __attribute__((always_inline)) {
-    const double g = gradients[i];
-    squares[lane] += g * g;
+                                      const SophiaCoefficients c, int64_t length) {
+  const double square_sum = SquareSumOfBlock(gradients, length);
+  int32_t clipped = 0;
+  int32_t changed = 0;
+  for (int64_t i = 0; i < length; ++i) {
     const SophiaUpdate update = SophiaStep<kDenominator>(values[i], momentum[i], hessian[i], gradients[i], c);
-    clipped[lane] += update.clipped ? 1 : 0;
-    changed[lane] += FloatBits(update.value) != FloatBits(values[i]) ? 1 : 0;
+    clipped += update.clipped;
+    changed += FloatBits(update.value) != FloatBits(values[i]);
     values[i] = update.value;
     momentum[i] = update.momentum;
-  });
-  StepCounts counts;
-  for (int lane = 0; lane < kLanes; ++lane) {
-    counts.clipped += clipped[lane];
-    counts.changed += changed[lane];
   }
-  counts.square_sum = SumOfLanes(squares);
-  return counts;
+  return {clipped, changed, square_sum};
 }
 
 SOUL_CLONES StepCounts StepBlockSum(float* values, const float* gradients, float* momentum,

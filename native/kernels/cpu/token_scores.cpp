@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "kernels/cpu/lanes.h"
 #include "kernels/cpu/token_loss.h"
 #include "kernels/token_loss.h"
@@ -6,13 +8,14 @@ namespace soul {
 namespace {
 
 SOUL_CLONES float Maximum(const float* logits, int64_t vocabulary) {
-  float lanes[kLanes];
-  for (float& lane : lanes) lane = -Infinity();
-  ForEachLane(0, vocabulary, [&](int64_t i, int lane) __attribute__((always_inline)) {
-    lanes[lane] = logits[i] > lanes[lane] ? logits[i] : lanes[lane];
-  });
-  float maximum = lanes[0];
-  for (float lane : lanes) maximum = lane > maximum ? lane : maximum;
+  float maximum = -Infinity();
+  for (int64_t begin = 0; begin < vocabulary; begin += kBlock) {
+    const int64_t end = std::min(begin + kBlock, vocabulary);
+    const BlockOfTerms block(begin, end, -Infinity(),
+                             [=](int64_t i) __attribute__((always_inline)) { return logits[i]; });
+    const float largest = block.Maximum();
+    maximum = largest > maximum ? largest : maximum;
+  }
   return maximum;
 }
 
@@ -37,24 +40,19 @@ SOUL_CLONES double SumSpread(const float* logits, int64_t vocabulary, float maxi
 
 // The first element with the largest Gumbel score.
 SOUL_CLONES int32_t SampleLabel(const float* logits, int64_t vocabulary, RandomKey key) {
-  float best[kLanes];
-  int32_t where[kLanes];
-  for (int lane = 0; lane < kLanes; ++lane) {
-    best[lane] = -Infinity();
-    where[lane] = 0;
+  float best = -Infinity();
+  int64_t label = 0;
+  for (int64_t begin = 0; begin < vocabulary; begin += kBlock) {
+    const int64_t end = std::min(begin + kBlock, vocabulary);
+    const BlockOfTerms scores(begin, end, -Infinity(), [=](int64_t i) __attribute__((always_inline)) {
+      return GumbelScore(logits[i], RandomBits(key, static_cast<uint32_t>(i)));
+    });
+    const float largest = scores.Maximum();
+    if (!(largest > best)) continue;
+    best = largest;
+    label = begin + (std::find(scores.terms, scores.terms + (end - begin), largest) - scores.terms);
   }
-  ForEachLane(0, vocabulary, [&](int64_t i, int lane) __attribute__((always_inline)) {
-    const float score = GumbelScore(logits[i], RandomBits(key, static_cast<uint32_t>(i)));
-    where[lane] = score > best[lane] ? static_cast<int32_t>(i) : where[lane];
-    best[lane] = score > best[lane] ? score : best[lane];
-  });
-  int winner = 0;
-  for (int lane = 1; lane < kLanes; ++lane) {
-    const bool better =
-        best[lane] > best[winner] || (best[lane] == best[winner] && where[lane] < where[winner]);
-    winner = better ? lane : winner;
-  }
-  return where[winner];
+  return static_cast<int32_t>(label);
 }
 
 bool IsFirstMaximum(const float* logits, int32_t label, float maximum) {
