@@ -1,0 +1,275 @@
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { nativeAddon } from '../../lib/core/addon.ts';
+import { overlaps } from '../../lib/core/flat-buffer.ts';
+import { FlatBuffer, SoulError } from '../../lib/index.ts';
+import { fromPointer } from '../../lib/unsafe.ts';
+
+function codeOf(call: () => unknown): string {
+  try {
+    call();
+  } catch (error) {
+    expect(error).toBeInstanceOf(SoulError);
+    return (error as SoulError).code;
+  }
+  return 'no error';
+}
+
+async function rejectionOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'no error',
+    (error: SoulError) => error.code,
+  );
+}
+
+const anything = (value: unknown) => value as never;
+
+describe('memory', () => {
+  test('alloc gives zeroed memory that cannot be detached', () => {
+    const buffer = FlatBuffer.alloc(5);
+    expect([...buffer.array]).toEqual([0, 0, 0, 0, 0]);
+    expect(buffer.array.buffer).toBeInstanceOf(SharedArrayBuffer);
+    expect(buffer).toMatchObject({ length: 5, byteLength: 20, dtype: 'f32', device: 'cpu', released: false });
+  });
+
+  test('from shares the memory of the array', async () => {
+    const array = Float32Array.of(1, 2, 3);
+    const buffer = FlatBuffer.from(array);
+    expect(buffer.array).toBe(array);
+    await buffer.fill(7);
+    expect([...array]).toEqual([7, 7, 7]);
+  });
+
+  test('views share memory, at any start', async () => {
+    const buffer = FlatBuffer.from(Float32Array.of(0, 1, 2, 3, 4, 5));
+    const view = buffer.view(1, 4);
+    const inner = view.view(1, 2);
+    await inner.fill(9);
+    expect([...buffer.array]).toEqual([0, 1, 9, 9, 4, 5]);
+    expect(view.view(2).length).toBe(2);
+    expect(overlaps(buffer.view(0, 2), buffer.view(2, 2))).toBe(false);
+    expect(overlaps(view, inner)).toBe(true);
+  });
+
+  test('copies go in the order of the calls, awaited or not', async () => {
+    const a = FlatBuffer.alloc(1000);
+    const b = FlatBuffer.alloc(1000);
+    for (let i = 1; i <= 200; i++) {
+      a.fill(i);
+      b.copyFrom(a);
+      a.fill(-i);
+    }
+    expect((await b.toFloat32Array()).every((x) => x === 200)).toBe(true);
+    expect(a.array[999]).toBe(-200);
+  });
+
+  test('copyFrom takes a typed array as it is at the call', async () => {
+    const buffer = FlatBuffer.alloc(3);
+    const source = Float64Array.of(0.1, 2, 3);
+    const copied = buffer.copyFrom(source);
+    source.fill(0);
+    await copied;
+    expect([...buffer.array]).toEqual([Math.fround(0.1), 2, 3]);
+  });
+
+  test('copyTo fills buffers and typed arrays, also overlapping ones', async () => {
+    const buffer = FlatBuffer.from(Float32Array.of(1, 2, 3, 4));
+    const target = new Float64Array(4);
+    await buffer.copyTo(target);
+    expect([...target]).toEqual([1, 2, 3, 4]);
+    await buffer.view(0, 3).copyTo(buffer.view(1, 3));
+    expect([...buffer.array]).toEqual([1, 1, 2, 3]);
+  });
+
+  test('fill rounds as Math.fround does', async () => {
+    const buffer = FlatBuffer.alloc(1);
+    for (const value of [0.1, 1e300, -1e300, 3.4028235677973362e38, 1e-46, Number.NaN]) {
+      await buffer.fill(value);
+      expect(buffer.array[0]).toEqual(Math.fround(value));
+    }
+  });
+
+  test('copies and fills act as on arrays, whatever the lengths and starts', async () => {
+    const cases = fc.record({
+      length: fc.integer({ min: 0, max: 70 }),
+      start: fc.integer({ min: 0, max: 70 }),
+      count: fc.integer({ min: 0, max: 70 }),
+      target: fc.integer({ min: 0, max: 70 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ length, start, count, target }) => {
+        fc.pre(start + count <= length && target + count <= length);
+        const expected = Float32Array.from({ length }, (_, i) => i);
+        const buffer = FlatBuffer.from(expected.slice());
+        expected.copyWithin(target, start, start + count);
+        buffer.view(target, count).copyFrom(buffer.view(start, count));
+        expect(await buffer.toFloat32Array()).toEqual(expected);
+      }),
+      { seed: 1 },
+    );
+  });
+});
+
+describe('memory that JavaScript might take away', () => {
+  test('a wrapped ArrayBuffer cannot be transferred by any ordinary way', () => {
+    const array = new Float32Array(4);
+    const buffer = FlatBuffer.from(array);
+    const pinned = array.buffer as ArrayBuffer & Record<'transfer' | 'transferToFixedLength', () => void>;
+    expect(codeOf(() => pinned.transfer())).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => pinned.transferToFixedLength())).toBe('SOUL_INVALID_ARGUMENT');
+    try {
+      structuredClone(array, { transfer: [array.buffer] });
+    } catch (error) {
+      expect((error as Error).name).toBe('DataCloneError');
+    }
+    const { port1 } = new MessageChannel();
+    try {
+      port1.postMessage(array, [array.buffer]);
+    } catch (error) {
+      expect((error as Error).name).toBe('DataCloneError');
+    }
+    port1.close();
+    expect(buffer.array.length).toBe(4);
+  });
+
+  test('resizable memory is refused', () => {
+    const resizable = new (ArrayBuffer as unknown as new (n: number, o: object) => ArrayBuffer)(16, {
+      maxByteLength: 32,
+    });
+    expect(codeOf(() => FlatBuffer.from(new Float32Array(resizable)))).toBe('SOUL_INVALID_ARGUMENT');
+    const growable = new (SharedArrayBuffer as unknown as new (n: number, o: object) => ArrayBuffer)(16, {
+      maxByteLength: 32,
+    });
+    expect(codeOf(() => FlatBuffer.from(new Float32Array(growable)))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('detached memory is refused, before and after it is wrapped', async () => {
+    const detached = new Float32Array(4);
+    structuredClone(0, { transfer: [detached.buffer] });
+    expect(codeOf(() => FlatBuffer.from(detached))).toBe('SOUL_DETACHED');
+
+    const transfer = (ArrayBuffer.prototype as { transfer?: (this: ArrayBufferLike) => void }).transfer;
+    const wasm = new WebAssembly.Memory({ initial: 1 });
+    const array = new Float32Array(wasm.buffer);
+    const buffer = FlatBuffer.from(array);
+    wasm.grow(1);
+    expect(array.length).toBe(0);
+    expect(await rejectionOf(buffer.fill(1))).toBe('SOUL_DETACHED');
+    expect(codeOf(() => buffer.array)).toBe('SOUL_DETACHED');
+    expect(codeOf(() => buffer.view(0))).toBe('SOUL_DETACHED');
+    if (transfer) {
+      const other = FlatBuffer.from(new Float32Array(4));
+      transfer.call(other.array.buffer);
+      expect(await rejectionOf(other.fill(1))).toBe('SOUL_DETACHED');
+    }
+  });
+});
+
+describe('release', () => {
+  test('takes its turn, and every later use throws', async () => {
+    const array = new Float32Array(100_000);
+    const buffer = FlatBuffer.from(array);
+    const view = buffer.view(10, 5);
+    buffer.fill(3);
+    const released = buffer.release();
+    expect(buffer.released).toBe(true);
+    expect(view.released).toBe(true);
+    await released;
+    expect(array.every((x) => x === 3)).toBe(true);
+    expect(codeOf(() => buffer.array)).toBe('SOUL_RELEASED');
+    expect(codeOf(() => view.array)).toBe('SOUL_RELEASED');
+    expect(codeOf(() => buffer.view(0))).toBe('SOUL_RELEASED');
+    expect(await rejectionOf(buffer.fill(1))).toBe('SOUL_RELEASED');
+    expect(await rejectionOf(view.toFloat32Array())).toBe('SOUL_RELEASED');
+    expect(await rejectionOf(FlatBuffer.alloc(5).copyFrom(view))).toBe('SOUL_RELEASED');
+    await buffer.release();
+  });
+
+  test('releasing a view leaves the buffer', async () => {
+    const buffer = FlatBuffer.alloc(4);
+    await buffer.view(0, 2).release();
+    await buffer.fill(1);
+    expect(buffer.array[0]).toBe(1);
+  });
+});
+
+describe('pointers', () => {
+  test('memory by address is read and written in place', async () => {
+    const owner = FlatBuffer.alloc(6);
+    const { address } = nativeAddon().describe(owner.array);
+    const buffer = fromPointer({ pointer: address, length: 6, owner });
+    await buffer.view(2, 3).fill(5);
+    expect([...owner.array]).toEqual([0, 0, 5, 5, 5, 0]);
+    expect([...(await buffer.toFloat32Array())]).toEqual([...owner.array]);
+    expect(overlaps(buffer, owner)).toBe(true);
+    expect(codeOf(() => buffer.array)).toBe('SOUL_UNSUPPORTED');
+    await buffer.release();
+    expect(await rejectionOf(buffer.fill(1))).toBe('SOUL_RELEASED');
+  });
+
+  test.each([
+    ['null', { pointer: 0n, length: 1 }],
+    ['misaligned', { pointer: 4097n, length: 1 }],
+    ['past the end of the address space', { pointer: 2n ** 64n - 8n, length: 3 }],
+    ['negative', { pointer: -8n, length: 1 }],
+    ['not a bigint', { pointer: anything(4096), length: 1 }],
+    ['of a negative length', { pointer: 4096n, length: -1 }],
+    ['of a fractional length', { pointer: 4096n, length: 1.5 }],
+  ])('a pointer that is %s is refused', (_, options) => {
+    expect(codeOf(() => fromPointer(options))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('devices and dtypes of later versions are refused by name', () => {
+    expect(codeOf(() => fromPointer({ pointer: 4096n, length: 1, device: 'cuda:0' }))).toBe('SOUL_UNSUPPORTED');
+    expect(codeOf(() => FlatBuffer.alloc(1, { device: 'cuda:1' }))).toBe('SOUL_UNSUPPORTED');
+    expect(codeOf(() => FlatBuffer.alloc(1, { dtype: 'bf16' }))).toBe('SOUL_UNSUPPORTED');
+    expect(codeOf(() => FlatBuffer.alloc(1, { dtype: anything('f64') }))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => FlatBuffer.alloc(1, { device: anything('tpu') }))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+});
+
+describe('wrong arguments', () => {
+  test('lengths', () => {
+    for (const length of [-1, 1.5, Number.NaN, 2 ** 60, anything('5'), anything(5n), anything(undefined)]) {
+      expect(codeOf(() => FlatBuffer.alloc(length))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    expect(codeOf(() => FlatBuffer.alloc(2 ** 48))).toBe('SOUL_OUT_OF_MEMORY');
+  });
+
+  test('arrays of other types', () => {
+    for (const array of [new Float64Array(1), [1], null, undefined, 'x', new ArrayBuffer(4)]) {
+      expect(codeOf(() => FlatBuffer.from(anything(array)))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+  });
+
+  test('views outside the buffer', () => {
+    const buffer = FlatBuffer.alloc(4);
+    for (const [start, length] of [
+      [5, 0],
+      [-1, 1],
+      [0, 5],
+      [3, 2],
+      [0.5, 1],
+      [0, -1],
+      [Number.NaN, 1],
+    ] as const) {
+      expect(codeOf(() => buffer.view(start, length))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+  });
+
+  test('sources and targets', async () => {
+    const buffer = FlatBuffer.alloc(4);
+    for (const other of [FlatBuffer.alloc(3), new Float32Array(5), new BigInt64Array(4), [1, 2, 3, 4], null, 'abcd']) {
+      expect(await rejectionOf(buffer.copyFrom(anything(other)))).toBe('SOUL_INVALID_ARGUMENT');
+      expect(await rejectionOf(buffer.copyTo(anything(other)))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    expect(await rejectionOf(buffer.fill(anything('1')))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('the zero length is a length', async () => {
+    const buffer = FlatBuffer.alloc(0);
+    await buffer.fill(1);
+    await buffer.copyFrom(FlatBuffer.from(new Float32Array(0)));
+    expect(await buffer.toFloat32Array()).toHaveLength(0);
+  });
+});

@@ -1,0 +1,156 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import type { SoulError } from '../../lib/core/errors.ts';
+import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
+
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-safetensors-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function codeOf(promise: Promise<unknown>): Promise<string> {
+  return promise.then(
+    () => 'no error',
+    (error: SoulError) => error.code,
+  );
+}
+
+/** A file with this header text (and claimed length) before `data` zero bytes. */
+async function fileOf(header: string | Uint8Array, data = 0, claimed?: bigint): Promise<string> {
+  const json = typeof header === 'string' ? new TextEncoder().encode(header) : header;
+  const bytes = new Uint8Array(8 + json.length + data);
+  new DataView(bytes.buffer).setBigUint64(0, claimed ?? BigInt(json.length), true);
+  bytes.set(json, 8);
+  const path = join(folder, 'hostile.safetensors');
+  await writeFile(path, bytes);
+  return path;
+}
+
+describe('round trip', () => {
+  test('every dtype, scalars, empty tensors, odd names', async () => {
+    const path = join(folder, 'all.safetensors');
+    const shared = new Float32Array(new SharedArrayBuffer(12));
+    shared.set([1, 2, 3]);
+    const tensors: SafetensorsSource[] = [
+      { name: 'bool', dtype: 'BOOL', shape: [3], data: Uint8Array.of(1, 0, 1) },
+      { name: 'f32', dtype: 'F32', shape: [3, 1], data: shared },
+      { name: 'bf16', dtype: 'BF16', shape: [1], data: Uint16Array.of(0x3f80) },
+      { name: 'f64', dtype: 'F64', shape: [2], data: () => Float64Array.of(1, Math.PI) },
+      { name: 'i64', dtype: 'I64', shape: [], data: async () => BigInt64Array.of(-5n) },
+      { name: 'none', dtype: 'F32', shape: [0, 4], data: new Float32Array(0) },
+      { name: 'a "name" \u00e9\n', dtype: 'I8', shape: [1], data: Int8Array.of(-1) },
+    ];
+    await writeSafetensors(path, tensors, { by: 'a test', 'key 2': '' });
+    const file = await openSafetensors(path);
+    expect(file.metadata).toEqual({ by: 'a test', 'key 2': '' });
+    expect([...file.tensors.keys()].sort()).toEqual(tensors.map(({ name }) => name).sort());
+    for (const { name, dtype, shape, data } of tensors) {
+      const view = typeof data === 'function' ? await data() : data;
+      const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+      expect(file.tensors.get(name)).toEqual({ dtype, shape, byteLength: bytes.length });
+      expect(await file.read(name)).toEqual(Uint8Array.from(bytes));
+    }
+    const target = new Float32Array(3);
+    await file.readInto('f32', target);
+    expect([...target]).toEqual([1, 2, 3]);
+    expect(await codeOf(file.readInto('f32', new Float32Array(2)))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(await codeOf(file.read('other'))).toBe('SOUL_INVALID_ARGUMENT');
+    await file.close();
+  });
+
+  test('tensors are aligned in the file', async () => {
+    const path = join(folder, 'aligned.safetensors');
+    await writeSafetensors(path, [
+      { name: 'a', dtype: 'U8', shape: [3], data: new Uint8Array(3) },
+      { name: 'b', dtype: 'F64', shape: [1], data: new Float64Array(1) },
+    ]);
+    const bytes = await readFile(path);
+    expect(Number(bytes.readBigUInt64LE(0)) % 8).toBe(0);
+    const file = await openSafetensors(path);
+    expect([...file.tensors.keys()]).toEqual(['b', 'a']);
+    await file.close();
+  });
+
+  test('a write that fails leaves the old file and nothing beside it', async () => {
+    const path = join(folder, 'kept', '..', 'kept.safetensors');
+    await writeSafetensors(join(folder, 'kept.safetensors'), []);
+    const before = await readdir(folder);
+    const fail: SafetensorsSource = { name: 'a', dtype: 'F32', shape: [2], data: () => new Float32Array(3) };
+    expect(await codeOf(writeSafetensors(join(folder, 'kept.safetensors'), [fail]))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(await readdir(folder)).toEqual(before);
+    expect(await codeOf(writeSafetensors(path, []))).toBe('no error');
+    expect(await codeOf(writeSafetensors(join(folder, 'no', 'folder'), []))).toBe('SOUL_NOT_FOUND');
+  });
+
+  test('names used twice, bad shapes and dtypes are refused', async () => {
+    const good: SafetensorsSource = { name: 'a', dtype: 'F32', shape: [1], data: new Float32Array(1) };
+    const path = join(folder, 'never.safetensors');
+    for (const bad of [
+      [good, good],
+      [{ ...good, name: '__metadata__' }],
+      [{ ...good, shape: [-1] }],
+      [{ ...good, shape: [1.5] }],
+      [{ ...good, dtype: 'F4' as never }],
+    ]) {
+      expect(await codeOf(writeSafetensors(path, bad))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    expect(await readdir(folder)).not.toContain('never.safetensors');
+  });
+});
+
+describe('hostile files', () => {
+  const entry = (fields: object) =>
+    JSON.stringify({ a: { dtype: 'F32', shape: [2], data_offsets: [0, 8], ...fields } });
+
+  test.each([
+    ['an empty header', '', 0],
+    ['not JSON', '{"a":', 0],
+    ['not an object', '[]', 0],
+    ['null', 'null', 0],
+    ['an entry that is null', '{"a":null}', 0],
+    ['no shape', entry({ shape: undefined }), 8],
+    ['a negative extent', entry({ shape: [-2] }), 8],
+    ['a fractional extent', entry({ shape: [0.5, 4] }), 8],
+    ['a shape that overflows', entry({ shape: [2 ** 52, 2 ** 52] }), 8],
+    ['offsets that are no pair', entry({ data_offsets: [0] }), 8],
+    ['offsets in the wrong order', entry({ data_offsets: [8, 0] }), 8],
+    ['offsets beyond the file', entry({ shape: [20], data_offsets: [0, 80] }), 8],
+    ['a size that does not fit the shape', entry({ shape: [3] }), 8],
+    ['a gap before the first tensor', entry({ data_offsets: [8, 16] }), 16],
+    ['bytes after the last tensor', entry({}), 16],
+    ['metadata that is no object', '{"__metadata__":[]}', 0],
+    ['metadata that is no text', '{"__metadata__":{"k":1}}', 0],
+    [
+      'tensors that overlap',
+      '{"a":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}',
+      6,
+    ],
+  ])('%s', async (_, header, data) => {
+    expect(await codeOf(openSafetensors(await fileOf(header, data)))).toBe('SOUL_BAD_FILE');
+  });
+
+  test('lengths that lie', async () => {
+    expect(await codeOf(openSafetensors(await fileOf('{}', 0, 2n ** 64n - 1n)))).toBe('SOUL_BAD_FILE');
+    expect(await codeOf(openSafetensors(await fileOf('{}', 0, 100_000_001n)))).toBe('SOUL_BAD_FILE');
+    expect(await codeOf(openSafetensors(await fileOf('{}', 0, 3n)))).toBe('SOUL_BAD_FILE');
+    expect(await codeOf(openSafetensors(await fileOf(Uint8Array.of(0x7b, 0xff, 0x7d))))).toBe('SOUL_BAD_FILE');
+    await writeFile(join(folder, 'short'), Uint8Array.of(1, 2, 3));
+    expect(await codeOf(openSafetensors(join(folder, 'short')))).toBe('SOUL_BAD_FILE');
+  });
+
+  test('a dtype that is not known, a file that is missing, a folder', async () => {
+    expect(await codeOf(openSafetensors(await fileOf(entry({ dtype: 'F8_E4M3' }), 8)))).toBe('SOUL_UNSUPPORTED');
+    expect(await codeOf(openSafetensors(await fileOf(entry({ dtype: 'toString' }), 8)))).toBe('SOUL_UNSUPPORTED');
+    expect(await codeOf(openSafetensors(join(folder, 'missing')))).toBe('SOUL_NOT_FOUND');
+    expect(await codeOf(openSafetensors(folder))).toBe('SOUL_BAD_FILE');
+  });
+
+  test('spaces after the header are fine, as other writers pad it', async () => {
+    const file = await openSafetensors(await fileOf('{}      '));
+    expect(file.tensors.size).toBe(0);
+    await file.close();
+  });
+});
