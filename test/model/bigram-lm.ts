@@ -114,7 +114,7 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
       const row = this.logProbabilities(previous);
       const used = labels === 'given' ? label : draw(row, randomStream(labels.sampledWith, 'label').uniform(0, i));
       this.#pull({ previous, label: used }, row, weights[i]!);
-      return row[used]!;
+      return -row[used]!;
     });
   }
 

@@ -1,0 +1,59 @@
+/**
+ * An objective of one's own: a bounded cross-entropy that stops pushing once an answer is unlikely.
+ *
+ * Run it with: npx tsx examples/own-objective.ts MODEL_FOLDER FORGET.jsonl RETAIN.jsonl OUT_FOLDER
+ *
+ * @module
+ */
+
+import { pathToFileURL } from 'node:url';
+import { encodeExamples, readExamples } from '../lib/data/index.ts';
+import { Sophia } from '../lib/index.ts';
+import { HuggingFaceTokenizer } from '../lib/model/index.ts';
+import { TorchLM } from '../lib/torch/index.ts';
+import { method, type Objective, train } from '../lib/unlearn/index.ts';
+
+/**
+ * Mean over label tokens of -log(1 - p / 2): between 0, where the model has forgotten, and log 2.
+ *
+ * Source: the unlearning cross-entropy of arXiv 2412.20412.
+ */
+export const boundedCrossEntropy: Objective = ({ values, whole }) => {
+  const count = whole?.tokens ?? values.length;
+  const probabilities = values.map((nll) => Math.exp(-nll));
+  return {
+    loss: probabilities.reduce((sum, p) => sum - Math.log1p(-p / 2), 0) / count,
+    weights: probabilities.map((p) => -p / (2 - p) / count),
+  };
+};
+
+async function main([modelFolder, forgetFile, retainFile, outFolder]: string[]): Promise<void> {
+  if (!modelFolder || !forgetFile || !retainFile || !outFolder) {
+    throw new Error('usage: own-objective.ts MODEL_FOLDER FORGET.jsonl RETAIN.jsonl OUT_FOLDER');
+  }
+  const tokenizer = await HuggingFaceTokenizer.load(modelFolder);
+  const [forget, retain] = [await readExamples(forgetFile), await readExamples(retainFile)].map(
+    ({ items }) => encodeExamples(tokenizer, items, { maximumLength: 512 }).encoded,
+  );
+  const model = await TorchLM.load(modelFolder, { device: 'cpu', dtype: 'f32' });
+  const optimizer = new Sophia(model.parameters, {
+    learningRate: 1e-5,
+    rho: { clippedFraction: 0.1 },
+    parameterGroups: model.parameters.layout.ranges(),
+  });
+  const graddiff = method('graddiff');
+  await train({
+    model,
+    optimizer,
+    method: { ...graddiff, name: 'bounded', target: { ...graddiff.target, objective: boundedCrossEntropy } },
+    target: forget!,
+    retain: retain!,
+    onStep: ({ step, steps, losses }) => console.log(`${step}/${steps}`, losses),
+  });
+  await model.save(outFolder);
+  await tokenizer.copyTo(outFolder);
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await main(process.argv.slice(2));
+}
