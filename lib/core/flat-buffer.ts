@@ -111,7 +111,8 @@ export class FlatBuffer {
    *
    * Native threads will use its memory, so an ordinary ArrayBuffer is pinned: it is marked untransferable, and its
    * `transfer` and `transferToFixedLength` throw from now on. (Calling `ArrayBuffer.prototype.transfer.call(...)` on it
-   * while work is pending is one of two ways to break the process; `fromPointer` is the other.)
+   * while work is pending is one of two ways to break the process; `fromPointer` is the other. A WebAssembly.Memory
+   * must not grow while work on it is pending, for the same reason.)
    *
    * @throws SoulError SOUL_INVALID_ARGUMENT for anything but a Float32Array, and for one that stands on a resizable
    *   ArrayBuffer or a growable SharedArrayBuffer; SOUL_DETACHED for a detached one
