@@ -162,23 +162,24 @@ export class FlatBuffer {
    * @param start first element, from 0 to `length`
    * @param length number of elements; by default all from `start`
    */
-  view(start: number, length: number = this.length - start): FlatBuffer {
+  view(start: number, length?: number): FlatBuffer {
     const { memory, address } = this.#check('buffer');
     if (!Number.isSafeInteger(start) || start < 0 || start > this.length) {
       throw invalidArgument('start', `an integer from 0 to ${this.length}`, start);
     }
-    if (!Number.isSafeInteger(length) || length < 0 || length > this.length - start) {
-      throw invalidArgument('length', `an integer from 0 to ${this.length - start}`, length);
+    const count = length ?? this.length - start;
+    if (!Number.isSafeInteger(count) || count < 0 || count > this.length - start) {
+      throw invalidArgument('length', `an integer from 0 to ${this.length - start}`, count);
     }
     let part: NativeMemory;
     if (isArray(memory)) {
-      part = memory.subarray(start, start + length);
+      part = memory.subarray(start, start + count);
     } else {
-      part = nativeAddon().view(memory, start, length);
+      part = nativeAddon().view(memory, start, count);
       owners.set(part, owners.get(memory));
     }
     const partAddress = address === undefined ? undefined : nativeAddon().describe(part).address;
-    return new FlatBuffer({ memory: part, address: partAddress }, length, this.dtype, this.device, this);
+    return new FlatBuffer({ memory: part, address: partAddress }, count, this.dtype, this.device, this);
   }
 
   /**

@@ -97,6 +97,7 @@ export async function writeSafetensors(
   sources.sort((a, b) => safetensorsElementBytes[b.dtype] - safetensorsElementBytes[a.dtype]);
   const header = encodeHeader(sources, metadata);
 
+  if (typeof path !== 'string') throw invalidArgument('path', 'the path of a file', path);
   const beside = `${path}.${randomUUID()}.tmp`;
   const file = await openFile(beside, 'wx');
   try {
@@ -302,6 +303,8 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
 }
 
 async function openFile(path: string, flags: string): Promise<FileHandle> {
+  if (typeof path !== 'string' || path === '' || path.includes('\0'))
+    throw invalidArgument('path', 'the path of a file', path);
   try {
     return await open(path, flags);
   } catch (error) {
@@ -332,7 +335,7 @@ function badFile(path: string, reason: string): SoulError {
 
 function fileError(error: unknown, path: string): SoulError {
   const { code, message } = error as NodeJS.ErrnoException;
-  if (code === 'ENOENT' || code === 'ENOTDIR') {
+  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') {
     return new SoulError('SOUL_NOT_FOUND', `${path} or its folder does not exist`, { path }, { cause: error });
   }
   if (code === 'EISDIR') return badFile(path, 'it is a folder');
