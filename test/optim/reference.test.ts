@@ -41,24 +41,27 @@ function distance(found: FlatBuffer, expected: readonly number[]): number {
 }
 
 describe('against PyTorch, hundreds of steps', () => {
-  test.each(Object.entries(recorded.sophia))('Sophia is the reference formula: %s', async (_, { options, ...expected }) => {
-    const { values, gradients } = parameters();
-    const estimate = FlatBuffer.alloc(length);
-    const sophia = new Sophia({ values, gradients }, { ...shared(options), rho: options.rho! });
-    for (let step = 0; step < steps; step++) {
-      gradients.copyFrom(hashed(1000 + step, length));
-      if (step % 10 === 9) {
-        estimate.copyFrom(hashed(5000 + step, length));
-        sophia.updateHessian({ from: estimate, batchSize: options.batch_size! });
+  test.each(Object.entries(recorded.sophia))(
+    'Sophia is the reference formula: %s',
+    async (_, { options, ...expected }) => {
+      const { values, gradients } = parameters();
+      const estimate = FlatBuffer.alloc(length);
+      const sophia = new Sophia({ values, gradients }, { ...shared(options), rho: options.rho! });
+      for (let step = 0; step < steps; step++) {
+        gradients.copyFrom(hashed(1000 + step, length));
+        if (step % 10 === 9) {
+          estimate.copyFrom(hashed(5000 + step, length));
+          sophia.updateHessian({ from: estimate, batchSize: options.batch_size! });
+        }
+        sophia.step();
       }
-      sophia.step();
-    }
-    await values.toFloat32Array();
-    expect(sophia.state.step).toBe(steps);
-    expect(distance(sophia.state.momentum, expected.momentum)).toBeLessThan(2e-5);
-    expect(distance(sophia.state.hessian, expected.hessian)).toBeLessThan(2e-6);
-    expect(distance(values, expected.theta)).toBeLessThan(2e-5);
-  });
+      await values.toFloat32Array();
+      expect(sophia.state.step).toBe(steps);
+      expect(distance(sophia.state.momentum, expected.momentum)).toBeLessThan(2e-5);
+      expect(distance(sophia.state.hessian, expected.hessian)).toBeLessThan(2e-6);
+      expect(distance(values, expected.theta)).toBeLessThan(2e-5);
+    },
+  );
 
   test('the preset soulRepo is what the SOUL repository runs', async () => {
     const { values, gradients } = parameters();

@@ -1,0 +1,102 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { openSafetensors, writeSafetensors } from '../../lib/core/safetensors.ts';
+import { AdamW, Sophia } from '../../lib/index.ts';
+import { hashed } from './hashed.ts';
+import { codeOf, setUp } from './set-up.ts';
+
+let folder: string;
+let path: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-state-'));
+  path = join(folder, 'state.safetensors');
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+const bySophia = (length = 37) => new Sophia(setUp(length), { rho: { clippedFraction: 0.2 } });
+
+describe('Sophia', () => {
+  test('goes on from its file as if it had never stopped', async () => {
+    const first = bySophia();
+    await first.updateHessian({ batchSize: 4, prime: true });
+    for (let i = 0; i < 5; i++) await first.step();
+    await first.saveState(path);
+    const second = bySophia();
+    await second.parameters.values.copyFrom(first.parameters.values);
+    await second.loadState(path);
+    expect(second.state.step).toBe(5);
+    expect(second.rho).toBe(first.rho);
+    expect(await second.step()).toEqual(await first.step());
+    expect(second.parameters.values.array).toEqual(first.parameters.values.array);
+    expect(second.state.hessian.array).toEqual(first.state.hessian.array);
+  });
+
+  test('writes the names that other libraries use, and says that the batch size is in', async () => {
+    const sophia = bySophia();
+    sophia.updateHessian({ batchSize: 4, prime: true });
+    sophia.step();
+    const saved = sophia.saveState(path);
+    sophia.step();
+    await saved;
+    const file = await openSafetensors(path);
+    expect([...file.tensors.keys()].sort()).toEqual(['exp_avg', 'hessian', 'step']);
+    expect(file.tensors.get('hessian')).toEqual({ dtype: 'F32', shape: [37], byteLength: 148 });
+    expect(file.metadata).toMatchObject({ format: 'soul-unlearn', optimizer: 'sophia', hessian_batch_size: 'folded' });
+    const momentum = new Float32Array(37);
+    await file.readInto('exp_avg', momentum);
+    await file.close();
+    for (const [i, m] of momentum.entries()) expect(m).toBeCloseTo(0.035 * setUp().gradients.array[i]!, 6);
+    expect(await readdir(folder)).toEqual(['state.safetensors']);
+  });
+
+  test('takes a file without the batch size only when it is told', async () => {
+    const hessian = hashed(5, 37).map(Math.abs);
+    await writeSafetensors(path, [
+      { name: 'exp_avg', dtype: 'F32', shape: [37], data: hashed(4, 37) },
+      { name: 'hessian', dtype: 'F32', shape: [37], data: hessian },
+      { name: 'step', dtype: 'F32', shape: [], data: Float32Array.of(12) },
+    ]);
+    const sophia = new Sophia(setUp());
+    expect(await codeOf(sophia.loadState(path))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(sophia.state.step).toBe(0);
+    expect(await codeOf(sophia.loadState(path, { batchSize: Number.NaN }))).toBe('SOUL_INVALID_ARGUMENT');
+    await sophia.loadState(path, { batchSize: 64 });
+    expect(sophia.state.step).toBe(12);
+    expect(sophia.state.hessian.array).toEqual(hessian.map((h) => h * 64));
+    await sophia.saveState(path);
+    expect(await codeOf(sophia.loadState(path, { batchSize: 64 }))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('is unchanged by a file that does not fit', async () => {
+    await bySophia(36).saveState(path);
+    const sophia = bySophia();
+    await sophia.updateHessian({ batchSize: 4, prime: true });
+    await sophia.step();
+    const before = [sophia.state.momentum.array.slice(), sophia.state.hessian.array.slice()];
+    expect(await codeOf(sophia.loadState(path))).toBe('SOUL_INVALID_ARGUMENT');
+    await new AdamW(setUp()).saveState(path);
+    expect(await codeOf(sophia.loadState(path))).toBe('SOUL_BAD_FILE');
+    expect(await codeOf(sophia.loadState(join(folder, 'missing')))).toBe('SOUL_NOT_FOUND');
+    expect(await codeOf(sophia.saveState(join(folder, 'no', 'folder')))).toBe('SOUL_NOT_FOUND');
+    expect([sophia.state.momentum.array, sophia.state.hessian.array]).toEqual(before);
+    expect(sophia.state.step).toBe(1);
+  });
+});
+
+describe('AdamW', () => {
+  test('goes on from its file as if it had never stopped', async () => {
+    const first = new AdamW(setUp());
+    for (let i = 0; i < 5; i++) await first.step();
+    await first.saveState(path);
+    const second = new AdamW(setUp());
+    await second.parameters.values.copyFrom(first.parameters.values);
+    await second.loadState(path);
+    expect(await second.step()).toEqual(await first.step());
+    expect(second.parameters.values.array).toEqual(first.parameters.values.array);
+    const file = await openSafetensors(path);
+    expect([...file.tensors.keys()].sort()).toEqual(['exp_avg', 'exp_avg_sq', 'step']);
+    await file.close();
+  });
+});
