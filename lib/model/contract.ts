@@ -14,7 +14,11 @@ import type { TokenBatch } from './token-batch.ts';
 /** A language model whose token losses can be differentiated by its parameters. */
 export interface DifferentiableLM {
   /** Two buffers of the same layout; `backward` and `accumulate` add to `gradients`, nobody else writes there. */
-  readonly parameters: { readonly values: FlatBuffer; readonly gradients: FlatBuffer; readonly layout: ParameterLayout };
+  readonly parameters: {
+    readonly values: FlatBuffer;
+    readonly gradients: FlatBuffer;
+    readonly layout: ParameterLayout;
+  };
 
   /** -log p(label) of every label token, in nats, kept ready to be pulled back. */
   nll(batch: TokenBatch): Promise<Pass>;

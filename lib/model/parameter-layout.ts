@@ -54,7 +54,8 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
     for (const kind of order) {
       for (const { name, shape, group } of given) {
         if (group !== kind) continue;
-        if (places.has(name)) throw new SoulError('SOUL_INVALID_ARGUMENT', `the parameter ${name} is named twice`, { name });
+        if (places.has(name))
+          throw new SoulError('SOUL_INVALID_ARGUMENT', `the parameter ${name} is named twice`, { name });
         const size = shape.reduce((product, extent) => product * extent, 1);
         places.set(name, { offset: end, shape: [...shape], group });
         parameterCount += size;

@@ -45,7 +45,8 @@ export class TokenBatch {
     const labelOffsets = new Uint32Array(sequences.length + 1);
     for (const [i, sequence] of sequences.entries()) {
       const length = sequence?.tokens?.length;
-      if (!Number.isInteger(length)) throw invalidArgument(`sequences[${i}].tokens`, 'an array of tokens', sequence?.tokens);
+      if (!Number.isInteger(length))
+        throw invalidArgument(`sequences[${i}].tokens`, 'an array of tokens', sequence?.tokens);
       const from = sequence.labelsFrom;
       if (!Number.isInteger(from) || from < 1 || from >= length) {
         throw invalidArgument(`sequences[${i}].labelsFrom`, `an integer from 1 to ${length - 1}, the last token`, from);

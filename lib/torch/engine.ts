@@ -40,7 +40,7 @@ function load(): NativeEngine {
     );
   }
   try {
-    const engine = typedCalls(require(report.binary!) as NativeEngine);
+    const engine = typedCalls(withShortSpin(() => require(report.binary!) as NativeEngine));
     engine.init(addon.interface);
     return engine;
   } catch (cause) {
@@ -51,6 +51,22 @@ function load(): NativeEngine {
       { ...report },
       { cause },
     );
+  }
+}
+
+/**
+ * libtorch's OpenMP lets idle threads spin for a millisecond or so. Where other work wants the same cores that makes a step
+ * many times slower, and where it doesn't it gains next to nothing, so they sleep sooner. Read once, when the library is
+ * loaded; who has set OpenMP's own variables is left alone.
+ */
+function withShortSpin<T>(loadLibrary: () => T): T {
+  const { env } = process;
+  if (env.GOMP_SPINCOUNT !== undefined || env.OMP_WAIT_POLICY !== undefined) return loadLibrary();
+  env.GOMP_SPINCOUNT = '1000';
+  try {
+    return loadLibrary();
+  } finally {
+    delete env.GOMP_SPINCOUNT;
   }
 }
 

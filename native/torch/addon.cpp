@@ -5,6 +5,7 @@
 #include <torch/version.h>
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "arguments.h"
@@ -30,7 +31,14 @@ struct ModelHandle {
 struct PassHandle {
   std::shared_ptr<Pass> pass;
   int64_t label_count;
+  int64_t reported_bytes =
+      0;  // of the graph, so that the garbage collector knows what a forgotten pass weighs
   Napi::Reference<Napi::Value> model, reference;
+
+  std::shared_ptr<Pass> Take(Napi::Env env) {
+    Napi::MemoryManagement::AdjustExternalMemory(env, -std::exchange(reported_bytes, 0));
+    return std::move(pass);
+  }
 };
 
 template <typename Handle>
@@ -46,7 +54,10 @@ Handle& ReadHandle(const Napi::Value& value, const napi_type_tag& tag, const cha
 template <typename Handle>
 Napi::Value MakeHandle(Napi::Env env, std::unique_ptr<Handle> handle, const napi_type_tag& tag) {
   const auto external =
-      Napi::External<Handle>::New(env, handle.release(), [](Napi::Env, Handle* owned) { delete owned; });
+      Napi::External<Handle>::New(env, handle.release(), [](Napi::Env finalizer_env, Handle* owned) {
+        if constexpr (std::is_same_v<Handle, PassHandle>) owned->Take(finalizer_env);
+        delete owned;
+      });
   napi_type_tag_object(env, external, &tag);
   return external;
 }
@@ -189,6 +200,8 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
       },
       [=](Napi::Env env) -> Napi::Value {
         const Napi::Value values = Give<float>(env, (*pass_handle)->pass->values());
+        (*pass_handle)->reported_bytes = (*pass_handle)->pass->graph_bytes();
+        Napi::MemoryManagement::AdjustExternalMemory(env, (*pass_handle)->reported_bytes);
         const Napi::Object result = Napi::Object::New(env);
         result.Set("values", values);
         result.Set("pass", MakeHandle(env, std::move(*pass_handle), kPassTag));
@@ -214,7 +227,7 @@ Napi::Value Backward(const Napi::CallbackInfo& info) {
   if (!handle.reference.IsEmpty()) ReadModel(handle.reference.Value(), "reference");
   auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[1], handle.label_count));
   return Post(
-      info.Env(), {info[0]}, [pass = std::move(handle.pass), weights] { pass->Backward(*weights); },
+      info.Env(), {info[0]}, [pass = handle.Take(info.Env()), weights] { pass->Backward(*weights); },
       [](Napi::Env env) { return env.Undefined(); });
 }
 
@@ -223,7 +236,7 @@ Napi::Value ReleasePass(const Napi::CallbackInfo& info) {
   PassHandle& handle = ReadHandle<PassHandle>(info[0], kPassTag, "pass");
   if (!handle.pass) return info.Env().Undefined();
   return Post(
-      info.Env(), {info[0]}, [pass = std::move(handle.pass)]() mutable { pass.reset(); },
+      info.Env(), {info[0]}, [pass = handle.Take(info.Env())]() mutable { pass.reset(); },
       [](Napi::Env env) { return env.Undefined(); });
 }
 

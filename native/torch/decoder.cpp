@@ -117,6 +117,12 @@ void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Ten
   gradient.index_add_(0, batch.tokens, d_embedded);
 }
 
+int64_t Decoder::GraphBytes(int64_t rows) const {
+  const int64_t attention = 2 * (size_.heads + size_.key_value_heads) * size_.head_size;
+  return rows * size_.layers * (4 * size_.hidden + attention + 2 * size_.intermediate) *
+         int64_t{sizeof(float)};
+}
+
 KeyValueCache Decoder::MakeCache(int64_t sequences, int64_t capacity) const {
   KeyValueCache cache{{}, sequences, capacity};
   const std::vector<int64_t> shape = {sequences * capacity, size_.key_value_heads * size_.head_size};

@@ -86,6 +86,9 @@ class Decoder {
   at::Tensor Extend(const std::vector<int32_t>& tokens, const std::vector<int64_t>& lengths,
                     KeyValueCache& cache) const;
 
+  // Bytes, about, that a graph over so many rows keeps until it is pulled back.
+  int64_t GraphBytes(int64_t rows) const;
+
   KeyValueCache MakeCache(int64_t sequences, int64_t capacity) const;
 
  private:

@@ -45,7 +45,7 @@ std::vector<int32_t> Choose(const Model& model, Tensor logits, const std::vector
     return chosen;
   }
   logits.div_(settings.temperature);
-  ForRows(rows, [&](int64_t first, int64_t last) {
+  ForRows(rows, vocabulary, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
       float* own = logits.data_ptr<float>() + row * vocabulary;
       if (settings.top_p < 1) KeepNucleus(own, vocabulary, settings.top_p);

@@ -65,11 +65,14 @@ void ForChunks(int64_t rows, int64_t chunk, const Work& work) {
 }  // namespace
 
 void UseThreads(const Model& model) {
-  if (model.threads > 0 && at::get_num_threads() != model.threads) at::set_num_threads(model.threads);
+  static const int own_choice = at::get_num_threads();
+  const int threads = model.threads > 0 ? model.threads : own_choice;
+  if (at::get_num_threads() != threads) at::set_num_threads(threads);
 }
 
-void ForRows(int64_t rows, const std::function<void(int64_t, int64_t)>& work) {
-  at::parallel_for(0, rows, 1, work);
+void ForRows(int64_t rows, int64_t vocabulary, const std::function<void(int64_t, int64_t)>& work) {
+  constexpr int64_t kGrain = 32768;  // elements that are worth a thread, as in libtorch's own loops
+  at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / vocabulary), work);
 }
 
 int64_t BatchArrays::LabelCount() const {
@@ -108,7 +111,7 @@ Pass::Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> refe
   if (!reference_) {
     ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
       const Tensor logits = buffer.Logits(*model_, states_.final.narrow(0, start, count));
-      ForRows(count, [&](int64_t first, int64_t last) {
+      ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
         const SoulTokenRows part = RowsOf(logits, first, last);
         SoulTokenScores scores{};
         scores.log_sum_exp = log_sum_exp_.data() + start + first;
@@ -125,7 +128,7 @@ Pass::Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> refe
   ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
     const Tensor logits = buffer.Logits(*model_, states_.final.narrow(0, start, count));
     const Tensor other = reference_buffer.Logits(*reference_, reference_final_.narrow(0, start, count));
-    ForRows(count, [&](int64_t first, int64_t last) {
+    ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
       const SoulTokenRows part = RowsOf(logits, first, last), other_part = RowsOf(other, first, last);
       const int64_t at = start + first;
       model_->table->score_divergence(&part, &other_part, values_.data() + at, log_sum_exp_.data() + at,
@@ -149,7 +152,7 @@ void Pass::Backward(const std::vector<float>& weights) {
       const Tensor logits = buffer.Logits(*model_, chunk);
       Tensor other;
       if (reference_) other = reference_buffer->Logits(*reference_, reference_final_.narrow(0, start, count));
-      ForRows(count, [&](int64_t first, int64_t last) {
+      ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
         const SoulTokenRows part = RowsOf(logits, first, last);
         const int64_t at = start + first;
         if (!reference_) {
@@ -184,7 +187,7 @@ std::vector<float> Accumulate(const Model& model, const BatchArrays& arrays,
     ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
       const Tensor chunk = hidden.narrow(0, start, count);
       const Tensor logits = buffer.Logits(model, chunk);
-      ForRows(count, [&](int64_t first, int64_t last) {
+      ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
         const SoulTokenRows part = RowsOf(logits, first, last);
         const int64_t at = start + first;
         SoulTokenScores scores{};
@@ -222,7 +225,7 @@ Scores Score(const Model& model, const BatchArrays& arrays) {
   ChunkBuffer buffer(model, rows, 1);
   ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
     const Tensor logits = buffer.Logits(model, hidden.narrow(0, start, count));
-    ForRows(count, [&](int64_t first, int64_t last) {
+    ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
       const SoulTokenRows part = RowsOf(logits, first, last);
       const int64_t at = start + first;
       SoulTokenScores scores{};

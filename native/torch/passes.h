@@ -48,6 +48,7 @@ class Pass {
   Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> reference, const BatchArrays& arrays);
 
   const std::vector<float>& values() const { return values_; }
+  int64_t graph_bytes() const { return model_->decoder.GraphBytes(batch_.tokens.tokens.size(0)); }
   void Backward(const std::vector<float>& weights);
 
  private:
@@ -68,6 +69,6 @@ Scores Score(const Model& model, const BatchArrays& arrays);
 void UseThreads(const Model& model);
 
 // Calls `work(first, last)` on disjoint ranges of rows on libtorch's threads.
-void ForRows(int64_t rows, const std::function<void(int64_t, int64_t)>& work);
+void ForRows(int64_t rows, int64_t vocabulary, const std::function<void(int64_t, int64_t)>& work);
 
 }  // namespace soul

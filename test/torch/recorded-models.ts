@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { writeSafetensors } from '../../lib/core/safetensors.ts';
+import { parseLlamaConfig } from '../../lib/model/config.ts';
+import { llamaLayout } from '../../lib/model/llama-layout.ts';
+import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+
+/** What fixtures/record_llama.py wrote of one model. */
+export interface RecordedModel {
+  config: Record<string, unknown>;
+  sequences: { tokens: number[]; labelsFrom: number }[];
+  nll: number[];
+  kl: number[];
+  mean: number[];
+  variance: number[];
+  isArgmax: number[];
+  pulled: number[];
+  gradients: Record<string, number[]>;
+  klGradients: Record<string, number[]>;
+  generated: { prompt: number[]; tokens: number[] }[];
+}
+
+const recorded = JSON.parse(readFileSync(new URL('./fixtures/llama.json', import.meta.url), 'utf8')) as {
+  models: Record<string, RecordedModel>;
+};
+
+export const recordedModels = Object.entries(recorded.models);
+
+/** The weights that the recording script used, as a function of their names. */
+export function recordedWeights(name: string, shape: readonly number[], salt: string): Float32Array {
+  const key = crc32(salt + name);
+  return Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, index) => {
+    const drawn = (mix(index ^ key) >>> 8) / 2 ** 24;
+    return name.endsWith('norm.weight') ? 0.75 + 0.5 * drawn : 0.625 * (drawn - 0.5);
+  });
+}
+
+/** Writes a recorded model to a folder and loads it; `salt` `'other '` is the reference of the recorded divergences. */
+export async function loadRecorded(model: RecordedModel, options: LoadOptions = {}, salt = ''): Promise<TorchLM> {
+  const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+  try {
+    await writeRecorded(folder, model, salt);
+    return await TorchLM.load(folder, options);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+export async function writeRecorded(folder: string, model: Pick<RecordedModel, 'config'>, salt = ''): Promise<void> {
+  await writeFile(join(folder, 'config.json'), JSON.stringify(model.config));
+  const tensors = [...llamaLayout(parseLlamaConfig(model.config))].map(([name, { shape }]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape,
+    data: recordedWeights(name, shape, salt),
+  }));
+  await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
+}
+
+export function recordedBatch(model: RecordedModel): TokenBatch {
+  return TokenBatch.of(model.sequences);
+}
+
+/** The largest difference, each measured against 1 or the expected value where that is larger. */
+export function worst(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
+  return Array.from(expected, (value, i) => Math.abs(found[i]! - value) / Math.max(1, Math.abs(value))).reduce(
+    (a, b) => Math.max(a, b),
+    0,
+  );
+}
+
+/** How far the gradients are from recorded norms and entries, relative to the norm (entries: to their root mean square). */
+export function gradientError(model: TorchLM, expected: Record<string, number[]>): number {
+  let error = 0;
+  for (const [name, { offset, shape }] of model.parameters.layout) {
+    const size = shape.reduce((a, b) => a * b, 1);
+    const gradient = model.parameters.gradients.array.subarray(offset, offset + size);
+    const [norm, ...entries] = expected[name]!;
+    error = Math.max(error, Math.abs(Math.hypot(...gradient) - norm!) / norm!);
+    const step = Math.max(1, Math.floor(size / 4));
+    for (const [i, entry] of entries.entries()) {
+      error = Math.max(error, Math.abs(gradient[i * step]! - entry) / (norm! / Math.sqrt(size)));
+    }
+  }
+  return error;
+}
+
+function mix(value: number): number {
+  let x = value;
+  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
+  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
+  return (x ^ (x >>> 16)) >>> 0;
+}
