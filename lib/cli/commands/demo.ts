@@ -20,7 +20,7 @@ import { duration, memory, type OutputOptions, printResult, table } from '../ter
 interface DemoCommandOptions extends OutputOptions {
   out?: string;
   seed: bigint;
-  threads?: number;
+  threads: number;
 }
 
 export function demoCommand(): Command {
@@ -34,16 +34,12 @@ export function demoCommand(): Command {
       'keep the data, the models and demo.json there (default: a temporary folder, removed at the end)',
     )
     .option('--seed <integer>', 'seed of the data, the weights and every draw', seed, 0n)
-    .option('--threads <number>', 'threads of the engine (default: all cores)', integerAtLeast(1))
+    .option('--threads <number>', 'threads of the engine; figures differ by rounding with it', integerAtLeast(1), 1)
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')
     .action(async (options: DemoCommandOptions) => {
       const folder = options.out ?? (await mkdtemp(join(tmpdir(), 'soul-demo-')));
-      const loading = {
-        device: 'cpu',
-        dtype: 'f32',
-        ...(options.threads === undefined ? {} : { threads: options.threads }),
-      } as const;
+      const loading = { device: 'cpu', dtype: 'f32', threads: options.threads } as const;
       const progress = progressOn('demo', { quiet: options.quiet ?? false });
       const interrupt = cancelOnInterrupt();
       try {
