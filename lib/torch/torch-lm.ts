@@ -6,7 +6,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NativeExternal } from '../core/addon.ts';
+import { type NativeExternal, nativeAddon } from '../core/addon.ts';
 import { describe, invalidArgument, SoulError } from '../core/errors.ts';
 import { checkKind, type Device, type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
@@ -48,7 +48,8 @@ export interface LoadOptions {
  *
  * Calls run on the engine's thread in the order they were made, awaited or not, with those of buffers and optimizers. After
  * `release` every use throws SOUL_RELEASED. A pass must be pulled back before the parameters change: `backward` computes with
- * those of its own time. Dropout is never applied, whatever config.json says.
+ * those of its own time. Dropout is never applied, whatever config.json says. When a call fails halfway, for want of memory for
+ * instance, the gradients hold a part of what it would have added: zero them.
  *
  * @example
  * const model = await TorchLM.load('folder');
@@ -211,8 +212,8 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'a path', folder);
     this.#use();
     const { values, layout } = this.parameters;
-    // An empty view has its turn after everything that still writes to the buffer.
-    await values.view(0, 0).fill(0);
+    // What was asked before may still write to the buffer.
+    await nativeAddon().fence();
     await writeModelFolder(folder, this.config, layout, values.array, this.#generationConfig);
   }
 

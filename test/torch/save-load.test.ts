@@ -1,0 +1,105 @@
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { openSafetensors } from '../../lib/core/safetensors.ts';
+import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { describeWithEngine } from './engine-available.ts';
+import { recordedModels, worst, writeRecorded } from './recorded-models.ts';
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describeWithEngine('model folders', () => {
+  test.each(recordedModels)('what is saved loads with the same bits: %s', async (_, recorded) => {
+    await writeRecorded(folder, recorded);
+    await writeFile(join(folder, 'generation_config.json'), '{"eos_token_id": 2}');
+    const model = await TorchLM.load(folder);
+    // The order of the calls holds: what was asked before is in the file.
+    void model.parameters.values.view(7, 1).fill(0.25);
+    const out = join(folder, 'new', 'out');
+    await model.save(out);
+    expect(await readdir(out)).toEqual(['config.json', 'generation_config.json', 'model.safetensors']);
+    expect(await readFile(join(out, 'generation_config.json'), 'utf8')).toBe('{"eos_token_id": 2}');
+    const again = await TorchLM.load(out);
+    expect(again.parameters.values.array[7]).toBe(0.25);
+    expect([...again.parameters.values.array]).toEqual([...model.parameters.values.array]);
+    const { source: before, ...shape } = model.config;
+    const { source: after, ...shapeAgain } = again.config;
+    expect(shapeAgain).toEqual(shape);
+    expect(after).toMatchObject({ vocab_size: before.vocab_size, dtype: 'float32', torch_dtype: 'float32' });
+
+    const file = await openSafetensors(join(out, 'model.safetensors'));
+    expect(file.metadata).toEqual({ format: 'pt' });
+    expect([...file.tensors.keys()].sort()).toEqual([...model.parameters.layout].map(([name]) => name).sort());
+    await file.close();
+    model.release();
+    again.release();
+  });
+
+  test('random weights are a function of the seed, spread as config.json says', async () => {
+    const config = { ...recordedModels[1]![1].config, hidden_size: 64, initializer_range: 0.1 };
+    const [one, same, other] = await Promise.all([1n, 1n, 2n].map((seed) => TorchLM.create(config, seed)));
+    expect([...same!.parameters.values.array]).toEqual([...one!.parameters.values.array]);
+    expect([...other!.parameters.values.array]).not.toEqual([...one!.parameters.values.array]);
+    const { values, layout } = one!.parameters;
+    for (const [name, { offset, shape, group }] of layout) {
+      const size = shape.reduce((a, b) => a * b, 1);
+      const part = values.array.subarray(offset, offset + size);
+      if (group === 'vector') {
+        expect(new Set(part)).toEqual(new Set([name.endsWith('.bias') ? 0 : 1]));
+        continue;
+      }
+      const mean = part.reduce((a, b) => a + b, 0) / size;
+      const variance = part.reduce((a, b) => a + (b - mean) ** 2, 0) / size;
+      expect(Math.abs(mean)).toBeLessThan((5 * 0.1) / Math.sqrt(size));
+      expect(Math.abs(variance / 0.01 - 1)).toBeLessThan(5 * Math.sqrt(2 / size));
+    }
+    for (const model of [one, same, other]) model!.release();
+  });
+
+  test('options that are wrong or not supported are named', async () => {
+    await writeRecorded(folder, recordedModels[0]![1]);
+    const codes: [object, string, RegExp][] = [
+      [{ device: 'cuda:0' }, 'SOUL_UNSUPPORTED', /cuda:0/],
+      [{ dtype: 'bf16' }, 'SOUL_UNSUPPORTED', /bf16/],
+      [{ threads: 0 }, 'SOUL_INVALID_ARGUMENT', /threads/],
+      [{ logitsMemory: -1 }, 'SOUL_INVALID_ARGUMENT', /logitsMemory/],
+    ];
+    for (const [options, code, message] of codes) {
+      await expect(TorchLM.load(folder, options as never)).rejects.toMatchObject({ code, message });
+    }
+    await expect(TorchLM.load(join(folder, 'missing'))).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
+    await expect(TorchLM.load(undefined as never)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+    await expect(TorchLM.create({ model_type: 'llama' }, 1n)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+    await expect(TorchLM.create({}, 1 as never)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+  });
+});
+
+const data = process.env.SOUL_TEST_DATA;
+if (!data)
+  console.warn('SKIPPED: tests on a pretrained model, for SOUL_TEST_DATA names no folder with models/stories260K');
+const describeWithData = data ? describeWithEngine : describe.skip;
+
+describeWithData('stories260K', () => {
+  const recorded = async () =>
+    JSON.parse(await readFile(new URL('./fixtures/stories260k.json', import.meta.url), 'utf8')) as {
+      tokens: number[];
+      nll: number[];
+      generated: number[];
+    };
+
+  test('log-probabilities and greedy text are those of transformers', async () => {
+    const { tokens, nll, generated } = await recorded();
+    const model = await TorchLM.load(join(data!, 'models', 'stories260K'));
+    const pass = await model.nll(TokenBatch.of([{ tokens, labelsFrom: 1 }]));
+    expect(worst(pass.values, nll)).toBeLessThan(1e-4);
+    pass.release();
+    const [continued] = await model.generate([tokens], { maxNewTokens: generated.length });
+    expect(continued).toEqual(generated);
+    model.release();
+  });
+});
