@@ -1,0 +1,185 @@
+import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
+import {
+  llamaLayout,
+  type ParameterLayout,
+  parseLlamaConfig,
+  readCheckpoint,
+  writeCheckpoint,
+} from '../../lib/model/index.ts';
+import { widen } from '../../lib/model/widen.ts';
+
+const config = {
+  model_type: 'llama',
+  vocab_size: 10,
+  hidden_size: 8,
+  intermediate_size: 12,
+  num_hidden_layers: 2,
+  num_attention_heads: 2,
+};
+const untied = llamaLayout(parseLlamaConfig(config));
+const tied = llamaLayout(parseLlamaConfig({ ...config, tie_word_embeddings: true }));
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+function sizeOf(shape: readonly number[]): number {
+  return shape.reduce((a, b) => a * b, 1);
+}
+
+/** Values with few bits, so that every dtype holds them. */
+function valuesFor(layout: ParameterLayout): Float32Array {
+  const values = new Float32Array(layout.length);
+  for (const [, { offset, shape }] of layout) {
+    for (let i = 0; i < sizeOf(shape); i++) values[offset + i] = (((offset + 7 * i) % 255) - 127) / 64;
+  }
+  return values;
+}
+
+function sourcesOf(layout: ParameterLayout): SafetensorsSource[] {
+  const values = valuesFor(layout);
+  return [...layout].map(([name, { offset, shape }]) => ({
+    name,
+    dtype: 'F32',
+    shape,
+    data: values.subarray(offset, offset + sizeOf(shape)),
+  }));
+}
+
+async function read(layout: ParameterLayout): Promise<Float32Array> {
+  const values = new Float32Array(new SharedArrayBuffer(4 * layout.length));
+  await readCheckpoint(folder, layout, values);
+  return values;
+}
+
+const single = () => join(folder, 'model.safetensors');
+
+describe('weights of a folder', () => {
+  test('what is written is read, padding left at zero', async () => {
+    await writeCheckpoint(folder, untied, valuesFor(untied));
+    expect(await readdir(folder)).toEqual(['model.safetensors']);
+    expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
+  });
+
+  test('shards with an index', async () => {
+    const sources = sourcesOf(untied);
+    await writeSafetensors(join(folder, 'model-00001-of-00002.safetensors'), sources.slice(0, 9));
+    await writeSafetensors(join(folder, 'model-00002-of-00002.safetensors'), sources.slice(9));
+    const weight_map = Object.fromEntries(
+      sources.map(({ name }, i) => [name, `model-0000${i < 9 ? 1 : 2}-of-00002.safetensors`]),
+    );
+    await writeFile(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map }));
+    expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
+    await rm(join(folder, 'model-00002-of-00002.safetensors'));
+    await expect(read(untied)).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND', message: /00002-of-00002/ });
+  });
+
+  test.each(['{', '{}', '{"weight_map": {}}', '{"weight_map": {"a": "../b.safetensors"}}', '{"weight_map": {"a": 1}}'])(
+    'a damaged index: %s',
+    async (text) => {
+      await writeFile(join(folder, 'model.safetensors.index.json'), text);
+      await expect(read(untied)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE', message: /index\.json/ });
+    },
+  );
+
+  test('bfloat16 and float16 are widened exactly', async () => {
+    const sources = sourcesOf(untied).map((source, i): SafetensorsSource => {
+      const values = source.data as Float32Array;
+      const bits = new Uint32Array(values.slice().buffer);
+      const bfloat = i % 2 === 0;
+      const half = (x: number) =>
+        x === 0 ? 0 : ((x >>> 16) & 0x8000) | ((((x >>> 23) & 255) - 112) << 10) | ((x >>> 13) & 1023);
+      const data = Uint16Array.from(bits, (x) => (bfloat ? x >>> 16 : half(x)));
+      return { ...source, dtype: bfloat ? 'BF16' : 'F16', data };
+    });
+    await writeSafetensors(single(), sources);
+    expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
+  });
+
+  test('special half-precision numbers', () => {
+    const bits = Uint16Array.of(0x0001, 0x03ff, 0x0400, 0x3c00, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0x8000);
+    const values = new Float32Array(bits.length);
+    widen(new Uint8Array(bits.buffer), 'F16', values);
+    const { POSITIVE_INFINITY, NEGATIVE_INFINITY, NaN: nan } = Number;
+    const expected = [
+      2 ** -24,
+      1023 * 2 ** -24,
+      2 ** -14,
+      1,
+      65504,
+      -65504,
+      POSITIVE_INFINITY,
+      NEGATIVE_INFINITY,
+      nan,
+      -0,
+    ];
+    expect([...values]).toEqual(expected);
+  });
+
+  test('weights that are missing, extra or of another shape are all named', async () => {
+    const sources = sourcesOf(untied).filter(({ name }) => name !== 'model.layers.1.mlp.up_proj.weight');
+    const wrong = sources.findIndex(({ name }) => name === 'model.norm.weight');
+    sources[wrong] = { ...sources[wrong]!, shape: [2, 4] };
+    sources.push({ name: 'model.layers.2.mlp.up_proj.weight', dtype: 'F32', shape: [1], data: new Float32Array(1) });
+    await writeSafetensors(single(), sources);
+    const error = await read(untied).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: 'SOUL_BAD_FILE',
+      details: {
+        problems: [
+          'model.layers.1.mlp.up_proj.weight is missing',
+          'model.norm.weight has shape [2,4], but config.json gives [8]',
+          'model.layers.2.mlp.up_proj.weight is not part of this model',
+        ],
+      },
+    });
+  });
+
+  test('buffers that are computed may stand in the file', async () => {
+    const buffer = new Float32Array(2);
+    const name = 'model.layers.0.self_attn.rotary_emb.inv_freq';
+    await writeSafetensors(single(), [...sourcesOf(untied), { name, dtype: 'F32', shape: [2], data: buffer }]);
+    expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
+  });
+
+  test('a tied model may carry its output layer when it is the embedding', async () => {
+    const sources = sourcesOf(tied);
+    const embedding = sources.find(({ name }) => name === 'model.embed_tokens.weight')!;
+    const head = { ...embedding, name: 'lm_head.weight' };
+    await writeSafetensors(single(), [...sources, head]);
+    expect([...(await read(tied))]).toEqual([...valuesFor(tied)]);
+    const other = (embedding.data as Float32Array).slice();
+    other[3]! += 1;
+    await writeSafetensors(single(), [...sources, { ...head, data: other }]);
+    await expect(read(tied)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE', message: /lm_head\.weight differs/ });
+  });
+
+  test('an element type that is no weight', async () => {
+    const [first, ...rest] = sourcesOf(untied);
+    const whole = new BigInt64Array(sizeOf(first!.shape));
+    await writeSafetensors(single(), [{ ...first!, dtype: 'I64', data: whole }, ...rest]);
+    await expect(read(untied)).rejects.toMatchObject({
+      code: 'SOUL_UNSUPPORTED',
+      message: /embed_tokens\.weight is I64/,
+    });
+  });
+
+  test('a file that was cut off, and none at all', async () => {
+    await writeCheckpoint(folder, untied, valuesFor(untied));
+    await truncate(single(), (await readFile(single())).length - 5);
+    await expect(read(untied)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
+    await rm(single());
+    await expect(read(untied)).rejects.toMatchObject({
+      code: 'SOUL_NOT_FOUND',
+      message: /neither model\.safetensors nor/,
+    });
+    await writeFile(join(folder, 'pytorch_model.bin'), '');
+    await expect(read(untied)).rejects.toMatchObject({ message: /convert it to safetensors/ });
+  });
+});

@@ -1,0 +1,162 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from '@jest/globals';
+import { huggingFaceConfig, llamaLayout, parseLlamaConfig, readLlamaConfig } from '../../lib/model/index.ts';
+import { inverseFrequencies } from '../../lib/model/rope.ts';
+
+const shape = {
+  architectures: ['LlamaForCausalLM'],
+  model_type: 'llama',
+  vocab_size: 128256,
+  hidden_size: 2048,
+  intermediate_size: 8192,
+  num_hidden_layers: 16,
+  num_attention_heads: 32,
+  num_key_value_heads: 8,
+  max_position_embeddings: 131072,
+  rms_norm_eps: 1e-5,
+  hidden_act: 'silu',
+  tie_word_embeddings: true,
+};
+const llama3 = {
+  factor: 32,
+  high_freq_factor: 4,
+  low_freq_factor: 1,
+  original_max_position_embeddings: 8192,
+  rope_type: 'llama3',
+};
+const four = { ...shape, rope_theta: 500000, rope_scaling: llama3, torch_dtype: 'bfloat16' };
+const five = { ...shape, rope_parameters: { rope_theta: 500000, ...llama3 }, dtype: 'bfloat16' };
+
+describe('config.json', () => {
+  test('as transformers 4 and 5 write it is read as the same', () => {
+    const { source: _4, ...old } = parseLlamaConfig(four);
+    const { source: _5, ...current } = parseLlamaConfig(five);
+    expect(old).toEqual(current);
+    expect(current).toEqual({
+      vocabularySize: 128256,
+      hiddenSize: 2048,
+      intermediateSize: 8192,
+      layers: 16,
+      heads: 32,
+      keyValueHeads: 8,
+      headSize: 64,
+      maxPositions: 131072,
+      rmsNormEpsilon: 1e-5,
+      ropeTheta: 500000,
+      ropeScaling: {
+        type: 'llama3',
+        factor: 32,
+        lowFrequencyFactor: 1,
+        highFrequencyFactor: 4,
+        originalMaxPositions: 8192,
+      },
+      tiedEmbeddings: true,
+      attentionBias: false,
+      mlpBias: false,
+      initializerRange: 0.02,
+    });
+  });
+
+  test('what is left out takes the defaults of transformers', () => {
+    const { vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads } = shape;
+    const sizes = { vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads };
+    expect(parseLlamaConfig({ model_type: 'llama', rope_scaling: null, head_dim: null, ...sizes })).toMatchObject({
+      keyValueHeads: 32,
+      headSize: 64,
+      maxPositions: 2048,
+      rmsNormEpsilon: 1e-6,
+      ropeTheta: 10000,
+      ropeScaling: { type: 'default' },
+      tiedEmbeddings: false,
+    });
+  });
+
+  test('linear scaling in its oldest form', () => {
+    const config = parseLlamaConfig({ ...shape, rope_scaling: { type: 'linear', factor: 2 } });
+    expect(config.ropeScaling).toEqual({ type: 'linear', factor: 2 });
+  });
+
+  test.each([four, five])('what is written is read as the same, and keeps what it does not know', (config) => {
+    const written = huggingFaceConfig(parseLlamaConfig({ ...config, pad_token_id: 7, our_own: { note: 1 } }));
+    const { source: _written, ...again } = parseLlamaConfig(written);
+    const { source: _config, ...first } = parseLlamaConfig(config);
+    expect(again).toEqual(first);
+    expect(written).toMatchObject({
+      pad_token_id: 7,
+      our_own: { note: 1 },
+      dtype: 'float32',
+      torch_dtype: 'float32',
+      rope_theta: 500000,
+      rope_scaling: llama3,
+      rope_parameters: { rope_theta: 500000, ...llama3 },
+    });
+  });
+
+  test.each([
+    [{ architectures: ['GPT2LMHeadModel'], model_type: 'gpt2' }, /model_type gpt2/],
+    [{ architectures: ['LlamaForSequenceClassification'] }, /LlamaForSequenceClassification/],
+    [{ hidden_act: 'gelu' }, /hidden_act gelu/],
+    [{ rope_scaling: { rope_type: 'yarn', factor: 2 } }, /rope_type yarn/],
+    [{ rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } }, /rope_type dynamic/],
+    [{ rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } }, /partial_rotary_factor 0.5/],
+    [{ quantization_config: { quant_method: 'gptq', bits: 4 } }, /quantization_config gptq/],
+  ])('what is not supported is named: %j', (change, message) => {
+    expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
+      expect.objectContaining({ code: 'SOUL_UNSUPPORTED', message: expect.stringMatching(message) }),
+    );
+  });
+
+  test.each([
+    [{ vocab_size: undefined }, /vocab_size/],
+    [{ hidden_size: 0 }, /hidden_size/],
+    [{ num_hidden_layers: 1.5 }, /num_hidden_layers/],
+    [{ num_key_value_heads: 5 }, /num_key_value_heads must be a divisor of the 32/],
+    [{ head_dim: 63 }, /head_dim must be even/],
+    [{ rms_norm_eps: -1 }, /rms_norm_eps/],
+    [{ rope_theta: '10000' }, /rope_theta/],
+    [{ tie_word_embeddings: 'yes' }, /tie_word_embeddings/],
+    [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, /low_freq_factor/],
+    [{ rope_scaling: { rope_type: 'linear' } }, /factor/],
+  ])('a number that cannot be is named: %j', (change, message) => {
+    expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
+      expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT', message: expect.stringMatching(message) }),
+    );
+  });
+
+  test('a file that is missing or damaged', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+    await expect(readLlamaConfig(folder)).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
+    for (const text of ['{', '[]', '{"model_type": "llama", "vocab_size": "many"}']) {
+      await writeFile(join(folder, 'config.json'), text);
+      await expect(readLlamaConfig(folder)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
+    }
+    await rm(folder, { recursive: true });
+  });
+});
+
+describe('what follows from the config', () => {
+  test('the number of parameters of Llama 3.2 1B', () => {
+    expect(llamaLayout(parseLlamaConfig(four)).parameterCount).toBe(1_235_814_400);
+  });
+
+  test('frequencies of rotary embeddings', () => {
+    const plain = { headSize: 8, ropeTheta: 10000, ropeScaling: { type: 'default' } } as const;
+    expect([...inverseFrequencies(plain)]).toEqual([1, 0.1, 0.01, 0.001].map(Math.fround));
+    const linear = { ...plain, ropeScaling: { type: 'linear', factor: 4 } } as const;
+    expect([...inverseFrequencies(linear)]).toEqual([0.25, 0.025, 0.0025, 0.00025].map(Math.fround));
+  });
+
+  test("Llama 3's frequencies: short wavelengths kept, long ones divided, those between in order", () => {
+    const plain = inverseFrequencies({ headSize: 64, ropeTheta: 500000, ropeScaling: { type: 'default' } });
+    const scaled = inverseFrequencies(parseLlamaConfig(four));
+    for (const [i, frequency] of plain.entries()) {
+      const wavelength = (2 * Math.PI) / frequency;
+      if (wavelength < 8192 / 4) expect(scaled[i]).toBe(frequency);
+      else if (wavelength > 8192) expect(scaled[i]! * 32).toBeCloseTo(frequency, 10);
+      else expect(scaled[i]! / frequency).toBeGreaterThan(1 / 32);
+      if (i > 0) expect(scaled[i]).toBeLessThan(scaled[i - 1]!);
+    }
+  });
+});
