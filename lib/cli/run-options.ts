@@ -45,12 +45,18 @@ export interface RunOptions extends ModelOptions, OutputOptions {
   overwrite?: boolean;
 }
 
-/** Adds the shared options to a command, below its own. */
-export function addRunOptions(command: Command, defaults: { optimizer: OptimizerName }): Command {
+/** Adds the shared options to a command: the model, then what the command itself takes, then all else. */
+export function addRunOptions(
+  command: Command,
+  own: readonly Option[],
+  defaults: { optimizer: OptimizerName },
+): Command {
   const names = Object.entries(optimizerNames)
     .map(([name, text]) => `${name} (${text})`)
     .join('; ');
-  return addModelOptions(command)
+  addModelOptions(command);
+  for (const option of own) command.addOption(option);
+  return command
     .requiredOption('--out <folder>', 'folder to be made: the model, its tokenizer, run.json, metrics.jsonl')
     .option('--overwrite', 'replace the out folder when it exists')
     .optionsGroup('Optimizer:')

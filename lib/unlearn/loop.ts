@@ -42,7 +42,10 @@ export interface TrainingOptions {
   batchSize?: number;
   /** Sequences in memory at a time; a step's gradient is the same for any value. Default `batchSize`. */
   microBatchSize?: number;
-  /** Retain sequences drawn afresh for each step (default), or one fixed partner for each target sequence as in TOFU's code. */
+  /**
+   * The retain sequence (and the refusal) beside a target sequence: drawn afresh in each epoch (default), or the same in all,
+   * as TOFU's code has it.
+   */
   pairing?: 'fresh' | 'fixed';
   /** Factor on the learning rate at each step. Default constant. */
   schedule?: Schedule;

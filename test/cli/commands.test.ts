@@ -51,7 +51,10 @@ describe('without a model', () => {
     [['forget-it-all'], /unknown command/],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--batch-size', '0'], /integer of at least 1/],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--learning-rate', 'fast'], /Expected a number/],
-    [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--rho', '1', '--clipped-fraction', '0.1'], /cannot be used with/],
+    [
+      ['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--rho', '1', '--clipped-fraction', '0.1'],
+      /cannot be used with/,
+    ],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--beta', '1'], /belong to --objective npo/],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--objective', 'magic'], /Allowed choices are/],
     [['train', '--model', 'x', '--data', '/nowhere.jsonl', '--out', 'x'], /nowhere.jsonl does not exist/],
@@ -112,61 +115,128 @@ describeWithEngine('with a model', () => {
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
   const unlearn = (...words: string[]) =>
-    soul('unlearn', '--model', path('model'), '--forget', path('forget.jsonl'), '--retain', path('retain.jsonl'), ...words);
+    soul(
+      'unlearn',
+      '--model',
+      path('model'),
+      '--forget',
+      path('forget.jsonl'),
+      '--retain',
+      path('retain.jsonl'),
+      ...words,
+    );
 
   test('train, unlearn and eval: a model is tuned, forgets, and is measured', async () => {
     const train = await soul(
       ...['train', '--model', path('model'), '--data', path('forget.jsonl'), '--out', path('tuned')],
-      ...['--learning-rate', '0.01', '--epochs', '20', '--batch-size', '4', '--json'],
+      ...['--learning-rate', '0.02', '--epochs', '40', '--batch-size', '4', '--json'],
     );
-    expect(train.err).toMatch(/training \d+\/20 {2}train \d/);
+    expect(train.err).toMatch(/training \d+\/40 {2}train \d/);
     expect(train.code).toBe(0);
     const trained = JSON.parse(train.out);
     expect(trained.evaluation.target.after).toBeGreaterThan(trained.evaluation.target.before + 0.2);
     expect((await readdir(path('tuned'))).sort()).toEqual(
-      ['config.json', 'metrics.jsonl', 'model.safetensors', 'run.json', 'tokenizer.json', 'tokenizer_config.json'].sort(),
+      [
+        'config.json',
+        'metrics.jsonl',
+        'model.safetensors',
+        'run.json',
+        'tokenizer.json',
+        'tokenizer_config.json',
+      ].sort(),
     );
 
     const forgetting = await soul(
       ...['unlearn', '--model', path('tuned'), '--forget', path('forget.jsonl'), '--retain', path('retain.jsonl')],
-      ...['--out', path('forgotten'), '--learning-rate', '0.003', '--steps', '12', '--batch-size', '4', '--json', '--quiet'],
+      ...[
+        '--out',
+        path('forgotten'),
+        '--learning-rate',
+        '0.01',
+        '--steps',
+        '24',
+        '--batch-size',
+        '4',
+        '--json',
+        '--quiet',
+      ],
     );
     expect(forgetting).toMatchObject({ code: 0, err: '' });
     const forgotten = JSON.parse(forgetting.out);
     expect(forgotten.evaluation.target.after).toBeLessThan(forgotten.evaluation.target.before / 2);
 
-    const evaluation = await soul('eval', '--model', path('forgotten'), '--data', path('forget.jsonl'), '--max-new-tokens', '8', '--json');
+    const evaluation = await soul(
+      'eval',
+      '--model',
+      path('forgotten'),
+      '--data',
+      path('forget.jsonl'),
+      '--max-new-tokens',
+      '8',
+      '--json',
+    );
     expect(evaluation.code).toBe(0);
     expect(JSON.parse(evaluation.out)).toMatchObject({ examples: 4, rougeLRecall: expect.any(Number) });
     expect(JSON.parse(evaluation.out).probability).toBeCloseTo(forgotten.evaluation.target.after, 5);
   });
 
   test('run.json is a record of everything that went in', async () => {
-    const { code } = await unlearn('--out', path('recorded'), '--steps', '2', '--seed', '17', '--objective', 'npo', '--quiet');
+    const { code } = await unlearn(
+      '--out',
+      path('recorded'),
+      '--steps',
+      '2',
+      '--seed',
+      '17',
+      '--objective',
+      'npo',
+      '--quiet',
+    );
     expect(code).toBe(0);
     const record = JSON.parse(await readFile(path('recorded/run.json'), 'utf8'));
-    const sha256 = async (name: string) => createHash('sha256').update(await readFile(path(name))).digest('hex');
+    const sha256 = async (name: string) =>
+      createHash('sha256')
+        .update(await readFile(path(name)))
+        .digest('hex');
     expect(record.settings).toMatchObject({ method: 'npo', optimizer: 'sophia', steps: 2, seed: '17' });
     expect(record.settings.optimizerSettings).toMatchObject({ learningRate: 1e-5, clippedFraction: 0.1, clipNorm: 1 });
     expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 1 });
     expect(record.inputs.target).toMatchObject({ sha256: await sha256('forget.jsonl'), examples: 4 });
     expect(record.inputs.model.sha256['model.safetensors']).toBe(await sha256('model/model.safetensors'));
     expect(record.outputs.model.sha256['model.safetensors']).toBe(await sha256('recorded/model.safetensors'));
-    const metrics = (await readFile(path('recorded/metrics.jsonl'), 'utf8')).trim().split('\n').map((line) => JSON.parse(line));
+    const metrics = (await readFile(path('recorded/metrics.jsonl'), 'utf8'))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
     expect(metrics.map(({ step }) => step)).toEqual([1, 2]);
     expect(metrics[0].statistics.rho).toBeGreaterThan(0);
   });
 
   test('the same seed gives the same bits', async () => {
-    for (const name of ['first', 'second']) await unlearn('--out', path(name), '--steps', '3', '--evaluate', '0', '--quiet', '--threads', '1');
-    const [first, second] = await Promise.all(['first', 'second'].map((name) => readFile(path(`${name}/model.safetensors`))));
+    for (const name of ['first', 'second'])
+      await unlearn('--out', path(name), '--steps', '3', '--evaluate', '0', '--quiet', '--threads', '1');
+    const [first, second] = await Promise.all(
+      ['first', 'second'].map((name) => readFile(path(`${name}/model.safetensors`))),
+    );
     expect(first!.equals(second!)).toBe(true);
   });
 
   test.each(['adamw', 'soul-repo'])('%s runs preference optimization with refusals of the user', async (optimizer) => {
     await writeFile(path('refusals.txt'), 'I cannot say.\nThat is not known to me.\n');
     const { code, err } = await unlearn(
-      ...['--out', path(`po-${optimizer}`), '--objective', 'po', '--optimizer', optimizer, '--steps', '2', '--refusals', path('refusals.txt'), '--quiet'],
+      ...[
+        '--out',
+        path(`po-${optimizer}`),
+        '--objective',
+        'po',
+        '--optimizer',
+        optimizer,
+        '--steps',
+        '2',
+        '--refusals',
+        path('refusals.txt'),
+        '--quiet',
+      ],
     );
     expect(err).toBe('');
     expect(code).toBe(0);
@@ -174,7 +244,15 @@ describeWithEngine('with a model', () => {
 
   test('a bad line is reported with its number, and nothing is left behind', async () => {
     await writeFile(path('bad.jsonl'), '{"question": "a", "answer": "b"}\n{"question": "a"}\n');
-    const { code, err } = await soul('train', '--model', path('model'), '--data', path('bad.jsonl'), '--out', path('bad'));
+    const { code, err } = await soul(
+      'train',
+      '--model',
+      path('model'),
+      '--data',
+      path('bad.jsonl'),
+      '--out',
+      path('bad'),
+    );
     expect(code).toBe(2);
     expect(err).toContain(`${path('bad.jsonl')}:2`);
     expect(await readdir(folder)).not.toContain('bad');
@@ -183,9 +261,27 @@ describeWithEngine('with a model', () => {
 
   test('an empty forget set, a missing retain set and an existing output are refused', async () => {
     await writeFile(path('empty.jsonl'), '\n');
-    const empty = await soul('unlearn', '--model', path('model'), '--forget', path('empty.jsonl'), '--objective', 'ascent', '--out', path('none'));
+    const empty = await soul(
+      'unlearn',
+      '--model',
+      path('model'),
+      '--forget',
+      path('empty.jsonl'),
+      '--objective',
+      'ascent',
+      '--out',
+      path('none'),
+    );
     expect(empty).toMatchObject({ code: 2, err: expect.stringContaining('has no examples') });
-    const alone = await soul('unlearn', '--model', path('model'), '--forget', path('forget.jsonl'), '--out', path('none'));
+    const alone = await soul(
+      'unlearn',
+      '--model',
+      path('model'),
+      '--forget',
+      path('forget.jsonl'),
+      '--out',
+      path('none'),
+    );
     expect(alone).toMatchObject({ code: 2, err: expect.stringContaining('--retain') });
     const there = await unlearn('--out', path('model'));
     expect(there).toMatchObject({ code: 2, err: expect.stringContaining('--overwrite') });
@@ -193,7 +289,16 @@ describeWithEngine('with a model', () => {
   });
 
   test('a diverging run stops with a clear error and leaves its log', async () => {
-    const { code, err } = await unlearn('--out', path('diverged'), '--learning-rate', '1e30', '--steps', '30', '--optimizer', 'adamw');
+    const { code, err } = await unlearn(
+      '--out',
+      path('diverged'),
+      '--learning-rate',
+      '1e30',
+      '--steps',
+      '30',
+      '--optimizer',
+      'adamw',
+    );
     expect(code).toBe(1);
     expect(err).toMatch(/diverged|not finite/);
     expect(await readdir(folder)).not.toContain('diverged');

@@ -7,7 +7,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
 import { jsonValue } from '../../study/out-folder.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
@@ -33,7 +33,9 @@ export function demoCommand(): Command {
       '--out <folder>',
       'keep the data, the models and demo.json there (default: a temporary folder, removed at the end)',
     )
-    .option('--seed <integer>', 'seed of the data, the weights and every draw', seed, 0n)
+    .addOption(
+      new Option('--seed <integer>', 'seed of the data, the weights and every draw').argParser(seed).default(0n, '0'),
+    )
     .option('--threads <number>', 'threads of the engine; figures differ by rounding with it', integerAtLeast(1), 1)
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
 
 interface TrainOptions extends RunOptions {
@@ -12,10 +12,9 @@ interface TrainOptions extends RunOptions {
 }
 
 export function trainCommand(): Command {
-  const command = new Command('train')
-    .description('Fine-tunes a model on examples.')
-    .requiredOption('--data <file>', 'JSON lines: question and answer, or prompt and completion');
-  return addRunOptions(command, { optimizer: 'adamw' })
+  const data = new Option('--data <file>', 'JSON lines: question and answer, or prompt and completion');
+  const command = new Command('train').description('Fine-tunes a model on examples.');
+  return addRunOptions(command, [data.makeOptionMandatory()], { optimizer: 'adamw' })
     .addHelpText(
       'after',
       '\nExample:\n  soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned',

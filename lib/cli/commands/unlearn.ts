@@ -25,45 +25,10 @@ interface UnlearnOptions extends RunOptions {
 }
 
 export function unlearnCommand(): Command {
-  const { finetune: _, ...objectives } = methodNames;
-  const command = new Command('unlearn')
-    .description('Makes a model forget the examples of one file while it keeps those of another.')
-    .requiredOption('--forget <file>', 'JSON lines to forget: question and answer, or prompt and completion')
-    .option('--retain <file>', 'JSON lines to keep; every objective but ascent needs them')
-    .addOption(
-      new Option(
-        '--objective <name>',
-        Object.entries(objectives)
-          .map(([name, text]) => `${name} (${text})`)
-          .join('; '),
-      )
-        .choices(Object.keys(objectives))
-        .default('graddiff'),
-    )
-    .option('--forget-weight <number>', 'coefficient of the forget term (default: 1)', numberAtLeast(0))
-    .option('--retain-weight <number>', 'coefficient of the retain term (default: 1)', numberAtLeast(0))
-    .option('--beta <number>', 'npo: inverse temperature (default: 0.1)', numberAtLeast(0))
-    .addOption(
-      new Option('--reduction <kind>', "npo: a sequence's loss is its tokens' sum or mean (default: sum)").choices([
-        'sum',
-        'mean',
-      ]),
-    )
-    .addOption(
-      new Option(
-        '--pairing <kind>',
-        'retain examples drawn afresh each step, or one fixed partner for each forget example (default: fresh)',
-      ).choices(['fresh', 'fixed']),
-    )
-    .option('--refusals <file>', 'po: refusals to teach, one a line (default: a built-in list)')
-    .addOption(
-      new Option('--hessian-data <set>', 'sophia: whose curvature (default: retain where there is one)').choices([
-        'retain',
-        'forget',
-        'both',
-      ]),
-    );
-  return addRunOptions(command, { optimizer: 'sophia' })
+  const command = new Command('unlearn').description(
+    'Makes a model forget the examples of one file while it keeps those of another.',
+  );
+  return addRunOptions(command, ownOptions(), { optimizer: 'sophia' })
     .addHelpText(
       'after',
       '\nExample:\n  soul unlearn --model ./model --forget forget.jsonl --retain retain.jsonl --objective npo --out ./model-unlearned',
@@ -102,4 +67,34 @@ export function unlearnCommand(): Command {
         { target: 'forget', verb: 'unlearning' },
       );
     });
+}
+
+function ownOptions(): Option[] {
+  const { finetune: _, ...objectives } = methodNames;
+  const described = Object.entries(objectives).map(([name, text]) => `${name} (${text})`);
+  return [
+    new Option(
+      '--forget <file>',
+      'JSON lines to forget: question and answer, or prompt and completion',
+    ).makeOptionMandatory(),
+    new Option('--retain <file>', 'JSON lines to keep; every objective but ascent needs them'),
+    new Option('--objective <name>', described.join('; ')).choices(Object.keys(objectives)).default('graddiff'),
+    new Option('--forget-weight <number>', 'coefficient of the forget term (default: 1)').argParser(numberAtLeast(0)),
+    new Option('--retain-weight <number>', 'coefficient of the retain term (default: 1)').argParser(numberAtLeast(0)),
+    new Option('--beta <number>', 'npo: inverse temperature (default: 0.1)').argParser(numberAtLeast(0)),
+    new Option('--reduction <kind>', "npo: a sequence's loss is its tokens' sum or mean (default: sum)").choices([
+      'sum',
+      'mean',
+    ]),
+    new Option(
+      '--pairing <kind>',
+      'partners of forget examples drawn afresh each epoch, or fixed (default: fresh)',
+    ).choices(['fresh', 'fixed']),
+    new Option('--refusals <file>', 'po: refusals to teach, one a line (default: a built-in list)'),
+    new Option('--hessian-data <set>', 'sophia: whose curvature (default: retain where there is one)').choices([
+      'retain',
+      'forget',
+      'both',
+    ]),
+  ];
 }
