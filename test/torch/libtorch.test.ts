@@ -1,0 +1,111 @@
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { cacheFolder } from '../../lib/torch/cache.ts';
+import { inspectLibtorch } from '../../lib/torch/libtorch.ts';
+
+const library =
+  { darwin: 'libtorch_cpu.dylib', win32: 'torch_cpu.dll' }[process.platform as string] ?? 'libtorch_cpu.so';
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+async function makeLibtorch(name: string, text: string): Promise<string> {
+  const libtorch = join(folder, 'libtorch');
+  await mkdir(join(libtorch, 'lib'), { recursive: true });
+  await mkdir(join(libtorch, 'include', 'ATen'), { recursive: true });
+  await writeFile(join(libtorch, 'lib', library), '');
+  await writeFile(join(libtorch, name), text);
+  return libtorch;
+}
+
+interface Told {
+  result?: Record<string, unknown>;
+  error?: { code: string; message: string };
+}
+
+/** Calls one function of lib/torch/index.ts in a process with an environment of its own. */
+function call(expression: string, environment: NodeJS.ProcessEnv): Told {
+  const index = fileURLToPath(new URL('../../lib/torch/index.ts', import.meta.url));
+  const program = `
+    const torch = await import(${JSON.stringify(index)});
+    const told = await Promise.resolve().then(() => ${expression}).then(
+      (result) => ({ result }),
+      ({ code, message }) => ({ error: { code, message } }),
+    );
+    console.log(JSON.stringify(told));`;
+  const words = ['--import', 'tsx', '--input-type=module', '--eval', program];
+  const env = { PATH: process.env.PATH, HOME: process.env.HOME, ...environment };
+  const { stdout, stderr } = spawnSync(process.execPath, words, { encoding: 'utf8', env });
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout) as Told;
+}
+
+describe('finding libtorch', () => {
+  test('a folder is one when it has libraries, headers and a version that fits', async () => {
+    expect(inspectLibtorch(join(folder, 'missing'))).toBe('nothing');
+    expect(inspectLibtorch(folder)).toBe(`no lib/${library}`);
+    const wheel = await makeLibtorch(
+      'version.py',
+      "from typing import Optional\n__version__ = '2.13.0+cpu'\ndebug = False\n",
+    );
+    expect(inspectLibtorch(wheel)).toEqual({ folder: wheel, version: '2.13.0+cpu' });
+    await rm(join(wheel, 'version.py'));
+    expect(inspectLibtorch(wheel)).toMatch(/does not tell its version/);
+    await makeLibtorch('build-version', '2.13.1+cu130\n');
+    expect(inspectLibtorch(wheel)).toEqual({ folder: wheel, version: '2.13.1+cu130' });
+    await makeLibtorch('build-version', '2.12.0\n');
+    expect(inspectLibtorch(wheel)).toBe('libtorch 2.12.0, but 2.13.x is needed');
+  });
+
+  test('the cache is where the environment says', () => {
+    expect(cacheFolder({ SOUL_CACHE: '/a', XDG_CACHE_HOME: '/b' })).toBe('/a');
+    expect(cacheFolder({ XDG_CACHE_HOME: '/b' })).toBe(join('/b', 'soul-unlearn'));
+  });
+
+  test('without an engine the error says what was looked for and what to run', () => {
+    const environment = { SOUL_CACHE: join(folder, 'cache'), SOUL_LIBTORCH: join(folder, 'missing') };
+    const { result } = call('torch.describeEngine()', environment);
+    expect(result).toMatchObject({
+      installed: false,
+      searched: [{ place: `SOUL_LIBTORCH=${join(folder, 'missing')}`, found: 'nothing' }],
+    });
+    const { error } = call('torch.TorchLM.load("anything")', environment);
+    expect(error).toMatchObject({ code: 'SOUL_ENGINE_MISSING' });
+    expect(error!.message).toMatch(/soul engine install/);
+    expect(error!.message).toContain(join(folder, 'missing'));
+  });
+
+  test('a libtorch without an engine built for it is no engine', async () => {
+    const libtorch = await makeLibtorch('build-version', '2.13.0+cpu');
+    const environment = { SOUL_CACHE: join(folder, 'cache'), SOUL_LIBTORCH: libtorch };
+    expect(call('torch.describeEngine()', environment).result).toMatchObject({
+      installed: false,
+      torchVersion: '2.13.0+cpu',
+      reason: 'no engine is built for libtorch 2.13.0+cpu',
+    });
+  });
+});
+
+describe('installing', () => {
+  test('a folder that is no libtorch is refused', () => {
+    const { error } = call(`torch.installEngine({ libtorch: ${JSON.stringify(folder)} })`, { SOUL_CACHE: folder });
+    expect(error).toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+    expect(error!.message).toContain(`no lib/${library}`);
+  });
+
+  test('missing tools are named in a sentence each', async () => {
+    const libtorch = await makeLibtorch('build-version', '2.13.0+cpu');
+    const environment = { SOUL_CACHE: join(folder, 'cache'), PATH: folder };
+    const { error } = call(`torch.installEngine({ libtorch: ${JSON.stringify(libtorch)} })`, environment);
+    expect(error).toMatchObject({ code: 'SOUL_ENGINE_MISSING' });
+    expect(error!.message).toMatch(/^cmake was not found; .*\. No C\+\+20 compiler was found; .*\.$/);
+    const fetching = call('torch.installEngine()', environment);
+    expect(fetching.error!.message).toMatch(/python3 with pip was not found/);
+  });
+});
