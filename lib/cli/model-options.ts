@@ -4,8 +4,10 @@
  * @module
  */
 
+import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import type { ModelLoader } from '../study/runnable-model.ts';
+import { installedEngine } from '../torch/engine.ts';
 import { TorchLM } from '../torch/torch-lm.ts';
 import { integerAtLeast } from './arguments.ts';
 
@@ -26,4 +28,14 @@ export function addModelOptions(command: Command): Command {
 export function modelLoader(options: ModelOptions): ModelLoader {
   const { device, dtype, threads } = options;
   return (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) });
+}
+
+/** How a model is loaded and by what, for the record of a run. */
+export function loadRecord({ device, dtype, threads }: ModelOptions): Record<string, unknown> {
+  return {
+    device,
+    dtype,
+    threads: threads ?? availableParallelism(),
+    engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
+  };
 }

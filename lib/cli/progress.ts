@@ -24,7 +24,7 @@ export function progressOn(label: string, options: { quiet?: boolean; stream?: N
   const stream = options.stream ?? process.stderr;
   if (options.quiet) return { update() {}, log() {}, end() {} };
   const terminal = stream.isTTY === true;
-  let begun: number | undefined;
+  let begun: { at: number; done: number } | undefined;
   let shown = Number.NEGATIVE_INFINITY;
   let drawn = false;
 
@@ -35,11 +35,12 @@ export function progressOn(label: string, options: { quiet?: boolean; stream?: N
   return {
     update(done, total, note = '') {
       const now = performance.now();
-      begun ??= now;
+      begun ??= { at: now, done };
       const finished = done >= total;
       if (!finished && now - shown < (terminal ? redrawMilliseconds : lineMilliseconds)) return;
-      const elapsed = (now - begun) / 1000;
-      const left = done > 0 && !finished ? `, ${duration((elapsed / done) * (total - done))} left` : '';
+      const elapsed = (now - begun.at) / 1000;
+      const since = done - begun.done;
+      const left = since > 0 && !finished ? `, ${duration((elapsed / since) * (total - done))} left` : '';
       const figures = `${done}/${total}${note ? `  ${note}` : ''}  ${duration(elapsed)}${left}`;
       shown = now;
       if (!terminal) {

@@ -7,11 +7,13 @@
 import { type Command, Option } from 'commander';
 import { withoutUndefined } from '../core/optional.ts';
 import { type OptimizerName, optimizerNames } from '../study/optimizer-choice.ts';
-import { type RunEvents, type RunResult, type RunSettings, runTraining } from '../study/run.ts';
+import { type RunEvents, runTraining } from '../study/run.ts';
+import type { RunResult } from '../study/run-record.ts';
+import type { RunSettings } from '../study/run-settings.ts';
 import type { StepEvent } from '../unlearn/loop.ts';
 import { betas, fraction, integerAtLeast, numberAtLeast, seed } from './arguments.ts';
 import { cancelOnInterrupt } from './interrupt.ts';
-import { addModelOptions, type ModelOptions, modelLoader } from './model-options.ts';
+import { addModelOptions, loadRecord, type ModelOptions, modelLoader } from './model-options.ts';
 import { type Progress, progressOn } from './progress.ts';
 import { duration, memory, type OutputOptions, printResult, table } from './terminal.ts';
 
@@ -180,7 +182,7 @@ export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | '
     maximumLength: options.maxLength,
     seed: options.seed,
     evaluate: options.evaluate,
-    load: { device: options.device, dtype: options.dtype, threads: options.threads ?? 'all cores' },
+    load: loadRecord(options),
   });
 }
 

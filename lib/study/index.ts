@@ -12,5 +12,7 @@ export {
   type OptimizerSettings,
   optimizerNames,
 } from './optimizer-choice.ts';
-export { type BeforeAndAfter, type RunEvents, type RunResult, type RunSettings, runTraining } from './run.ts';
+export { type RunEvents, runTraining } from './run.ts';
+export type { BeforeAndAfter, RunResult } from './run-record.ts';
+export { type CompleteRunSettings, completeRunSettings, type RunSettings } from './run-settings.ts';
 export type { ModelLoader, RunnableModel } from './runnable-model.ts';

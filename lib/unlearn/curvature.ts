@@ -33,7 +33,35 @@ export interface CurvatureOptions {
   labels?: 'sampled' | 'given';
 }
 
-/** The options with every default filled in, and the sequences of each chunk. */
+/**
+ * The options with every default filled in.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for a number out of range, or retain data asked for where there is none
+ */
+export function completeCurvatureOptions(options: CurvatureOptions, hasRetain: boolean): Required<CurvatureOptions> {
+  const { data = hasRetain ? 'retain' : 'forget', labels = 'sampled', chunks = 8 } = options;
+  if (data !== 'retain' && data !== 'forget' && data !== 'both') {
+    throw invalidArgument('curvature.data', "'retain', 'forget' or 'both'", data);
+  }
+  if (labels !== 'sampled' && labels !== 'given') {
+    throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
+  }
+  if (data !== 'forget' && !hasRetain) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `curvature.data is '${data}', but there is no retain set`, {
+      argument: 'curvature.data',
+    });
+  }
+  return {
+    every: positiveInteger('curvature.every', options.every ?? 10),
+    data,
+    chunks: positiveInteger('curvature.chunks', chunks),
+    chunkSize: positiveInteger('curvature.chunkSize', options.chunkSize ?? 2),
+    primingChunks: positiveInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks),
+    labels,
+  };
+}
+
+/** When estimates are made, and from which sequences. */
 export interface CurvaturePlan {
   readonly every: number;
   readonly labels: 'sampled' | 'given';
@@ -41,37 +69,20 @@ export interface CurvaturePlan {
   chunksAt(step: number): TokenSequence[][];
 }
 
-/**
- * Plans the estimates of a run; each goes on through the data where the one before it ended.
- *
- * @throws SoulError SOUL_INVALID_ARGUMENT for a number out of range, or retain data asked for where there is none
- */
+/** Plans the estimates of a run; each goes on through the data where the one before it ended. */
 export function curvaturePlan(
   options: CurvatureOptions,
   sets: { target: readonly TokenSequence[]; retain?: readonly TokenSequence[] | undefined },
   seed: bigint,
 ): CurvaturePlan {
-  const every = positiveInteger('curvature.every', options.every ?? 10);
-  const chunks = positiveInteger('curvature.chunks', options.chunks ?? 8);
-  const primingChunks = positiveInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks);
-  const chunkSize = positiveInteger('curvature.chunkSize', options.chunkSize ?? 2);
-  const { data = sets.retain?.length ? 'retain' : 'forget', labels = 'sampled' } = options;
-  if (data !== 'retain' && data !== 'forget' && data !== 'both') {
-    throw invalidArgument('curvature.data', "'retain', 'forget' or 'both'", data);
-  }
-  if (labels !== 'sampled' && labels !== 'given')
-    throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
-  if (data !== 'forget' && !sets.retain?.length) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `curvature.data is '${data}', but there is no retain set`, {
-      argument: 'curvature.data',
-    });
-  }
-  const sources = { retain: [sets.retain!], forget: [sets.target], both: [sets.retain!, sets.target] }[data].map(
-    (sequences) => ({
-      sequences,
-      sampler: new BatchSampler({ size: sequences.length, batchSize: chunkSize, seed, purpose: 'curvature order' }),
-    }),
-  );
+  const complete = completeCurvatureOptions(options, (sets.retain?.length ?? 0) > 0);
+  const { every, labels, chunks, chunkSize, primingChunks } = complete;
+  const sources = { retain: [sets.retain!], forget: [sets.target], both: [sets.retain!, sets.target] }[
+    complete.data
+  ].map((sequences) => ({
+    sequences,
+    sampler: new BatchSampler({ size: sequences.length, batchSize: chunkSize, seed, purpose: 'curvature order' }),
+  }));
   return {
     every,
     labels,

@@ -8,6 +8,7 @@ export {
   type CurvatureEstimate,
   type CurvatureOptions,
   type CurvaturePlan,
+  completeCurvatureOptions,
   curvaturePlan,
   estimateCurvature,
 } from './curvature.ts';

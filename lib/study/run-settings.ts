@@ -1,0 +1,104 @@
+/**
+ * The settings of a whole run, and what their defaults are.
+ *
+ * @module
+ */
+
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { PromptTemplate } from '../data/prompt-template.ts';
+import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
+import { type CurvatureOptions, completeCurvatureOptions } from '../unlearn/curvature.ts';
+import type { Method, MethodName, MethodOptions } from '../unlearn/methods.ts';
+import { completeOptimizerSettings, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
+
+export interface RunSettings {
+  /** Hugging Face folder of the model to begin with. */
+  model: string;
+  /** JSON lines that epochs run over: the forget set, or the training set of `method: 'finetune'`. */
+  target: string;
+  /** JSON lines to be kept, for methods with a retain term and for the curvature. */
+  retain?: string;
+  /** Folder to be made. */
+  out: string;
+  method: MethodName;
+  methodOptions?: MethodOptions;
+  optimizer: OptimizerName;
+  optimizerSettings?: OptimizerSettings;
+  curvature?: CurvatureOptions;
+  /** Default 5, unless `steps` is given. */
+  epochs?: number;
+  steps?: number;
+  batchSize?: number;
+  microBatchSize?: number;
+  pairing?: 'fresh' | 'fixed';
+  /** Shape of the learning rate after warm-up. Default 'linear'. */
+  schedule?: 'constant' | 'linear' | 'cosine';
+  /** Share of the steps over which the learning rate rises. Default 0.1. */
+  warmup?: number;
+  /** File of refusals, one a line, in place of the built-in ones. */
+  refusals?: string;
+  /** Text with {question} and {answer}. */
+  template?: string;
+  /** Longest sequence in tokens; longer ones lose their end. Default the smaller of 512 and the model's own limit. */
+  maximumLength?: number;
+  seed?: bigint;
+  /** Examples of each set whose probability is measured before and after; 0 measures nothing. Default 100. */
+  evaluate?: number;
+  overwrite?: boolean;
+  /** How the model is loaded, for the record: device, dtype, threads. */
+  load?: Record<string, unknown>;
+}
+
+/** The settings of a run with every default filled in. */
+export type CompleteRunSettings = RunSettings &
+  Required<
+    Pick<RunSettings, 'batchSize' | 'microBatchSize' | 'pairing' | 'schedule' | 'warmup' | 'template' | 'seed'>
+  > &
+  Required<Pick<RunSettings, 'evaluate' | 'overwrite' | 'maximumLength' | 'optimizerSettings'>>;
+
+/**
+ * Fills in every default.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for settings that do not fit together or are out of range
+ */
+export function completeRunSettings(settings: RunSettings, method: Method): CompleteRunSettings {
+  const { warmup = 0.1, batchSize = 8, schedule = 'linear' } = settings;
+  if (!(warmup >= 0 && warmup <= 1)) throw invalidArgument('warmup', 'a share from 0 to 1', warmup);
+  if (!['constant', 'linear', 'cosine'].includes(schedule)) {
+    throw invalidArgument('schedule', "'constant', 'linear' or 'cosine'", schedule);
+  }
+  if (method.retain && settings.retain === undefined) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `the method ${settings.method} keeps a retain set; name its file (--retain)`,
+      { argument: 'retain' },
+    );
+  }
+  return {
+    pairing: 'fresh',
+    template: PromptTemplate.plain.text,
+    maximumLength: 512,
+    seed: 0n,
+    evaluate: 100,
+    overwrite: false,
+    microBatchSize: batchSize,
+    ...settings,
+    ...(settings.steps === undefined ? { epochs: settings.epochs ?? 5 } : {}),
+    warmup,
+    batchSize,
+    schedule,
+    optimizerSettings: completeOptimizerSettings(settings.optimizer, settings.optimizerSettings ?? {}),
+    ...(settings.optimizer === 'sophia'
+      ? { curvature: completeCurvatureOptions(settings.curvature ?? {}, settings.retain !== undefined) }
+      : {}),
+  };
+}
+
+/** The learning rate's factor at each step of a run over `examples` target examples. */
+export function scheduleOf(settings: CompleteRunSettings, examples: number): Schedule {
+  const { schedule, warmup, batchSize, epochs = 0 } = settings;
+  const steps = settings.steps ?? Math.max(1, Math.round(epochs * Math.ceil(examples / batchSize)));
+  const warmupSteps = Math.round(warmup * steps);
+  if (schedule === 'constant') return constant({ warmupSteps });
+  return schedule === 'linear' ? linear({ warmupSteps, steps }) : cosine({ warmupSteps, steps });
+}
