@@ -10,7 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const engineOptional = process.argv.includes('optional') && process.env.SOUL_REQUIRE_ENGINE !== '1';
 
 function run(command, words, options = {}) {
-  return spawnSync(command, words, { cwd: root, stdio: 'inherit', ...options });
+  // What set-up says goes to stderr: stdout belongs to the command that follows.
+  return spawnSync(command, words, { cwd: root, stdio: ['ignore', 2, 2], ...options });
 }
 
 function succeeds(command, ...words) {

@@ -1,4 +1,4 @@
-// Sophia's arithmetic (arXiv 2305.14342, algorithm 3; denominators as in DESIGN's "The numbers").
+// Sophia's arithmetic (arXiv 2305.14342, algorithm 3; both denominators, docs/architecture.md).
 #pragma once
 
 #include "kernels/float_math.h"
