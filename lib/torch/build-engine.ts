@@ -12,7 +12,14 @@ import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { packageRoot } from '../core/package.ts';
 import { cacheFolder } from './cache.ts';
-import { binaryName, engineFolder, expectedStamp, type InstalledEngine, stampName } from './engine-binary.ts';
+import {
+  binaryName,
+  carriesStamp,
+  engineFolder,
+  expectedStamp,
+  type InstalledEngine,
+  stampName,
+} from './engine-binary.ts';
 import { moveInto } from './fetch-libtorch.ts';
 import type { Libtorch } from './libtorch.ts';
 import { runLogged } from './run-logged.ts';
@@ -57,7 +64,7 @@ export async function buildEngine(
     await mkdir(finished);
     await copyFile(join(build, 'Release', binaryName), join(finished, binaryName));
     await writeFile(join(finished, stampName), `${JSON.stringify(stamp, null, 2)}\n`);
-    await moveInto(finished, target, workplace, force);
+    await moveInto(finished, target, workplace, force || !carriesStamp(target, stamp));
   } finally {
     await rm(workplace, { recursive: true, force: true });
   }

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot, packageVersion } from '../core/package.ts';
 import { cacheFolder } from './cache.ts';
@@ -81,16 +81,18 @@ export function inspect(): EngineReport {
   const stamp = expectedStamp(libtorch);
   const folder = engineFolder(stamp);
   const report = { cache, searched, torchVersion: libtorch.version, libtorch: libtorch.folder };
-  return readStamp(folder) === JSON.stringify(stamp)
+  return carriesStamp(folder, stamp)
     ? { ...report, installed: true, binary: join(folder, binaryName) }
     : { ...report, installed: false, reason: `no engine is built for libtorch ${libtorch.version}` };
 }
 
-function readStamp(folder: string): string | undefined {
+/** Whether `folder` holds a binary with this stamp. */
+export function carriesStamp(folder: string, stamp: EngineStamp): boolean {
   try {
-    return JSON.stringify(JSON.parse(readFileSync(join(folder, stampName), 'utf8')));
+    const found: unknown = JSON.parse(readFileSync(join(folder, stampName), 'utf8'));
+    return JSON.stringify(found) === JSON.stringify(stamp) && existsSync(join(folder, binaryName));
   } catch {
-    return undefined;
+    return false;
   }
 }
 

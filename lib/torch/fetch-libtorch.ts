@@ -6,7 +6,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { cacheFolder } from './cache.ts';
@@ -48,11 +48,34 @@ export async function fetchLibtorch(
     if (typeof result === 'string') {
       throw new SoulError('SOUL_ENGINE_MISSING', `the wheel that pip fetched holds ${result}; see ${log}`, { log });
     }
-    await moveInto(unpacked, target, workplace, force);
+    const damaged = typeof inspectLibtorch(cachedLibtorch(variant)) === 'string';
+    await moveInto(unpacked, target, workplace, force || damaged);
   } finally {
     await rm(workplace, { recursive: true, force: true });
   }
   return { folder: cachedLibtorch(variant), version: (inspectLibtorch(cachedLibtorch(variant)) as Libtorch).version };
+}
+
+/**
+ * Makes the cache point at a libtorch that somebody has, so that it is found from now on.
+ *
+ * @param folder of a libtorch, absolute
+ */
+export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
+  const link = cachedLibtorch(libtorch.version.includes('+cu') ? 'cuda' : 'cpu');
+  if (libtorch.folder === link) return libtorch;
+  await mkdir(dirname(dirname(link)), { recursive: true });
+  await mkdir(join(cacheFolder(), 'tmp'), { recursive: true });
+  const workplace = await mkdtemp(join(cacheFolder(), 'tmp', 'libtorch-'));
+  try {
+    const finished = join(workplace, 'finished');
+    await mkdir(finished);
+    await symlink(libtorch.folder, join(finished, 'torch'), 'junction');
+    await moveInto(finished, dirname(link), workplace, true);
+  } finally {
+    await rm(workplace, { recursive: true, force: true });
+  }
+  return { folder: link, version: libtorch.version };
 }
 
 async function download(variant: LibtorchVariant, wheels: string, log: string): Promise<void> {

@@ -10,7 +10,7 @@ import { invalidArgument } from '../core/errors.ts';
 import { buildEngine } from './build-engine.ts';
 import { cacheFolder } from './cache.ts';
 import { type InstalledEngine, installedEngine } from './engine-binary.ts';
-import { fetchLibtorch } from './fetch-libtorch.ts';
+import { fetchLibtorch, linkLibtorch } from './fetch-libtorch.ts';
 import {
   cachedLibtorch,
   findLibtorch,
@@ -23,7 +23,7 @@ import {
 export interface InstallOptions {
   /** `'cpu'` (default), or `'cuda'`: Linux, about 3 GB, with the nvidia wheels that libtorch depends on. */
   variant?: LibtorchVariant;
-  /** A libtorch that is there already: its folder, with lib/ and include/. Point SOUL_LIBTORCH there to use it later. */
+  /** A libtorch that is there already: its folder, with lib/ and include/. The cache points to it from then on. */
   libtorch?: string;
   /** Fetch and build again what is there. */
   force?: boolean;
@@ -55,7 +55,7 @@ async function chooseLibtorch(
   variant: LibtorchVariant,
   work: { log: string; force: boolean; onProgress: (line: string) => void },
 ): Promise<Libtorch> {
-  if (given !== undefined) return requireLibtorch(given);
+  if (given !== undefined) return linkLibtorch(requireLibtorch(given));
   if (process.env.SOUL_LIBTORCH) return requireLibtorch(process.env.SOUL_LIBTORCH);
   if (variant === 'cuda') {
     const cached = inspectLibtorch(cachedLibtorch('cuda'));
