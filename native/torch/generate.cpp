@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 #include "job.h"
 
@@ -19,13 +18,23 @@ using at::Tensor;
 
 // Hides every logit outside the smallest set of most likely tokens whose probability reaches `top_p`.
 void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
-  std::vector<int32_t> order(vocabulary);
-  std::iota(order.begin(), order.end(), 0);
+  const double largest = *std::max_element(logits, logits + vocabulary);
+  double total = 0;
+  for (int64_t token = 0; token < vocabulary; ++token) total += std::exp(logits[token] - largest);
+  // Tokens this unlikely do not reach 1 - top_p together: the set is complete without them, and few are left
+  // to sort.
+  const double least = (1 - static_cast<double>(top_p)) / static_cast<double>(vocabulary);
+  const double lowest = largest + std::log(least * total);
+  std::vector<int32_t> order;
+  for (int64_t token = 0; token < vocabulary; ++token) {
+    if (logits[token] >= lowest) {
+      order.push_back(static_cast<int32_t>(token));
+    } else {
+      logits[token] = -std::numeric_limits<float>::infinity();
+    }
+  }
   std::sort(order.begin(), order.end(),
             [&](int32_t a, int32_t b) { return logits[a] != logits[b] ? logits[a] > logits[b] : a < b; });
-  const double largest = logits[order[0]];
-  double total = 0;
-  for (const int32_t token : order) total += std::exp(logits[token] - largest);
   double reached = 0;
   for (const int32_t token : order) {
     const double probability = std::exp(logits[token] - largest) / total;

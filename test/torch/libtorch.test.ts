@@ -105,7 +105,7 @@ describe('installing', () => {
     const { error } = call(`torch.installEngine({ libtorch: ${JSON.stringify(libtorch)} })`, environment);
     expect(error).toMatchObject({ code: 'SOUL_ENGINE_MISSING' });
     expect(error!.message).toMatch(/^cmake was not found; .*\. No C\+\+20 compiler was found; .*\.$/);
-    const fetching = call('torch.installEngine()', environment);
+    const fetching = call('torch.installEngine()', { ...environment, SOUL_CACHE: join(folder, 'empty') });
     expect(fetching.error!.message).toMatch(/python3 with pip was not found/);
   });
 });
