@@ -13,7 +13,7 @@ const features = 20;
 const examples = 2000;
 
 /** A deterministic number in [-1, 1). */
-const noise = (index: number) => (((index * 2654435761) % 2 ** 32) / 2 ** 31 + 1) % 2 - 1;
+const noise = (index: number) => ((((index * 2654435761) % 2 ** 32) / 2 ** 31 + 1) % 2) - 1;
 
 /** Features of an example; later ones are smaller, so the loss is steeper in some directions than in others. */
 const feature = (example: number, i: number) => noise(example * features + i + 1) * 0.85 ** i;
@@ -38,7 +38,7 @@ function lossAndGradient(weights: Float32Array, gradient: Float32Array, sampled:
 }
 
 /** Fits the weights and returns the loss at the start and at the end. */
-export async function fit(steps: number): Promise<{ first: number; last: number }> {
+export async function fitRegression(steps: number): Promise<{ first: number; last: number }> {
   const weights = new Float32Array(features);
   const gradient = new Float32Array(features);
   const sophia = new Sophia(
@@ -61,6 +61,6 @@ export async function fit(steps: number): Promise<{ first: number; last: number 
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const { first, last } = await fit(200);
+  const { first, last } = await fitRegression(200);
   console.log(`loss ${first.toFixed(4)} -> ${last.toFixed(4)} in 200 steps`);
 }
