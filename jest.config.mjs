@@ -1,3 +1,6 @@
+// Idle threads of OpenMP sleep soon (lib/torch/engine.ts does it in the product); must be set before jest copies the environment.
+process.env.GOMP_SPINCOUNT ??= '1000';
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',

@@ -6,7 +6,7 @@
 
 import { type Command, Option } from 'commander';
 import { withoutUndefined } from '../core/optional.ts';
-import { type OptimizerName, optimizerNames } from '../study/optimizer-choice.ts';
+import { type OptimizerName, type OptimizerSettings, optimizerNames } from '../study/optimizer-choice.ts';
 import { type RunEvents, runTraining } from '../study/run.ts';
 import type { RunResult } from '../study/run-record.ts';
 import type { RunSettings } from '../study/run-settings.ts';
@@ -18,18 +18,10 @@ import { type Progress, progressOn } from './progress.ts';
 import { duration, memory, type OutputOptions, printResult, table } from './terminal.ts';
 
 /** Values of the shared options, as commander gives them. */
-export interface RunOptions extends ModelOptions, OutputOptions {
+export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettings {
   model: string;
   out: string;
   optimizer: OptimizerName;
-  learningRate?: number;
-  weightDecay?: number;
-  betas?: [number, number];
-  epsilon?: number;
-  clipNorm?: number;
-  rho?: number;
-  clippedFraction?: number;
-  denominator?: 'sum' | 'max';
   hessianEvery?: number;
   hessianChunks?: number;
   hessianChunkSize?: number;

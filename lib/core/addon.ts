@@ -5,8 +5,9 @@
  */
 
 import { createRequire } from 'node:module';
-import { errorCodes, SoulError, type SoulErrorCode } from './errors.ts';
+import { SoulError } from './errors.ts';
 import { packageRoot } from './package.ts';
+import { typedCalls } from './typed-calls.ts';
 
 declare const external: unique symbol;
 
@@ -172,7 +173,7 @@ function load(): { calls: NativeAddon; path: string } {
     const file = find.resolve(packageRoot);
     try {
       const addon = require(file) as Record<string, unknown>;
-      if (addon.version === addonVersion) return { calls: typedCalls(addon), path: file };
+      if (addon.version === addonVersion) return { calls: typedCalls(addon as unknown as NativeAddon), path: file };
       attempts.push(`${file} is of version ${String(addon.version)}, this package needs ${addonVersion}`);
     } catch (error) {
       attempts.push(`${file}: ${(error as Error).message}`);
@@ -187,34 +188,4 @@ function load(): { calls: NativeAddon; path: string } {
       'Build it: in a checkout `npm run build:addon`, where the package is installed `npx soul addon build`.',
     { attempts },
   );
-}
-
-/** Gives every function of the addon typed errors, thrown or rejected. */
-function typedCalls(addon: Record<string, unknown>): NativeAddon {
-  const calls: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(addon)) {
-    calls[name] = typeof value === 'function' ? typedCall(value as (...words: unknown[]) => unknown) : value;
-  }
-  return calls as unknown as NativeAddon;
-}
-
-function typedCall(call: (...words: unknown[]) => unknown): (...words: unknown[]) => unknown {
-  return (...words) => {
-    let result: unknown;
-    try {
-      result = call(...words);
-    } catch (error) {
-      throw typedError(error);
-    }
-    if (Object.prototype.toString.call(result) !== '[object Promise]') return result;
-    return (result as Promise<unknown>).catch((error: unknown) => {
-      throw typedError(error);
-    });
-  };
-}
-
-function typedError(error: unknown): SoulError {
-  const { code, message } = error as { code?: string; message?: string };
-  const known = code !== undefined && code in errorCodes ? (code as SoulErrorCode) : 'SOUL_INTERNAL';
-  return new SoulError(known, message ?? String(error), {}, { cause: error });
 }

@@ -19,4 +19,4 @@ export { llamaLayout } from './llama-layout.ts';
 export { huggingFaceConfig, writeModelFolder } from './model-folder.ts';
 export { type ParameterKind, ParameterLayout, type ParameterPlace, type ParameterRange } from './parameter-layout.ts';
 export { TokenBatch, type TokenSequence } from './token-batch.ts';
-export { HuggingFaceTokenizer } from './tokenizer.ts';
+export { HuggingFaceTokenizer, type TextTokenizer, tokenizerFiles } from './tokenizer.ts';

@@ -6,7 +6,8 @@
 
 import { createRequire } from 'node:module';
 import { nativeAddon } from '../core/addon.ts';
-import { errorCodes, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { SoulError } from '../core/errors.ts';
+import { typedCalls } from '../core/typed-calls.ts';
 import { inspect } from './engine-binary.ts';
 import type { NativeEngine } from './native-engine.ts';
 
@@ -68,35 +69,4 @@ function withShortSpin<T>(loadLibrary: () => T): T {
   } finally {
     delete env.GOMP_SPINCOUNT;
   }
-}
-
-/** Gives every call typed errors, thrown or rejected. */
-function typedCalls(engine: NativeEngine): NativeEngine {
-  const calls = Object.entries(engine).map(([name, call]) => [
-    name,
-    typeof call === 'function' ? typedCall(call as (...words: unknown[]) => unknown) : call,
-  ]);
-  return Object.fromEntries(calls) as NativeEngine;
-}
-
-function typedCall(call: (...words: unknown[]) => unknown): (...words: unknown[]) => unknown {
-  return (...words) => {
-    let result: unknown;
-    try {
-      result = call(...words);
-    } catch (error) {
-      throw typedError(error);
-    }
-    // A promise of another realm is no instance of this one's.
-    if (Object.prototype.toString.call(result) !== '[object Promise]') return result;
-    return (result as Promise<unknown>).catch((error: unknown) => {
-      throw typedError(error);
-    });
-  };
-}
-
-function typedError(error: unknown): SoulError {
-  const { code, message } = error as { code?: string; message?: string };
-  const known = code !== undefined && code in errorCodes ? (code as SoulErrorCode) : 'SOUL_INTERNAL';
-  return new SoulError(known, message ?? String(error), {}, { cause: error });
 }
