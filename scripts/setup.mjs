@@ -26,6 +26,12 @@ function stop(sentence) {
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19))
   stop(`Node ${process.versions.node} is too old; install Node 20.19 or newer.`);
+for (const [tool, hint] of [
+  ['make', 'Debian: apt install make; macOS: xcode-select --install'],
+  ['python3', 'node-gyp needs it, and libtorch is fetched with its pip; Debian: apt install python3 python3-pip'],
+]) {
+  if (!succeeds(tool, '--version')) stop(`${tool} was not found; install it (${hint}).`);
+}
 if (!findCompiler())
   stop(
     'No C++20 compiler was found; install g++ 11 or clang 14 (Debian: apt install g++; macOS: xcode-select --install).',
@@ -37,17 +43,9 @@ const engineInstalled =
   run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'status', '--quiet'], { stdio: 'ignore' })
     .status === 0;
 if (!engineInstalled) {
-  const lacking = [
-    !succeeds('cmake', '--version') &&
-      'cmake was not found; install it (Debian: apt install cmake; macOS: brew install cmake).',
-    !succeeds('python3', '-m', 'pip', '--version') &&
-      'python3 with pip was not found; it is needed once, to fetch libtorch (Debian: apt install python3-pip).',
-  ].filter(Boolean);
-  const installed =
-    lacking.length === 0 &&
-    run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'install']).status === 0;
-  if (!installed) {
-    for (const sentence of lacking) console.error(`setup: ${sentence}`);
+  // It says itself what it lacks: pip, the network, space.
+  const { status } = run(process.execPath, ['--import', 'tsx', 'lib/cli/main.ts', 'engine', 'install']);
+  if (status !== 0) {
     if (!engineOptional) stop('The libtorch engine could not be installed.');
     console.error('setup: going on without the libtorch engine; tests that need it will be skipped.');
   }

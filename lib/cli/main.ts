@@ -8,8 +8,9 @@
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
-import { SoulError } from '../core/errors.ts';
+import { asSoulError, SoulError, type SoulErrorCode } from '../core/errors.ts';
 import { packageVersion } from '../core/package.ts';
+import { jsonValue } from '../study/out-folder.ts';
 import { addonCommand } from './commands/addon.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -49,8 +50,10 @@ export async function main(words: readonly string[]): Promise<number> {
     await program.parseAsync([...words], { from: 'user' });
     return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.success;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.success : exitCodes.usage;
-    return report(error, json);
+    if (!(error instanceof CommanderError)) return report(asSoulError(error), json);
+    if (error.exitCode === 0) return exitCodes.success;
+    if (json) printError('SOUL_INVALID_ARGUMENT', error.message.replace(/^error: /, ''));
+    return exitCodes.usage;
   }
 }
 
@@ -59,12 +62,15 @@ function* everyCommand(command: Command): Generator<Command> {
   for (const child of command.commands) yield* everyCommand(child);
 }
 
+function printError(code: SoulErrorCode, message: string, details: object = {}): void {
+  process.stdout.write(`${JSON.stringify({ error: { code, message, details } }, jsonValue, 2)}\n`);
+}
+
 function report(error: unknown, json: boolean): number {
   const known = error instanceof SoulError ? error : undefined;
   const message = error instanceof Error ? error.message : String(error);
   if (json) {
-    const { code = 'SOUL_INTERNAL', details = {} } = known ?? {};
-    process.stdout.write(`${JSON.stringify({ error: { code, message, details } }, null, 2)}\n`);
+    printError(known?.code ?? 'SOUL_INTERNAL', message, known?.details);
   }
   process.stderr.write(known ? `soul: ${message}\n` : `soul: ${error instanceof Error ? error.stack : message}\n`);
   switch (known?.code) {

@@ -1,5 +1,5 @@
 /**
- * How a command loads a model: the one place where the command line meets the engine.
+ * How the commands that take a model folder load it.
  *
  * @module
  */

@@ -15,6 +15,7 @@ export const errorCodes = {
   SOUL_NOT_FOUND: 'a file or folder does not exist',
   SOUL_EXISTS: 'an output already exists and would be overwritten',
   SOUL_BAD_FILE: 'a file is damaged or not of the expected format',
+  SOUL_FILE_SYSTEM: 'the system refused to read or write a file: no space, no permission, a folder in its place',
   SOUL_BAD_DATA: 'a line or record of a data set is not usable',
   SOUL_UNSUPPORTED: 'an architecture, option, dtype or device is not supported',
   SOUL_ADDON_MISSING: 'the native addon is not built or cannot be loaded',
@@ -46,8 +47,19 @@ export class SoulError extends Error {
   }
 
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // A subclass asks for its own instances, in the ordinary way.
+    // biome-ignore lint/complexity/noThisInStatic: which class is asked is the very question
+    if (this !== SoulError) return super[Symbol.hasInstance](value);
     return typeof value === 'object' && value !== null && brand in value;
   }
+}
+
+/** The error itself, or, for a failure of the file system, a {@link SoulError} that says the same. */
+export function asSoulError(error: unknown): unknown {
+  if (error instanceof SoulError || typeof error !== 'object' || error === null) return error;
+  const { syscall, path, code, message } = error as NodeJS.ErrnoException;
+  if (syscall === undefined || code === undefined) return error;
+  return new SoulError('SOUL_FILE_SYSTEM', message, { path, systemCode: code }, { cause: error });
 }
 
 /** `argument` must be `expected`, but `found` was given. */

@@ -17,10 +17,10 @@ export async function sha256(path: string): Promise<string> {
   return hash.digest('hex');
 }
 
-/** SHA-256 of the files of a model folder that make the model: weights, config and tokenizer. */
+/** SHA-256 of the files of a model folder that make the model: weights, configs, tokenizer and chat template. */
 export async function modelChecksums(folder: string): Promise<Record<string, string>> {
-  const names = (await readdir(folder)).filter((name) =>
-    /^(config|tokenizer|tokenizer_config)\.json$|\.safetensors(\.index\.json)?$/.test(name),
+  const names = (await readdir(folder)).filter(
+    (name) => /\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== 'run.json',
   );
   const sums: Record<string, string> = {};
   for (const name of names.sort()) sums[name] = await sha256(join(folder, name));

@@ -10,6 +10,7 @@
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
@@ -134,11 +135,14 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
     onEvent?.({ kind: 'result', row });
   };
 
+  // The retrained model comes first, for all others are measured against it.
+
   const retrained = await trainFromScratch(options, world, 'retrained', world.retain);
-  const original = await trainFromScratch(options, world, 'original', [...world.retain, ...world.forget]);
   const reference = retrained.evaluation.forget.items;
-  add(rowOf('original', original, reference));
   add(rowOf('retrained', retrained, reference));
+  const original = await trainFromScratch(options, world, 'original', [...world.retain, ...world.forget]);
+  add(rowOf('original', original, reference));
+  rows.reverse();
   for (const methodName of ['graddiff', 'po', 'npo'] as const) {
     for (const optimizerName of ['adamw', 'sophia'] as const) {
       const name = `${optimizerName} ${methodName}`;
@@ -300,7 +304,11 @@ async function measured(
   const seconds = (performance.now() - begun) / 1000;
   const peakMemory = await meter.peak();
   const evaluateOn = (examples: readonly Example[]) =>
-    evaluate(model, world.tokenizer, examples, { maxNewTokens, batchSize: 32 });
+    evaluate(model, world.tokenizer, examples, {
+      maxNewTokens,
+      batchSize: 32,
+      ...withoutUndefined({ signal: options.signal }),
+    });
   const evaluation = {
     forget: await evaluateOn(world.forgetExamples),
     retain: await evaluateOn(evenly(world.retainExamples, retainEvaluated)),

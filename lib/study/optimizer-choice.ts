@@ -4,6 +4,7 @@
  * @module
  */
 
+import { SoulError } from '../core/errors.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { AdamW } from '../optim/adamw.ts';
 import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
@@ -37,8 +38,23 @@ export interface OptimizerSettings {
   denominator?: 'sum' | 'max';
 }
 
-/** The settings with every default filled in. */
+const sophiaOnly = ['rho', 'clippedFraction', 'denominator'] as const;
+
+/**
+ * The settings with every default filled in.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for a setting of another optimizer, or rho given twice
+ */
 export function completeOptimizerSettings(name: OptimizerName, settings: OptimizerSettings): OptimizerSettings {
+  const foreign = name === 'adamw' ? sophiaOnly.filter((key) => settings[key] !== undefined) : [];
+  if (foreign.length > 0) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${foreign.join(' and ')} belong to Sophia, not to ${name}`, {
+      argument: foreign[0],
+    });
+  }
+  if (settings.rho !== undefined && settings.clippedFraction !== undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'give rho or clippedFraction, not both', { argument: 'rho' });
+  }
   const betas: Record<OptimizerName, [number, number]> = {
     adamw: [0.9, 0.999],
     sophia: [0.965, 0.99],
@@ -49,7 +65,7 @@ export function completeOptimizerSettings(name: OptimizerName, settings: Optimiz
   const own = {
     adamw: { epsilon: 1e-8 },
     sophia: settings.rho === undefined ? { ...sophia, clippedFraction: 0.1 } : sophia,
-    'soul-repo': { ...sophia, rho: 0.04 },
+    'soul-repo': settings.clippedFraction === undefined ? { ...sophia, rho: 0.04 } : sophia,
   }[name];
   return { ...common, ...own, ...settings };
 }

@@ -4,10 +4,9 @@
  * @module
  */
 
-import { createWriteStream, type WriteStream } from 'node:fs';
-import { mkdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { finished } from 'node:stream/promises';
 import { SoulError } from '../core/errors.ts';
 
 /** Files are gathered in `<path>.partial`, which `publish` renames to `path`. */
@@ -16,7 +15,7 @@ export class OutFolder {
   /** Where files are written until then. */
   readonly staging: string;
   readonly #overwrite: boolean;
-  readonly #logs: WriteStream[] = [];
+  readonly #logs: number[] = [];
 
   private constructor(path: string, overwrite: boolean) {
     this.path = path;
@@ -27,18 +26,19 @@ export class OutFolder {
   /**
    * Checks that the folder may be written and makes the staging folder; leftovers of a run that was cut off are removed.
    *
-   * @throws SoulError SOUL_EXISTS when `path` is there and `overwrite` is not set
+   * @throws SoulError SOUL_EXISTS when `path` is there and `overwrite` is not set, or when it was not made by a run
    */
   static async create(path: string, options: { overwrite?: boolean } = {}): Promise<OutFolder> {
     const folder = new OutFolder(resolve(path), options.overwrite ?? false);
-    if (!folder.#overwrite && (await exists(folder.path))) {
-      throw new SoulError(
-        'SOUL_EXISTS',
-        `the output ${folder.path} already exists; name another, or pass --overwrite`,
-        {
-          path: folder.path,
-        },
-      );
+    if (await exists(folder.path)) {
+      if (!folder.#overwrite) {
+        throw new SoulError(
+          'SOUL_EXISTS',
+          `the output ${folder.path} already exists; name another, or pass --overwrite`,
+          { path: folder.path },
+        );
+      }
+      await requireReplaceable(folder.path);
     }
     await mkdir(dirname(folder.path), { recursive: true });
     await rm(folder.staging, { recursive: true, force: true });
@@ -48,36 +48,47 @@ export class OutFolder {
 
   /** Opens a file of JSON lines; what is appended can be watched in the staging folder while the run goes on. */
   openLog(name: string): (record: object) => void {
-    const stream = createWriteStream(join(this.staging, name));
-    this.#logs.push(stream);
-    return (record) => void stream.write(`${JSON.stringify(record)}\n`);
+    const file = openSync(join(this.staging, name), 'a');
+    this.#logs.push(file);
+    return (record) => void writeSync(file, `${JSON.stringify(record)}\n`);
   }
 
   async writeJson(name: string, content: object): Promise<void> {
     await writeFile(join(this.staging, name), `${JSON.stringify(content, jsonValue, 2)}\n`);
   }
 
-  /** Moves the finished folder to its place. */
+  /** Moves the finished folder to its place; one that was there goes only when the new one stands. */
   async publish(): Promise<void> {
-    await this.#closeLogs();
-    if (this.#overwrite) await rm(this.path, { recursive: true, force: true });
+    this.closeLogs();
+    const replaced = `${this.path}.replaced`;
+    await rm(replaced, { recursive: true, force: true });
+    const before = await exists(this.path);
+    if (before) await rename(this.path, replaced);
     await rename(this.staging, this.path);
+    if (before) await rm(replaced, { recursive: true, force: true });
   }
 
   /** Removes everything that was written. */
   async discard(): Promise<void> {
-    await this.#closeLogs();
+    this.closeLogs();
     await rm(this.staging, { recursive: true, force: true });
   }
 
-  async #closeLogs(): Promise<void> {
-    await Promise.all(
-      this.#logs.splice(0).map((stream) => {
-        stream.end();
-        return finished(stream);
-      }),
-    );
+  /** Ends the logs; what they hold stays in the staging folder. */
+  closeLogs(): void {
+    for (const file of this.#logs.splice(0)) closeSync(file);
   }
+}
+
+/** Only a folder that a run made (or an empty one) may be replaced: a mistyped path must not cost anybody's files. */
+async function requireReplaceable(path: string): Promise<void> {
+  const names = (await stat(path)).isDirectory() ? await readdir(path) : ['a file'];
+  if (names.length === 0 || names.includes('run.json')) return;
+  throw new SoulError(
+    'SOUL_EXISTS',
+    `${path} is not replaced: it holds no run.json, so it was not made by soul; name another output`,
+    { path },
+  );
 }
 
 /** Bigints (seeds) have no form of their own in JSON and are written as decimal strings. */

@@ -47,6 +47,8 @@ export interface RunRecordParts {
   startedAt: Date;
   settings: CompleteRunSettings;
   method: Method;
+  /** Of the model's files as they were before it was loaded. */
+  modelSums: Record<string, string>;
   sets: RunSets;
   refusals: DataFile<string> | undefined;
   /** Where the new model lies at present. */
@@ -65,7 +67,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
     finishedAt: new Date().toISOString(),
     settings: { ...settings, methodOptions: methodSettings(method) },
     inputs: {
-      model: { folder: basename(settings.model), sha256: await modelChecksums(settings.model) },
+      model: { folder: basename(settings.model), sha256: parts.modelSums },
       target: dataRecord(sets.target),
       ...(sets.retain ? { retain: dataRecord(sets.retain) } : {}),
       ...(refusals ? { refusals: fileRecord(refusals) } : {}),

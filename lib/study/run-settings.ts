@@ -67,6 +67,16 @@ export function completeRunSettings(settings: RunSettings, method: Method): Comp
   if (!['constant', 'linear', 'cosine'].includes(schedule)) {
     throw invalidArgument('schedule', "'constant', 'linear' or 'cosine'", schedule);
   }
+  if (settings.epochs !== undefined && !(Number.isFinite(settings.epochs) && settings.epochs > 0)) {
+    throw invalidArgument('epochs', 'a number above 0', settings.epochs);
+  }
+  if (settings.optimizer !== 'sophia' && Object.keys(settings.curvature ?? {}).length > 0) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `curvature estimates (--hessian-...) belong to the optimizer sophia, not to ${settings.optimizer}`,
+      { argument: 'curvature' },
+    );
+  }
   if (method.retain && settings.retain === undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',

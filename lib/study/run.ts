@@ -4,6 +4,7 @@
  * @module
  */
 
+import { asSoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
@@ -12,8 +13,10 @@ import { type DataFile, readExamples, readLines } from '../data/read-examples.ts
 import { refusals as builtInRefusals } from '../data/refusals.ts';
 import { mean, probability } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import type { Optimizer } from '../optim/optimizer.ts';
 import { type StepEvent, type TrainingOptions, train } from '../unlearn/loop.ts';
 import { method as methodOf } from '../unlearn/methods.ts';
+import { modelChecksums } from './checksums.ts';
 import { createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
@@ -50,9 +53,11 @@ export async function runTraining(
   const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
   const refusals = settings.refusals === undefined ? undefined : await readLines(settings.refusals);
   const tokenizer = await HuggingFaceTokenizer.load(settings.model);
+  const modelSums = await modelChecksums(settings.model);
   const out = await OutFolder.create(settings.out, { overwrite: settings.overwrite });
 
   let model: RunnableModel | undefined;
+  let optimizer: Optimizer | undefined;
   let begun = false;
   try {
     events.onPhase?.('loading the model');
@@ -67,11 +72,10 @@ export async function runTraining(
     };
     const sets: RunSets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
 
+    optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
     const before = await measureSets(model, sets, settings, events, 'measuring before');
     const log = out.openLog('metrics.jsonl');
-    const optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
     events.onPhase?.('training');
-    begun = true;
     const summary = await train({
       ...withoutUndefined({
         epochs: settings.epochs,
@@ -91,11 +95,11 @@ export async function runTraining(
       schedule: scheduleOf(settings, target.items.length),
       seed: settings.seed,
       onStep: (event) => {
+        begun = true;
         log(event);
         events.onStep?.(event);
       },
     });
-    optimizer.release();
     const after = await measureSets(model, sets, settings, events, 'measuring after');
 
     events.onPhase?.('writing the model');
@@ -109,15 +113,30 @@ export async function runTraining(
     };
     await out.writeJson(
       'run.json',
-      await runRecord({ startedAt, settings, method, sets, refusals, modelFolder: out.staging, result, meter }),
+      await runRecord({
+        startedAt,
+        settings: { ...settings, maximumLength: encoding.maximumLength },
+        method,
+        modelSums,
+        sets,
+        refusals,
+        modelFolder: out.staging,
+        result,
+        meter,
+      }),
     );
     await out.publish();
     return result;
   } catch (error) {
-    if (!begun) await out.discard();
-    else events.onNote?.(`what was logged up to there is in ${out.staging}`);
-    throw error;
+    if (begun) {
+      out.closeLogs();
+      events.onNote?.(`what was logged up to there is in ${out.staging}`);
+    } else {
+      await out.discard();
+    }
+    throw asSoulError(error);
   } finally {
+    await optimizer?.release();
     model?.release();
   }
 }

@@ -18,7 +18,8 @@ export interface TermValue {
 /**
  * Adds `coefficient * d objective / d theta` over all sequences to the model's gradients, a few sequences at a time.
  *
- * The result does not depend on `microBatchSize` but for rounding: means run over the whole batch.
+ * The result does not depend on `microBatchSize` but for rounding: means run over the whole batch. Where the loss is not
+ * finite the gradients are not to be used.
  *
  * @param options.reference for each sequence, -log p of its label tokens under the reference model
  */
@@ -46,6 +47,8 @@ export async function pullBack(
       try {
         const result = term.objective({ ...input, values: pass.values });
         loss += result.loss;
+        // Weights of a loss that is not finite are none to pull back; the caller sees the loss and stops.
+        if (!Number.isFinite(result.loss)) break;
         await pass.backward(scaled(result.weights, term.coefficient));
       } finally {
         pass.release();

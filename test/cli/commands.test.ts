@@ -68,6 +68,12 @@ describe('without a model', () => {
     const { code, out } = await soul('train', '--model', 'x', '--data', '/nowhere.jsonl', '--out', 'x', '--json');
     expect(code).toBe(2);
     expect(JSON.parse(out).error).toMatchObject({ code: 'SOUL_NOT_FOUND' });
+    const usage = await soul('train', '--json');
+    expect(usage.code).toBe(2);
+    expect(JSON.parse(usage.out).error).toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: expect.stringContaining('--model'),
+    });
   });
 
   test('doctor says what is there', async () => {
@@ -291,6 +297,34 @@ describeWithEngine('with a model', () => {
     const there = await unlearn('--out', path('model'));
     expect(there).toMatchObject({ code: 2, err: expect.stringContaining('--overwrite') });
     expect(await readdir(folder)).not.toContain('none');
+  });
+
+  test.each([
+    [['--optimizer', 'adamw', '--rho', '0.04'], /rho belong to Sophia/],
+    [['--optimizer', 'adamw', '--hessian-every', '5'], /belong to the optimizer sophia/],
+    [['--epochs', '0'], /epochs must be a number above 0/],
+    [['--clip-norm', '0', '--epochs', '1'], /clipNorm must be/],
+  ])('%p is refused before anything is written', async (words, message) => {
+    const { code, err } = await unlearn('--out', path('refused'), ...words);
+    expect(err).toMatch(message);
+    expect(code).toBe(2);
+    expect((await readdir(folder)).filter((name) => name.startsWith('refused'))).toEqual([]);
+  });
+
+  test('a model with damaged weights is named, not blamed on an argument', async () => {
+    const model = await TorchLM.load(path('model'));
+    model.parameters.values.array[0] = Number.NaN;
+    await model.save(path('damaged'));
+    model.release();
+    for (const name of ['tokenizer.json', 'tokenizer_config.json']) {
+      await writeFile(path(`damaged/${name}`), await readFile(path(`model/${name}`)));
+    }
+    const { code, err } = await soul(
+      ...['unlearn', '--model', path('damaged'), '--forget', path('forget.jsonl'), '--retain', path('retain.jsonl')],
+      ...['--objective', 'npo', '--evaluate', '0', '--out', path('none')],
+    );
+    expect(err).toMatch(/not finite|NaN/);
+    expect(code).not.toBe(0);
   });
 
   test('a diverging run stops with a clear error and leaves its log', async () => {

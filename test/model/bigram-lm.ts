@@ -195,6 +195,7 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
 
   #checkWeights(weights: Float32Array, expected: number): void {
     if (weights.length !== expected) throw invalidArgument('weights', `${expected} values`, weights);
+    if (!weights.every(Number.isFinite)) throw invalidArgument('weights', 'finite', weights);
   }
 
   #checkToken(token: number): void {

@@ -26,13 +26,27 @@ describe('an out folder', () => {
 
   test('is never written over unless asked', async () => {
     await mkdir(join(base, 'out'));
-    await writeFile(join(base, 'out', 'old'), 'kept');
+    await writeFile(join(base, 'out', 'run.json'), 'old');
     await expect(OutFolder.create(join(base, 'out'))).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
     const out = await OutFolder.create(join(base, 'out'), { overwrite: true });
-    expect(await readdir(join(base, 'out'))).toEqual(['old']);
+    expect(await readdir(join(base, 'out'))).toEqual(['run.json']);
     await out.writeJson('new.json', {});
     await out.publish();
     expect(await readdir(join(base, 'out'))).toEqual(['new.json']);
+    expect(await readdir(base)).toEqual(['out']);
+  });
+
+  test('never replaces a folder that no run made', async () => {
+    await mkdir(join(base, 'thesis'));
+    await writeFile(join(base, 'thesis', 'chapter-1'), 'years of work');
+    await expect(OutFolder.create(join(base, 'thesis'), { overwrite: true })).rejects.toMatchObject({
+      code: 'SOUL_EXISTS',
+      message: expect.stringContaining('no run.json'),
+    });
+    await writeFile(join(base, 'file'), '');
+    await expect(OutFolder.create(join(base, 'file'), { overwrite: true })).rejects.toMatchObject({
+      code: 'SOUL_EXISTS',
+    });
   });
 
   test('leaves nothing when it is discarded, and begins anew over what a killed run left', async () => {

@@ -145,6 +145,25 @@ describe('a run that must not go on', () => {
     });
   });
 
+  test('stops for the loss, not for its weights, when NPO diverges', async () => {
+    const { model, training, events } = setUp('adamw', { name: 'npo' });
+    const onStep = (event: StepEvent) => {
+      events.push(event);
+      model.values.fill(Number.NaN);
+    };
+    await expect(train({ ...training, onStep })).rejects.toMatchObject({
+      code: 'SOUL_NON_FINITE',
+      details: { step: 2, term: 'target' },
+    });
+    expect(events).toHaveLength(1);
+  });
+
+  test('refuses reference values that are not finite', async () => {
+    const { model, training } = setUp('adamw', { name: 'npo' });
+    model.values.fill(Number.NaN);
+    await expect(train(training)).rejects.toMatchObject({ code: 'SOUL_NON_FINITE', details: { sequence: 0 } });
+  });
+
   test('stops after the step under way when it is cancelled', async () => {
     const controller = new AbortController();
     const { training, events } = setUp('adamw', { signal: controller.signal });

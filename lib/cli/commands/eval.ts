@@ -4,7 +4,7 @@
  * @module
  */
 
-import { writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { PromptTemplate } from '../../data/prompt-template.ts';
 import { readExamples } from '../../data/read-examples.ts';
@@ -70,12 +70,14 @@ export function evalCommand(): Command {
             ? {}
             : { template: PromptTemplate.parse(options.template.replaceAll('\\n', '\n')) }),
           signal: interrupt.signal,
-          onProgress: ({ phase, done, total }) => progress.update(done, total, phase),
+          onProgress: ({ phase, done, total }) => {
+            progress.update(done, total, phase);
+            if (done === total) progress.end();
+          },
         });
         progress.end();
         const { items, ...figures } = result;
         const seconds = (performance.now() - begun) / 1000;
-        if (options.items) await writeFile(options.items, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
         const rows = [
           ['examples', String(figures.examples)],
           ['probability', figures.probability.toFixed(4)],
@@ -87,10 +89,18 @@ export function evalCommand(): Command {
           { model: options.model, data: { file: options.data, sha256: data.sha256 }, ...figures, seconds },
           `${table(['figure', 'value'], rows)}\n\nin ${duration(seconds)}`,
         );
+        if (options.items) await writeItems(options.items, items);
       } finally {
         progress.end();
         interrupt.dispose();
         model.release();
       }
     });
+}
+
+/** Writes beside the file and renames, so that it is there whole or not at all. */
+async function writeItems(file: string, items: readonly object[]): Promise<void> {
+  const partial = `${file}.partial`;
+  await writeFile(partial, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+  await rename(partial, file);
 }
