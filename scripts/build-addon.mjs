@@ -1,6 +1,7 @@
 // Builds the optimizer addon with node-gyp into build/Release/soul.node, when its sources changed since the last time.
 //
 //   node scripts/build-addon.mjs                         quiet unless it fails
+//   node scripts/build-addon.mjs --force                 also when nothing has changed
 //   node scripts/build-addon.mjs --sanitize address,undefined
 //                                                        into build-sanitize/, for scripts/fuzz-under-sanitizer.mjs
 import { spawnSync } from 'node:child_process';
@@ -14,15 +15,14 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const sources = ['binding.gyp', 'native/kernels', 'native/runtime', 'native/addon'];
-const windows = platform === 'win32';
 
-/** The command of a C++20 compiler, or undefined. On Windows node-gyp looks for Visual Studio itself. */
+const candidates = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
+
+/** The command of a C++20 compiler, or undefined. */
 export function findCompiler() {
-  if (windows) return 'cl';
   const program = join(tmpdir(), `soul-compiler-${process.pid}.cpp`);
   writeFileSync(program, '#include <span>\ntemplate <typename T> concept Any = true;\nint main() { return 0; }\n');
   try {
-    const candidates = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
     return candidates.find((compiler) => {
       const [command, ...words] = compiler.split(' ');
       return spawnSync(command, [...words, '-std=c++20', '-fsyntax-only', program], { stdio: 'ignore' }).status === 0;
@@ -41,10 +41,22 @@ function* filesBelow(path) {
   }
 }
 
+/** The first line with which the compiler names itself; empty where there is none. */
+function compilerVersion() {
+  for (const compiler of candidates) {
+    const [command, ...words] = compiler.split(' ');
+    const { status, stdout } = spawnSync(command, [...words, '--version'], { encoding: 'utf8' });
+    if (status === 0) return stdout.split('\n')[0];
+  }
+  return '';
+}
+
 /** What a finished build depends on, as one hash. */
 function stampOf(sanitize) {
   const hash = createHash('sha256');
-  hash.update([sanitize, versions.modules, platform, process.arch, env.CXX ?? '', env.CXXFLAGS ?? ''].join('\n'));
+  const { version: headers } = createRequire(import.meta.url)('node-addon-api/package.json');
+  const compiler = [env.CXX ?? '', env.CXXFLAGS ?? '', compilerVersion()];
+  hash.update([sanitize, versions.modules, platform, process.arch, headers, ...compiler].join('\n'));
   for (const source of sources) {
     const path = join(root, source);
     for (const file of source.endsWith('.gyp') ? [path] : filesBelow(path)) {
@@ -59,7 +71,7 @@ function nodeGyp() {
   try {
     return [execPath, createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js')];
   } catch {
-    return [windows ? 'npx.cmd' : 'npx', '--yes', 'node-gyp@12'];
+    return ['npx', '--yes', 'node-gyp@12'];
   }
 }
 
@@ -69,17 +81,19 @@ function workingFolder(sanitize) {
   const folder = join(root, 'build-sanitize');
   mkdirSync(folder, { recursive: true });
   cpSync(join(root, 'binding.gyp'), join(folder, 'binding.gyp'));
-  if (!existsSync(join(folder, 'native'))) symlinkSync(join(root, 'native'), join(folder, 'native'), 'junction');
+  if (!existsSync(join(folder, 'native'))) symlinkSync(join(root, 'native'), join(folder, 'native'));
   return folder;
 }
 
 /** Builds what is missing; returns the folder that holds build/Release/soul.node, or throws one sentence. */
-export function buildAddon({ sanitize = '' } = {}) {
+export function buildAddon({ sanitize = '', force = false } = {}) {
+  if (platform === 'win32') throw new Error('Windows is not supported yet; use Linux, macOS or the Linux of WSL.');
   const folder = workingFolder(sanitize);
   const addon = join(folder, 'build', 'Release', 'soul.node');
   const stampFile = join(folder, 'build', 'soul.stamp');
   const stamp = stampOf(sanitize);
-  if (existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return folder;
+  const upToDate = existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
+  if (upToDate && !force) return folder;
 
   if (!findCompiler()) {
     throw new Error(
@@ -88,13 +102,12 @@ export function buildAddon({ sanitize = '' } = {}) {
   }
   const [command, ...words] = [...nodeGyp(), 'rebuild', '-C', folder];
   // The headers of the Node that runs, where it brought them along: nothing is downloaded then.
-  const prefix = resolve(dirname(execPath), windows ? '.' : '..');
+  const prefix = resolve(dirname(execPath), '..');
   if (existsSync(join(prefix, 'include', 'node', 'common.gypi'))) words.push(`--nodedir=${prefix}`);
   if (sanitize) words.push('--', `-Dsanitize=${sanitize}`);
   const build = spawnSync(command, words, {
     cwd: folder,
     encoding: 'utf8',
-    shell: command.endsWith('.cmd'),
     maxBuffer: 2 ** 28,
   });
   if (build.status !== 0 || !existsSync(addon)) {
@@ -110,7 +123,7 @@ if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
   const words = argv.slice(2);
   const at = words.indexOf('--sanitize');
   try {
-    buildAddon({ sanitize: at >= 0 ? (words[at + 1] ?? 'address') : '' });
+    buildAddon({ sanitize: at >= 0 ? (words[at + 1] ?? 'address') : '', force: words.includes('--force') });
   } catch (error) {
     console.error(`build-addon: ${error.message}`);
     exit(1);

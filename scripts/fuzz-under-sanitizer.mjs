@@ -10,7 +10,8 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const [calls = '10000', seed = '1'] = argv.slice(2);
 
 const folder = buildAddon({ sanitize: 'address,undefined' });
-const library = execFileSync(env.CXX ?? 'g++', ['-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
+const [compiler, ...words] = (env.CXX ?? 'g++').split(' ');
+const library = execFileSync(compiler, [...words, '-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
 const program = `
   import { fuzzCalls } from './test/native/fuzz-calls.ts';
   import { addonStatus } from './lib/core/addon.ts';

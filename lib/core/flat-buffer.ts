@@ -7,6 +7,7 @@
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
 import { type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
+import { allocate, allocateFloats } from './allocate.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 
 /** Element types that a buffer can have; `bf16` and `f16` are named for what is to come and refused today. */
@@ -44,6 +45,7 @@ interface Storage {
 /** Keeps what owns foreign memory alive as long as any handle to it, in a running job too, is. */
 const owners = new WeakMap<NativeExternal, unknown>();
 
+let hasStorage: (value: object) => boolean;
 let memoryOf: (buffer: FlatBuffer, argument: string) => NativeMemory;
 let adopt: (memory: NativeMemory, length: number, dtype: DType, device: Device, owner: unknown) => FlatBuffer;
 
@@ -67,6 +69,7 @@ export class FlatBuffer {
   readonly #parent: FlatBuffer | undefined;
 
   static {
+    hasStorage = (value) => #storage in value;
     memoryOf = (buffer, argument) => buffer.#check(argument).memory;
     adopt = (memory, length, dtype, device, owner) => {
       if (!isArray(memory)) owners.set(memory, owner);
@@ -92,17 +95,8 @@ export class FlatBuffer {
   static alloc(length: number, options: FlatBufferOptions = {}): FlatBuffer {
     checkLength(length, 'length');
     const { dtype, device } = checkKind(options);
-    let array: Float32Array;
-    try {
-      array = new Float32Array(new SharedArrayBuffer(length * Float32Array.BYTES_PER_ELEMENT));
-    } catch (cause) {
-      throw new SoulError(
-        'SOUL_OUT_OF_MEMORY',
-        `${length} elements of ${dtype} (${length * Float32Array.BYTES_PER_ELEMENT} bytes) could not be allocated`,
-        { length, dtype, device },
-        { cause },
-      );
-    }
+    const bytes = length * Float32Array.BYTES_PER_ELEMENT;
+    const array = allocate(bytes, () => new Float32Array(new SharedArrayBuffer(bytes)));
     return new FlatBuffer({ memory: array, address: undefined }, length, dtype, device, undefined);
   }
 
@@ -110,12 +104,16 @@ export class FlatBuffer {
    * Wraps an array without copying it.
    *
    * Native threads will use its memory, so an ordinary ArrayBuffer is pinned: it is marked untransferable, and its
-   * `transfer` and `transferToFixedLength` throw from now on. (Calling `ArrayBuffer.prototype.transfer.call(...)` on it
-   * while work is pending is one of two ways to break the process; `fromPointer` is the other. A WebAssembly.Memory
-   * must not grow while work on it is pending, for the same reason.)
+   * `transfer` and `transferToFixedLength` throw from now on. {@link FlatBuffer.alloc} needs none of this, and is what
+   * to use where there is a choice.
+   *
+   * Memory that is taken away nevertheless is noticed before the next call (SOUL_DETACHED), but work that is pending
+   * then breaks the process. The ways there are: `ArrayBuffer.prototype.transfer.call(...)`; byte streams, which detach
+   * what they are given from inside Node (a read of a BYOB reader into it, `enqueue` of a
+   * `ReadableByteStreamController`); a WebAssembly.Memory that grows; and `fromPointer` with a wrong pointer.
    *
    * @throws SoulError SOUL_INVALID_ARGUMENT for anything but a Float32Array, and for one that stands on a resizable
-   *   ArrayBuffer or a growable SharedArrayBuffer; SOUL_DETACHED for a detached one
+   *   ArrayBuffer, a growable SharedArrayBuffer or a frozen ArrayBuffer; SOUL_DETACHED for a detached one
    */
   static from(array: Float32Array): FlatBuffer {
     if (!types.isFloat32Array(array)) throw invalidArgument('array', 'a Float32Array', array);
@@ -167,7 +165,7 @@ export class FlatBuffer {
     if (!Number.isSafeInteger(start) || start < 0 || start > this.length) {
       throw invalidArgument('start', `an integer from 0 to ${this.length}`, start);
     }
-    const count = length ?? this.length - start;
+    const count = length === undefined ? this.length - start : length;
     if (!Number.isSafeInteger(count) || count < 0 || count > this.length - start) {
       throw invalidArgument('length', `an integer from 0 to ${this.length - start}`, count);
     }
@@ -195,7 +193,9 @@ export class FlatBuffer {
     }
     checkNumberArray('source', source);
     checkSameLength('source', source.length, this.length);
-    return nativeAddon().copy(memory, Float32Array.from(source));
+    const copy = allocateFloats(this.length);
+    setFrom(copy, source, 'source');
+    return nativeAddon().copy(memory, copy);
   }
 
   /** Copies this buffer to `target`, which must have the same length; a typed array is written when it is done. */
@@ -205,7 +205,7 @@ export class FlatBuffer {
     checkSameLength('target', target.length, this.length);
     const copy = await this.toFloat32Array();
     checkSameLength('target', target.length, this.length);
-    target.set(copy);
+    setFrom(target, copy, 'target');
   }
 
   /** Sets every element to `value`, rounded to the dtype. */
@@ -217,7 +217,7 @@ export class FlatBuffer {
   /** A copy of the elements, taken when its turn comes. */
   async toFloat32Array(): Promise<Float32Array<ArrayBuffer>> {
     const memory = nativeMemory(this, 'buffer');
-    const copy = new Float32Array(this.length);
+    const copy = allocateFloats(this.length);
     await nativeAddon().copy(copy, memory);
     return copy;
   }
@@ -250,7 +250,7 @@ export class FlatBuffer {
 
 /** Whether a value is a FlatBuffer of this copy of the package. */
 export function isFlatBuffer(value: unknown): value is FlatBuffer {
-  return value instanceof FlatBuffer;
+  return typeof value === 'object' && value !== null && hasStorage(value);
 }
 
 /**
@@ -320,9 +320,12 @@ function isDetached(buffer: ArrayBufferLike & { detached?: boolean }): boolean {
 
 /** Keeps JavaScript from taking the memory away from under native threads. */
 function pin(buffer: ArrayBuffer): void {
+  const names = ['transfer', 'transferToFixedLength'].filter((name) => !Object.hasOwn(buffer, name));
+  if (names.length > 0 && !Object.isExtensible(buffer)) {
+    throw invalidArgument('array', 'on an ArrayBuffer that can be pinned', 'on one that is frozen or sealed');
+  }
   markAsUntransferable(buffer);
-  for (const name of ['transfer', 'transferToFixedLength']) {
-    if (Object.hasOwn(buffer, name)) continue;
+  for (const name of names) {
     Object.defineProperty(buffer, name, {
       value: () => {
         throw new SoulError(
@@ -346,6 +349,15 @@ function checkSameLength(argument: string, found: number, expected: number): voi
     expected,
     found,
   });
+}
+
+/** `target.set(source)`; a length that was right fails only where an array has lost its memory. */
+function setFrom(target: NumberArray, source: NumberArray, argument: string): void {
+  try {
+    target.set(source);
+  } catch {
+    throw detached(argument);
+  }
 }
 
 function tagOf(value: unknown): string {

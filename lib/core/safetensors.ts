@@ -7,7 +7,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { type FileHandle, open, rename, rm } from 'node:fs/promises';
-import { invalidArgument, SoulError } from './errors.ts';
+import { allocate } from './allocate.ts';
+import { asSoulError, invalidArgument, SoulError } from './errors.ts';
 
 /** Bytes of one element, by the name that the file format uses. */
 export const safetensorsElementBytes = {
@@ -65,7 +66,7 @@ interface Entry extends SafetensorsTensor {
 /**
  * Opens a file and checks its whole header.
  *
- * @throws SoulError SOUL_NOT_FOUND; SOUL_BAD_FILE when the header is damaged, tensors overlap, leave gaps or don't fit
+ * @throws SoulError SOUL_NOT_FOUND, SOUL_FILE_SYSTEM; SOUL_BAD_FILE when the header is damaged, tensors overlap, leave gaps or don't fit
  *   the file; SOUL_UNSUPPORTED for an element type that is not in {@link safetensorsElementBytes}
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
@@ -86,7 +87,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
  *
  * @param tensors written one after the other, the widest elements first so that each is aligned
  * @throws SoulError SOUL_INVALID_ARGUMENT for names used twice and sizes that don't fit; SOUL_NOT_FOUND for a folder
- *   that isn't there
+ *   that isn't there; SOUL_FILE_SYSTEM for one that cannot be written to
  */
 export async function writeSafetensors(
   path: string,
@@ -147,7 +148,8 @@ function safetensorsFile(
     metadata,
     readInto,
     async read(name) {
-      const bytes = new Uint8Array(find(name).byteLength);
+      const { byteLength } = find(name);
+      const bytes = allocate(byteLength, () => new Uint8Array(byteLength));
       await readInto(name, bytes);
       return bytes;
     },
@@ -299,7 +301,16 @@ function isSizes(value: unknown): value is number[] {
 }
 
 function bytesOf(view: ArrayBufferView): Uint8Array {
-  return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  try {
+    return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+  } catch (cause) {
+    throw new SoulError(
+      'SOUL_DETACHED',
+      'the memory of a tensor was detached; give an array that has it',
+      {},
+      { cause },
+    );
+  }
 }
 
 async function openFile(path: string, flags: string): Promise<FileHandle> {
@@ -315,7 +326,9 @@ async function openFile(path: string, flags: string): Promise<FileHandle> {
 async function readAll(file: FileHandle, path: string, target: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < target.length; ) {
     const length = Math.min(chunkBytes, target.length - done);
-    const { bytesRead } = await file.read(target, done, length, position + done);
+    const { bytesRead } = await file.read(target, done, length, position + done).catch((error: unknown) => {
+      throw fileError(error, path);
+    });
     if (bytesRead === 0) throw badFile(path, 'it was cut off while it was read');
     done += bytesRead;
   }
@@ -333,11 +346,11 @@ function badFile(path: string, reason: string): SoulError {
   return new SoulError('SOUL_BAD_FILE', `${path} cannot be read: ${reason}`, { path });
 }
 
-function fileError(error: unknown, path: string): SoulError {
-  const { code, message } = error as NodeJS.ErrnoException;
+function fileError(error: unknown, path: string): unknown {
+  const { code } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') {
     return new SoulError('SOUL_NOT_FOUND', `${path} or its folder does not exist`, { path }, { cause: error });
   }
   if (code === 'EISDIR') return badFile(path, 'it is a folder');
-  return new SoulError('SOUL_INTERNAL', `${path}: ${message}`, { path, code }, { cause: error });
+  return asSoulError(error);
 }

@@ -18,6 +18,7 @@ import {
   checkShared,
   type SharedSettings,
   sharedOptionNames,
+  valueOr,
 } from './options.ts';
 import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
 import { stepStatistics } from './statistics.ts';
@@ -62,8 +63,8 @@ export class AdamW implements Optimizer {
     checkParameters(parameters);
     this.parameters = { values: parameters.values, gradients: parameters.gradients };
     this.#settings = checkShared(options, { learningRate: 1e-3, weightDecay: 0.01 });
-    this.betas = checkBetas(options.betas ?? [0.9, 0.999]);
-    this.epsilon = checkNumber('epsilon', options.epsilon ?? 1e-8);
+    this.betas = checkBetas(valueOr(options.betas, [0.9, 0.999]));
+    this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-8));
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
     this.#state = new OptimizerState(this.parameters, ['exp_avg', 'exp_avg_sq']);
   }
@@ -98,12 +99,12 @@ export class AdamW implements Optimizer {
       this.#layout.segments,
       {
         ...this.#settings,
-        learningRate: checkNumber('learningRate', options.learningRate ?? this.learningRate),
-        weightDecay: checkNumber('weightDecay', options.weightDecay ?? this.weightDecay),
+        learningRate: checkNumber('learningRate', valueOr(options.learningRate, this.learningRate)),
+        weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
         beta1: this.betas[0],
         beta2: this.betas[1],
         epsilon: this.epsilon,
-        zeroGradients: checkBoolean('zeroGradients', options.zeroGradients ?? false),
+        zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
       },
     );
     return stepStatistics(this.#layout, numbers, false);

@@ -5,13 +5,14 @@
  */
 
 import { nativeAddon } from '../core/addon.ts';
+import { allocateFloats } from '../core/allocate.ts';
 import { SoulError } from '../core/errors.ts';
-import { FlatBuffer } from '../core/flat-buffer.ts';
+import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
 import type { OptimizerParameters } from './optimizer.ts';
 
 /** Slots of the control block, as native/runtime/optimizer_jobs.h numbers them. */
-export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3 } as const;
+export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4 } as const;
 const slotCount = 7;
 
 /** Moving averages by their names in state files, beside the counters of native/runtime/optimizer_jobs.h. */
@@ -24,7 +25,7 @@ export class OptimizerState<Name extends string> {
   constructor({ values }: OptimizerParameters, names: readonly Name[]) {
     const averages = names.map((name) => [
       name,
-      FlatBuffer.alloc(values.length, { dtype: values.dtype, device: values.device }),
+      FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device }),
     ]);
     this.#averages = Object.fromEntries(averages) as Record<Name, FlatBuffer>;
   }
@@ -48,19 +49,31 @@ export class OptimizerState<Name extends string> {
     await Promise.all(this.#buffers().map(([, buffer]) => buffer.release()));
   }
 
-  /** Writes a snapshot, taken in the order of the calls. */
-  async save(path: string, metadata: () => Record<string, string>): Promise<void> {
+  /**
+   * Writes a snapshot, taken in the order of the calls.
+   *
+   * @param metadata what to write beside the step, made from the snapshot of the control block
+   * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished at that point
+   */
+  async save(path: string, metadata: (control: Float64Array) => Record<string, string>): Promise<void> {
     this.checkAlive();
-    const copies = this.#buffers().map(([name, buffer]) => ({ name, copy: buffer.toFloat32Array() }));
-    await nativeAddon().fence();
-    const step = this.step;
-    const words = { format: 'soul-unlearn', step: String(step), ...metadata() };
-    const tensors = await Promise.all(
-      copies.map(async ({ name, copy }) => {
-        const data = await copy;
-        return { name, dtype: 'F32' as const, shape: [data.length], data };
-      }),
-    );
+    const control = new Float64Array(slotCount);
+    const names = this.#buffers().map(([name]) => name);
+    // One job after the other, with no call of anybody's between them.
+    const [, ...averages] = await Promise.all([
+      nativeAddon().copy(new Float32Array(control.buffer), new Float32Array(this.control.buffer)),
+      ...this.#buffers().map(([, buffer]) => buffer.toFloat32Array()),
+    ]);
+    if (control[slots.partsTotal]! > 0) {
+      throw new SoulError(
+        'SOUL_INVALID_ARGUMENT',
+        `an estimate in parts is unfinished (${control[slots.partsDone]} of ${control[slots.partsTotal]} parts); ` +
+          'call updateHessian for the others before saveState',
+      );
+    }
+    const step = control[slots.step]!;
+    const words = { format: 'soul-unlearn', step: String(step), ...metadata(control) };
+    const tensors = averages.map((data, i) => ({ name: names[i]!, dtype: 'F32' as const, shape: [data.length], data }));
     const count = { name: 'step', dtype: 'F32' as const, shape: [], data: Float32Array.of(step) };
     await writeSafetensors(path, [...tensors, count], words);
   }
@@ -88,12 +101,12 @@ export class OptimizerState<Name extends string> {
     }
     const finish = prepare(averages, file.metadata);
     this.checkAlive();
-    const copies = this.#buffers().map(([name, buffer]) => buffer.copyFrom(averages[name]));
-    await nativeAddon().fence();
+    // All are checked before the first is copied, so that a failure changes nothing.
+    const memories = this.#buffers().map(([name, buffer]) => ({ name, memory: nativeMemory(buffer, name) }));
+    await Promise.all(memories.map(({ name, memory }) => nativeAddon().copy(memory, averages[name])));
     this.control[slots.step] = step;
     this.control[slots.partsTotal] = 0;
     finish();
-    await Promise.all(copies);
   }
 
   #buffers(): [Name, FlatBuffer][] {
@@ -123,7 +136,7 @@ async function readAverage(file: SafetensorsFile, name: string, length: number):
       { path: file.path, expected: length, found: elements },
     );
   }
-  const data = new Float32Array(length);
+  const data = allocateFloats(length);
   await file.readInto(name, data);
   return data;
 }

@@ -114,7 +114,10 @@ export interface HessianSource {
 }
 
 export interface UpdateHessianOptions extends HessianSource {
-  /** [i, n]: this is chunk i, from 0, of n of one estimate, which is their mean; chunks come in order. */
+  /**
+   * [i, n]: this is chunk i, from 0, of n of one estimate, which is their mean; chunks come in order. Chunk 0 with `prime`
+   * gives up an estimate that is unfinished.
+   */
   part?: readonly [number, number];
 }
 

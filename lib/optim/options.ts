@@ -43,6 +43,11 @@ export function checkNumber(
   throw invalidArgument(argument, `a number ${from} ${to}`, value);
 }
 
+/** An option that was left out is its default; `null` is not a way to leave one out. */
+export function valueOr<Value, Default>(value: Value | undefined, fallback: Default): Value | Default {
+  return value === undefined ? fallback : value;
+}
+
 export function checkBoolean(argument: string, value: unknown): boolean {
   if (typeof value !== 'boolean') throw invalidArgument(argument, 'true or false', value);
   return value;
@@ -88,11 +93,11 @@ export function checkShared(
   defaults: { learningRate: number; weightDecay: number },
 ): SharedSettings {
   return {
-    learningRate: checkNumber('learningRate', options.learningRate ?? defaults.learningRate),
-    weightDecay: checkNumber('weightDecay', options.weightDecay ?? defaults.weightDecay),
+    learningRate: checkNumber('learningRate', valueOr(options.learningRate, defaults.learningRate)),
+    weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, defaults.weightDecay)),
     clipNorm: options.clipNorm === undefined ? 0 : checkNumber('clipNorm', options.clipNorm, { lowExclusive: true }),
-    maximize: checkBoolean('maximize', options.maximize ?? false),
-    skipNonFinite: checkChoice('nonFinite', options.nonFinite ?? 'skip', ['skip', 'propagate']) === 'skip',
+    maximize: checkBoolean('maximize', valueOr(options.maximize, false)),
+    skipNonFinite: checkChoice('nonFinite', valueOr(options.nonFinite, 'skip'), ['skip', 'propagate']) === 'skip',
   };
 }
 

@@ -6,7 +6,7 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import type { ParameterGroup } from './optimizer.ts';
-import { checkBoolean, checkNames, checkNumber } from './options.ts';
+import { checkBoolean, checkNames, checkNumber, valueOr } from './options.ts';
 
 /** Groups laid out as the ranges that native code walks. */
 export interface GroupLayout {
@@ -77,6 +77,6 @@ function checkGroup(group: ParameterGroup, index: number, length: number) {
     length: own,
     weightDecay: weightDecay === undefined ? Number.NaN : checkNumber(`${argument}.weightDecay`, weightDecay),
     learningRateScale: checkNumber(`${argument}.learningRateScale`, learningRateScale),
-    embedding: checkBoolean(`${argument}.embedding`, group.embedding ?? name === 'embedding'),
+    embedding: checkBoolean(`${argument}.embedding`, valueOr(group.embedding, name === 'embedding')),
   };
 }

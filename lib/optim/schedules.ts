@@ -5,7 +5,7 @@
  */
 
 import { invalidArgument } from '../core/errors.ts';
-import { checkNames } from './options.ts';
+import { checkNames, valueOr } from './options.ts';
 
 /** Factor in [0, 1] for the step that is about to be taken; the first step is 0. */
 export type Schedule = (step: number) => number;
@@ -52,7 +52,7 @@ function decayed(step: number, warmupSteps: number, steps: number): number {
 
 function checkWarmup(options: WarmupOptions, names: readonly string[]): number {
   checkNames('options', options, names);
-  return checkSteps('warmupSteps', options.warmupSteps ?? 0);
+  return checkSteps('warmupSteps', valueOr(options.warmupSteps, 0));
 }
 
 function checkSteps(argument: string, steps: number): number {

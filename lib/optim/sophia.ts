@@ -8,6 +8,7 @@
 import { nativeAddon } from '../core/addon.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type {
   HessianSource,
   LoadStateOptions,
@@ -31,6 +32,7 @@ import {
   checkShared,
   type SharedSettings,
   sharedOptionNames,
+  valueOr,
 } from './options.ts';
 import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
 import { stepStatistics } from './statistics.ts';
@@ -114,22 +116,22 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, optionNames);
     checkParameters(parameters);
     this.parameters = { values: parameters.values, gradients: parameters.gradients };
-    const { rho, clippedFraction } = checkRho(options.rho ?? 0.04);
-    this.betas = checkBetas(options.betas ?? [0.965, 0.99]);
-    this.epsilon = checkNumber('epsilon', options.epsilon ?? 1e-15, { low: 1e-38 });
+    const { rho, clippedFraction } = checkRho(valueOr(options.rho, 0.04));
+    this.betas = checkBetas(valueOr(options.betas, [0.965, 0.99]));
+    this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-15), { low: 1e-38 });
     this.#settings = {
       ...checkShared(options, { learningRate: 1e-4, weightDecay: 0.1 }),
-      denominatorMax: checkChoice('denominator', options.denominator ?? 'sum', ['sum', 'max']) === 'max',
+      denominatorMax: checkChoice('denominator', valueOr(options.denominator, 'sum'), ['sum', 'max']) === 'max',
       momentumBiasCorrection: checkBoolean(
         'momentumBiasCorrection',
-        options.momentumBiasCorrection ?? clippedFraction > 0,
+        valueOr(options.momentumBiasCorrection, clippedFraction > 0),
       ),
       clippedFraction,
     };
-    const updates = options.momentumUpdates ?? 1;
+    const updates = valueOr(options.momentumUpdates, 1);
     if (updates !== 1 && updates !== 2) throw invalidArgument('momentumUpdates', '1 or 2', updates);
     this.#momentumBeta = this.betas[0] ** updates;
-    this.#gradientBatchSize = checkEstimator(options.estimator ?? 'external');
+    this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
     this.#state = new OptimizerState(this.parameters, ['exp_avg', 'hessian']);
@@ -152,7 +154,7 @@ export class Sophia implements SecondOrderOptimizer {
       momentumBiasCorrection: false,
       momentumUpdates: 2,
       estimator: { squaredGradient: { batchSize: 5120 } },
-      ...overrides,
+      ...withoutUndefined(overrides),
     });
   }
 
@@ -180,6 +182,8 @@ export class Sophia implements SecondOrderOptimizer {
   /**
    * Averages an estimate into the Hessian diagonal: h <- beta2 * h + (1 - beta2) * B * g * g.
    *
+   * An estimate in parts that cannot be finished is given up by part 0 of a new one with `prime: true`, which sets h.
+   *
    * @returns whether a gradient that is not finite was left out; a part left out counts as 0
    * @throws SoulError SOUL_INVALID_ARGUMENT, also for parts out of order; SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED
    */
@@ -187,7 +191,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, ['from', 'batchSize', 'prime', 'part']);
     this.#state.checkAlive();
     this.#checkExternal('updateHessian');
-    const [part, parts] = checkPart(options.part ?? [0, 1]);
+    const [part, parts] = checkPart(valueOr(options.part, [0, 1]));
     const numbers = await nativeAddon().hessianUpdate(
       nativeMemory(this.#state.average('hessian'), 'state.hessian'),
       nativeMemory(this.#checkSource(options, 'from'), 'from'),
@@ -195,7 +199,7 @@ export class Sophia implements SecondOrderOptimizer {
       {
         beta2: this.betas[1],
         batchSize: checkNumber('batchSize', options.batchSize, { lowExclusive: true }),
-        prime: checkBoolean('prime', options.prime ?? false),
+        prime: checkBoolean('prime', valueOr(options.prime, false)),
         part,
         parts,
         skipNonFinite: this.#settings.skipNonFinite,
@@ -226,12 +230,12 @@ export class Sophia implements SecondOrderOptimizer {
       this.#layout.segments,
       {
         ...this.#settings,
-        learningRate: checkNumber('learningRate', options.learningRate ?? this.learningRate),
-        weightDecay: checkNumber('weightDecay', options.weightDecay ?? this.weightDecay),
+        learningRate: checkNumber('learningRate', valueOr(options.learningRate, this.learningRate)),
+        weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
         beta1: this.#momentumBeta,
         beta2: this.betas[1],
         epsilon: this.epsilon,
-        zeroGradients: checkBoolean('zeroGradients', options.zeroGradients ?? false),
+        zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
         batchSize: estimate.batchSize,
         prime: estimate.prime,
         estimateClipped: this.estimator === 'gradient',
@@ -240,13 +244,17 @@ export class Sophia implements SecondOrderOptimizer {
     return stepStatistics(this.#layout, numbers, true);
   }
 
-  /** Writes `exp_avg`, `hessian` (with the batch size folded in, as the metadata says), `step` and rho. */
+  /**
+   * Writes `exp_avg`, `hessian` (with the batch size folded in, as the metadata says), `step` and rho.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished; SOUL_NOT_FOUND, SOUL_FILE_SYSTEM
+   */
   async saveState(path: string): Promise<void> {
-    await this.#state.save(path, () => ({
+    await this.#state.save(path, (control) => ({
       optimizer: 'sophia',
       ...foldedMark,
-      estimates: String(this.#state.control[slots.estimates]),
-      ...(Number.isNaN(this.rho) ? {} : { rho: String(this.rho) }),
+      estimates: String(control[slots.estimates]),
+      ...(Number.isNaN(control[slots.rho]) ? {} : { rho: String(control[slots.rho]) }),
     }));
   }
 
@@ -304,7 +312,7 @@ export class Sophia implements SecondOrderOptimizer {
       return {
         from: this.#checkSource(hessian, 'hessian.from'),
         batchSize: checkNumber('hessian.batchSize', hessian.batchSize, { lowExclusive: true }),
-        prime: checkBoolean('hessian.prime', hessian.prime ?? false),
+        prime: checkBoolean('hessian.prime', valueOr(hessian.prime, false)),
       };
     }
     if (this.estimator === 'gradient') {

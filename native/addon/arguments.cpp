@@ -49,6 +49,7 @@ Memory<float> ReadFloats(const Napi::Value& value, const char* name) {
     if (napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged) == napi_ok && tagged &&
         napi_get_value_external(value.Env(), value, &data) == napi_ok) {
       const SoulMemory* foreign = static_cast<const SoulMemory*>(data);
+      if (foreign->dtype != SOUL_FLOAT32) ThrowInvalid(value.Env(), name, "float32 memory");
       return {static_cast<float*>(foreign->data), static_cast<int64_t>(foreign->length), value};
     }
   }

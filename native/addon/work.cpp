@@ -14,6 +14,7 @@ struct Work {
   std::vector<napi_ref> held;
   std::function<Outcome()> run;
   Outcome outcome;
+  std::exception_ptr thrown;
 
   ~Work() {
     for (napi_ref reference : held) napi_delete_reference(env, reference);
@@ -24,10 +25,21 @@ void Run(void* context) {
   Work* work = static_cast<Work*>(context);
   try {
     work->outcome = work->run();
+  } catch (...) {
+    // Kept as it is: a message could not be allocated where memory is what ran out.
+    work->thrown = std::current_exception();
+  }
+}
+
+Failure FailureOf(const std::exception_ptr& thrown) {
+  try {
+    std::rethrow_exception(thrown);
   } catch (const std::bad_alloc&) {
-    work->outcome = Outcome::Failed("SOUL_OUT_OF_MEMORY", "native code could not allocate memory");
+    return {"SOUL_OUT_OF_MEMORY", "native code could not allocate memory"};
   } catch (const std::exception& error) {
-    work->outcome = Outcome::Failed("SOUL_INTERNAL", std::string("native code failed: ") + error.what());
+    return {"SOUL_INTERNAL", std::string("native code failed: ") + error.what()};
+  } catch (...) {
+    return {"SOUL_INTERNAL", "native code failed with an exception of no known kind"};
   }
 }
 
@@ -60,6 +72,7 @@ napi_value MakeNumbers(napi_env env, const std::vector<double>& numbers) {
 void Complete(void* context, bool ran) {
   const std::unique_ptr<Work> work(static_cast<Work*>(context));
   if (!ran) return;
+  if (work->thrown) work->outcome.failure = FailureOf(work->thrown);
   if (work->outcome.failure.code != nullptr) {
     const napi_value error = MakeError(work->env, work->outcome.failure);
     if (error != nullptr) napi_reject_deferred(work->env, work->deferred, error);
@@ -96,7 +109,8 @@ Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::f
   }
   Dispatcher* dispatcher = env.GetInstanceData<Environment>()->dispatcher.get();
   if (!dispatcher->Post(Run, Complete, work.get())) {
-    ThrowFailure(env, "SOUL_CANCELLED", "the environment is shutting down, or no thread could be started");
+    if (dispatcher->closing()) ThrowFailure(env, "SOUL_CANCELLED", "the environment is shutting down");
+    ThrowFailure(env, "SOUL_INTERNAL", "no thread could be started for native work");
   }
   work.release();
   return Napi::Value(env, promise);

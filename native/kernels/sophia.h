@@ -52,7 +52,7 @@ SOUL_HOST_DEVICE SophiaUpdate SophiaStep(float value, float momentum, float hess
                                          const SophiaCoefficients& c) {
   const float m = Momentum(momentum, gradient, c);
   const float curvature = c.rho * hessian;
-  const float largest = curvature > c.epsilon ? curvature : c.epsilon;
+  const float largest = curvature <= c.epsilon ? c.epsilon : curvature;  // NaN stays NaN
   const float denominator = kDenominator == Denominator::kSum ? curvature + c.epsilon : largest;
   const float ratio = Magnitude(m) * c.momentum_scale / denominator;
   const int32_t clipped = ratio >= 1.0f ? 1 : 0;

@@ -1,5 +1,6 @@
 #include "runtime/dispatcher.h"
 
+#include <new>
 #include <system_error>
 
 namespace soul {
@@ -24,14 +25,14 @@ bool Dispatcher::Post(Run run, Complete complete, void* context) {
   {
     std::lock_guard lock(mutex_);
     if (closing_) return false;
-    if (!thread_.joinable()) {
-      try {
-        thread_ = std::thread(&Dispatcher::Loop, this);
-      } catch (const std::system_error&) {
-        return false;
-      }
+    try {
+      if (!thread_.joinable()) thread_ = std::thread(&Dispatcher::Loop, this);
+      queued_.push_back({run, complete, context});
+    } catch (const std::system_error&) {
+      return false;
+    } catch (const std::bad_alloc&) {
+      return false;
     }
-    queued_.push_back({run, complete, context});
   }
   wake_.notify_one();
   if (pending_++ == 0) napi_ref_threadsafe_function(env_, finished_signal_);
@@ -43,12 +44,12 @@ void Dispatcher::Loop() {
   while (true) {
     wake_.wait(lock, [this] { return closing_ || !queued_.empty(); });
     if (closing_) return;
-    const Job job = queued_.front();
-    queued_.pop_front();
+    std::list<Job> job;
+    job.splice(job.end(), queued_, queued_.begin());
     lock.unlock();
-    job.run(job.context);
+    job.front().run(job.front().context);
     lock.lock();
-    finished_.push_back(job);
+    finished_.splice(finished_.end(), job);
     // One signal carries all that finished since the last one was taken.
     if (finished_.size() == 1 && !closing_) {
       napi_call_threadsafe_function(finished_signal_, nullptr, napi_tsfn_nonblocking);
@@ -62,7 +63,7 @@ void Dispatcher::OnFinished(napi_env env, napi_value, void* dispatcher, void*) {
 }
 
 void Dispatcher::CompleteFinished() {
-  std::deque<Job> finished;
+  std::list<Job> finished;
   {
     std::lock_guard lock(mutex_);
     finished.swap(finished_);
@@ -84,7 +85,7 @@ void Dispatcher::ShutDown() {
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
   // The thread is gone: no lock is needed. The signal itself is closed by the environment, which made it.
-  for (std::deque<Job>* jobs : {&finished_, &queued_}) {
+  for (std::list<Job>* jobs : {&finished_, &queued_}) {
     while (!jobs->empty()) {
       const Job job = jobs->front();
       jobs->pop_front();

@@ -5,7 +5,7 @@
 
 #include <condition_variable>
 #include <cstddef>
-#include <deque>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
@@ -28,6 +28,9 @@ class Dispatcher {
 
   // Queues a job; false, and nothing is called, when the environment shuts down or no thread can be started.
   bool Post(Run run, Complete complete, void* context);
+
+  // Whether the environment shuts down.
+  bool closing() const { return closing_; }
 
   // Cancels what is queued, waits for the job that runs, then completes every outstanding job with ran =
   // false.
@@ -52,8 +55,9 @@ class Dispatcher {
 
   std::mutex mutex_;
   std::condition_variable wake_;
-  std::deque<Job> queued_;
-  std::deque<Job> finished_;
+  // Lists, so that a job moves from one to the other without an allocation that could fail.
+  std::list<Job> queued_;
+  std::list<Job> finished_;
   bool closing_ = false;
 };
 

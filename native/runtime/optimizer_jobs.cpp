@@ -1,5 +1,6 @@
 #include "runtime/optimizer_jobs.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -63,7 +64,7 @@ void ReportNothingDone(const std::vector<Segment>& segments, const Guard& guard,
 std::string UnfinishedEstimate(const double* control) {
   return "an estimate in parts is unfinished (" + std::to_string(static_cast<int64_t>(control[kPartsDone])) +
          " of " + std::to_string(static_cast<int64_t>(control[kPartsTotal])) +
-         " parts); call updateHessian for the others first";
+         " parts); call updateHessian for the others first, or give it up with { part: [0, n], prime: true }";
 }
 
 bool IsDamaged(const double* control) {
@@ -145,7 +146,7 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
         coefficients.learning_rate = static_cast<float>(learning_rate);
         coefficients.keep = keep;
         return StepSophia(memory, estimate, settings.denominator, coefficients, settings.zero_gradients,
-                          segment.begin, segment.end);
+                          !guard.read, segment.begin, segment.end);
       },
       &report);
   if (estimates) control[kEstimates] += 1;
@@ -181,7 +182,8 @@ StepReport RunAdamWStep(double* control, const AdamWMemory& memory, int64_t leng
       [&](const Segment& segment, double learning_rate, float keep) {
         coefficients.step_size = static_cast<float>(learning_rate / correction);
         coefficients.keep = keep;
-        return StepAdamW(memory, coefficients, settings.zero_gradients, segment.begin, segment.end);
+        return StepAdamW(memory, coefficients, settings.zero_gradients, !guard.read, segment.begin,
+                         segment.end);
       },
       &report);
   control[kStep] = step;
@@ -196,6 +198,15 @@ StepReport RunHessianUpdate(double* control, float* hessian, const float* gradie
     return report;
   }
   const double parts = static_cast<double>(settings.parts);
+  if (control[kPartsTotal] > 0 && settings.part == 0 && settings.prime) {
+    // Given up for a new one, which sets h whatever it is. Should all its parts be left out, no h is better
+    // than a piece of one.
+    if (control[kPartsKept] > 0) {
+      std::fill_n(hessian, length, 0.0f);
+      control[kEstimates] = 0;
+    }
+    control[kPartsTotal] = 0;
+  }
   const bool under_way = control[kPartsTotal] > 0;
   if (under_way ? control[kPartsTotal] != parts || control[kPartsDone] != static_cast<double>(settings.part)
                 : settings.part != 0) {

@@ -170,6 +170,17 @@ describe('memory that JavaScript might take away', () => {
   });
 });
 
+describe('byte streams', () => {
+  test('take memory away; the next call says so', async () => {
+    const enqueued = FlatBuffer.from(new Float32Array(4));
+    new ReadableStream({
+      type: 'bytes',
+      start: (controller) => controller.enqueue(new Uint8Array(enqueued.array.buffer as ArrayBuffer)),
+    });
+    expect(await rejectionOf(enqueued.fill(1))).toBe('SOUL_DETACHED');
+  });
+});
+
 describe('release', () => {
   test('takes its turn, and every later use throws', async () => {
     const array = new Float32Array(100_000);
@@ -242,7 +253,9 @@ describe('wrong arguments', () => {
   });
 
   test('arrays of other types', () => {
-    for (const array of [new Float64Array(1), [1], null, undefined, 'x', new ArrayBuffer(4)]) {
+    const frozen = new Float32Array(4);
+    Object.freeze(frozen.buffer);
+    for (const array of [frozen, new Float64Array(1), [1], null, undefined, 'x', new ArrayBuffer(4)]) {
       expect(codeOf(() => FlatBuffer.from(anything(array)))).toBe('SOUL_INVALID_ARGUMENT');
     }
   });
@@ -269,6 +282,23 @@ describe('wrong arguments', () => {
       expect(await rejectionOf(buffer.copyTo(anything(other)))).toBe('SOUL_INVALID_ARGUMENT');
     }
     expect(await rejectionOf(buffer.fill(anything('1')))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('what only looks like a buffer, or has lost its memory', async () => {
+    const gone = new Float32Array(4);
+    structuredClone(0, { transfer: [gone.buffer] });
+    const empty = FlatBuffer.alloc(0);
+    expect(await rejectionOf(empty.copyFrom(gone))).toBe('SOUL_DETACHED');
+    expect(await rejectionOf(empty.copyTo(gone))).toBe('SOUL_DETACHED');
+    const hollow = Object.create(FlatBuffer.prototype) as FlatBuffer;
+    expect(await rejectionOf(empty.copyFrom(hollow))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => overlaps(empty, hollow))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => empty.view(0, anything(null)))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('a copy that JavaScript cannot hold', async () => {
+    const huge = fromPointer({ pointer: 4096n, length: 2 ** 48 });
+    expect(await rejectionOf(huge.toFloat32Array())).toBe('SOUL_OUT_OF_MEMORY');
   });
 
   test('the zero length is a length', async () => {

@@ -58,7 +58,13 @@ describe('round trip', () => {
     expect([...target]).toEqual([1, 2, 3]);
     expect(await codeOf(file.readInto('f32', new Float32Array(2)))).toBe('SOUL_INVALID_ARGUMENT');
     expect(await codeOf(file.read('other'))).toBe('SOUL_INVALID_ARGUMENT');
+    const gone = new Float32Array(3);
+    structuredClone(0, { transfer: [gone.buffer] });
+    expect(await codeOf(file.readInto('f32', gone))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(await codeOf(file.readInto('none', gone))).toBe('SOUL_DETACHED');
     await file.close();
+    expect(await codeOf(file.readInto('f32', target))).toBe('SOUL_FILE_SYSTEM');
+    expect(await codeOf(file.read('f32'))).toBe('SOUL_FILE_SYSTEM');
   });
 
   test('tensors are aligned in the file', async () => {

@@ -161,6 +161,8 @@ const values: readonly ((random: Draw) => unknown)[] = [
   (random) => random.of(['', 'f32', 'cuda:0', 'exp', 'skip', 'learningRate', 'x'.repeat(1000)]),
   (random) => random.of([true, false]),
   () => Symbol('symbol'),
+  () => Object.create(FlatBuffer.prototype),
+  () => frozen(new Float32Array(length)),
   () => () => 1,
   () => ({}),
   () => [],
@@ -196,6 +198,11 @@ const values: readonly ((random: Draw) => unknown)[] = [
 
 function detached<Array extends Float32Array | Int32Array>(array: Array): Array {
   structuredClone(0, { transfer: [array.buffer as ArrayBuffer] });
+  return array;
+}
+
+function frozen(array: Float32Array): Float32Array {
+  Object.freeze(array.buffer);
   return array;
 }
 

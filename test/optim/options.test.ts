@@ -57,6 +57,11 @@ describe('options', () => {
     { maximize: wrong(1) },
     { nonFinite: wrong('ignore') },
     { parameterGroups: wrong({}) },
+    ...['learningRate', 'weightDecay', 'betas', 'epsilon', 'clipNorm', 'maximize', 'nonFinite', 'parameterGroups'].map(
+      (name) => ({ [name]: wrong(null) }),
+    ),
+    { parameterGroups: [{ start: 0, length: 3, weightDecay: wrong(null) }] },
+    { parameterGroups: [{ start: 0, length: 3, embedding: wrong(null) }] },
     { parameterGroups: [{ start: 0, length: 38 }] },
     { parameterGroups: [{ start: -1, length: 3 }] },
     { parameterGroups: [{ start: 0.5, length: 3 }] },
@@ -84,6 +89,9 @@ describe('options', () => {
     { denominator: wrong('mean') },
     { momentumUpdates: wrong(3) },
     { estimator: wrong('gnb') },
+    ...['rho', 'denominator', 'momentumBiasCorrection', 'momentumUpdates', 'estimator'].map((name) => ({
+      [name]: wrong(null),
+    })),
     { estimator: { squaredGradient: { batchSize: 0 } } },
   ])('%j is refused by Sophia', async (options) => {
     expect(await codeOf(() => new Sophia(setUp(), options))).toBe('SOUL_INVALID_ARGUMENT');
@@ -99,6 +107,13 @@ describe('options', () => {
   ])('a misspelled %s is answered with %s', (misspelled, known) => {
     const message = `options has no option ${misspelled}; did you mean ${known}?`;
     expect(() => new Sophia(setUp(), { [misspelled]: 1 })).toThrow(message);
+  });
+
+  test('undefined is the default, in the preset its own', () => {
+    const names = { betas: undefined, epsilon: undefined, learningRate: undefined, rho: undefined };
+    expect(new Sophia(setUp(), wrong(names)).betas).toEqual([0.965, 0.99]);
+    const preset = Sophia.soulRepo(setUp(), wrong({ ...names, momentumUpdates: undefined }));
+    expect(preset).toMatchObject({ betas: [0.9, 0.95], learningRate: 1e-5, estimator: 'gradient' });
   });
 
   test('a name like no other lists what there is', () => {
@@ -117,6 +132,12 @@ describe('what a step and an estimate are told', () => {
     { learningRate: Number.NaN },
     { weightDecay: -1 },
     { zeroGradients: wrong('yes') },
+    { learningRate: null },
+    { weightDecay: null },
+    { zeroGradients: null },
+    { hessian: null },
+    { hessian: { batchSize: 1, prime: null } },
+    { hessian: { batchSize: 1, from: null } },
     { lr: 1 },
     { hessian: {} },
     { hessian: { batchSize: 0 } },
@@ -139,6 +160,8 @@ describe('what a step and an estimate are told', () => {
     { batchSize: 1, part: [2, 2] },
     { batchSize: 1, part: [0, 0] },
     { batchSize: 1, part: 1 },
+    { batchSize: 1, part: null },
+    { batchSize: 1, prime: null },
     { batchSize: 1, prime: 1 },
     { batchsize: 1 },
   ])('an estimate of %j is refused', async (options) => {

@@ -54,6 +54,34 @@ describe('the estimate', () => {
     expect((await sophia.step()).step).toBe(1);
   });
 
+  test.each([false, true])('in parts that was given up leaves nothing behind (primed: %s)', async (prime) => {
+    const [restarted, fresh] = [0, 1].map(() => new Sophia(setUp(), exact)) as [Sophia, Sophia];
+    const other = FlatBuffer.from(hashed(8, 37));
+    await restarted.updateHessian({ from: other, batchSize: 9 });
+    await restarted.updateHessian({ from: other, batchSize: 9, part: [0, 3], prime });
+    const message = await restarted.step().catch((error: Error) => error.message);
+    expect(message).toContain('give it up with { part: [0, n], prime: true }');
+    for (const sophia of [restarted, fresh]) {
+      for (const part of [0, 1]) {
+        await sophia.updateHessian({ batchSize: 2, part: [part, 2], ...(part === 0 ? { prime: true } : {}) });
+      }
+    }
+    expect(restarted.state.hessian.array).toEqual(fresh.state.hessian.array);
+    expect((await restarted.step()).step).toBe(1);
+  });
+
+  test('in parts that was given up for one of which every part is left out leaves no curvature', async () => {
+    const sophia = new Sophia(setUp(), { ...exact, rho: { clippedFraction: 0.2 } });
+    const bad = FlatBuffer.from(new Float32Array(37).fill(Number.NaN));
+    await sophia.updateHessian({ batchSize: 9, prime: true });
+    await sophia.updateHessian({ batchSize: 9, part: [0, 3] });
+    expect(await sophia.updateHessian({ from: bad, batchSize: 9, part: [0, 1], prime: true })).toEqual({
+      skipped: true,
+    });
+    expect(sophia.state.hessian.array.every((h) => h === 0)).toBe(true);
+    expect(await codeOf(sophia.step())).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
   test('leaves out what is not finite', async () => {
     const { values, gradients } = setUp();
     const sophia = new Sophia({ values, gradients }, exact);
@@ -120,6 +148,14 @@ describe('the step', () => {
       expect(x).toBeCloseTo(before[i]! * (1 - 0.001) - 0.01 * Math.sign(m) * Math.min(1, ratio), 6);
     }
     expect(clippedFraction).toBeCloseTo(clipped / 37, 10);
+  });
+
+  test.each(['sum', 'max'] as const)('shows a curvature that is NaN (%s)', async (denominator) => {
+    const sophia = new Sophia(setUp(), { ...exact, denominator });
+    sophia.state.hessian.array[3] = Number.NaN;
+    await sophia.step();
+    expect([...sophia.parameters.values.array].map(Number.isNaN).indexOf(true)).toBe(3);
+    expect([...sophia.parameters.values.array].filter(Number.isNaN)).toHaveLength(1);
   });
 
   test('takes overrides for one step alone', async () => {
@@ -254,6 +290,23 @@ describe('rho by the clipped fraction', () => {
     });
     await only.updateHessian({ batchSize: 3, prime: true });
     expect((await only.step()).clippedFraction).toBeCloseTo(0.2, 2);
+  });
+
+  test('looks past what is not finite', async () => {
+    const length = 1000;
+    const { values, gradients } = setUp(length);
+    const from = FlatBuffer.from(hashed(9, length));
+    const sophia = new Sophia({ values, gradients }, { rho: { clippedFraction: 0.2 }, nonFinite: 'propagate' });
+    await sophia.updateHessian({ from, batchSize: 3, prime: true });
+    sophia.state.hessian.array.fill(Number.NaN, 0, 100).fill(Infinity, 100, 200);
+    gradients.array.fill(Number.NaN, 200, 300);
+    const { rho } = await sophia.step();
+    const part = new Sophia(
+      { values: values.view(300), gradients: gradients.view(300) },
+      { rho: { clippedFraction: 0.2 } },
+    );
+    await part.updateHessian({ from: from.view(300), batchSize: 3, prime: true });
+    expect(rho).toBe((await part.step()).rho);
   });
 
   test('is a typed error when nothing has a curvature', async () => {

@@ -40,7 +40,10 @@ describe('Sophia', () => {
     const saved = sophia.saveState(path);
     sophia.step();
     await saved;
+    expect(sophia.state.step).toBe(2);
     const file = await openSafetensors(path);
+    expect(file.metadata).toMatchObject({ step: '1', estimates: '1' });
+    expect(new Float32Array((await file.read('step')).buffer)).toEqual(Float32Array.of(1));
     expect([...file.tensors.keys()].sort()).toEqual(['exp_avg', 'hessian', 'step']);
     expect(file.tensors.get('hessian')).toEqual({ dtype: 'F32', shape: [37], byteLength: 148 });
     expect(file.metadata).toMatchObject({ format: 'soul-unlearn', optimizer: 'sophia', hessian_batch_size: 'folded' });
@@ -49,6 +52,20 @@ describe('Sophia', () => {
     await file.close();
     for (const [i, m] of momentum.entries()) expect(m).toBeCloseTo(0.035 * setUp().gradients.array[i]!, 6);
     expect(await readdir(folder)).toEqual(['state.safetensors']);
+  });
+
+  test('is not saved in the middle of an estimate in parts, though before and after', async () => {
+    const sophia = bySophia();
+    const before = sophia.saveState(join(folder, 'before'));
+    sophia.updateHessian({ batchSize: 4, part: [0, 2] });
+    const within = codeOf(sophia.saveState(join(folder, 'within')));
+    sophia.updateHessian({ batchSize: 4, part: [1, 2] });
+    const after = sophia.saveState(join(folder, 'after'));
+    await before;
+    expect(await within).toBe('SOUL_INVALID_ARGUMENT');
+    await after;
+    expect((await readdir(folder)).sort()).toEqual(['after', 'before', 'state.safetensors']);
+    await Promise.all(['after', 'before'].map((name) => rm(join(folder, name))));
   });
 
   test('takes a file without the batch size only when it is told', async () => {

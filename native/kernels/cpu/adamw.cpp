@@ -9,8 +9,8 @@ namespace {
 
 SOUL_CLONES StepCounts StepBlock(float* __restrict values, const float* __restrict gradients,
                                  float* __restrict average, float* __restrict square_average,
-                                 const AdamWCoefficients& c, int64_t length) {
-  const double square_sum = SquareSumOfBlock(gradients, length);
+                                 const AdamWCoefficients& c, bool sum_squares, int64_t length) {
+  const double square_sum = sum_squares ? SquareSumOfBlock(gradients, length) : 0;
   int32_t changed = 0;
   for (int64_t i = 0; i < length; ++i) {
     const AdamWUpdate update = AdamWStep(values[i], average[i], square_average[i], gradients[i], c);
@@ -25,12 +25,12 @@ SOUL_CLONES StepCounts StepBlock(float* __restrict values, const float* __restri
 }  // namespace
 
 StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coefficients, bool zero_gradients,
-                     int64_t begin, int64_t end) {
+                     bool sum_squares, int64_t begin, int64_t end) {
   StepCounts counts;
   for (int64_t at = begin; at < end; at += kBlock) {
     const int64_t length = std::min(kBlock, end - at);
     counts += StepBlock(memory.values + at, memory.gradients + at, memory.average + at,
-                        memory.square_average + at, coefficients, length);
+                        memory.square_average + at, coefficients, sum_squares, length);
     if (zero_gradients) std::fill_n(memory.gradients + at, length, 0.0f);
   }
   return counts;

@@ -12,7 +12,7 @@ namespace soul {
 struct StepCounts {
   int64_t clipped = 0;
   int64_t changed = 0;
-  double square_sum = 0;  // of the gradient as it came, before clipping
+  double square_sum = 0;  // of the gradient as it came, before clipping; 0 unless asked for
 
   StepCounts& operator+=(const StepCounts& other) {
     clipped += other.clipped;
@@ -46,12 +46,12 @@ struct AdamWMemory {
 void UpdateHessian(float* hessian, const HessianEstimate& estimate, int64_t begin, int64_t end);
 
 // Estimate, step and zeroing of the gradients for [begin, end) in one pass over memory. The estimate may read
-// the gradients themselves.
+// the gradients themselves. `sum_squares` asks for the square sum.
 StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimate, Denominator denominator,
-                      const SophiaCoefficients& coefficients, bool zero_gradients, int64_t begin,
-                      int64_t end);
+                      const SophiaCoefficients& coefficients, bool zero_gradients, bool sum_squares,
+                      int64_t begin, int64_t end);
 
 StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coefficients, bool zero_gradients,
-                     int64_t begin, int64_t end);
+                     bool sum_squares, int64_t begin, int64_t end);
 
 }  // namespace soul

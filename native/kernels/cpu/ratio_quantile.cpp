@@ -37,8 +37,12 @@ double ClippingRho(const SophiaMemory& memory, const HessianEstimate& estimate,
   double sum = 0;
   int64_t total = 0;
   for (const ElementRange& range : ranges) {
-    for (int64_t i = range.begin; i < range.end; ++i) sum += hessian_of(i);
-    total += range.end - range.begin;
+    for (int64_t i = range.begin; i < range.end; ++i) {
+      const float hessian = hessian_of(i);
+      if (!std::isfinite(hessian)) continue;
+      sum += hessian;
+      ++total;
+    }
   }
   const double least = kReliableShare * sum / static_cast<double>(total);
 
@@ -48,9 +52,10 @@ double ClippingRho(const SophiaMemory& memory, const HessianEstimate& estimate,
     for (const ElementRange& range : ranges) {
       for (int64_t i = range.begin; i < range.end; ++i) {
         const float hessian = hessian_of(i);
-        if (!(hessian > least)) continue;
+        if (!(hessian > least) || !std::isfinite(hessian)) continue;
         const float m = Momentum(memory.momentum[i], memory.gradients[i], coefficients);
-        visit(FloatBits(Magnitude(m) * coefficients.momentum_scale / hessian) & 0x7fffffffu);
+        const float ratio = Magnitude(m) * coefficients.momentum_scale / hessian;
+        if (!std::isnan(ratio)) visit(FloatBits(ratio) & 0x7fffffffu);
       }
     }
   };

@@ -14,8 +14,8 @@ SOUL_CLONES void UpdateHessianBlock(float* __restrict hessian, const float* __re
 template <Denominator kDenominator>
 SOUL_HOST_DEVICE StepCounts StepBlock(float* __restrict values, const float* __restrict gradients,
                                       float* __restrict momentum, const float* __restrict hessian,
-                                      const SophiaCoefficients c, int64_t length) {
-  const double square_sum = SquareSumOfBlock(gradients, length);
+                                      const SophiaCoefficients c, bool sum_squares, int64_t length) {
+  const double square_sum = sum_squares ? SquareSumOfBlock(gradients, length) : 0;
   int32_t clipped = 0;
   int32_t changed = 0;
   for (int64_t i = 0; i < length; ++i) {
@@ -29,13 +29,15 @@ SOUL_HOST_DEVICE StepCounts StepBlock(float* __restrict values, const float* __r
 }
 
 SOUL_CLONES StepCounts StepBlockSum(float* values, const float* gradients, float* momentum,
-                                    const float* hessian, const SophiaCoefficients& c, int64_t length) {
-  return StepBlock<Denominator::kSum>(values, gradients, momentum, hessian, c, length);
+                                    const float* hessian, const SophiaCoefficients& c, bool sum_squares,
+                                    int64_t length) {
+  return StepBlock<Denominator::kSum>(values, gradients, momentum, hessian, c, sum_squares, length);
 }
 
 SOUL_CLONES StepCounts StepBlockMax(float* values, const float* gradients, float* momentum,
-                                    const float* hessian, const SophiaCoefficients& c, int64_t length) {
-  return StepBlock<Denominator::kMax>(values, gradients, momentum, hessian, c, length);
+                                    const float* hessian, const SophiaCoefficients& c, bool sum_squares,
+                                    int64_t length) {
+  return StepBlock<Denominator::kMax>(values, gradients, momentum, hessian, c, sum_squares, length);
 }
 
 }  // namespace
@@ -46,8 +48,8 @@ void UpdateHessian(float* hessian, const HessianEstimate& estimate, int64_t begi
 }
 
 StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimate, Denominator denominator,
-                      const SophiaCoefficients& coefficients, bool zero_gradients, int64_t begin,
-                      int64_t end) {
+                      const SophiaCoefficients& coefficients, bool zero_gradients, bool sum_squares,
+                      int64_t begin, int64_t end) {
   StepCounts counts;
   // Block by block, so that what one loop leaves is still in the nearest cache when the next one reads it.
   for (int64_t at = begin; at < end; at += kBlock) {
@@ -58,7 +60,7 @@ StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimat
     }
     const auto step = denominator == Denominator::kSum ? StepBlockSum : StepBlockMax;
     counts += step(memory.values + at, memory.gradients + at, memory.momentum + at, memory.hessian + at,
-                   coefficients, length);
+                   coefficients, sum_squares, length);
     if (zero_gradients) std::fill_n(memory.gradients + at, length, 0.0f);
   }
   return counts;
