@@ -68,7 +68,7 @@ export class OptimizerState<Name extends string> {
       throw new SoulError(
         'SOUL_INVALID_ARGUMENT',
         `an estimate in parts is unfinished (${control[slots.partsDone]} of ${control[slots.partsTotal]} parts); ` +
-          'call updateHessian for the others before saveState',
+          'call updateHessian for the others first, or give it up with { part: [0, n], prime: true }',
       );
     }
     const step = control[slots.step]!;

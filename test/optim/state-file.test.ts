@@ -68,6 +68,27 @@ describe('Sophia', () => {
     await Promise.all(['after', 'before'].map((name) => rm(join(folder, name))));
   });
 
+  test('whose memory was given up is neither saved nor changed', async () => {
+    const sophia = bySophia();
+    await sophia.updateHessian({ batchSize: 4, prime: true });
+    await sophia.step();
+    await sophia.saveState(path);
+    await sophia.step();
+    const momentum = sophia.state.momentum.array.slice();
+    const unhandled: unknown[] = [];
+    const note = (error: unknown) => unhandled.push(error);
+    process.on('unhandledRejection', note);
+    await sophia.state.hessian.release();
+    expect(await codeOf(sophia.saveState(join(folder, 'never')))).toBe('SOUL_RELEASED');
+    expect(await codeOf(sophia.loadState(path))).toBe('SOUL_RELEASED');
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+    expect(sophia.state.momentum.array).toEqual(momentum);
+    expect(sophia.state.step).toBe(2);
+    expect(await readdir(folder)).toEqual(['state.safetensors']);
+  });
+
   test('takes a file without the batch size only when it is told', async () => {
     const hessian = hashed(5, 37).map(Math.abs);
     await writeSafetensors(path, [
