@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { asSoulError } from '../core/errors.ts';
 import { writeCheckpoint } from './checkpoint.ts';
 import type { LlamaConfig } from './config.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
@@ -15,7 +16,7 @@ import type { ParameterLayout } from './parameter-layout.ts';
  * Writes config.json, model.safetensors and, where there is one, generation_config.json; made if it isn't there. Each file is
  * written beside and renamed, the weights last.
  *
- * @throws SoulError of {@link writeCheckpoint}
+ * @throws SoulError of {@link writeCheckpoint}; SOUL_FILE_SYSTEM
  */
 export async function writeModelFolder(
   folder: string,
@@ -24,10 +25,14 @@ export async function writeModelFolder(
   values: Float32Array,
   generationConfig?: string,
 ): Promise<void> {
-  await mkdir(folder, { recursive: true });
-  await replaceFile(join(folder, 'config.json'), `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`);
-  if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
-  await writeCheckpoint(folder, layout, values);
+  try {
+    await mkdir(folder, { recursive: true });
+    await replaceFile(join(folder, 'config.json'), `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`);
+    if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
+    await writeCheckpoint(folder, layout, values);
+  } catch (error) {
+    throw asSoulError(error);
+  }
 }
 
 /** The content of config.json: all that was read, with float32 weights and the rope in the keys of transformers 4 and of 5. */

@@ -8,7 +8,7 @@ import { constants } from 'node:fs';
 import { access, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
 import { buildTokenizer, type Json, type TokenizerLibrary } from './tokenizer-library.ts';
 
 /** What data preparation and generation need of a tokenizer. */
@@ -152,17 +152,19 @@ export class HuggingFaceTokenizer implements TextTokenizer {
    * Copies the tokenizer's files, bytes unchanged, into `folder`, which is made if need be.
    *
    * @returns the names of the files
-   * @throws SoulError SOUL_EXISTS when one is there already
+   * @throws SoulError SOUL_EXISTS when one is there already; SOUL_FILE_SYSTEM
    */
   async copyTo(folder: string): Promise<string[]> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
     const names = await this.files();
-    await mkdir(folder, { recursive: true });
+    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
+      throw asSoulError(error);
+    });
     for (const name of names) {
       try {
         await copyFile(join(this.folder, name), join(folder, name), constants.COPYFILE_EXCL);
       } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+        if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw asSoulError(cause);
         throw new SoulError('SOUL_EXISTS', `${join(folder, name)} already exists`, { folder, file: name }, { cause });
       }
     }

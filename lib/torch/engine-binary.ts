@@ -78,12 +78,19 @@ export function inspect(): EngineReport {
   const cache = cacheFolder();
   const libtorch = findLibtorch(searched);
   if (!libtorch) return { installed: false, cache, searched, reason: 'no libtorch was found' };
+  const built = builtEngine(libtorch);
+  const report = { cache, searched, torchVersion: libtorch.version, libtorch: libtorch.folder };
+  return built
+    ? { ...report, ...built, installed: true }
+    : { ...report, installed: false, reason: `no engine is built for libtorch ${libtorch.version}` };
+}
+
+/** The engine for this libtorch, undefined when it is not built. */
+export function builtEngine(libtorch: Libtorch): InstalledEngine | undefined {
   const stamp = expectedStamp(libtorch);
   const folder = engineFolder(stamp);
-  const report = { cache, searched, torchVersion: libtorch.version, libtorch: libtorch.folder };
-  return carriesStamp(folder, stamp)
-    ? { ...report, installed: true, binary: join(folder, binaryName) }
-    : { ...report, installed: false, reason: `no engine is built for libtorch ${libtorch.version}` };
+  if (!carriesStamp(folder, stamp)) return undefined;
+  return { torchVersion: libtorch.version, libtorch: libtorch.folder, binary: join(folder, binaryName) };
 }
 
 /** Whether `folder` holds a binary with this stamp. */

@@ -6,7 +6,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { cacheFolder } from './cache.ts';
@@ -63,7 +63,10 @@ export async function fetchLibtorch(
  */
 export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
   const link = cachedLibtorch(libtorch.version.includes('+cu') ? 'cuda' : 'cpu');
-  if (libtorch.folder === link) return libtorch;
+  const [given, there] = await Promise.all(
+    [libtorch.folder, link].map((path) => realpath(path).catch(() => undefined)),
+  );
+  if (given !== undefined && given === there) return { folder: link, version: libtorch.version };
   await mkdir(dirname(dirname(link)), { recursive: true });
   await mkdir(join(cacheFolder(), 'tmp'), { recursive: true });
   const workplace = await mkdtemp(join(cacheFolder(), 'tmp', 'libtorch-'));

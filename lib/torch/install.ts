@@ -6,10 +6,10 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { invalidArgument } from '../core/errors.ts';
+import { asSoulError, invalidArgument } from '../core/errors.ts';
 import { buildEngine } from './build-engine.ts';
 import { cacheFolder } from './cache.ts';
-import { type InstalledEngine, installedEngine } from './engine-binary.ts';
+import { builtEngine, type InstalledEngine } from './engine-binary.ts';
 import { fetchLibtorch, linkLibtorch } from './fetch-libtorch.ts';
 import {
   cachedLibtorch,
@@ -17,6 +17,7 @@ import {
   inspectLibtorch,
   type Libtorch,
   type LibtorchVariant,
+  preferLibtorch,
   requireLibtorch,
 } from './libtorch.ts';
 
@@ -32,22 +33,26 @@ export interface InstallOptions {
 }
 
 /**
- * Finds or fetches libtorch, and builds the engine for it; what is there already is not done again. No Python runs
- * afterwards. Two installs at the same time don't hurt each other.
+ * Finds or fetches libtorch, and builds the engine for it; what is there already is not done again. From then on this engine
+ * is the one that is loaded. No Python runs afterwards. Two installs at the same time don't hurt each other.
  *
- * @throws SoulError SOUL_ENGINE_MISSING naming the missing tool, or the log; SOUL_INVALID_ARGUMENT
+ * @throws SoulError SOUL_ENGINE_MISSING naming the missing tool, or the log; SOUL_INVALID_ARGUMENT; SOUL_FILE_SYSTEM
  */
 export async function installEngine(options: InstallOptions = {}): Promise<InstalledEngine> {
   const { variant = 'cpu', force = false, onProgress = () => {} } = options;
   if (variant !== 'cpu' && variant !== 'cuda') throw invalidArgument('variant', "'cpu' or 'cuda'", variant);
-  const logs = join(cacheFolder(), 'logs');
-  await mkdir(logs, { recursive: true });
-  const log = join(logs, `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`);
-  const work = { log, force, onProgress };
-  const libtorch = await chooseLibtorch(options.libtorch, variant, work);
-  const ready = installedEngine();
-  if (ready && ready.libtorch === libtorch.folder && !force) return ready;
-  return buildEngine(libtorch, work);
+  try {
+    const logs = join(cacheFolder(), 'logs');
+    await mkdir(logs, { recursive: true });
+    const log = join(logs, `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`);
+    const work = { log, force, onProgress };
+    const libtorch = await chooseLibtorch(options.libtorch, variant, work);
+    const engine = (force ? undefined : builtEngine(libtorch)) ?? (await buildEngine(libtorch, work));
+    await preferLibtorch(libtorch);
+    return engine;
+  } catch (error) {
+    throw asSoulError(error);
+  }
 }
 
 async function chooseLibtorch(
@@ -57,9 +62,9 @@ async function chooseLibtorch(
 ): Promise<Libtorch> {
   if (given !== undefined) return linkLibtorch(requireLibtorch(given));
   if (process.env.SOUL_LIBTORCH) return requireLibtorch(process.env.SOUL_LIBTORCH);
-  if (variant === 'cuda') {
-    const cached = inspectLibtorch(cachedLibtorch('cuda'));
-    return typeof cached === 'string' || work.force ? fetchLibtorch('cuda', work) : cached;
-  }
-  return (work.force ? undefined : findLibtorch()) ?? fetchLibtorch('cpu', work);
+  if (work.force) return fetchLibtorch(variant, work);
+  const cached = inspectLibtorch(cachedLibtorch(variant));
+  if (typeof cached !== 'string') return cached;
+  const found = variant === 'cpu' ? findLibtorch() : undefined;
+  return found && found.folder !== cachedLibtorch('cuda') ? found : fetchLibtorch(variant, work);
 }

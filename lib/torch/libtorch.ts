@@ -6,6 +6,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
+import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { cacheFolder } from './cache.ts';
@@ -35,8 +36,31 @@ export function cachedLibtorch(variant: LibtorchVariant): string {
   return join(cacheFolder(), 'libtorch', `${torchVersion}-${variant}-${process.platform}-${process.arch}`, 'torch');
 }
 
+/** Holds the variant that was installed last, which is looked at first. */
+const preferenceFile = () => join(cacheFolder(), 'libtorch', 'preferred');
+
+/** The variants in the order in which the cache is searched. */
+function cachedVariants(): LibtorchVariant[] {
+  try {
+    if (readFileSync(preferenceFile(), 'utf8').trim() === 'cpu') return ['cpu', 'cuda'];
+  } catch {
+    // Nothing was installed yet.
+  }
+  return ['cuda', 'cpu'];
+}
+
+/** Makes the search begin at this libtorch from now on, when it is one of the cache. */
+export async function preferLibtorch(libtorch: Libtorch): Promise<void> {
+  const variant = (['cpu', 'cuda'] as const).find((each) => cachedLibtorch(each) === libtorch.folder);
+  if (variant === undefined) return;
+  const beside = `${preferenceFile()}.${process.pid}`;
+  await writeFile(beside, `${variant}\n`);
+  await rename(beside, preferenceFile());
+}
+
 /**
- * Looks in SOUL_LIBTORCH, in the cache and at the PyTorch that python3 can import, in this order; the first match wins.
+ * Looks in SOUL_LIBTORCH, in the cache (the variant that was installed last, then the other) and at the PyTorch that python3
+ * can import, in this order; the first match wins.
  *
  * SOUL_LIBTORCH is taken at its word: when it is set and no match, nothing else is looked at.
  */
@@ -48,7 +72,7 @@ export function findLibtorch(searched: SearchedPlace[] = []): Libtorch | undefin
     return typeof result === 'string' ? undefined : result;
   };
   if (given) return look(`SOUL_LIBTORCH=${given}`, resolve(given));
-  for (const variant of ['cuda', 'cpu'] as const) {
+  for (const variant of cachedVariants()) {
     const folder = cachedLibtorch(variant);
     const found = look(folder, folder);
     if (found) return found;

@@ -41,7 +41,7 @@ export interface NativeEngine {
     gradients: Float32Array,
     inverseFrequencies: Float32Array,
   ): NativeExternal;
-  releaseModel(model: NativeExternal): void;
+  releaseModel(model: NativeExternal): Promise<void> | undefined;
   nll(model: NativeExternal, ...batch: NativeBatch): Promise<{ pass: NativeExternal; values: Float32Array }>;
   divergence(
     model: NativeExternal,

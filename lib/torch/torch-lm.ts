@@ -221,7 +221,10 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    nativeEngine().releaseModel(this.#handle);
+    // Cancelled only where the environment ends, and its memory with it.
+    nativeEngine()
+      .releaseModel(this.#handle)
+      ?.catch(() => {});
     void this.parameters.values.release();
     void this.parameters.gradients.release();
   }

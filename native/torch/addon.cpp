@@ -164,11 +164,18 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
   return MakeHandle(env, std::move(handle), kModelTag);
 }
 
-// releaseModel(model): calls made before still run.
+// releaseModel(model): calls made before still run; lets go of the typed arrays once they are done.
 Napi::Value ReleaseModel(const Napi::CallbackInfo& info) {
   ModelHandle& handle = ReadHandle<ModelHandle>(info[0], kModelTag, "model");
+  if (!handle.model) return info.Env().Undefined();
   handle.model.reset();
-  return info.Env().Undefined();
+  return Post(
+      info.Env(), {info[0]}, [] {},
+      [&handle](Napi::Env env) {
+        handle.values.Reset();
+        handle.gradients.Reset();
+        return env.Undefined();
+      });
 }
 
 // Shared by nll and divergence: runs the forward pass, resolves to { pass, values }.

@@ -38,7 +38,8 @@ void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
   double reached = 0;
   for (const int32_t token : order) {
     const double probability = std::exp(logits[token] - largest) / total;
-    if (reached >= top_p) logits[token] = -std::numeric_limits<float>::infinity();
+    // The first is kept even where `top_p` is too small for a float.
+    if (reached > 0 && reached >= top_p) logits[token] = -std::numeric_limits<float>::infinity();
     reached += probability;
   }
 }

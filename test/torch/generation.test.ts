@@ -119,6 +119,9 @@ describeWithEngine('generation', () => {
     expect(new Set(draws.flat())).toEqual(new Set(order.slice(0, 2)));
     const single = await model.generate(new Array(50).fill(prompt), { maxNewTokens: 1, temperature: 1, topP: 1e-6 });
     expect(new Set(single.flat())).toEqual(new Set([order[0]]));
+    // Less than the smallest float.
+    const tiny = await model.generate(new Array(50).fill(prompt), { maxNewTokens: 1, temperature: 1, topP: 1e-50 });
+    expect(tiny).toEqual(single);
   });
 
   test('nothing to do gives nothing', async () => {

@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { lstat, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { cacheFolder } from '../../lib/torch/cache.ts';
-import { inspectLibtorch } from '../../lib/torch/libtorch.ts';
+import { linkLibtorch } from '../../lib/torch/fetch-libtorch.ts';
+import { cachedLibtorch, findLibtorch, inspectLibtorch, preferLibtorch } from '../../lib/torch/libtorch.ts';
 
 const library =
   { darwin: 'libtorch_cpu.dylib', win32: 'torch_cpu.dll' }[process.platform as string] ?? 'libtorch_cpu.so';
@@ -107,5 +108,59 @@ describe('installing', () => {
     expect(error!.message).toMatch(/^cmake was not found; .*\. No C\+\+20 compiler was found; .*\.$/);
     const fetching = call('torch.installEngine()', { ...environment, SOUL_CACHE: join(folder, 'empty') });
     expect(fetching.error!.message).toMatch(/python3 with pip was not found/);
+  });
+});
+
+describe('the libtorch of the cache', () => {
+  const { SOUL_CACHE: cache, SOUL_LIBTORCH: given } = process.env;
+  beforeEach(() => {
+    process.env.SOUL_CACHE = join(folder, 'cache');
+    delete process.env.SOUL_LIBTORCH;
+  });
+  afterEach(() => {
+    delete process.env.SOUL_CACHE;
+    if (cache !== undefined) process.env.SOUL_CACHE = cache;
+    if (given !== undefined) process.env.SOUL_LIBTORCH = given;
+  });
+
+  async function fillSlot(variant: 'cpu' | 'cuda'): Promise<string> {
+    const slot = cachedLibtorch(variant);
+    await mkdir(join(slot, 'lib'), { recursive: true });
+    await mkdir(join(slot, 'include', 'ATen'), { recursive: true });
+    await writeFile(join(slot, 'lib', library), '');
+    await writeFile(join(slot, 'build-version'), `2.13.0+${variant === 'cuda' ? 'cu130' : 'cpu'}`);
+    return slot;
+  }
+
+  test('the variant that was installed last is found first', async () => {
+    const [cpu, cuda] = [await fillSlot('cpu'), await fillSlot('cuda')];
+    expect(findLibtorch()?.folder).toBe(cuda);
+    await preferLibtorch({ folder: cpu, version: '2.13.0+cpu' });
+    expect(findLibtorch()?.folder).toBe(cpu);
+    await preferLibtorch({ folder: '/elsewhere', version: '2.13.0' });
+    expect(findLibtorch()?.folder).toBe(cpu);
+    await preferLibtorch({ folder: cuda, version: '2.13.0+cu130' });
+    expect(findLibtorch()?.folder).toBe(cuda);
+    await rm(cuda, { recursive: true });
+    expect(findLibtorch()?.folder).toBe(cpu);
+  });
+
+  test('its own folder by another path stays what it is', async () => {
+    const slot = await fillSlot('cpu');
+    const other = join(folder, 'other');
+    await symlink(slot, other, 'junction');
+    expect(await linkLibtorch({ folder: other, version: '2.13.0+cpu' })).toEqual({
+      folder: slot,
+      version: '2.13.0+cpu',
+    });
+    expect((await lstat(slot)).isSymbolicLink()).toBe(false);
+  });
+
+  test('a folder elsewhere is pointed to, and again without harm', async () => {
+    const libtorch = { folder: await makeLibtorch('build-version', '2.13.0+cpu'), version: '2.13.0+cpu' };
+    for (let i = 0; i < 2; i++) {
+      expect(await linkLibtorch(libtorch)).toEqual({ folder: cachedLibtorch('cpu'), version: '2.13.0+cpu' });
+      expect(findLibtorch()?.folder).toBe(cachedLibtorch('cpu'));
+    }
   });
 });

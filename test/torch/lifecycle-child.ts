@@ -85,6 +85,23 @@ const scenes: Record<string, () => Promise<void>> = {
     const after = await round(1000, 60, 10);
     console.log(JSON.stringify({ grown: after - before }));
   },
+
+  /** A model is released while work is queued, and stays reachable: its memory goes. */
+  async release() {
+    const model = await TorchLM.create(config, 1n);
+    const batch = batchOf(4, 40);
+    const arrays = [model.parameters.values, model.parameters.gradients].map(({ array }) => new WeakRef(array));
+    const pending = model.score(batch);
+    model.release();
+    model.release();
+    const { logProbability } = await pending;
+    for (let i = 0; i < 5; i++) {
+      globalThis.gc?.();
+      await sleep(20);
+    }
+    const kept = arrays.filter((array) => array.deref() !== undefined).length;
+    console.log(JSON.stringify({ kept, finished: logProbability.length, released: model.released }));
+  },
 };
 
 async function work(): Promise<void> {

@@ -20,6 +20,10 @@ describeWithEngine('the life of a process', () => {
     play('workers');
   });
 
+  test('a released model gives its memory back once its work is done, though it stays reachable', () => {
+    expect(JSON.parse(play('release'))).toEqual({ kept: 0, finished: 4 * 39, released: true });
+  });
+
   test('its memory does not grow with the number of steps, nor with what is forgotten', () => {
     const { grown } = JSON.parse(play('memory')) as { grown: number };
     // One graph of these batches takes 2 MB, one model 1.2 MB: what is kept by mistake would show.
