@@ -77,6 +77,16 @@ describeWithEngine('model folders', () => {
     await expect(TorchLM.create({ model_type: 'llama' }, 1n)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
     await expect(TorchLM.create({}, 1 as never)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
   });
+
+  test('what the system refuses to write is named', async () => {
+    await writeRecorded(folder, recordedModels[0]![1]);
+    const model = await TorchLM.load(folder);
+    await expect(model.save(join(folder, 'config.json', 'in a file'))).rejects.toMatchObject({
+      code: 'SOUL_FILE_SYSTEM',
+      details: { systemCode: 'ENOTDIR' },
+    });
+    model.release();
+  });
 });
 
 const data = process.env.SOUL_TEST_DATA;
