@@ -42,7 +42,7 @@ interface Storage {
   readonly address: bigint | undefined;
 }
 
-/** Keeps what owns foreign memory alive as long as any handle to it, in a running job too, is. */
+/** Keeps what owns foreign memory alive while a handle to it lives, in a running job too. */
 const owners = new WeakMap<NativeExternal, unknown>();
 
 let hasStorage: (value: object) => boolean;
