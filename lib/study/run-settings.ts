@@ -7,7 +7,12 @@
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
-import { type CurvatureOptions, completeCurvatureOptions } from '../unlearn/curvature.ts';
+import {
+  type CurvatureOptions,
+  completeCurvatureOptions,
+  completeHessianData,
+  type HessianData,
+} from '../unlearn/curvature.ts';
 import type { Method, MethodName, MethodOptions } from '../unlearn/methods.ts';
 import { completeOptimizerSettings, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
 
@@ -25,6 +30,8 @@ export interface RunSettings {
   optimizer: OptimizerName;
   optimizerSettings?: OptimizerSettings;
   curvature?: CurvatureOptions;
+  /** Whose curvature that is; default the retain set's, where there is one. */
+  hessianData?: HessianData;
   /** Default 5, unless `steps` is given. */
   epochs?: number;
   steps?: number;
@@ -70,7 +77,8 @@ export function completeRunSettings(settings: RunSettings, method: Method): Comp
   if (settings.epochs !== undefined && !(Number.isFinite(settings.epochs) && settings.epochs > 0)) {
     throw invalidArgument('epochs', 'a number above 0', settings.epochs);
   }
-  if (settings.optimizer !== 'sophia' && Object.keys(settings.curvature ?? {}).length > 0) {
+  const estimates = Object.keys(settings.curvature ?? {}).length > 0 || settings.hessianData !== undefined;
+  if (settings.optimizer !== 'sophia' && estimates) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
       `curvature estimates (--hessian-...) belong to the optimizer sophia, not to ${settings.optimizer}`,
@@ -99,7 +107,10 @@ export function completeRunSettings(settings: RunSettings, method: Method): Comp
     schedule,
     optimizerSettings: completeOptimizerSettings(settings.optimizer, settings.optimizerSettings ?? {}),
     ...(settings.optimizer === 'sophia'
-      ? { curvature: completeCurvatureOptions(settings.curvature ?? {}, settings.retain !== undefined) }
+      ? {
+          curvature: completeCurvatureOptions(settings.curvature ?? {}),
+          hessianData: completeHessianData(settings.hessianData, settings.retain !== undefined),
+        }
       : {}),
   };
 }

@@ -81,6 +81,7 @@ export async function runTraining(
         epochs: settings.epochs,
         steps: settings.steps,
         curvature: settings.curvature,
+        hessianData: settings.hessianData,
         retain: sets.retain?.encoded,
         signal: events.signal,
       }),

@@ -11,15 +11,16 @@ import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
 import { positiveInteger } from './positive-integer.ts';
 
+/**
+ * Whose curvature is estimated: the retain set's, that is of what must be kept (the default where there is one), the forget
+ * set's, or both in turn. Fine-tuning has only its training set, and takes that.
+ */
+export type HessianData = 'retain' | 'forget' | 'both';
+
 /** How the Gauss-Newton diagonal is estimated; every field has a default. */
 export interface CurvatureOptions {
   /** An estimate every so many steps, the first before the first step. Default 10 (Sophia, arXiv 2305.14342). */
   every?: number;
-  /**
-   * Whose curvature: the retain set's, that is of what must be kept (default where there is one), the forget set's, or both
-   * in turn. Fine-tuning has only its training set, and takes that.
-   */
-  data?: 'retain' | 'forget' | 'both';
   /** An estimate is the mean over so many chunks, each squared on its own. Default 8. */
   chunks?: number;
   /** Sequences in a chunk. Default 2. */
@@ -34,26 +35,35 @@ export interface CurvatureOptions {
 }
 
 /**
+ * The set that estimates are made from.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for another word, or retain data asked for where there is none
+ */
+export function completeHessianData(given: HessianData | undefined, hasRetain: boolean): HessianData {
+  const data = given === undefined ? (hasRetain ? 'retain' : 'forget') : given;
+  if (data !== 'retain' && data !== 'forget' && data !== 'both') {
+    throw invalidArgument('hessianData', "'retain', 'forget' or 'both'", data);
+  }
+  if (data !== 'forget' && !hasRetain) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `hessianData is '${data}', but there is no retain set`, {
+      argument: 'hessianData',
+    });
+  }
+  return data;
+}
+
+/**
  * The options with every default filled in.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT for a number out of range, or retain data asked for where there is none
+ * @throws SoulError SOUL_INVALID_ARGUMENT for a number out of range
  */
-export function completeCurvatureOptions(options: CurvatureOptions, hasRetain: boolean): Required<CurvatureOptions> {
-  const { data = hasRetain ? 'retain' : 'forget', labels = 'sampled', chunks = 8 } = options;
-  if (data !== 'retain' && data !== 'forget' && data !== 'both') {
-    throw invalidArgument('curvature.data', "'retain', 'forget' or 'both'", data);
-  }
+export function completeCurvatureOptions(options: CurvatureOptions): Required<CurvatureOptions> {
+  const { labels = 'sampled', chunks = 8 } = options;
   if (labels !== 'sampled' && labels !== 'given') {
     throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
   }
-  if (data !== 'forget' && !hasRetain) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `curvature.data is '${data}', but there is no retain set`, {
-      argument: 'curvature.data',
-    });
-  }
   return {
     every: positiveInteger('curvature.every', options.every ?? 10),
-    data,
     chunks: positiveInteger('curvature.chunks', chunks),
     chunkSize: positiveInteger('curvature.chunkSize', options.chunkSize ?? 2),
     primingChunks: positiveInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks),
@@ -72,17 +82,18 @@ export interface CurvaturePlan {
 /** Plans the estimates of a run; each goes on through the data where the one before it ended. */
 export function curvaturePlan(
   options: CurvatureOptions,
+  hessianData: HessianData | undefined,
   sets: { target: readonly TokenSequence[]; retain?: readonly TokenSequence[] | undefined },
   seed: bigint,
 ): CurvaturePlan {
-  const complete = completeCurvatureOptions(options, (sets.retain?.length ?? 0) > 0);
-  const { every, labels, chunks, chunkSize, primingChunks } = complete;
-  const sources = { retain: [sets.retain!], forget: [sets.target], both: [sets.retain!, sets.target] }[
-    complete.data
-  ].map((sequences) => ({
-    sequences,
-    sampler: new BatchSampler({ size: sequences.length, batchSize: chunkSize, seed, purpose: 'curvature order' }),
-  }));
+  const { every, labels, chunks, chunkSize, primingChunks } = completeCurvatureOptions(options);
+  const data = completeHessianData(hessianData, (sets.retain?.length ?? 0) > 0);
+  const sources = { retain: [sets.retain!], forget: [sets.target], both: [sets.retain!, sets.target] }[data].map(
+    (sequences) => ({
+      sequences,
+      sampler: new BatchSampler({ size: sequences.length, batchSize: chunkSize, seed, purpose: 'curvature order' }),
+    }),
+  );
   return {
     every,
     labels,

@@ -9,8 +9,10 @@ export {
   type CurvatureOptions,
   type CurvaturePlan,
   completeCurvatureOptions,
+  completeHessianData,
   curvaturePlan,
   estimateCurvature,
+  type HessianData,
 } from './curvature.ts';
 export { type StepEvent, type TrainingOptions, type TrainingSummary, train } from './loop.ts';
 export { type Method, type MethodName, type MethodOptions, method, methodNames, type Term } from './methods.ts';

@@ -16,6 +16,7 @@ import {
   type CurvaturePlan,
   curvaturePlan,
   estimateCurvature,
+  type HessianData,
 } from './curvature.ts';
 import { type Draws, drawsOf } from './draws.ts';
 import type { Method, Term } from './methods.ts';
@@ -53,6 +54,8 @@ export interface TrainingOptions {
   learningRate?: number;
   /** How the Hessian diagonal is estimated; only for a second-order optimizer that takes estimates. */
   curvature?: CurvatureOptions;
+  /** Whose curvature that is. Default the retain set's, where there is one. */
+  hessianData?: HessianData;
   /** Every draw of the run is a function of it. Default 0n. */
   seed?: bigint;
   /** Called after each step; the next one waits for it. */
@@ -254,7 +257,9 @@ function checked(options: TrainingOptions): CheckedRun {
     microBatchSize: positiveInteger('microBatchSize', options.microBatchSize ?? batchSize),
     learningRate,
     schedule: options.schedule ?? constant(),
-    curvature: takesEstimates(optimizer) ? curvaturePlan(options.curvature ?? {}, { target, retain }, seed) : undefined,
+    curvature: takesEstimates(optimizer)
+      ? curvaturePlan(options.curvature ?? {}, options.hessianData, { target, retain }, seed)
+      : undefined,
   };
 }
 

@@ -208,9 +208,15 @@ describeWithEngine('with a model', () => {
     expect(record.settings.optimizerSettings).toMatchObject({ learningRate: 1e-5, clippedFraction: 0.1, clipNorm: 1 });
     expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 1 });
     expect(record.settings.curvature).toEqual({
-      ...{ every: 10, data: 'retain', chunks: 8, chunkSize: 2, primingChunks: 32, labels: 'sampled' },
+      ...{ every: 10, chunks: 8, chunkSize: 2, primingChunks: 32, labels: 'sampled' },
     });
-    expect(record.settings).toMatchObject({ batchSize: 8, schedule: 'linear', warmup: 0.1, pairing: 'fresh' });
+    expect(record.settings).toMatchObject({
+      batchSize: 8,
+      schedule: 'linear',
+      warmup: 0.1,
+      pairing: 'fresh',
+      hessianData: 'retain',
+    });
     expect(record.settings.load.engine).toMatch(/^libtorch 2\./);
     expect(record.inputs.target).toMatchObject({ sha256: await sha256('forget.jsonl'), items: 4 });
     expect(record.inputs.model.sha256['model.safetensors']).toBe(await sha256('model/model.safetensors'));

@@ -187,7 +187,12 @@ describe('options that do not fit', () => {
     ['NaN epochs', { epochs: Number.NaN }, /epochs must be/],
     ['an infinite learning rate', { learningRate: Number.POSITIVE_INFINITY }, /learningRate must be/],
     ['an unknown pairing', { pairing: 'sometimes' as never }, /pairing must be/],
-    ['curvature of no data', { curvature: { data: 'none' as never } }, /curvature.data must be/],
+    ['curvature of no data', { hessianData: 'none' as never }, /hessianData must be/],
+    [
+      'retain curvature without a retain set',
+      { name: 'ascent', retain: [], hessianData: 'both' },
+      /there is no retain set/,
+    ],
     ['no chunks', { curvature: { chunks: 0 } }, /curvature.chunks must be/],
   ])('%s', async (_, options, message) => {
     const { training } = setUp('sophia', options);

@@ -61,7 +61,7 @@ export function unlearnCommand(): Command {
           }),
           pairing: options.pairing,
           refusals: options.refusals,
-          curvature: withoutUndefined({ ...shared.curvature, data: options.hessianData }),
+          hessianData: options.hessianData,
         }),
         options,
         { target: 'forget', verb: 'unlearning' },
