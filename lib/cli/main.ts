@@ -20,7 +20,7 @@ import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
 
 /** Exit codes, as `soul --help` lists them. */
-export const exitCodes = { success: 0, failure: 1, usage: 2, missing: 3, cancelled: 130 } as const;
+const exitCodes = { success: 0, failure: 1, usage: 2, missing: 3, cancelled: 130 } as const;
 
 /** Runs the command line and returns its exit code; errors are printed on stderr, as JSON where --json was given. */
 export async function main(words: readonly string[]): Promise<number> {

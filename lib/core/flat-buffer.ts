@@ -249,7 +249,7 @@ export class FlatBuffer {
 }
 
 /** Whether a value is a FlatBuffer of this copy of the package. */
-export function isFlatBuffer(value: unknown): value is FlatBuffer {
+function isFlatBuffer(value: unknown): value is FlatBuffer {
   return typeof value === 'object' && value !== null && hasStorage(value);
 }
 

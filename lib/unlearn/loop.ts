@@ -146,7 +146,7 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
     });
     requireFinite(targetValue.loss, 'target', step, options);
     let retainValue: TermValue | undefined;
-    if (method.retain && retain) {
+    if (method.retain && retain?.length) {
       const partners = indices.map((index) => retain[draws.retain(step, index)]!);
       retainValue = await pullBack(model, method.retain, partners, { microBatchSize: run.microBatchSize });
       requireFinite(retainValue.loss, 'retain', step, options);

@@ -100,6 +100,13 @@ describe('a run', () => {
     expect(events[0]!.statistics.clippedFraction).toBeGreaterThan(0);
   });
 
+  test('without a retain set, a method whose retain coefficient is 0 runs on the target alone', async () => {
+    const { training, events } = setUp('adamw', { method: method('graddiff', { retainCoefficient: 0 }), retain: [] });
+    await train(training);
+    expect(events).toHaveLength(12);
+    expect(events.every(({ losses }) => losses.retain === undefined)).toBe(true);
+  });
+
   test('leaves the gradients zero', async () => {
     const { model, training } = setUp('sophia');
     await train(training);
