@@ -17,7 +17,10 @@ export interface NativeExternal {
 }
 
 /** Memory as native code takes it: an array that cannot be detached, or a handle to memory of another owner. */
-export type NativeMemory = Float32Array | NativeExternal;
+export type NativeMemory = NativeArray | NativeExternal;
+
+/** Arrays by dtype: `f32`, `bf16` (its bits) and `u8`. */
+export type NativeArray = Float32Array | Uint16Array | Uint8Array;
 
 /** What `scoreTokens` reads (labels, seed) and fills (the rest); one entry per row. */
 export interface NativeTokenScores {
@@ -44,6 +47,42 @@ export interface NativeStepSettings {
   maximize: boolean;
   skipNonFinite: boolean;
   zeroGradients: boolean;
+  /** Of what is stored as bf16. */
+  stochasticRounding: boolean;
+  /** Of stochastic rounding. */
+  seed: bigint;
+}
+
+/** What every step reads and writes; all of one length. */
+export interface NativeStepBuffers {
+  values: NativeMemory;
+  /** float32, where values are its bf16 copy. */
+  master?: NativeMemory;
+  gradients: NativeMemory;
+  /** A bit for each weight. */
+  frozen?: NativeMemory;
+}
+
+export interface NativeSophiaBuffers extends NativeStepBuffers {
+  momentum: NativeMemory;
+  hessian: NativeMemory;
+  /** A gradient whose square is averaged into the Hessian first. */
+  estimate?: NativeMemory;
+}
+
+export interface NativeAdamWBuffers extends NativeStepBuffers {
+  average: NativeMemory;
+  squareAverage: NativeMemory;
+}
+
+/** What the processor offers and what is in use. */
+export interface NativeMachine {
+  /** `'avx512'`, `'avx2'`, `'portable'` or `'neon'`. */
+  instructionSet: string;
+  /** Those that this processor can run, the fastest first. */
+  instructionSets: string[];
+  threads: number;
+  hardwareThreads: number;
 }
 
 export interface NativeSophiaSettings extends NativeStepSettings {
@@ -64,6 +103,8 @@ export interface NativeHessianSettings {
   parts: number;
   prime: boolean;
   skipNonFinite: boolean;
+  stochasticRounding: boolean;
+  seed: bigint;
 }
 
 /**
@@ -75,8 +116,14 @@ export interface NativeAddon {
   /** The table of C functions for the engine addon (native/runtime/interface.h). */
   readonly interface: NativeExternal;
 
+  machine(): NativeMachine;
+  /** The instruction set is the process's, the threads are this environment's. The bits of every result stay. */
+  configure(settings: { instructionSet?: string; threads?: number }): Promise<void>;
+  /** Reads and writes every byte of the buffers once, with next to no arithmetic: the memory limit of a step. */
+  streamPattern(reads: readonly NativeMemory[], writes: readonly NativeMemory[]): Promise<void>;
+
   describe(memory: NativeMemory): { address: bigint; byteLength: bigint };
-  fromPointer(address: bigint, length: number): NativeExternal;
+  fromPointer(address: bigint, length: number, dtype: 'f32' | 'bf16' | 'u8'): NativeExternal;
   view(memory: NativeExternal, start: number, length: number): NativeExternal;
   fill(memory: NativeMemory, value: number): Promise<void>;
   copy(destination: NativeMemory, source: NativeMemory): Promise<void>;
@@ -109,29 +156,21 @@ export interface NativeAddon {
   ): Promise<void>;
   /** Resolves to [step, skipped, gradientNorm, rho, then clipped and changed counts of each segment]. */
   sophiaStep(
-    values: NativeMemory,
-    gradients: NativeMemory,
-    momentum: NativeMemory,
-    hessian: NativeMemory,
-    hessianFrom: NativeMemory | undefined,
+    buffers: NativeSophiaBuffers,
     control: Float64Array,
     segments: Float64Array,
     settings: NativeSophiaSettings,
   ): Promise<number[]>;
   /** As `sophiaStep`. */
   adamwStep(
-    values: NativeMemory,
-    gradients: NativeMemory,
-    average: NativeMemory,
-    squareAverage: NativeMemory,
+    buffers: NativeAdamWBuffers,
     control: Float64Array,
     segments: Float64Array,
     settings: NativeStepSettings,
   ): Promise<number[]>;
   /** Resolves to [skipped]. */
   hessianUpdate(
-    hessian: NativeMemory,
-    gradients: NativeMemory,
+    buffers: { hessian: NativeMemory; estimate: NativeMemory; frozen?: NativeMemory },
     control: Float64Array,
     settings: NativeHessianSettings,
   ): Promise<number[]>;
@@ -141,7 +180,7 @@ export interface NativeAddon {
 }
 
 /** Raised with every change of what native/addon exports; the addon says the same number. */
-const addonVersion = 1;
+const addonVersion = 2;
 
 const require = createRequire(import.meta.url);
 let loaded: { readonly calls: NativeAddon; readonly path: string } | undefined;

@@ -3,17 +3,37 @@
 
 #include "addon/calls.h"
 #include "addon/work.h"
-#include "kernels/cpu/token_loss.h"
+#include "kernels/cpu/kernels.h"
 
 namespace soul {
 namespace {
 
 constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
 // Raised with every change of what is exported; lib/core/addon.ts expects the same number.
-constexpr int kAddonVersion = 1;
+constexpr int kAddonVersion = 2;
 
 bool Post(void* dispatcher, void (*run)(void*), void (*complete)(void*, bool), void* context) {
   return static_cast<Dispatcher*>(dispatcher)->Post(run, complete, context);
+}
+
+// The tables in use may change between calls; what every table computes is the same.
+void ScoreTokens(const SoulTokenRows* rows, const SoulTokenScores* scores) {
+  ActiveKernels().score_tokens(rows, scores);
+}
+
+void TokenGradient(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
+                   const float* log_sum_exp) {
+  ActiveKernels().token_gradient(rows, labels, weights, log_sum_exp);
+}
+
+void ScoreDivergence(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
+                     float* log_sum_exp, float* reference_log_sum_exp) {
+  ActiveKernels().score_divergence(rows, reference, divergence, log_sum_exp, reference_log_sum_exp);
+}
+
+void DivergenceGradient(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
+                        const float* log_sum_exp, const float* reference_log_sum_exp) {
+  ActiveKernels().divergence_gradient(rows, reference, weights, log_sum_exp, reference_log_sum_exp);
 }
 
 void ShutDown(void* dispatcher) {
@@ -42,6 +62,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   }
   exports.Set("interface", handle);
   exports.Set("version", kAddonVersion);
+  ExportMachineCalls(env, exports);
   ExportMemoryCalls(env, exports);
   ExportTokenCalls(env, exports);
   ExportOptimizerCalls(env, exports);

@@ -34,35 +34,83 @@ Memory<Element> ReadTypedOfLength(const Napi::Value& value, napi_typedarray_type
   return memory;
 }
 
+std::string NameOf(DType dtype) {
+  return dtype == DType::kFloat32 ? "float32" : dtype == DType::kBFloat16 ? "bfloat16" : "uint8";
+}
+
+void CheckLength(Napi::Env env, const char* name, int64_t found, int64_t expected) {
+  if (found == expected) return;
+  ThrowInvalid(env, name,
+               "memory of " + std::to_string(expected) + " elements, but has " + std::to_string(found));
+}
+
 }  // namespace
 
 void ThrowInvalid(Napi::Env env, const char* name, const std::string& expected) {
   ThrowFailure(env, "SOUL_INVALID_ARGUMENT", std::string(name) + " must be " + expected);
 }
 
-Memory<float> ReadFloats(const Napi::Value& value, const char* name) {
-  Memory<float> memory;
-  if (ReadTyped(value, napi_float32_array, &memory)) return memory;
+FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
+  Memory<float> floats;
+  if (ReadTyped(value, napi_float32_array, &floats)) {
+    return {{floats.data, DType::kFloat32}, floats.length, value};
+  }
+  Memory<uint16_t> halves;
+  if (ReadTyped(value, napi_uint16_array, &halves)) {
+    return {{halves.data, DType::kBFloat16}, halves.length, value};
+  }
+  Memory<uint8_t> bytes;
+  if (ReadTyped(value, napi_uint8_array, &bytes)) {
+    return {{bytes.data, DType::kUint8}, bytes.length, value};
+  }
   if (value.IsExternal()) {
     bool tagged = false;
     void* data = nullptr;
     if (napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged) == napi_ok && tagged &&
         napi_get_value_external(value.Env(), value, &data) == napi_ok) {
       const SoulMemory* foreign = static_cast<const SoulMemory*>(data);
-      if (foreign->dtype != SOUL_FLOAT32) ThrowInvalid(value.Env(), name, "float32 memory");
-      return {static_cast<float*>(foreign->data), static_cast<int64_t>(foreign->length), value};
+      return {
+          {foreign->data, static_cast<DType>(foreign->dtype)}, static_cast<int64_t>(foreign->length), value};
     }
   }
-  ThrowInvalid(value.Env(), name, "float32 memory");
+  ThrowInvalid(value.Env(), name, "memory of a FlatBuffer");
+}
+
+FlatMemory ReadFloating(const Napi::Value& value, const char* name) {
+  const FlatMemory memory = ReadMemory(value, name);
+  if (memory.elements.dtype == DType::kUint8) ThrowInvalid(value.Env(), name, "float32 or bfloat16 memory");
+  return memory;
+}
+
+FlatMemory ReadFloating(const Napi::Value& value, const char* name, int64_t length) {
+  const FlatMemory memory = ReadFloating(value, name);
+  CheckLength(value.Env(), name, memory.length, length);
+  return memory;
+}
+
+FlatMemory ReadFloating(const Napi::Value& value, const char* name, int64_t length, DType dtype) {
+  const FlatMemory memory = ReadFloating(value, name, length);
+  if (memory.elements.dtype != dtype) ThrowInvalid(value.Env(), name, NameOf(dtype) + " memory");
+  return memory;
+}
+
+FlatMemory ReadMask(const Napi::Value& value, const char* name, int64_t length) {
+  if (value.IsUndefined()) return {};
+  const FlatMemory memory = ReadMemory(value, name);
+  if (memory.elements.dtype != DType::kUint8) ThrowInvalid(value.Env(), name, "uint8 memory");
+  CheckLength(value.Env(), name, memory.length, (length + 7) / 8);
+  return memory;
+}
+
+Memory<float> ReadFloats(const Napi::Value& value, const char* name) {
+  const FlatMemory memory = ReadMemory(value, name);
+  if (memory.elements.dtype != DType::kFloat32) ThrowInvalid(value.Env(), name, "float32 memory");
+  return {static_cast<float*>(memory.elements.data), memory.length, value};
 }
 
 Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t length) {
   const Memory<float> memory = ReadFloats(value, name);
-  if (memory.length != length) {
-    ThrowInvalid(value.Env(), name,
-                 "float32 memory of " + std::to_string(length) + " elements, but has " +
-                     std::to_string(memory.length));
-  }
+  CheckLength(value.Env(), name, memory.length, length);
   return memory;
 }
 

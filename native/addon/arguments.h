@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "kernels/cpu/memory.h"
 #include "runtime/interface.h"
 
 namespace soul {
@@ -19,12 +20,30 @@ struct Memory {
   Napi::Value value;
 };
 
+// Memory of one argument of any dtype, checked; held as Memory is.
+struct FlatMemory {
+  Elements elements;
+  int64_t length = 0;
+  Napi::Value value;
+};
+
 // The argument as it lies; undefined when it was left out.
 inline Napi::Value Argument(const Napi::CallbackInfo& info, std::size_t index) {
   return info[index];
 }
 
-// A Float32Array, or an External to memory of another trainer.
+// A Float32Array, a Uint16Array (bfloat16), a Uint8Array, or an External to memory of another trainer.
+FlatMemory ReadMemory(const Napi::Value& value, const char* name);
+// As ReadMemory, of float32 or bfloat16.
+FlatMemory ReadFloating(const Napi::Value& value, const char* name);
+// As ReadFloating, and of exactly this length.
+FlatMemory ReadFloating(const Napi::Value& value, const char* name, int64_t length);
+// As ReadFloating, and of exactly this length and dtype.
+FlatMemory ReadFloating(const Napi::Value& value, const char* name, int64_t length, DType dtype);
+// A mask of one bit for each of `length` weights; none where the value is undefined.
+FlatMemory ReadMask(const Napi::Value& value, const char* name, int64_t length);
+
+// ReadMemory of float32.
 Memory<float> ReadFloats(const Napi::Value& value, const char* name);
 // As ReadFloats, and of exactly this length.
 Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t length);

@@ -7,6 +7,7 @@
 
 namespace soul {
 
+void ExportMachineCalls(Napi::Env env, Napi::Object exports);
 void ExportMemoryCalls(Napi::Env env, Napi::Object exports);
 void ExportTokenCalls(Napi::Env env, Napi::Object exports);
 void ExportOptimizerCalls(Napi::Env env, Napi::Object exports);

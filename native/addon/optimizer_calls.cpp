@@ -39,6 +39,11 @@ std::vector<Segment> ReadSegments(const Napi::Value& value, int64_t length) {
   return segments;
 }
 
+void ReadRounding(const Napi::Object& object, bool* stochastic, uint64_t* seed) {
+  *stochastic = ReadBoolean(object.Get("stochasticRounding"), "stochasticRounding");
+  *seed = ReadUnsigned64(object.Get("seed"), "seed");
+}
+
 double ReadField(const Napi::Object& object, const char* name, double low, double high) {
   return ReadNumber(object.Get(name), name, low, high);
 }
@@ -57,6 +62,7 @@ void ReadStepSettings(const Napi::Object& object, StepSettings* settings) {
   settings->maximize = ReadFlag(object, "maximize");
   settings->skip_non_finite = ReadFlag(object, "skipNonFinite");
   settings->zero_gradients = ReadFlag(object, "zeroGradients");
+  ReadRounding(object, &settings->stochastic_rounding, &settings->seed);
 }
 
 Outcome StepOutcome(const StepReport& report, const double* control) {
@@ -70,63 +76,98 @@ Outcome StepOutcome(const StepReport& report, const double* control) {
   return outcome;
 }
 
-// sophiaStep(values, gradients, momentum, hessian, hessianFrom | undefined, control, segments, settings)
-Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
-  const Memory<float> values = ReadFloats(Argument(info, 0), "values");
-  const Memory<float> gradients = ReadFloats(Argument(info, 1), "gradients", values.length);
-  const Memory<float> momentum = ReadFloats(Argument(info, 2), "momentum", values.length);
-  const Memory<float> hessian = ReadFloats(Argument(info, 3), "hessian", values.length);
-  const bool estimates = !Argument(info, 4).IsUndefined();
-  const Memory<float> from =
-      estimates ? ReadFloats(Argument(info, 4), "hessian.from", values.length) : Memory<float>{};
-  const Memory<double> control = ReadDoubles(Argument(info, 5), "control", kControlSlots);
-  std::vector<Segment> segments = ReadSegments(Argument(info, 6), values.length);
-  const Napi::Object object = ReadObject(Argument(info, 7), "settings");
-  SophiaSettings settings;
-  ReadStepSettings(object, &settings);
-  settings.denominator = ReadFlag(object, "denominatorMax") ? Denominator::kMax : Denominator::kSum;
-  settings.clipped_fraction = ReadField(object, "clippedFraction", 0, 1);
-  settings.momentum_correction = ReadFlag(object, "momentumBiasCorrection");
-  if (estimates) {
-    settings.estimate_from = from.data;
-    settings.batch_size = ReadField(object, "batchSize", 0, kLargest);
-    settings.prime = ReadFlag(object, "prime");
-    settings.estimate_clipped = ReadFlag(object, "estimateClipped");
+// The buffers of a step, from an object { values, master?, gradients, frozen?, and two states by their names
+// }.
+struct StepBuffers {
+  ParameterMemory parameters;
+  Elements first_state;
+  Elements second_state;
+  int64_t length = 0;
+  std::vector<Napi::Value> held;
+};
+
+StepBuffers ReadStepBuffers(const Napi::Object& object, const char* first, const char* second) {
+  const FlatMemory values = ReadFloating(object.Get("values"), "values");
+  const DType dtype = values.elements.dtype;
+  const FlatMemory gradients = ReadFloating(object.Get("gradients"), "gradients", values.length, dtype);
+  const FlatMemory first_state = ReadFloating(object.Get(first), first, values.length);
+  const FlatMemory second_state =
+      ReadFloating(object.Get(second), second, values.length, first_state.elements.dtype);
+  const FlatMemory frozen = ReadMask(object.Get("frozen"), "frozen", values.length);
+  StepBuffers buffers{
+      {values.elements, nullptr, gradients.elements, static_cast<FrozenMask>(frozen.elements.data)},
+      first_state.elements,
+      second_state.elements,
+      values.length,
+      {values.value, gradients.value, first_state.value, second_state.value}};
+  if (frozen.elements) buffers.held.push_back(frozen.value);
+  const Napi::Value master = object.Get("master");
+  if (!master.IsUndefined()) {
+    if (dtype != DType::kBFloat16)
+      ThrowInvalid(object.Env(), "values", "bfloat16 memory where there is a master");
+    const Memory<float> floats = ReadFloats(master, "master", values.length);
+    buffers.parameters.master = floats.data;
+    buffers.held.push_back(master);
   }
-  std::vector<Napi::Value> held{values.value, gradients.value, momentum.value, hessian.value, control.value};
-  if (estimates) held.push_back(from.value);
-  const SophiaMemory memory{values.data, gradients.data, momentum.data, hessian.data};
-  return PostWork(
-      info.Env(), held,
-      [memory, length = values.length, control = control.data, segments = std::move(segments), settings] {
-        return StepOutcome(RunSophiaStep(control, memory, length, segments, settings), control);
-      });
+  return buffers;
 }
 
-// adamwStep(values, gradients, average, squareAverage, control, segments, settings)
+// sophiaStep({ values, master?, gradients, momentum, hessian, frozen?, estimate? }, control, segments,
+// settings)
+Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
+  const Napi::Object object = ReadObject(Argument(info, 0), "buffers");
+  StepBuffers buffers = ReadStepBuffers(object, "momentum", "hessian");
+  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
+  std::vector<Segment> segments = ReadSegments(Argument(info, 2), buffers.length);
+  const Napi::Object given = ReadObject(Argument(info, 3), "settings");
+  SophiaSettings settings;
+  ReadStepSettings(given, &settings);
+  settings.denominator = ReadFlag(given, "denominatorMax") ? Denominator::kMax : Denominator::kSum;
+  settings.clipped_fraction = ReadField(given, "clippedFraction", 0, 1);
+  settings.momentum_correction = ReadFlag(given, "momentumBiasCorrection");
+  buffers.held.push_back(control.value);
+  const Napi::Value estimate = object.Get("estimate");
+  if (!estimate.IsUndefined()) {
+    settings.estimate_from = ReadFloating(estimate, "estimate", buffers.length).elements;
+    settings.batch_size = ReadField(given, "batchSize", 0, kLargest);
+    settings.prime = ReadFlag(given, "prime");
+    settings.estimate_clipped = ReadFlag(given, "estimateClipped");
+    buffers.held.push_back(estimate);
+  }
+  const SophiaMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
+  return PostWork(info.Env(), buffers.held,
+                  [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
+                   segments = std::move(segments), settings] {
+                    return StepOutcome(RunSophiaStep(pool, control, memory, length, segments, settings),
+                                       control);
+                  });
+}
+
+// adamwStep({ values, master?, gradients, average, squareAverage, frozen? }, control, segments, settings)
 Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
-  const Memory<float> values = ReadFloats(Argument(info, 0), "values");
-  const Memory<float> gradients = ReadFloats(Argument(info, 1), "gradients", values.length);
-  const Memory<float> average = ReadFloats(Argument(info, 2), "average", values.length);
-  const Memory<float> square_average = ReadFloats(Argument(info, 3), "squareAverage", values.length);
-  const Memory<double> control = ReadDoubles(Argument(info, 4), "control", kControlSlots);
-  std::vector<Segment> segments = ReadSegments(Argument(info, 5), values.length);
+  StepBuffers buffers = ReadStepBuffers(ReadObject(Argument(info, 0), "buffers"), "average", "squareAverage");
+  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
+  std::vector<Segment> segments = ReadSegments(Argument(info, 2), buffers.length);
   StepSettings settings;
-  ReadStepSettings(ReadObject(Argument(info, 6), "settings"), &settings);
-  const AdamWMemory memory{values.data, gradients.data, average.data, square_average.data};
-  return PostWork(
-      info.Env(), {values.value, gradients.value, average.value, square_average.value, control.value},
-      [memory, length = values.length, control = control.data, segments = std::move(segments), settings] {
-        return StepOutcome(RunAdamWStep(control, memory, length, segments, settings), control);
-      });
+  ReadStepSettings(ReadObject(Argument(info, 3), "settings"), &settings);
+  buffers.held.push_back(control.value);
+  const AdamWMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
+  return PostWork(info.Env(), buffers.held,
+                  [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
+                   segments = std::move(segments), settings] {
+                    return StepOutcome(RunAdamWStep(pool, control, memory, length, segments, settings),
+                                       control);
+                  });
 }
 
-// hessianUpdate(hessian, gradients, control, settings) -> [skipped]
+// hessianUpdate({ hessian, estimate, frozen? }, control, settings) -> [skipped]
 Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
-  const Memory<float> hessian = ReadFloats(Argument(info, 0), "hessian");
-  const Memory<float> gradients = ReadFloats(Argument(info, 1), "gradients", hessian.length);
-  const Memory<double> control = ReadDoubles(Argument(info, 2), "control", kControlSlots);
-  const Napi::Object object = ReadObject(Argument(info, 3), "settings");
+  const Napi::Object buffers = ReadObject(Argument(info, 0), "buffers");
+  const FlatMemory hessian = ReadFloating(buffers.Get("hessian"), "hessian");
+  const FlatMemory gradients = ReadFloating(buffers.Get("estimate"), "estimate", hessian.length);
+  const FlatMemory frozen = ReadMask(buffers.Get("frozen"), "frozen", hessian.length);
+  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
+  const Napi::Object object = ReadObject(Argument(info, 2), "settings");
   HessianSettings settings;
   settings.beta2 = ReadField(object, "beta2", 0, 1);
   settings.batch_size = ReadField(object, "batchSize", 0, kLargest);
@@ -134,10 +175,15 @@ Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
   settings.part = ReadInteger(object.Get("part"), "part", 0, settings.parts - 1);
   settings.prime = ReadFlag(object, "prime");
   settings.skip_non_finite = ReadFlag(object, "skipNonFinite");
-  return PostWork(info.Env(), {hessian.value, gradients.value, control.value},
-                  [hessian = hessian.data, gradients = gradients.data, length = hessian.length,
+  ReadRounding(object, &settings.stochastic_rounding, &settings.seed);
+  std::vector<Napi::Value> held{hessian.value, gradients.value, control.value};
+  if (frozen.elements) held.push_back(frozen.value);
+  return PostWork(info.Env(), held,
+                  [&pool = PoolOf(info.Env()), hessian = hessian.elements, gradients = gradients.elements,
+                   mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length,
                    control = control.data, settings] {
-                    const StepReport report = RunHessianUpdate(control, hessian, gradients, length, settings);
+                    const StepReport report =
+                        RunHessianUpdate(pool, control, hessian, gradients, mask, length, settings);
                     if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
                     return Outcome{{}, {report.skipped ? 1.0 : 0.0}};
                   });

@@ -4,7 +4,7 @@
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
-#include "kernels/cpu/token_loss.h"
+#include "kernels/cpu/kernels.h"
 #include "kernels/float_math.h"
 #include "kernels/random.h"
 
@@ -81,7 +81,7 @@ Napi::Value ScoreTokensCall(const Napi::CallbackInfo& info) {
       if (!CopyLabels(scores.labels, rows, &labels)) return BadLabel();
       scores.labels = labels.data();
     }
-    ScoreTokens(&rows, &scores);
+    ActiveKernels().score_tokens(&rows, &scores);
     return Outcome{};
   });
 }
@@ -96,7 +96,7 @@ Napi::Value TokenGradientCall(const Napi::CallbackInfo& info) {
                   [rows = rows.rows, labels = labels.data, weights = weights.data, sums = log_sum_exp.data] {
                     std::vector<int32_t> copy;
                     if (!CopyLabels(labels, rows, &copy)) return BadLabel();
-                    TokenGradient(&rows, copy.data(), weights, sums);
+                    ActiveKernels().token_gradient(&rows, copy.data(), weights, sums);
                     return Outcome{};
                   });
 }
@@ -116,7 +116,7 @@ Napi::Value ScoreDivergenceCall(const Napi::CallbackInfo& info) {
       {rows.logits.value, reference.logits.value, divergence.value, sums.value, reference_sums.value},
       [rows = rows.rows, reference = reference.rows, divergence = divergence.data, sums = sums.data,
        reference_sums = reference_sums.data] {
-        ScoreDivergence(&rows, &reference, divergence, sums, reference_sums);
+        ActiveKernels().score_divergence(&rows, &reference, divergence, sums, reference_sums);
         return Outcome{};
       });
 }
@@ -136,7 +136,7 @@ Napi::Value DivergenceGradientCall(const Napi::CallbackInfo& info) {
       {rows.logits.value, reference.logits.value, weights.value, sums.value, reference_sums.value},
       [rows = rows.rows, reference = reference.rows, weights = weights.data, sums = sums.data,
        reference_sums = reference_sums.data] {
-        DivergenceGradient(&rows, &reference, weights, sums, reference_sums);
+        ActiveKernels().divergence_gradient(&rows, &reference, weights, sums, reference_sums);
         return Outcome{};
       });
 }

@@ -90,6 +90,10 @@ void ThrowFailure(Napi::Env env, const char* code, const std::string& message) {
   throw error;
 }
 
+ThreadPool& PoolOf(Napi::Env env) {
+  return env.GetInstanceData<Environment>()->pool;
+}
+
 Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run) {
   auto work = std::make_unique<Work>();
   work->env = env;

@@ -11,11 +11,14 @@
 
 #include "runtime/dispatcher.h"
 #include "runtime/interface.h"
+#include "runtime/thread_pool.h"
 
 namespace soul {
 
 // What one environment owns; lives in its instance data.
 struct Environment {
+  // Used by the dispatcher's jobs alone; outlives it.
+  ThreadPool pool;
   std::unique_ptr<Dispatcher> dispatcher;
   SoulInterface interface{};
 };
@@ -36,6 +39,9 @@ struct Outcome {
 
 // Throws a JavaScript error with a code.
 [[noreturn]] void ThrowFailure(Napi::Env env, const char* code, const std::string& message);
+
+// The threads for jobs of this environment.
+ThreadPool& PoolOf(Napi::Env env);
 
 // Runs `run` on the dispatcher and returns a promise; `held` values stay alive until it is done. An exception
 // that escapes `run` rejects the promise.

@@ -41,6 +41,27 @@ SOUL_HOST_DEVICE uint32_t RandomBits(RandomKey key, uint32_t element) {
   return Mix(Mix(element + key.first) ^ key.second);
 }
 
+// What draws of one seed are for, so that none meets another.
+enum class Purpose : uint32_t {
+  kStep,         // values, and the first state beside them
+  kSecondState,  // the Hessian, AdamW's average of squares
+  kEstimate,     // the Hessian, apart from a step
+  kCast,
+};
+
+// The key of one rounding of a whole buffer: the `count`-th for this purpose, for the elements whose index
+// has these upper 32 bits.
+SOUL_HOST_DEVICE RandomKey RoundingKey(uint64_t seed, Purpose purpose, uint64_t count, uint32_t upper_index) {
+  const RandomKey key = KeyOf(seed, count);
+  return {Mix(key.first ^ static_cast<uint32_t>(purpose)), Mix(key.second + upper_index)};
+}
+
+// 32 random bits to round an element with, from the lower 32 bits of its index. One mixing is enough where
+// only the mean must be right.
+SOUL_HOST_DEVICE uint32_t RoundingBits(RandomKey key, uint32_t element) {
+  return Mix(element + key.first) ^ key.second;
+}
+
 // An exponentially distributed number, finite and positive, whose tails reach 2^-33 and 22.9.
 SOUL_HOST_DEVICE float ExponentialFromBits(uint32_t bits) {
   // -log(1 - v) for v in (0, 1). 1 - v is rounded; the factor v / (1 - w) undoes that rounding for small v.

@@ -6,11 +6,6 @@
 
 namespace soul {
 
-enum class Denominator : uint32_t {
-  kSum,  // rho * h + epsilon, the reference code's
-  kMax,  // max(rho * h, epsilon), the paper's
-};
-
 // What is the same for every weight of a segment in one step. Computed in double, rounded once.
 struct SophiaCoefficients {
   float gradient_scale;  // clipping, and the sign of `maximize`
@@ -18,7 +13,10 @@ struct SophiaCoefficients {
   float one_minus_beta1;
   float momentum_scale;  // 1, or 1 / (1 - beta1^t)
   float rho;
-  float epsilon;
+  // The denominator is max(rho * h, floor) + addend. The reference code's rho * h + epsilon: floor -infinity,
+  // addend epsilon. The paper's max(rho * h, epsilon): floor epsilon, addend 0.
+  float floor;
+  float addend;
   float learning_rate;
   float keep;  // 1 - learning_rate * weight_decay
 };
@@ -47,13 +45,11 @@ SOUL_HOST_DEVICE float WithSign(float magnitude, float sign) {
   return FloatFromBits((FloatBits(magnitude) & 0x7fffffffu) | (FloatBits(sign) & 0x80000000u));
 }
 
-template <Denominator kDenominator>
 SOUL_HOST_DEVICE SophiaUpdate SophiaStep(float value, float momentum, float hessian, float gradient,
                                          const SophiaCoefficients& c) {
   const float m = Momentum(momentum, gradient, c);
   const float curvature = c.rho * hessian;
-  const float largest = curvature <= c.epsilon ? c.epsilon : curvature;  // NaN stays NaN
-  const float denominator = kDenominator == Denominator::kSum ? curvature + c.epsilon : largest;
+  const float denominator = (curvature <= c.floor ? c.floor : curvature) + c.addend;  // NaN stays NaN
   const float ratio = Magnitude(m) * c.momentum_scale / denominator;
   const int32_t clipped = ratio >= 1.0f ? 1 : 0;
   // NaN stays NaN: only what is above 1 is cut.

@@ -21,7 +21,7 @@ extern "C" {
 #define SOUL_INTERFACE_TAG {0x8f1c2a5d73e94b06ull, 0xb64d09e1c7a83f52ull}
 #define SOUL_MEMORY_TAG {0x3e7740b9d15c4f8aull, 0x97a2c86f1e0bd435ull}
 
-// Memory that another trainer owns. `dtype` is SOUL_FLOAT32 today.
+// Memory that another trainer owns. `dtype` is one of the numbers below.
 typedef struct SoulMemory {
   void* data;
   uint64_t length;  // in elements
@@ -29,6 +29,8 @@ typedef struct SoulMemory {
 } SoulMemory;
 
 #define SOUL_FLOAT32 0u
+#define SOUL_BFLOAT16 1u
+#define SOUL_UINT8 2u
 
 // Rows of float32 logits, one per label token: row i begins at logits + i * stride, in elements.
 typedef struct SoulTokenRows {

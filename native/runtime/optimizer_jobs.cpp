@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
-#include "kernels/cpu/gradient_scan.h"
-#include "kernels/cpu/ratio_quantile.h"
+#include "kernels/cpu/kernels.h"
+#include "runtime/chunks.h"
+#include "runtime/clipping_rho.h"
 
 namespace soul {
 namespace {
@@ -25,11 +27,19 @@ struct Guard {
   double scale = 1;
 };
 
-Guard ReadGradient(const float* gradients, int64_t length, const StepSettings& settings) {
+GradientScan Scan(ThreadPool& pool, const Elements& gradients, FrozenMask frozen, int64_t length) {
+  const CpuKernels& kernels = ActiveKernels();
+  return SumOfChunks<GradientScan>(pool, 0, length, [&](int64_t begin, int64_t end) {
+    return kernels.scan_gradient(gradients, frozen, begin, end);
+  });
+}
+
+Guard ReadGradient(ThreadPool& pool, const ParameterMemory& memory, int64_t length,
+                   const StepSettings& settings) {
   Guard guard;
   guard.read = settings.skip_non_finite || settings.clip_norm > 0;
   if (guard.read) {
-    const GradientScan scan = ScanGradient(gradients, length);
+    const GradientScan scan = Scan(pool, memory.gradients, memory.frozen, length);
     guard.norm = std::sqrt(scan.square_sum);
     guard.skip = settings.skip_non_finite && scan.non_finite > 0;
     if (settings.clip_norm > 0) {
@@ -41,14 +51,18 @@ Guard ReadGradient(const float* gradients, int64_t length, const StepSettings& s
   return guard;
 }
 
+// step(learning_rate, keep, begin, end) steps a part of a segment.
 template <typename Step>
-void StepSegments(const std::vector<Segment>& segments, const Guard& guard, const StepSettings& settings,
-                  Step step, StepReport* report) {
+void StepSegments(ThreadPool& pool, const std::vector<Segment>& segments, const Guard& guard,
+                  const StepSettings& settings, const Step& step, StepReport* report) {
   double square_sum = 0;
   for (const Segment& segment : segments) {
     const double learning_rate = settings.learning_rate * segment.learning_rate_scale;
     const double decay = std::isnan(segment.weight_decay) ? settings.weight_decay : segment.weight_decay;
-    const StepCounts counts = step(segment, learning_rate, static_cast<float>(1 - learning_rate * decay));
+    const auto keep = static_cast<float>(1 - learning_rate * decay);
+    const StepCounts counts = SumOfChunks<StepCounts>(
+        pool, segment.begin, segment.end,
+        [&](int64_t begin, int64_t end) { return step(learning_rate, keep, begin, end); });
     square_sum += counts.square_sum;
     report->segments.push_back({counts.clipped, counts.changed});
   }
@@ -59,6 +73,12 @@ void ReportNothingDone(const std::vector<Segment>& segments, const Guard& guard,
   report->skipped = true;
   report->gradient_norm = guard.norm;
   report->segments.assign(segments.size(), {0, 0});
+}
+
+StepPass PassOf(const StepSettings& settings, const Guard& guard, double step) {
+  return {{settings.stochastic_rounding, settings.seed, static_cast<uint64_t>(step)},
+          settings.zero_gradients,
+          !guard.read};
 }
 
 std::string UnfinishedEstimate(const double* control) {
@@ -76,7 +96,7 @@ bool IsDamaged(const double* control) {
 
 }  // namespace
 
-StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t length,
+StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& memory, int64_t length,
                          const std::vector<Segment>& segments, const SophiaSettings& settings) {
   StepReport report;
   if (IsDamaged(control)) {
@@ -87,7 +107,7 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
     report.error = UnfinishedEstimate(control);
     return report;
   }
-  const bool estimates = settings.estimate_from != nullptr;
+  const bool estimates = static_cast<bool>(settings.estimate_from);
   const bool find_rho = settings.clipped_fraction > 0 && length > 0 && std::isnan(control[kRho]);
   if (find_rho && !estimates && control[kEstimates] == 0) {
     report.error =
@@ -95,10 +115,11 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
     return report;
   }
 
-  const Guard guard = ReadGradient(memory.gradients, length, settings);
+  const Guard guard = ReadGradient(pool, memory, length, settings);
   bool skip = guard.skip;
-  if (!skip && estimates && settings.skip_non_finite && settings.estimate_from != memory.gradients) {
-    skip = ScanGradient(settings.estimate_from, length).non_finite > 0;
+  if (!skip && estimates && settings.skip_non_finite &&
+      settings.estimate_from.data != memory.gradients.data) {
+    skip = Scan(pool, settings.estimate_from, memory.frozen, length).non_finite > 0;
   }
   if (skip) {
     ReportNothingDone(segments, guard, &report);
@@ -119,9 +140,12 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
                                   .one_minus_beta1 = static_cast<float>(1 - settings.beta1),
                                   .momentum_scale = static_cast<float>(correction),
                                   .rho = 0,
-                                  .epsilon = static_cast<float>(settings.epsilon),
+                                  .floor = -std::numeric_limits<float>::infinity(),
+                                  .addend = 0,
                                   .learning_rate = 0,
                                   .keep = 1};
+  const bool floored = settings.denominator == Denominator::kMax;
+  (floored ? coefficients.floor : coefficients.addend) = static_cast<float>(settings.epsilon);
   if (find_rho) {
     std::vector<ElementRange> ranges;
     for (const Segment& segment : segments) {
@@ -129,7 +153,7 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
         ranges.push_back({segment.begin, segment.end});
     }
     if (ranges.empty()) ranges.push_back({0, length});
-    const double rho = ClippingRho(memory, estimate, coefficients, ranges, settings.clipped_fraction);
+    const double rho = ClippingRho(pool, memory, estimate, coefficients, ranges, settings.clipped_fraction);
     if (!(rho > 0 && rho <= std::numeric_limits<float>::max())) {
       report.error = "rho cannot be set from clippedFraction: " +
                      std::string(std::isnan(rho) ? "no weight has a finite, positive Hessian"
@@ -140,13 +164,15 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
     control[kRho] = rho;
   }
   coefficients.rho = static_cast<float>(control[kRho]);
+  const CpuKernels& kernels = ActiveKernels();
+  const StepPass pass = PassOf(settings, guard, step);
   StepSegments(
-      segments, guard, settings,
-      [&](const Segment& segment, double learning_rate, float keep) {
-        coefficients.learning_rate = static_cast<float>(learning_rate);
-        coefficients.keep = keep;
-        return StepSophia(memory, estimate, settings.denominator, coefficients, settings.zero_gradients,
-                          !guard.read, segment.begin, segment.end);
+      pool, segments, guard, settings,
+      [&](double learning_rate, float keep, int64_t begin, int64_t end) {
+        SophiaCoefficients own = coefficients;
+        own.learning_rate = static_cast<float>(learning_rate);
+        own.keep = keep;
+        return kernels.step_sophia(memory, estimate, own, pass, begin, end);
       },
       &report);
   if (estimates) control[kEstimates] += 1;
@@ -154,21 +180,21 @@ StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t le
   return report;
 }
 
-StepReport RunAdamWStep(double* control, const AdamWMemory& memory, int64_t length,
+StepReport RunAdamWStep(ThreadPool& pool, double* control, const AdamWMemory& memory, int64_t length,
                         const std::vector<Segment>& segments, const StepSettings& settings) {
   StepReport report;
   if (IsDamaged(control)) {
     report.error = "control must hold counts";
     return report;
   }
-  const Guard guard = ReadGradient(memory.gradients, length, settings);
+  const Guard guard = ReadGradient(pool, memory, length, settings);
   if (guard.skip) {
     ReportNothingDone(segments, guard, &report);
     return report;
   }
   const double step = control[kStep] + 1;
   const double correction = 1 - std::pow(settings.beta1, step);
-  AdamWCoefficients coefficients{
+  const AdamWCoefficients coefficients{
       .gradient_scale = static_cast<float>(guard.scale),
       .one_minus_beta1 = static_cast<float>(1 - settings.beta1),
       .beta2 = static_cast<float>(settings.beta2),
@@ -177,20 +203,23 @@ StepReport RunAdamWStep(double* control, const AdamWMemory& memory, int64_t leng
       .epsilon = static_cast<float>(settings.epsilon),
       .step_size = 0,
       .keep = 1};
+  const CpuKernels& kernels = ActiveKernels();
+  const StepPass pass = PassOf(settings, guard, step);
   StepSegments(
-      segments, guard, settings,
-      [&](const Segment& segment, double learning_rate, float keep) {
-        coefficients.step_size = static_cast<float>(learning_rate / correction);
-        coefficients.keep = keep;
-        return StepAdamW(memory, coefficients, settings.zero_gradients, !guard.read, segment.begin,
-                         segment.end);
+      pool, segments, guard, settings,
+      [&](double learning_rate, float keep, int64_t begin, int64_t end) {
+        AdamWCoefficients own = coefficients;
+        own.step_size = static_cast<float>(learning_rate / correction);
+        own.keep = keep;
+        return kernels.step_adamw(memory, own, pass, begin, end);
       },
       &report);
   control[kStep] = step;
   return report;
 }
 
-StepReport RunHessianUpdate(double* control, float* hessian, const float* gradients, int64_t length,
+StepReport RunHessianUpdate(ThreadPool& pool, double* control, const Elements& hessian,
+                            const Elements& gradients, FrozenMask frozen, int64_t length,
                             const HessianSettings& settings) {
   StepReport report;
   if (IsDamaged(control)) {
@@ -202,7 +231,7 @@ StepReport RunHessianUpdate(double* control, float* hessian, const float* gradie
     // Given up for a new one, which sets h whatever it is. Should all its parts be left out, no h is better
     // than a piece of one.
     if (control[kPartsKept] > 0) {
-      std::fill_n(hessian, length, 0.0f);
+      std::memset(hessian.data, 0, static_cast<std::size_t>(length) * SizeOf(hessian.dtype));
       control[kEstimates] = 0;
     }
     control[kPartsTotal] = 0;
@@ -226,7 +255,7 @@ StepReport RunHessianUpdate(double* control, float* hessian, const float* gradie
   }
 
   const bool prime = control[kPartsPrime] != 0;
-  report.skipped = settings.skip_non_finite && ScanGradient(gradients, length).non_finite > 0;
+  report.skipped = settings.skip_non_finite && Scan(pool, gradients, frozen, length).non_finite > 0;
   if (!report.skipped) {
     // The first part that counts makes room for all of them.
     const bool first = control[kPartsKept] == 0;
@@ -236,7 +265,14 @@ StepReport RunHessianUpdate(double* control, float* hessian, const float* gradie
                                                       : prime ? 0
                                                               : settings.beta2),
                                    static_cast<float>(share * settings.batch_size)};
-    UpdateHessian(hessian, estimate, 0, length);
+    // What h has taken in so far numbers the draws.
+    const auto count =
+        static_cast<uint64_t>(control[kEstimates]) << 32 | static_cast<uint64_t>(control[kPartsKept]);
+    const Rounding rounding{settings.stochastic_rounding, settings.seed, count};
+    const CpuKernels& kernels = ActiveKernels();
+    ForChunks(pool, 0, length, [&](int64_t begin, int64_t end, int) {
+      kernels.update_hessian(hessian, estimate, frozen, rounding, begin, end);
+    });
     control[kPartsKept] += 1;
   }
   control[kPartsDone] += 1;

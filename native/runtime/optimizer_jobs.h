@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/optimizer_step.h"
+#include "kernels/cpu/memory.h"
+#include "runtime/thread_pool.h"
 
 namespace soul {
 
@@ -32,6 +33,12 @@ struct Segment {
   bool counts_for_rho;  // false for embeddings, most of whose rows have no curvature
 };
 
+// The paper's max(rho * h, epsilon) or the reference code's rho * h + epsilon.
+enum class Denominator {
+  kSum,
+  kMax,
+};
+
 struct StepSettings {
   double learning_rate = 0;
   double weight_decay = 0;
@@ -42,14 +49,16 @@ struct StepSettings {
   bool maximize = false;
   bool skip_non_finite = true;
   bool zero_gradients = false;
+  bool stochastic_rounding = false;
+  uint64_t seed = 0;  // of stochastic rounding
 };
 
 struct SophiaSettings : StepSettings {
   Denominator denominator = Denominator::kSum;
   double clipped_fraction = 0;  // above 0: rho is set from it at the first step
   bool momentum_correction = false;
-  // An estimate to take first, in the same pass; none when `estimate_from` is null.
-  const float* estimate_from = nullptr;
+  // An estimate to take first, in the same pass; none without `estimate_from`.
+  Elements estimate_from;
   double batch_size = 0;
   bool prime = false;
   bool estimate_clipped = false;  // the estimate is of the clipped gradient (the SOUL repository)
@@ -62,6 +71,8 @@ struct HessianSettings {
   int64_t parts = 1;
   bool prime = false;
   bool skip_non_finite = true;
+  bool stochastic_rounding = false;
+  uint64_t seed = 0;
 };
 
 struct SegmentCounts {
@@ -77,13 +88,14 @@ struct StepReport {
   std::vector<SegmentCounts> segments;
 };
 
-StepReport RunSophiaStep(double* control, const SophiaMemory& memory, int64_t length,
+StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& memory, int64_t length,
                          const std::vector<Segment>& segments, const SophiaSettings& settings);
 
-StepReport RunAdamWStep(double* control, const AdamWMemory& memory, int64_t length,
+StepReport RunAdamWStep(ThreadPool& pool, double* control, const AdamWMemory& memory, int64_t length,
                         const std::vector<Segment>& segments, const StepSettings& settings);
 
-StepReport RunHessianUpdate(double* control, float* hessian, const float* gradients, int64_t length,
+StepReport RunHessianUpdate(ThreadPool& pool, double* control, const Elements& hessian,
+                            const Elements& gradients, FrozenMask frozen, int64_t length,
                             const HessianSettings& settings);
 
 }  // namespace soul

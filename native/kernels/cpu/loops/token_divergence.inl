@@ -1,32 +1,23 @@
-#include "kernels/cpu/lanes.h"
-#include "kernels/cpu/token_loss.h"
-#include "kernels/token_loss.h"
+// The divergence of two rows of logits, and its gradient.
 
-namespace soul {
+namespace soul::SOUL_PATH {
 namespace {
 
-SOUL_CLONES double SumExponentials(const float* logits, int64_t vocabulary, float maximum) {
-  return SumInBlocks(vocabulary,
-                     [=](int64_t i) __attribute__((always_inline)) { return Exp(logits[i] - maximum); });
-}
-
-SOUL_CLONES double SumDivergence(const float* logits, const float* reference, int64_t vocabulary,
-                                 float maximum, float reference_maximum) {
+double SumDivergence(const float* logits, const float* reference, int64_t vocabulary, float maximum,
+                     float reference_maximum) {
   return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
     const float reference_d = reference[i] - reference_maximum;
     return DivergenceTerm(Exp(reference_d), reference_d, logits[i] - maximum);
   });
 }
 
-SOUL_CLONES void GradientRow(float* logits, const float* reference, int64_t vocabulary, float weight,
-                             float log_sum_exp, float reference_log_sum_exp) {
+void GradientRow(float* logits, const float* reference, int64_t vocabulary, float weight, float log_sum_exp,
+                 float reference_log_sum_exp) {
   for (int64_t i = 0; i < vocabulary; ++i) {
     logits[i] = weight * (TokenProbability(logits[i], log_sum_exp) -
                           TokenProbability(reference[i], reference_log_sum_exp));
   }
 }
-
-}  // namespace
 
 void ScoreDivergence(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
                      float* log_sum_exp, float* reference_log_sum_exp) {
@@ -34,8 +25,8 @@ void ScoreDivergence(const SoulTokenRows* rows, const SoulTokenRows* reference, 
   for (int64_t row = 0; row < rows->rows; ++row) {
     const float* logits = rows->logits + row * rows->stride;
     const float* reference_logits = reference->logits + row * reference->stride;
-    const float maximum = RowMaximum(logits, vocabulary);
-    const float reference_maximum = RowMaximum(reference_logits, vocabulary);
+    const float maximum = Maximum(logits, vocabulary);
+    const float reference_maximum = Maximum(reference_logits, vocabulary);
     const float log_sum = Log(static_cast<float>(SumExponentials(logits, vocabulary, maximum)));
     const double reference_sum = SumExponentials(reference_logits, vocabulary, reference_maximum);
     const float reference_log_sum = Log(static_cast<float>(reference_sum));
@@ -59,4 +50,5 @@ void DivergenceGradient(const SoulTokenRows* rows, const SoulTokenRows* referenc
   }
 }
 
-}  // namespace soul
+}  // namespace
+}  // namespace soul::SOUL_PATH

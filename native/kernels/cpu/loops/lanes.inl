@@ -2,23 +2,9 @@
 //
 // Element i of a block adds to lane i mod 16, whatever the processor; the lanes then meet in a fixed order,
 // in double.
-#pragma once
 
-#include <cstdint>
-
-#include "kernels/float_math.h"
-#include "kernels/host_device.h"
-
-// One copy of a loop for each vector width, chosen when the addon is loaded. Needs ifunc: glibc on x86-64
-// with GCC.
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(SOUL_SANITIZE)
-#define SOUL_CLONES __attribute__((target_clones("avx512f", "avx2", "default")))
-#else
-#define SOUL_CLONES
-#endif
-
-namespace soul {
+namespace soul::SOUL_PATH {
+namespace {
 
 constexpr int kLanes = 16;
 // Elements whose terms are summed in float32 before they go on in double.
@@ -74,23 +60,5 @@ SOUL_HOST_DEVICE double SumInBlocks(int64_t length, Term term) {
   return sum;
 }
 
-// sum of x * x over a block, in double.
-SOUL_HOST_DEVICE double SquareSumOfBlock(const float* values, int64_t length) {
-  double lanes[kLanes] = {};
-  int64_t i = 0;
-  for (; i + kLanes <= length; i += kLanes) {
-    for (int lane = 0; lane < kLanes; ++lane) {
-      const double x = static_cast<double>(values[i + lane]);
-      lanes[lane] += x * x;
-    }
-  }
-  for (int lane = 0; i + lane < length; ++lane) {
-    const double x = static_cast<double>(values[i + lane]);
-    lanes[lane] += x * x;
-  }
-  double sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
-  return sum;
-}
-
-}  // namespace soul
+}  // namespace
+}  // namespace soul::SOUL_PATH

@@ -1,16 +1,12 @@
-#include <algorithm>
+// Token losses over rows of logits, and their gradient (runtime/interface.h says what each figure is).
 
-#include "kernels/cpu/lanes.h"
-#include "kernels/cpu/token_loss.h"
-#include "kernels/token_loss.h"
-
-namespace soul {
+namespace soul::SOUL_PATH {
 namespace {
 
-SOUL_CLONES float Maximum(const float* logits, int64_t vocabulary) {
+float Maximum(const float* logits, int64_t vocabulary) {
   float maximum = -Infinity();
   for (int64_t begin = 0; begin < vocabulary; begin += kBlock) {
-    const int64_t end = std::min(begin + kBlock, vocabulary);
+    const int64_t end = begin + kBlock < vocabulary ? begin + kBlock : vocabulary;
     const BlockOfTerms block(begin, end, -Infinity(),
                              [=](int64_t i) __attribute__((always_inline)) { return logits[i]; });
     const float largest = block.Maximum();
@@ -19,19 +15,19 @@ SOUL_CLONES float Maximum(const float* logits, int64_t vocabulary) {
   return maximum;
 }
 
-SOUL_CLONES double SumExponentials(const float* logits, int64_t vocabulary, float maximum) {
+double SumExponentials(const float* logits, int64_t vocabulary, float maximum) {
   return SumInBlocks(vocabulary,
                      [=](int64_t i) __attribute__((always_inline)) { return Exp(logits[i] - maximum); });
 }
 
-SOUL_CLONES double SumWeighted(const float* logits, int64_t vocabulary, float maximum) {
+double SumWeighted(const float* logits, int64_t vocabulary, float maximum) {
   return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
     const float d = logits[i] - maximum;
     return WeightedTerm(Exp(d), d);
   });
 }
 
-SOUL_CLONES double SumSpread(const float* logits, int64_t vocabulary, float maximum, float mean) {
+double SumSpread(const float* logits, int64_t vocabulary, float maximum, float mean) {
   return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
     const float d = logits[i] - maximum;
     return SpreadTerm(Exp(d), d, mean);
@@ -39,18 +35,19 @@ SOUL_CLONES double SumSpread(const float* logits, int64_t vocabulary, float maxi
 }
 
 // The first element with the largest Gumbel score.
-SOUL_CLONES int32_t SampleLabel(const float* logits, int64_t vocabulary, RandomKey key) {
+int32_t SampleLabel(const float* logits, int64_t vocabulary, RandomKey key) {
   float best = -Infinity();
   int64_t label = 0;
   for (int64_t begin = 0; begin < vocabulary; begin += kBlock) {
-    const int64_t end = std::min(begin + kBlock, vocabulary);
+    const int64_t end = begin + kBlock < vocabulary ? begin + kBlock : vocabulary;
     const BlockOfTerms scores(begin, end, -Infinity(), [=](int64_t i) __attribute__((always_inline)) {
       return GumbelScore(logits[i], RandomBits(key, static_cast<uint32_t>(i)));
     });
     const float largest = scores.Maximum();
     if (!(largest > best)) continue;
     best = largest;
-    label = begin + (std::find(scores.terms, scores.terms + (end - begin), largest) - scores.terms);
+    label = begin;
+    while (scores.terms[label - begin] != largest) ++label;
   }
   return static_cast<int32_t>(label);
 }
@@ -65,19 +62,12 @@ bool IsFirstMaximum(const float* logits, int32_t label, float maximum) {
 
 // logits <- weight * p except at the label, which holds no more than its place; returns the sum of all other
 // p.
-SOUL_CLONES double ProbabilitiesBesideLabel(float* logits, int64_t vocabulary, float weight,
-                                            float log_sum_exp) {
+double ProbabilitiesBesideLabel(float* logits, int64_t vocabulary, float weight, float log_sum_exp) {
   return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
     const float p = TokenProbability(logits[i], log_sum_exp);
     logits[i] = weight * p;
     return p;
   });
-}
-
-}  // namespace
-
-float RowMaximum(const float* logits, int64_t vocabulary) {
-  return Maximum(logits, vocabulary);
 }
 
 void ScoreTokens(const SoulTokenRows* rows, const SoulTokenScores* scores) {
@@ -127,4 +117,5 @@ void TokenGradient(const SoulTokenRows* rows, const int32_t* labels, const float
   }
 }
 
-}  // namespace soul
+}  // namespace
+}  // namespace soul::SOUL_PATH

@@ -1,0 +1,71 @@
+// The loops of one instruction set, as a table; which table is in use is chosen when the process first asks.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kernels/adamw.h"
+#include "kernels/cpu/memory.h"
+#include "kernels/sophia.h"
+#include "runtime/interface.h"
+
+namespace soul {
+
+// Takes no part in an order statistic; NaN's bits, so no magnitude's.
+constexpr uint32_t kNoKey = 0xffffffffu;
+
+// What a step does beside its rule.
+struct StepPass {
+  Rounding rounding;
+  bool zero_gradients = false;
+  bool sum_squares = false;
+};
+
+// Every function walks [begin, end) alone, with no other thread; ranges whose ends lie in one chunk
+// (runtime/chunks.h) keep random draws apart from the 2^32nd element on.
+struct CpuKernels {
+  const char* name;
+
+  void (*update_hessian)(const Elements& hessian, const HessianEstimate& estimate, FrozenMask frozen,
+                         const Rounding& rounding, int64_t begin, int64_t end);
+  // The estimate, where there is one, then the step, in one pass over memory. The estimate may read the
+  // gradients themselves.
+  StepCounts (*step_sophia)(const SophiaMemory& memory, const HessianEstimate& estimate,
+                            const SophiaCoefficients& coefficients, const StepPass& pass, int64_t begin,
+                            int64_t end);
+  StepCounts (*step_adamw)(const AdamWMemory& memory, const AdamWCoefficients& coefficients,
+                           const StepPass& pass, int64_t begin, int64_t end);
+  GradientScan (*scan_gradient)(const Elements& gradients, FrozenMask frozen, int64_t begin, int64_t end);
+
+  // Of h as the step will leave it, before it is rounded to its dtype; frozen weights left out.
+  FiniteSum (*sum_hessian)(const SophiaMemory& memory, const HessianEstimate& estimate, int64_t begin,
+                           int64_t end);
+  // The bits of |m| / h of at most 1024 weights, m and h as the step will leave them, before they are
+  // rounded; kNoKey for frozen ones, an h that is not finite or not above `least`, and NaN.
+  void (*ratio_keys)(const SophiaMemory& memory, const HessianEstimate& estimate,
+                     const SophiaCoefficients& coefficients, float least, int64_t from, int32_t length,
+                     uint32_t* keys);
+
+  // Reads and writes streams block by block, with next to no arithmetic: the limit that other loops run into.
+  // What was read is folded into the result, so that no read can be left out.
+  uint32_t (*stream)(const Stream* streams, int32_t count, int64_t begin, int64_t end);
+
+  void (*score_tokens)(const SoulTokenRows* rows, const SoulTokenScores* scores);
+  void (*token_gradient)(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
+                         const float* log_sum_exp);
+  void (*score_divergence)(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
+                           float* log_sum_exp, float* reference_log_sum_exp);
+  void (*divergence_gradient)(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
+                              const float* log_sum_exp, const float* reference_log_sum_exp);
+};
+
+// The tables that this processor can run, the fastest first.
+std::span<const CpuKernels* const> SupportedKernels();
+
+// The table in use: the fastest, or the one that SOUL_INSTRUCTION_SET names where the processor has it.
+const CpuKernels& ActiveKernels();
+
+// False when the processor lacks it.
+bool UseKernels(const char* name);
+
+}  // namespace soul

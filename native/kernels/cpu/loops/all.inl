@@ -1,0 +1,30 @@
+// Every loop, and the table of them, in the namespace SOUL_PATH. Included once by each file of paths/.
+#include "kernels/cpu/loops/adamw.inl"
+#include "kernels/cpu/loops/blocks.inl"
+#include "kernels/cpu/loops/clipping_ratio.inl"
+#include "kernels/cpu/loops/gradient_scan.inl"
+#include "kernels/cpu/loops/lanes.inl"
+#include "kernels/cpu/loops/sophia.inl"
+#include "kernels/cpu/loops/stream.inl"
+#include "kernels/cpu/loops/token_divergence.inl"
+#include "kernels/cpu/loops/token_scores.inl"
+#include "kernels/cpu/loops/values.inl"
+
+namespace soul::SOUL_PATH {
+
+extern const CpuKernels kKernels = {
+    .name = SOUL_PATH_NAME,
+    .update_hessian = UpdateHessian,
+    .step_sophia = StepSophia,
+    .step_adamw = StepAdamW,
+    .scan_gradient = ScanGradient,
+    .sum_hessian = SumHessian,
+    .ratio_keys = RatioKeys,
+    .stream = WalkStreams,
+    .score_tokens = ScoreTokens,
+    .token_gradient = TokenGradient,
+    .score_divergence = ScoreDivergence,
+    .divergence_gradient = DivergenceGradient,
+};
+
+}  // namespace soul::SOUL_PATH

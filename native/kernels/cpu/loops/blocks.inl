@@ -1,0 +1,102 @@
+// Blocks of at most kBlock elements, so that what one loop leaves is still in the nearest cache when the next
+// one reads it; and the bits of a frozen mask spread over the elements of a block.
+
+namespace soul::SOUL_PATH {
+namespace {
+
+// Calls work(from, length) for the blocks of [begin, end).
+template <typename Work>
+SOUL_HOST_DEVICE void ForBlocks(int64_t begin, int64_t end, const Work& work) {
+  for (int64_t from = begin; from < end; from += kBlock) {
+    work(from, static_cast<int32_t>(end - from < kBlock ? end - from : kBlock));
+  }
+}
+
+enum class Frozen { kNone, kSome, kAll };
+
+// One word for each element of a block, all ones where it is frozen.
+class FrozenBlock {
+ public:
+  SOUL_HOST_DEVICE Frozen Read(FrozenMask mask, int64_t from, int32_t length) {
+    if (mask == nullptr) return Frozen::kNone;
+    const int64_t first = from / 8;
+    const int64_t last = (from + length - 1) / 8;
+    skew_ = static_cast<int32_t>(from % 8);
+    int32_t frozen = 0;
+    for (int64_t byte = first; byte <= last; ++byte) {
+      const uint32_t bits = mask[byte];
+      uint32_t* words = words_ + (byte - first) * 8;
+      for (int32_t bit = 0; bit < 8; ++bit) words[bit] = 0u - ((bits >> bit) & 1u);
+    }
+    for (int32_t i = 0; i < length; ++i) frozen -= static_cast<int32_t>(words_[skew_ + i]);
+    return frozen == 0 ? Frozen::kNone : frozen == length ? Frozen::kAll : Frozen::kSome;
+  }
+
+  SOUL_HOST_DEVICE const uint32_t* words() const { return words_ + skew_; }
+
+ private:
+  alignas(64) uint32_t words_[kBlock + 16];
+  int32_t skew_ = 0;
+};
+
+template <typename Element>
+SOUL_HOST_DEVICE Element* At(const Elements& elements, int64_t index) {
+  return static_cast<Element*>(elements.data) + index;
+}
+
+// A block's elements as floats, for loops that are not worth a version for each dtype.
+SOUL_HOST_DEVICE void LoadBlock(const Elements& elements, int64_t from, int32_t length,
+                                float* __restrict values) {
+  if (elements.dtype == DType::kFloat32) {
+    const float* __restrict source = At<float>(elements, from);
+    for (int32_t i = 0; i < length; ++i) values[i] = source[i];
+  } else {
+    const uint16_t* __restrict source = At<uint16_t>(elements, from);
+    for (int32_t i = 0; i < length; ++i) values[i] = FromBFloat16(source[i]);
+  }
+}
+
+// The random bits of a block's elements. A block lies in one chunk, so the upper half of its indices is one
+// number.
+SOUL_HOST_DEVICE RandomKey BlockKey(const Rounding& rounding, Purpose purpose, int64_t from) {
+  return RoundingKey(rounding.seed, purpose, rounding.count, static_cast<uint32_t>(from >> 32));
+}
+
+// sum of x * x over a block, in double; a frozen element is 0.
+template <typename Storage>
+SOUL_HOST_DEVICE double SquareSumOfBlock(const typename Storage::Element* elements, const uint32_t* frozen,
+                                         int32_t length) {
+  const auto square = [=](int32_t i) __attribute__((always_inline)) {
+    float x = Storage::Load(elements[i]);
+    if (frozen != nullptr) x = FloatFromBits(FloatBits(x) & ~frozen[i]);
+    return static_cast<double>(x) * static_cast<double>(x);
+  };
+  double lanes[kLanes] = {};
+  int32_t i = 0;
+  for (; i + kLanes <= length; i += kLanes) {
+    for (int lane = 0; lane < kLanes; ++lane) lanes[lane] += square(i + lane);
+  }
+  for (int lane = 0; i + lane < length; ++lane) lanes[lane] += square(i + lane);
+  double sum = 0;
+  for (int lane = 0; lane < kLanes; ++lane) sum += lanes[lane];
+  return sum;
+}
+
+// The same of a gradient of any dtype.
+SOUL_HOST_DEVICE double GradientSquares(const Elements& gradients, const uint32_t* frozen, int64_t from,
+                                        int32_t length) {
+  return gradients.dtype == DType::kFloat32
+             ? SquareSumOfBlock<Float32>(At<float>(gradients, from), frozen, length)
+             : SquareSumOfBlock<BFloat16Nearest>(At<uint16_t>(gradients, from), frozen, length);
+}
+
+SOUL_HOST_DEVICE void ZeroBlock(const Elements& elements, int64_t from, int32_t length) {
+  if (elements.dtype == DType::kFloat32) {
+    for (int32_t i = 0; i < length; ++i) At<float>(elements, from)[i] = 0.0f;
+  } else {
+    for (int32_t i = 0; i < length; ++i) At<uint16_t>(elements, from)[i] = 0;
+  }
+}
+
+}  // namespace
+}  // namespace soul::SOUL_PATH

@@ -1,0 +1,117 @@
+// Sophia over flat memory: the Hessian's average, and the step.
+
+namespace soul::SOUL_PATH {
+namespace {
+
+template <typename Storage, typename Gradient, bool kSomeFrozen>
+void UpdateHessianBlock(typename Storage::Element* __restrict hessian,
+                        const typename Gradient::Element* __restrict gradients,
+                        const uint32_t* __restrict frozen, float decay, float scale, RandomKey key,
+                        uint32_t first, int32_t length) {
+  SOUL_INDEPENDENT
+  for (int32_t i = 0; i < length; ++i) {
+    const uint32_t random = Storage::kRandom ? RoundingBits(key, first + static_cast<uint32_t>(i)) : 0;
+    const float average =
+        HessianAverage(Storage::Load(hessian[i]), Gradient::Load(gradients[i]), decay, scale);
+    hessian[i] = Stay(hessian[i], Storage::Round(average, random), kSomeFrozen ? frozen[i] : 0);
+  }
+}
+
+template <typename Storage>
+void UpdateHessianOf(const Elements& hessian, const HessianEstimate& estimate, const uint32_t* frozen,
+                     RandomKey key, int64_t from, int32_t length) {
+  const auto first = static_cast<uint32_t>(from);
+  auto* const averages = At<typename Storage::Element>(hessian, from);
+  const auto update = [&]<typename Gradient>(Gradient) {
+    const auto block = frozen == nullptr ? UpdateHessianBlock<Storage, Gradient, false>
+                                         : UpdateHessianBlock<Storage, Gradient, true>;
+    block(averages, At<typename Gradient::Element>(estimate.gradients, from), frozen, estimate.decay,
+          estimate.scale, key, first, length);
+  };
+  if (estimate.gradients.dtype == DType::kFloat32) {
+    update(Float32());
+  } else {
+    update(BFloat16Nearest());
+  }
+}
+
+void UpdateHessianOfBlock(const Elements& hessian, const HessianEstimate& estimate, const uint32_t* frozen,
+                          const Rounding& rounding, Purpose purpose, int64_t from, int32_t length) {
+  const RandomKey key = BlockKey(rounding, purpose, from);
+  if (hessian.dtype == DType::kFloat32) {
+    UpdateHessianOf<Float32>(hessian, estimate, frozen, key, from, length);
+  } else if (rounding.stochastic) {
+    UpdateHessianOf<BFloat16Stochastic>(hessian, estimate, frozen, key, from, length);
+  } else {
+    UpdateHessianOf<BFloat16Nearest>(hessian, estimate, frozen, key, from, length);
+  }
+}
+
+void UpdateHessian(const Elements& hessian, const HessianEstimate& estimate, FrozenMask mask,
+                   const Rounding& rounding, int64_t begin, int64_t end) {
+  FrozenBlock block;
+  ForBlocks(begin, end, [&](int64_t from, int32_t length) {
+    const Frozen frozen = block.Read(mask, from, length);
+    if (frozen == Frozen::kAll) return;
+    const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
+    UpdateHessianOfBlock(hessian, estimate, words, rounding, Purpose::kEstimate, from, length);
+  });
+}
+
+template <typename Values, typename State, bool kSomeFrozen>
+StepCounts StepSophiaBlock(const Values values,
+                           const typename Values::Gradient::Element* __restrict gradients,
+                           typename State::Element* __restrict momentum,
+                           const typename State::Element* __restrict hessian,
+                           const uint32_t* __restrict frozen, const SophiaCoefficients c, RandomKey key,
+                           uint32_t first, int32_t length) {
+  constexpr bool kRandom = Values::kRandom || State::kRandom;
+  int32_t clipped = 0;
+  int32_t changed = 0;
+  SOUL_INDEPENDENT
+  for (int32_t i = 0; i < length; ++i) {
+    const uint32_t random = kRandom ? RoundingBits(key, first + static_cast<uint32_t>(i)) : 0;
+    const uint32_t still = kSomeFrozen ? frozen[i] : 0;
+    const SophiaUpdate update = SophiaStep(values.Load(i), State::Load(momentum[i]), State::Load(hessian[i]),
+                                           Values::Gradient::Load(gradients[i]), c);
+    momentum[i] = Stay(momentum[i], State::Round(update.momentum, random >> 16), still);
+    changed += values.Store(i, update.value, random, still);
+    clipped += update.clipped & static_cast<int32_t>(~still);
+  }
+  return {clipped, changed, 0};
+}
+
+StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimate,
+                      const SophiaCoefficients& coefficients, const StepPass& pass, int64_t begin,
+                      int64_t end) {
+  StepCounts counts;
+  FrozenBlock block;
+  ForBlocks(begin, end, [&](int64_t from, int32_t length) {
+    const Frozen frozen = block.Read(memory.frozen, from, length);
+    const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
+    if (frozen != Frozen::kAll) {
+      if (estimate.gradients) {
+        UpdateHessianOfBlock(memory.hessian, estimate, words, pass.rounding, Purpose::kSecondState, from,
+                             length);
+      }
+      if (pass.sum_squares) counts.square_sum += GradientSquares(memory.gradients, words, from, length);
+      const RandomKey key = BlockKey(pass.rounding, Purpose::kStep, from);
+      counts +=
+          WithStorage(memory, memory.momentum.dtype, pass.rounding.stochastic, from,
+                      [&]<typename Values, typename State>(const Values& values, State) {
+                        using Gradient = typename Values::Gradient::Element;
+                        using Element = typename State::Element;
+                        const auto step = words == nullptr ? StepSophiaBlock<Values, State, false>
+                                                           : StepSophiaBlock<Values, State, true>;
+                        return step(values, At<Gradient>(memory.gradients, from),
+                                    At<Element>(memory.momentum, from), At<Element>(memory.hessian, from),
+                                    words, coefficients, key, static_cast<uint32_t>(from), length);
+                      });
+    }
+    if (pass.zero_gradients) ZeroBlock(memory.gradients, from, length);
+  });
+  return counts;
+}
+
+}  // namespace
+}  // namespace soul::SOUL_PATH
