@@ -66,6 +66,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMemoryCalls(env, exports);
   ExportTokenCalls(env, exports);
   ExportOptimizerCalls(env, exports);
+  ExportVectorCalls(env, exports);
 
   // Runs before Node frees the environment's handles: no job outlives its memory.
   env.AddCleanupHook(ShutDown, static_cast<void*>(environment->dispatcher.get()));

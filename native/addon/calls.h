@@ -11,5 +11,6 @@ void ExportMachineCalls(Napi::Env env, Napi::Object exports);
 void ExportMemoryCalls(Napi::Env env, Napi::Object exports);
 void ExportTokenCalls(Napi::Env env, Napi::Object exports);
 void ExportOptimizerCalls(Napi::Env env, Napi::Object exports);
+void ExportVectorCalls(Napi::Env env, Napi::Object exports);
 
 }  // namespace soul

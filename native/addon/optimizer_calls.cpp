@@ -2,7 +2,7 @@
 //
 // `control` is a Float64Array of kControlSlots; `segments` holds [start, length, learningRateScale,
 // weightDecay (NaN: the step's own), countsForRho] of each range. A step resolves to [step, skipped,
-// gradientNorm, rho, then clipped and changed counts of each segment].
+// gradientNorm, rho, then stepped, clipped and changed counts of each segment].
 #include <limits>
 
 #include "addon/arguments.h"
@@ -70,6 +70,7 @@ Outcome StepOutcome(const StepReport& report, const double* control) {
   Outcome outcome;
   outcome.numbers = {control[kStep], report.skipped ? 1.0 : 0.0, report.gradient_norm, control[kRho]};
   for (const SegmentCounts& segment : report.segments) {
+    outcome.numbers.push_back(static_cast<double>(segment.stepped));
     outcome.numbers.push_back(static_cast<double>(segment.clipped));
     outcome.numbers.push_back(static_cast<double>(segment.changed));
   }

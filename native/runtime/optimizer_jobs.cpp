@@ -64,7 +64,7 @@ void StepSegments(ThreadPool& pool, const std::vector<Segment>& segments, const 
         pool, segment.begin, segment.end,
         [&](int64_t begin, int64_t end) { return step(learning_rate, keep, begin, end); });
     square_sum += counts.square_sum;
-    report->segments.push_back({counts.clipped, counts.changed});
+    report->segments.push_back({counts.stepped, counts.clipped, counts.changed});
   }
   report->gradient_norm = guard.read ? guard.norm : std::sqrt(square_sum);
 }
@@ -72,7 +72,7 @@ void StepSegments(ThreadPool& pool, const std::vector<Segment>& segments, const 
 void ReportNothingDone(const std::vector<Segment>& segments, const Guard& guard, StepReport* report) {
   report->skipped = true;
   report->gradient_norm = guard.norm;
-  report->segments.assign(segments.size(), {0, 0});
+  report->segments.assign(segments.size(), {0, 0, 0});
 }
 
 StepPass PassOf(const StepSettings& settings, const Guard& guard, double step) {

@@ -76,6 +76,7 @@ struct HessianSettings {
 };
 
 struct SegmentCounts {
+  int64_t stepped;
   int64_t clipped;
   int64_t changed;
 };

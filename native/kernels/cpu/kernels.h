@@ -46,6 +46,10 @@ struct CpuKernels {
                      const SophiaCoefficients& coefficients, float least, int64_t from, int32_t length,
                      uint32_t* keys);
 
+  // target <- source, of different dtypes.
+  void (*cast)(const Elements& source, const Elements& target, const Rounding& rounding, int64_t begin,
+               int64_t end);
+
   // Reads and writes streams block by block, with next to no arithmetic: the limit that other loops run into.
   // What was read is folded into the result, so that no read can be left out.
   uint32_t (*stream)(const Stream* streams, int32_t count, int64_t begin, int64_t end);

@@ -59,11 +59,13 @@ struct HessianEstimate {
 
 // What one pass over a range counted; frozen weights count for nothing.
 struct StepCounts {
+  int64_t stepped = 0;  // weights that are not frozen
   int64_t clipped = 0;
   int64_t changed = 0;
   double square_sum = 0;  // of the gradient as it came, before clipping; 0 unless asked for
 
   StepCounts& operator+=(const StepCounts& other) {
+    stepped += other.stepped;
     clipped += other.clipped;
     changed += other.changed;
     square_sum += other.square_sum;

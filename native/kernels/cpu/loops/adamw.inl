@@ -24,7 +24,7 @@ StepCounts StepAdamWBlock(const Values values, const typename Values::Gradient::
     square_average[i] = Stay(square_average[i], State::Round(update.square_average, square_random), still);
     changed += values.Store(i, update.value, random, still);
   }
-  return {0, changed, 0};
+  return {length, 0, changed, 0};
 }
 
 StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coefficients, const StepPass& pass,
@@ -35,6 +35,7 @@ StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coeffic
     const Frozen frozen = block.Read(memory.frozen, from, length);
     const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
     if (frozen != Frozen::kAll) {
+      counts.stepped -= block.frozen();
       if (pass.sum_squares) counts.square_sum += GradientSquares(memory.gradients, words, from, length);
       const RandomKey key = BlockKey(pass.rounding, Purpose::kStep, from);
       const RandomKey square_key = BlockKey(pass.rounding, Purpose::kSecondState, from);

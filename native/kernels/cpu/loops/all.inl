@@ -1,14 +1,19 @@
 // Every loop, and the table of them, in the namespace SOUL_PATH. Included once by each file of paths/.
-#include "kernels/cpu/loops/adamw.inl"
-#include "kernels/cpu/loops/blocks.inl"
-#include "kernels/cpu/loops/clipping_ratio.inl"
-#include "kernels/cpu/loops/gradient_scan.inl"
+//
+// Each builds on those before it.
+// clang-format off
 #include "kernels/cpu/loops/lanes.inl"
-#include "kernels/cpu/loops/sophia.inl"
-#include "kernels/cpu/loops/stream.inl"
-#include "kernels/cpu/loops/token_divergence.inl"
-#include "kernels/cpu/loops/token_scores.inl"
+#include "kernels/cpu/loops/blocks.inl"
 #include "kernels/cpu/loops/values.inl"
+#include "kernels/cpu/loops/gradient_scan.inl"
+#include "kernels/cpu/loops/sophia.inl"
+#include "kernels/cpu/loops/adamw.inl"
+#include "kernels/cpu/loops/clipping_ratio.inl"
+#include "kernels/cpu/loops/stream.inl"
+#include "kernels/cpu/loops/cast.inl"
+#include "kernels/cpu/loops/token_scores.inl"
+#include "kernels/cpu/loops/token_divergence.inl"
+// clang-format on
 
 namespace soul::SOUL_PATH {
 
@@ -20,6 +25,7 @@ extern const CpuKernels kKernels = {
     .scan_gradient = ScanGradient,
     .sum_hessian = SumHessian,
     .ratio_keys = RatioKeys,
+    .cast = Cast,
     .stream = WalkStreams,
     .score_tokens = ScoreTokens,
     .token_gradient = TokenGradient,

@@ -29,14 +29,18 @@ class FrozenBlock {
       for (int32_t bit = 0; bit < 8; ++bit) words[bit] = 0u - ((bits >> bit) & 1u);
     }
     for (int32_t i = 0; i < length; ++i) frozen -= static_cast<int32_t>(words_[skew_ + i]);
+    frozen_ = frozen;
     return frozen == 0 ? Frozen::kNone : frozen == length ? Frozen::kAll : Frozen::kSome;
   }
 
+  // How many the last block had.
+  SOUL_HOST_DEVICE int32_t frozen() const { return frozen_; }
   SOUL_HOST_DEVICE const uint32_t* words() const { return words_ + skew_; }
 
  private:
   alignas(64) uint32_t words_[kBlock + 16];
   int32_t skew_ = 0;
+  int32_t frozen_ = 0;
 };
 
 template <typename Element>

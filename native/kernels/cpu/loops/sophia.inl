@@ -78,7 +78,7 @@ StepCounts StepSophiaBlock(const Values values,
     changed += values.Store(i, update.value, random, still);
     clipped += update.clipped & static_cast<int32_t>(~still);
   }
-  return {clipped, changed, 0};
+  return {length, clipped, changed, 0};
 }
 
 StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimate,
@@ -90,6 +90,7 @@ StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimat
     const Frozen frozen = block.Read(memory.frozen, from, length);
     const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
     if (frozen != Frozen::kAll) {
+      counts.stepped -= block.frozen();
       if (estimate.gradients) {
         UpdateHessianOfBlock(memory.hessian, estimate, words, pass.rounding, Purpose::kSecondState, from,
                              length);
