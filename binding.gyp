@@ -11,6 +11,7 @@
         'native/addon/memory_calls.cpp',
         'native/addon/optimizer_calls.cpp',
         'native/addon/token_calls.cpp',
+        'native/addon/vector_calls.cpp',
         'native/addon/work.cpp',
         'native/kernels/cpu/kernels.cpp',
         'native/kernels/cpu/paths/avx2.cpp',
@@ -21,6 +22,7 @@
         'native/runtime/optimizer_jobs.cpp',
         'native/runtime/order_statistic.cpp',
         'native/runtime/thread_pool.cpp',
+        'native/runtime/vector_jobs.cpp',
       ],
       'include_dirs': ['native', '<!(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': [

@@ -6,10 +6,17 @@
 
 import { nativeAddon } from './core/addon.ts';
 import { invalidArgument } from './core/errors.ts';
-import { adoptMemory, checkKind, checkLength, type FlatBuffer, type FlatBufferOptions } from './core/flat-buffer.ts';
+import {
+  adoptMemory,
+  checkKind,
+  checkLength,
+  type DType,
+  type FlatBuffer,
+  type FlatBufferOptions,
+} from './core/flat-buffer.ts';
 
-export interface PointerOptions extends FlatBufferOptions {
-  /** Address of the first element; not null, and aligned to the dtype. */
+export interface PointerOptions<Kind extends DType = DType> extends FlatBufferOptions<Kind> {
+  /** Address of the first element; not null, and aligned to the dtype's size. */
   pointer: bigint;
   /** Number of elements. */
   length: number;
@@ -26,11 +33,11 @@ export interface PointerOptions extends FlatBufferOptions {
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_UNSUPPORTED
  */
-export function fromPointer(options: PointerOptions): FlatBuffer {
+export function fromPointer<Kind extends DType = 'f32'>(options: PointerOptions<Kind>): FlatBuffer<Kind> {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
   const { dtype, device } = checkKind(options);
   checkLength(options.length, 'length');
   if (typeof options.pointer !== 'bigint') throw invalidArgument('pointer', 'a bigint', options.pointer);
-  const memory = nativeAddon().fromPointer(options.pointer, options.length);
+  const memory = nativeAddon().fromPointer(options.pointer, options.length, dtype as Exclude<Kind, 'f16'>);
   return adoptMemory(memory, options.length, dtype, device, options.owner);
 }

@@ -22,6 +22,12 @@ export type NativeMemory = NativeArray | NativeExternal;
 /** Arrays by dtype: `f32`, `bf16` (its bits) and `u8`. */
 export type NativeArray = Float32Array | Uint16Array | Uint8Array;
 
+/** Rounding to bfloat16 at random: the draws of the `count`-th rounding with a seed. */
+export interface NativeRounding {
+  seed: bigint;
+  count: bigint;
+}
+
 /** What `scoreTokens` reads (labels, seed) and fills (the rest); one entry per row. */
 export interface NativeTokenScores {
   labels?: Int32Array;
@@ -127,6 +133,8 @@ export interface NativeAddon {
   view(memory: NativeExternal, start: number, length: number): NativeExternal;
   fill(memory: NativeMemory, value: number): Promise<void>;
   copy(destination: NativeMemory, source: NativeMemory): Promise<void>;
+  /** Between float32 and bfloat16; to the nearest, or at random by a seed. One dtype: a copy. */
+  cast(source: NativeMemory, target: NativeMemory, rounding?: NativeRounding): Promise<void>;
   /** Resolves when everything posted before is done. */
   fence(): Promise<void>;
 
@@ -154,7 +162,7 @@ export interface NativeAddon {
     logSumExp: NativeMemory,
     referenceLogSumExp: NativeMemory,
   ): Promise<void>;
-  /** Resolves to [step, skipped, gradientNorm, rho, then clipped and changed counts of each segment]. */
+  /** Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. */
   sophiaStep(
     buffers: NativeSophiaBuffers,
     control: Float64Array,

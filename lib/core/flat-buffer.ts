@@ -6,19 +6,30 @@
 
 import { types } from 'node:util';
 import { markAsUntransferable } from 'node:worker_threads';
-import { type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
+import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
 import { allocate, allocateFloats } from './allocate.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 
-/** Element types that a buffer can have; `bf16` and `f16` are named for what is to come and refused today. */
-export type DType = 'f32' | 'bf16' | 'f16';
+/**
+ * Element types that a buffer can have: float32, bfloat16 (the upper half of a float32) and bytes, which masks are made
+ * of. `f16` is named for what is to come and refused today.
+ */
+export type DType = 'f32' | 'bf16' | 'f16' | 'u8';
+
+/** The array that holds elements of a dtype; of `bf16` it holds their bits. */
+export type ArrayOf<Kind extends DType> = {
+  f32: Float32Array;
+  bf16: Uint16Array;
+  f16: Uint16Array;
+  u8: Uint8Array;
+}[Kind];
 
 /** Where a buffer's memory lies; `cuda:N` is named for what is to come and refused today. */
 export type Device = 'cpu' | `cuda:${number}`;
 
-export interface FlatBufferOptions {
+export interface FlatBufferOptions<Kind extends DType = DType> {
   /** Default `'f32'`. */
-  dtype?: DType;
+  dtype?: Kind;
   /** Default `'cpu'`. */
   device?: Device;
 }
@@ -42,15 +53,23 @@ interface Storage {
   readonly address: bigint | undefined;
 }
 
+const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f16: 2, u8: 1 };
+
 /** Keeps what owns foreign memory alive while a handle to it lives, in a running job too. */
 const owners = new WeakMap<NativeExternal, unknown>();
 
 let hasStorage: (value: object) => boolean;
 let memoryOf: (buffer: FlatBuffer, argument: string) => NativeMemory;
-let adopt: (memory: NativeMemory, length: number, dtype: DType, device: Device, owner: unknown) => FlatBuffer;
+let adopt: <Kind extends DType>(
+  memory: NativeMemory,
+  length: number,
+  dtype: Kind,
+  device: Device,
+  owner: unknown,
+) => FlatBuffer<Kind>;
 
 /**
- * Contiguous one-dimensional memory of one dtype on one device.
+ * Contiguous one-dimensional memory of one dtype on one device. `FlatBuffer` alone is a buffer of any dtype.
  *
  * Methods that touch the memory run on a thread of their own, in the order of the calls, awaited or not; their promises
  * resolve when it is done. After `release` every use throws SOUL_RELEASED.
@@ -60,10 +79,10 @@ let adopt: (memory: NativeMemory, length: number, dtype: DType, device: Device, 
  * await values.fill(0.5);
  * values.array; // Float32Array [0.5, 0.5, 0.5]
  */
-export class FlatBuffer {
+export class FlatBuffer<Kind extends DType = DType> {
   /** Number of elements. */
   readonly length: number;
-  readonly dtype: DType;
+  readonly dtype: Kind;
   readonly device: Device;
   #storage: Storage | undefined;
   readonly #parent: FlatBuffer | undefined;
@@ -77,7 +96,7 @@ export class FlatBuffer {
     };
   }
 
-  private constructor(storage: Storage, length: number, dtype: DType, device: Device, parent: FlatBuffer | undefined) {
+  private constructor(storage: Storage, length: number, dtype: Kind, device: Device, parent: FlatBuffer | undefined) {
     this.#storage = storage;
     this.#parent = parent;
     this.length = length;
@@ -92,16 +111,17 @@ export class FlatBuffer {
    * @throws SoulError SOUL_OUT_OF_MEMORY when there isn't enough memory, SOUL_UNSUPPORTED for a dtype or device that
    *   this version lacks
    */
-  static alloc(length: number, options: FlatBufferOptions = {}): FlatBuffer {
+  static alloc<Kind extends DType = 'f32'>(length: number, options: FlatBufferOptions<Kind> = {}): FlatBuffer<Kind> {
     checkLength(length, 'length');
     const { dtype, device } = checkKind(options);
-    const bytes = length * Float32Array.BYTES_PER_ELEMENT;
-    const array = allocate(bytes, () => new Float32Array(new SharedArrayBuffer(bytes)));
+    const bytes = length * bytesPerElement[dtype];
+    const array = allocate(bytes, () => arrayOn(new SharedArrayBuffer(bytes), dtype));
     return new FlatBuffer({ memory: array, address: undefined }, length, dtype, device, undefined);
   }
 
   /**
-   * Wraps an array without copying it.
+   * Wraps an array without copying it: a Float32Array as `f32`, a Uint16Array as the bits of `bf16`, a Uint8Array as
+   * `u8`.
    *
    * Native threads will use its memory, so an ordinary ArrayBuffer is pinned: it is marked untransferable, and its
    * `transfer` and `transferToFixedLength` throw from now on. {@link FlatBuffer.alloc} needs none of this, and is what
@@ -112,27 +132,34 @@ export class FlatBuffer {
    * what they are given from inside Node (a read of a BYOB reader into it, `enqueue` of a
    * `ReadableByteStreamController`); a WebAssembly.Memory that grows; and `fromPointer` with a wrong pointer.
    *
-   * @throws SoulError SOUL_INVALID_ARGUMENT for anything but a Float32Array, and for one that stands on a resizable
+   * @param options the dtype may be said; it must be the array's
+   * @throws SoulError SOUL_INVALID_ARGUMENT for anything but such an array, and for one that stands on a resizable
    *   ArrayBuffer, a growable SharedArrayBuffer or a frozen ArrayBuffer; SOUL_DETACHED for a detached one
    */
-  static from(array: Float32Array): FlatBuffer {
-    if (!types.isFloat32Array(array)) throw invalidArgument('array', 'a Float32Array', array);
+  static from(array: Float32Array, options?: FlatBufferOptions<'f32'>): FlatBuffer<'f32'>;
+  static from(array: Uint16Array, options?: FlatBufferOptions<'bf16'>): FlatBuffer<'bf16'>;
+  static from(array: Uint8Array, options?: FlatBufferOptions<'u8'>): FlatBuffer<'u8'>;
+  static from(array: NativeArray, options: FlatBufferOptions = {}): FlatBuffer {
+    const dtype = dtypeOf(array);
+    if (dtype === undefined) throw invalidArgument('array', 'a Float32Array, Uint16Array or Uint8Array', array);
+    const { dtype: wanted } = checkKind({ dtype, ...options });
+    if (wanted !== dtype) throw invalidArgument('dtype', `'${dtype}', the array's`, wanted);
     const buffer = array.buffer as ArrayBufferLike & { resizable?: boolean; growable?: boolean; detached?: boolean };
     if (buffer.resizable || buffer.growable) {
       throw invalidArgument('array', 'on a buffer of fixed length', `on a resizable ${tagOf(buffer)}`);
     }
     if (types.isSharedArrayBuffer(buffer)) {
-      return new FlatBuffer({ memory: array, address: undefined }, array.length, 'f32', 'cpu', undefined);
+      return new FlatBuffer({ memory: array, address: undefined }, array.length, dtype, 'cpu', undefined);
     }
     if (isDetached(buffer)) throw detached('array');
     pin(buffer as ArrayBuffer);
     const { address } = nativeAddon().describe(array);
-    return new FlatBuffer({ memory: array, address }, array.length, 'f32', 'cpu', undefined);
+    return new FlatBuffer({ memory: array, address }, array.length, dtype, 'cpu', undefined);
   }
 
   /** Size in bytes. */
   get byteLength(): number {
-    return this.length * Float32Array.BYTES_PER_ELEMENT;
+    return this.length * bytesPerElement[this.dtype];
   }
 
   /** True after `release` of this buffer or of one that it is a view of. */
@@ -141,13 +168,14 @@ export class FlatBuffer {
   }
 
   /**
-   * The memory itself, for reading and writing from JavaScript. What pending work does to it shows when that is done.
+   * The memory itself, for reading and writing from JavaScript; of `bf16` the bits. What pending work does to it shows
+   * when that is done.
    *
    * @throws SoulError SOUL_UNSUPPORTED for memory that came from a pointer, SOUL_RELEASED, SOUL_DETACHED
    */
-  get array(): Float32Array {
+  get array(): ArrayOf<Kind> {
     const { memory } = this.#check('buffer');
-    if (isArray(memory)) return memory;
+    if (isArray(memory)) return memory as ArrayOf<Kind>;
     throw new SoulError(
       'SOUL_UNSUPPORTED',
       'memory that came from a pointer cannot be shown as an array; use toFloat32Array() or copyTo()',
@@ -160,7 +188,7 @@ export class FlatBuffer {
    * @param start first element, from 0 to `length`
    * @param length number of elements; by default all from `start`
    */
-  view(start: number, length?: number): FlatBuffer {
+  view(start: number, length?: number): FlatBuffer<Kind> {
     const { memory, address } = this.#check('buffer');
     if (!Number.isSafeInteger(start) || start < 0 || start > this.length) {
       throw invalidArgument('start', `an integer from 0 to ${this.length}`, start);
@@ -181,24 +209,37 @@ export class FlatBuffer {
   }
 
   /**
-   * Copies `source` here. A typed array is read at once, a buffer when its turn comes; the two may overlap.
+   * Copies `source` here. A typed array is read at once, a buffer when its turn comes.
    *
-   * @param source of the same length; numbers are rounded to this buffer's dtype
+   * Numbers of JavaScript are rounded to float32, and from there to the nearest `bf16`; for `u8` they must be integers
+   * from 0 to 255. A typed array holds numbers, so a Uint16Array is not taken for bits of `bf16`: wrap those with
+   * {@link FlatBuffer.from}. A buffer of another floating dtype is rounded likewise and must be apart; one of the same
+   * dtype may overlap.
+   *
+   * @param source of the same length
+   * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED
    */
   async copyFrom(source: FlatBuffer | NumberArray): Promise<void> {
     const memory = nativeMemory(this, 'buffer');
     if (isFlatBuffer(source)) {
       checkSameLength('source', source.length, this.length);
-      return nativeAddon().copy(memory, nativeMemory(source, 'source'));
+      const sourceMemory = nativeMemory(source, 'source');
+      if (source.dtype === this.dtype) return nativeAddon().copy(memory, sourceMemory);
+      if (this.dtype === 'u8' || source.dtype === 'u8') throw otherDtype('source', this.dtype, source.dtype);
+      return nativeAddon().cast(sourceMemory, memory);
     }
     checkNumberArray('source', source);
     checkSameLength('source', source.length, this.length);
+    if (this.dtype === 'u8') return nativeAddon().copy(memory, bytesOf(source, 'source'));
     const copy = allocateFloats(this.length);
     setFrom(copy, source, 'source');
-    return nativeAddon().copy(memory, copy);
+    return nativeAddon().cast(copy, memory);
   }
 
-  /** Copies this buffer to `target`, which must have the same length; a typed array is written when it is done. */
+  /**
+   * Copies this buffer to `target`, which must have the same length; a typed array is written when it is done, with
+   * numbers, whatever the dtypes.
+   */
   async copyTo(target: FlatBuffer | NumberArray): Promise<void> {
     if (isFlatBuffer(target)) return target.copyFrom(this);
     checkNumberArray('target', target);
@@ -208,17 +249,23 @@ export class FlatBuffer {
     setFrom(target, copy, 'target');
   }
 
-  /** Sets every element to `value`, rounded to the dtype. */
+  /** Sets every element to `value`, rounded to the dtype as `copyFrom` rounds. */
   async fill(value: number): Promise<void> {
     if (typeof value !== 'number') throw invalidArgument('value', 'a number', value);
     return nativeAddon().fill(nativeMemory(this, 'buffer'), Math.fround(value));
   }
 
-  /** A copy of the elements, taken when its turn comes. */
+  /** A copy of the elements, taken when its turn comes; what `bf16` and `u8` hold float32 holds exactly. */
   async toFloat32Array(): Promise<Float32Array<ArrayBuffer>> {
     const memory = nativeMemory(this, 'buffer');
     const copy = allocateFloats(this.length);
-    await nativeAddon().copy(copy, memory);
+    if (this.dtype !== 'u8') {
+      await nativeAddon().cast(memory, copy);
+      return copy;
+    }
+    const bytes = allocate(this.length, () => new Uint8Array(this.length));
+    await nativeAddon().copy(bytes, memory);
+    copy.set(bytes);
     return copy;
   }
 
@@ -239,7 +286,7 @@ export class FlatBuffer {
       throw new SoulError('SOUL_RELEASED', `${argument} was released; make a new FlatBuffer`, { argument });
     }
     if (storage.address !== undefined) {
-      const array = storage.memory as Float32Array;
+      const array = storage.memory as NativeArray;
       if (array.length !== this.length || nativeAddon().describe(array).address !== storage.address) {
         throw detached(argument);
       }
@@ -265,13 +312,13 @@ export function nativeMemory(buffer: FlatBuffer, argument: string): NativeMemory
 }
 
 /** A buffer on memory that something else owns; `soul-unlearn/unsafe` checks and documents it. */
-export function adoptMemory(
+export function adoptMemory<Kind extends DType>(
   memory: NativeMemory,
   length: number,
-  dtype: DType,
+  dtype: Kind,
   device: Device,
   owner: unknown,
-): FlatBuffer {
+): FlatBuffer<Kind> {
   return adopt(memory, length, dtype, device, owner);
 }
 
@@ -290,13 +337,15 @@ export function checkLength(length: number, argument: string): void {
 }
 
 /** Fills in defaults and refuses what this version lacks. */
-export function checkKind(options: FlatBufferOptions): { dtype: DType; device: Device } {
+export function checkKind<Kind extends DType>(options: FlatBufferOptions<Kind>): { dtype: Kind; device: Device } {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
-  const { dtype = 'f32', device = 'cpu' } = options;
-  if (dtype === 'bf16' || dtype === 'f16') {
-    throw new SoulError('SOUL_UNSUPPORTED', `dtype ${dtype} is not supported yet; use 'f32'`, { dtype });
+  const { dtype = 'f32' as Kind, device = 'cpu' } = options;
+  if (dtype === 'f16') {
+    throw new SoulError('SOUL_UNSUPPORTED', "dtype f16 is not supported yet; use 'bf16' or 'f32'", { dtype });
   }
-  if (dtype !== 'f32') throw invalidArgument('dtype', "'f32'", dtype);
+  if (dtype !== 'f32' && dtype !== 'bf16' && dtype !== 'u8') {
+    throw invalidArgument('dtype', "'f32', 'bf16' or 'u8'", dtype);
+  }
   if (typeof device === 'string' && /^cuda:\d+$/.test(device)) {
     throw new SoulError('SOUL_UNSUPPORTED', `device ${device} is not supported yet; use 'cpu'`, { device });
   }
@@ -304,8 +353,19 @@ export function checkKind(options: FlatBufferOptions): { dtype: DType; device: D
   return { dtype, device };
 }
 
-function isArray(memory: NativeMemory): memory is Float32Array {
-  return types.isFloat32Array(memory);
+function isArray(memory: NativeMemory): memory is NativeArray {
+  return types.isTypedArray(memory);
+}
+
+function dtypeOf(array: unknown): 'f32' | 'bf16' | 'u8' | undefined {
+  if (types.isFloat32Array(array)) return 'f32';
+  if (types.isUint16Array(array)) return 'bf16';
+  return types.isUint8Array(array) ? 'u8' : undefined;
+}
+
+function arrayOn(buffer: SharedArrayBuffer, dtype: DType): NativeArray {
+  if (dtype === 'f32') return new Float32Array(buffer);
+  return dtype === 'u8' ? new Uint8Array(buffer) : new Uint16Array(buffer);
 }
 
 function isDetached(buffer: ArrayBufferLike & { detached?: boolean }): boolean {
@@ -351,6 +411,15 @@ function checkSameLength(argument: string, found: number, expected: number): voi
   });
 }
 
+/** The error for a buffer whose dtype does not go with another's. */
+export function otherDtype(argument: string, expected: string, found: DType): SoulError {
+  return new SoulError('SOUL_INVALID_ARGUMENT', `${argument} must be of dtype ${expected}, but is of ${found}`, {
+    argument,
+    expected,
+    found,
+  });
+}
+
 /** `target.set(source)`; a length that was right fails only where an array has lost its memory. */
 function setFrom(target: NumberArray, source: NumberArray, argument: string): void {
   try {
@@ -358,6 +427,15 @@ function setFrom(target: NumberArray, source: NumberArray, argument: string): vo
   } catch {
     throw detached(argument);
   }
+}
+
+/** Numbers as bytes; a copy. */
+function bytesOf(source: NumberArray, argument: string): Uint8Array {
+  const bytes = allocate(source.length, () => new Uint8Array(source.length));
+  setFrom(bytes, source, argument);
+  const wrong = types.isUint8Array(source) ? -1 : bytes.findIndex((byte, i) => byte !== source[i]);
+  if (wrong >= 0) throw invalidArgument(argument, 'integers from 0 to 255', source[wrong]);
+  return bytes;
 }
 
 function tagOf(value: unknown): string {

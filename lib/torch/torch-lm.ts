@@ -61,15 +61,15 @@ export interface LoadOptions {
 export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
   readonly config: LlamaConfig;
   readonly parameters: {
-    readonly values: FlatBuffer;
-    readonly gradients: FlatBuffer;
+    readonly values: FlatBuffer<'f32'>;
+    readonly gradients: FlatBuffer<'f32'>;
     readonly layout: ParameterLayout;
   };
   readonly #handle: NativeExternal;
   readonly #generationConfig: string | undefined;
   #released = false;
 
-  private constructor(config: LlamaConfig, values: FlatBuffer, options: LoadOptions, generationConfig?: string) {
+  private constructor(config: LlamaConfig, values: FlatBuffer<'f32'>, options: LoadOptions, generationConfig?: string) {
     const layout = llamaLayout(config);
     const gradients = FlatBuffer.alloc(layout.length);
     this.config = config;
@@ -251,7 +251,10 @@ function batchArrays(batch: TokenBatch): NativeBatch {
 }
 
 function checkLoadOptions(options: LoadOptions): void {
-  checkKind(options);
+  const { dtype } = checkKind(options);
+  if (dtype !== 'f32') {
+    throw new SoulError('SOUL_UNSUPPORTED', `a model of dtype ${dtype} is not supported yet; use 'f32'`, { dtype });
+  }
   const { threads, logitsMemory } = options;
   if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 4096)) {
     throw invalidArgument('threads', 'an integer from 1 to 4096', threads);

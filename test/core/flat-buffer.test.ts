@@ -238,7 +238,7 @@ describe('pointers', () => {
   test('devices and dtypes of later versions are refused by name', () => {
     expect(codeOf(() => fromPointer({ pointer: 4096n, length: 1, device: 'cuda:0' }))).toBe('SOUL_UNSUPPORTED');
     expect(codeOf(() => FlatBuffer.alloc(1, { device: 'cuda:1' }))).toBe('SOUL_UNSUPPORTED');
-    expect(codeOf(() => FlatBuffer.alloc(1, { dtype: 'bf16' }))).toBe('SOUL_UNSUPPORTED');
+    expect(codeOf(() => FlatBuffer.alloc(1, { dtype: 'f16' }))).toBe('SOUL_UNSUPPORTED');
     expect(codeOf(() => FlatBuffer.alloc(1, { dtype: anything('f64') }))).toBe('SOUL_INVALID_ARGUMENT');
     expect(codeOf(() => FlatBuffer.alloc(1, { device: anything('tpu') }))).toBe('SOUL_INVALID_ARGUMENT');
   });
