@@ -5,7 +5,27 @@
  */
 
 export { errorCodes, SoulError, type SoulErrorCode } from './core/errors.ts';
-export { type Device, type DType, FlatBuffer, type FlatBufferOptions, type NumberArray } from './core/flat-buffer.ts';
+export {
+  type ArrayOf,
+  type Device,
+  type DType,
+  FlatBuffer,
+  type FlatBufferOptions,
+  type NumberArray,
+} from './core/flat-buffer.ts';
+export { maskOfRanges, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
+export {
+  axpy,
+  cast,
+  countNonFinite,
+  dot,
+  gram,
+  type QuantileOf,
+  quantile,
+  type RoundingOptions,
+  scale,
+  squaredNorm,
+} from './core/vector-operations.ts';
 export { AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';
 export type {
   GroupStatistics,

@@ -133,10 +133,28 @@ export interface NativeAddon {
   view(memory: NativeExternal, start: number, length: number): NativeExternal;
   fill(memory: NativeMemory, value: number): Promise<void>;
   copy(destination: NativeMemory, source: NativeMemory): Promise<void>;
-  /** Between float32 and bfloat16; to the nearest, or at random by a seed. One dtype: a copy. */
-  cast(source: NativeMemory, target: NativeMemory, rounding?: NativeRounding): Promise<void>;
   /** Resolves when everything posted before is done. */
   fence(): Promise<void>;
+
+  /** Resolves to [squared norm, how many elements are not finite]. */
+  scan(buffer: NativeMemory): Promise<number[]>;
+  /** Resolves to [sum]. */
+  dot(a: NativeMemory, b: NativeMemory): Promise<number[]>;
+  /** Resolves to the products of each buffer with itself and those after it. */
+  gram(buffers: readonly NativeMemory[]): Promise<number[]>;
+  axpy(alpha: number, x: NativeMemory, y: NativeMemory, rounding?: NativeRounding): Promise<void>;
+  scale(buffer: NativeMemory, factor: number, rounding?: NativeRounding): Promise<void>;
+  /** Without `rounding` to the nearest; of one dtype a copy. */
+  cast(source: NativeMemory, target: NativeMemory, rounding?: NativeRounding): Promise<void>;
+  /** Resolves to [threshold]; `b` is undefined for a magnitude. */
+  quantile(
+    of: 'magnitude' | 'product' | 'ratio',
+    a: NativeMemory,
+    b: NativeMemory | undefined,
+    fraction: number,
+  ): Promise<number[]>;
+  /** Sets the bits of elements that are 0, clears all others. */
+  maskZeros(buffer: NativeMemory, mask: NativeMemory): Promise<void>;
 
   scoreTokens(logits: NativeMemory, vocabulary: number, scores: NativeTokenScores): Promise<void>;
   tokenGradient(

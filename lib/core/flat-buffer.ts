@@ -402,7 +402,8 @@ function checkNumberArray(argument: string, value: unknown): void {
   if (!numbers) throw invalidArgument(argument, 'a FlatBuffer or a typed array of numbers', value);
 }
 
-function checkSameLength(argument: string, found: number, expected: number): void {
+/** A length that goes with another's. */
+export function checkSameLength(argument: string, found: number, expected: number): void {
   if (found === expected) return;
   throw new SoulError('SOUL_INVALID_ARGUMENT', `${argument} must have length ${expected}, but has ${found}`, {
     argument,

@@ -6,6 +6,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/cpu/memory.h"
+#include "kernels/cpu/vectors.h"
 #include "kernels/sophia.h"
 #include "runtime/interface.h"
 
@@ -49,6 +50,18 @@ struct CpuKernels {
   // target <- source, of different dtypes.
   void (*cast)(const Elements& source, const Elements& target, const Rounding& rounding, int64_t begin,
                int64_t end);
+  // y <- alpha * x + y; x may be y.
+  void (*add_scaled)(float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
+                     int64_t begin, int64_t end);
+  void (*scale)(float factor, const Elements& y, const Rounding& rounding, int64_t begin, int64_t end);
+  double (*inner_product)(const Elements& a, const Elements& b, int64_t begin, int64_t end);
+  // Of at most kMostVectors vectors.
+  InnerProducts (*products_of_pairs)(const Elements* vectors, int32_t count, int64_t begin, int64_t end);
+  // The bits of at most 1024 magnitudes; kNoKey for NaN and for ratios to a negative number.
+  void (*magnitude_keys)(const MagnitudeTerms& terms, int64_t from, int32_t length, uint32_t* keys);
+  // Sets the bits of elements that are 0 and clears the others, those past the end too; `begin` is a multiple
+  // of 8.
+  void (*mask_zeros)(const Elements& elements, uint8_t* mask, int64_t begin, int64_t end);
 
   // Reads and writes streams block by block, with next to no arithmetic: the limit that other loops run into.
   // What was read is folded into the result, so that no read can be left out.

@@ -11,6 +11,9 @@
 #include "kernels/cpu/loops/clipping_ratio.inl"
 #include "kernels/cpu/loops/stream.inl"
 #include "kernels/cpu/loops/cast.inl"
+#include "kernels/cpu/loops/vector_updates.inl"
+#include "kernels/cpu/loops/inner_products.inl"
+#include "kernels/cpu/loops/magnitudes.inl"
 #include "kernels/cpu/loops/token_scores.inl"
 #include "kernels/cpu/loops/token_divergence.inl"
 // clang-format on
@@ -26,6 +29,12 @@ extern const CpuKernels kKernels = {
     .sum_hessian = SumHessian,
     .ratio_keys = RatioKeys,
     .cast = Cast,
+    .add_scaled = AddScaled,
+    .scale = Scale,
+    .inner_product = InnerProduct,
+    .products_of_pairs = ProductsOfPairs,
+    .magnitude_keys = MagnitudeKeys,
+    .mask_zeros = MaskZeros,
     .stream = WalkStreams,
     .score_tokens = ScoreTokens,
     .token_gradient = TokenGradient,

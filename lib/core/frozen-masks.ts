@@ -1,0 +1,85 @@
+/**
+ * Masks of frozen weights: bit i % 8 of byte i / 8 stands for weight i, set where it is frozen; bits past the last weight
+ * are 0.
+ *
+ * @module
+ */
+
+import { nativeAddon } from './addon.ts';
+import { invalidArgument } from './errors.ts';
+import { checkLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
+
+/** A run of weights; parameter groups are such. */
+export interface WeightRange {
+  /** First weight. */
+  readonly start: number;
+  /** Number of weights. */
+  readonly length: number;
+}
+
+/**
+ * The mask that freezes the weights of some ranges, which may overlap.
+ *
+ * @param length number of weights in all
+ * @throws SoulError SOUL_INVALID_ARGUMENT, also for a range that ends past `length`; SOUL_OUT_OF_MEMORY
+ *
+ * @example
+ * const frozen = maskOfRanges(values.length, [{ start: 0, length: embeddings }]);
+ */
+export function maskOfRanges(length: number, ranges: Iterable<WeightRange>): FlatBuffer<'u8'> {
+  checkLength(length, 'length');
+  if (typeof ranges !== 'object' || ranges === null || !(Symbol.iterator in ranges)) {
+    throw invalidArgument('ranges', 'an iterable of { start, length }', ranges);
+  }
+  const checked = Array.from(ranges, (range) => checkRange(range, length));
+  const mask = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8' });
+  const bytes = mask.array;
+  for (const { start, length: count } of checked) setBits(bytes, start, start + count);
+  return mask;
+}
+
+/**
+ * The mask that freezes every weight whose element of a buffer is 0 (or -0): for instance rows of an embedding that no
+ * batch has touched, by their curvature. Runs when its turn comes.
+ *
+ * @param buffer of dtype `f32` or `bf16`, an element for each weight
+ * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_DETACHED, SOUL_OUT_OF_MEMORY
+ *
+ * @example
+ * const frozen = await maskWhereZero(sophia.state.hessian);
+ */
+export async function maskWhereZero(buffer: FlatBuffer): Promise<FlatBuffer<'u8'>> {
+  const memory = nativeMemory(buffer, 'buffer');
+  if (buffer.dtype !== 'f32' && buffer.dtype !== 'bf16') throw otherDtype('buffer', 'f32 or bf16', buffer.dtype);
+  const mask = FlatBuffer.alloc(Math.ceil(buffer.length / 8), { dtype: 'u8' });
+  await nativeAddon().maskZeros(memory, nativeMemory(mask, 'mask'));
+  return mask;
+}
+
+function checkRange(range: WeightRange, total: number): WeightRange {
+  if (typeof range !== 'object' || range === null) throw invalidArgument('ranges', 'of { start, length }', range);
+  const { start, length } = range;
+  if (!Number.isSafeInteger(start) || start < 0 || start > total) {
+    throw invalidArgument('start', `an integer from 0 to ${total}`, start);
+  }
+  if (!Number.isSafeInteger(length) || length < 0 || length > total - start) {
+    throw invalidArgument('length', `an integer from 0 to ${total - start}`, length);
+  }
+  return { start, length };
+}
+
+/** Sets bits from `start` to before `end`. */
+function setBits(bytes: Uint8Array, start: number, end: number): void {
+  if (start === end) return;
+  const first = Math.floor(start / 8);
+  const last = Math.floor((end - 1) / 8);
+  const fromStart = (0xff << (start % 8)) & 0xff;
+  const toEnd = 0xff >> (7 - ((end - 1) % 8));
+  if (first === last) {
+    bytes[first]! |= fromStart & toEnd;
+    return;
+  }
+  bytes[first]! |= fromStart;
+  bytes.fill(0xff, first + 1, last);
+  bytes[last]! |= toEnd;
+}

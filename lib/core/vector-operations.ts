@@ -1,0 +1,196 @@
+/**
+ * Flat buffers as vectors: norms, inner products, updates, casts and quantiles.
+ *
+ * Every function takes buffers of dtype `f32` or `bf16`, in any mix, and runs in native code on the addon's threads, in
+ * the order of the calls with all other work on buffers, awaited or not. Elements are widened to float32, in which
+ * updates are computed; sums are in float64. Every result is the same to the bit for any number of threads and any
+ * instruction set.
+ *
+ * All throw SoulError: SOUL_INVALID_ARGUMENT for a wrong argument, length or dtype, SOUL_RELEASED, SOUL_DETACHED.
+ *
+ * @module
+ */
+
+import { type NativeMemory, type NativeRounding, nativeAddon } from './addon.ts';
+import { invalidArgument, SoulError } from './errors.ts';
+import { checkSameLength, type DType, type FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
+
+/** How what goes into `bf16` is rounded; float32 needs no rounding. */
+export interface RoundingOptions {
+  /**
+   * `'nearest'` (the default; ties to even), or `'stochastic'`: to one of the two neighbours, the nearer one the
+   * likelier, so that the mean over draws is the exact number. What `bf16` holds exactly never moves.
+   */
+  rounding?: 'nearest' | 'stochastic';
+  /** Of stochastic rounding, which needs it; from 0 to 2^64 - 1. */
+  seed?: bigint;
+  /**
+   * Tells the roundings with one seed apart, 0 by default: draws are a function of seed, count and the element's index
+   * in the buffer that is written, so two roundings with the same seed and count use the same draws.
+   */
+  count?: number;
+}
+
+/** What a quantile is taken of, element by element, computed in float32; the buffers have one length. */
+export type QuantileOf =
+  /** |a| */
+  | { readonly of: 'magnitude'; readonly a: FlatBuffer }
+  /** |a * b| */
+  | { readonly of: 'product'; readonly a: FlatBuffer; readonly b: FlatBuffer }
+  /** |a| / b, where b is not negative; |a| / 0 is infinite. */
+  | { readonly of: 'ratio'; readonly a: FlatBuffer; readonly b: FlatBuffer };
+
+/** The sum of squares of all elements. */
+export async function squaredNorm(buffer: FlatBuffer): Promise<number> {
+  const [sum] = await nativeAddon().scan(floatingMemory(buffer, 'buffer'));
+  return sum!;
+}
+
+/** How many elements are NaN or infinite. */
+export async function countNonFinite(buffer: FlatBuffer): Promise<number> {
+  const [, count] = await nativeAddon().scan(floatingMemory(buffer, 'buffer'));
+  return count!;
+}
+
+/** The inner product of two buffers of one length; they may be the same. */
+export async function dot(a: FlatBuffer, b: FlatBuffer): Promise<number> {
+  const first = floatingMemory(a, 'a');
+  const second = floatingMemory(b, 'b');
+  checkSameLength('b', b.length, a.length);
+  const [sum] = await nativeAddon().dot(first, second);
+  return sum!;
+}
+
+/**
+ * The Gram matrix of one to four buffers of one length, in one pass over memory: the inner products of all pairs, what
+ * projections of one gradient onto another are made of.
+ *
+ * @returns rows of the symmetric matrix: element [i][j] is `dot(buffers[i], buffers[j])`, to the bit
+ */
+export async function gram(buffers: readonly FlatBuffer[]): Promise<number[][]> {
+  if (!Array.isArray(buffers) || buffers.length < 1 || buffers.length > 4) {
+    throw invalidArgument('buffers', 'an array of 1 to 4 FlatBuffers', buffers);
+  }
+  const count = buffers.length;
+  const memories = Array.from(buffers, (buffer, i) => {
+    const memory = floatingMemory(buffer, `buffers[${i}]`);
+    checkSameLength(`buffers[${i}]`, buffer.length, buffers[0]!.length);
+    return memory;
+  });
+  const products = await nativeAddon().gram(memories);
+  const matrix = Array.from({ length: count }, () => new Array<number>(count).fill(0));
+  let next = 0;
+  for (let row = 0; row < count; row++) {
+    for (let column = row; column < count; column++) {
+      const product = products[next++]!;
+      matrix[row]![column] = product;
+      matrix[column]![row] = product;
+    }
+  }
+  return matrix;
+}
+
+/**
+ * y <- alpha * x + y, rounded to y's dtype.
+ *
+ * @param alpha finite; rounded to float32
+ * @param x of y's length; may be y itself, but share no other part of its memory
+ * @throws SoulError SOUL_ALIASED where x and y overlap in part
+ */
+export async function axpy(alpha: number, x: FlatBuffer, y: FlatBuffer, options: RoundingOptions = {}): Promise<void> {
+  const single = finiteSingle('alpha', alpha);
+  const source = floatingMemory(x, 'x');
+  const target = floatingMemory(y, 'y');
+  checkSameLength('y', y.length, x.length);
+  return nativeAddon().axpy(single, source, target, roundingOf(options));
+}
+
+/**
+ * Multiplies every element by a factor, in place, rounded to the dtype.
+ *
+ * @param factor finite; rounded to float32
+ */
+export async function scale(buffer: FlatBuffer, factor: number, options: RoundingOptions = {}): Promise<void> {
+  const memory = floatingMemory(buffer, 'buffer');
+  return nativeAddon().scale(memory, finiteSingle('factor', factor), roundingOf(options));
+}
+
+/**
+ * Copies `source` to `target`, rounded to its dtype. From `bf16` to `f32` and between buffers of one dtype nothing is
+ * lost, and rounding says nothing.
+ *
+ * @param target of the source's length; of one dtype the two may overlap, otherwise not
+ * @throws SoulError SOUL_ALIASED
+ */
+export async function cast(source: FlatBuffer, target: FlatBuffer, options: RoundingOptions = {}): Promise<void> {
+  const from = floatingMemory(source, 'source');
+  const to = floatingMemory(target, 'target');
+  checkSameLength('target', target.length, source.length);
+  return nativeAddon().cast(from, to, roundingOf(options));
+}
+
+/**
+ * The threshold that a fraction of all magnitudes reaches: of n numbers the k-th largest, with k = fraction * n rounded
+ * to an integer, at least 1. An order statistic, exact, found without a sort in two reads of memory. NaN, and ratios to
+ * a negative b, are left out and don't count for n.
+ *
+ * @param fraction from 0 (the largest) to 1 (the smallest)
+ * @returns a float32 number; NaN when there are no numbers
+ *
+ * @example
+ * const threshold = await quantile({ of: 'product', a: gradient, b: weights }, 0.05); // 5 % have |g * w| >= threshold
+ */
+export async function quantile(terms: QuantileOf, fraction: number): Promise<number> {
+  if (typeof terms !== 'object' || terms === null) throw invalidArgument('terms', "an object with 'of' and 'a'", terms);
+  const { of, a } = terms;
+  if (of !== 'magnitude' && of !== 'product' && of !== 'ratio') {
+    throw invalidArgument('of', "'magnitude', 'product' or 'ratio'", of);
+  }
+  if (typeof fraction !== 'number' || !(fraction >= 0 && fraction <= 1)) {
+    throw invalidArgument('fraction', 'a number from 0 to 1', fraction);
+  }
+  const first = floatingMemory(a, 'a');
+  let second: NativeMemory | undefined;
+  if (of !== 'magnitude') {
+    second = floatingMemory(terms.b, 'b');
+    checkSameLength('b', terms.b.length, a.length);
+  }
+  const [threshold] = await nativeAddon().quantile(of, first, second, fraction);
+  return threshold!;
+}
+
+/** The memory of a buffer of numbers that can be computed with. */
+function floatingMemory(buffer: FlatBuffer, argument: string): NativeMemory {
+  const memory = nativeMemory(buffer, argument);
+  if (!isFloating(buffer.dtype)) throw otherDtype(argument, 'f32 or bf16', buffer.dtype);
+  return memory;
+}
+
+function isFloating(dtype: DType): boolean {
+  return dtype === 'f32' || dtype === 'bf16';
+}
+
+function finiteSingle(argument: string, value: number): number {
+  const single = typeof value === 'number' ? Math.fround(value) : Number.NaN;
+  if (!Number.isFinite(single)) throw invalidArgument(argument, 'a number that is finite as float32', value);
+  return single;
+}
+
+function roundingOf(options: RoundingOptions): NativeRounding | undefined {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  const { rounding = 'nearest', seed, count = 0 } = options;
+  if (rounding !== 'nearest' && rounding !== 'stochastic') {
+    throw invalidArgument('rounding', "'nearest' or 'stochastic'", rounding);
+  }
+  if (seed !== undefined && (typeof seed !== 'bigint' || seed < 0n || seed >= 2n ** 64n)) {
+    throw invalidArgument('seed', 'a bigint from 0 to 2^64 - 1', seed);
+  }
+  if (!Number.isSafeInteger(count) || count < 0) throw invalidArgument('count', 'an integer from 0', count);
+  if (rounding === 'nearest') return undefined;
+  if (seed === undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', "seed must be given with rounding: 'stochastic', a bigint", {
+      argument: 'seed',
+    });
+  }
+  return { seed, count: BigInt(count) };
+}
