@@ -41,6 +41,7 @@ export type {
   StepStatistics,
   UpdateHessianOptions,
 } from './optim/optimizer.ts';
+export type { Precision } from './optim/precision.ts';
 export {
   constant,
   cosine,

@@ -37,6 +37,8 @@ export interface AdamWState {
   readonly momentum: FlatBuffer;
   /** Moving average of the gradient's square; `exp_avg_sq` in files. */
   readonly squareAverage: FlatBuffer;
+  /** The float32 values, where `parameters.values` is their bf16 copy; `master` in files. */
+  readonly master: FlatBuffer | undefined;
 }
 
 /**
@@ -66,7 +68,7 @@ export class AdamW implements Optimizer {
     this.betas = checkBetas(valueOr(options.betas, [0.9, 0.999]));
     this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-8));
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
-    this.#state = new OptimizerState(this.parameters, ['exp_avg', 'exp_avg_sq']);
+    this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'exp_avg_sq']);
   }
 
   get learningRate(): number {
@@ -82,6 +84,7 @@ export class AdamW implements Optimizer {
       step: this.#state.step,
       momentum: this.#state.average('exp_avg'),
       squareAverage: this.#state.average('exp_avg_sq'),
+      master: this.#state.master,
     };
   }
 
@@ -89,16 +92,17 @@ export class AdamW implements Optimizer {
   async step(options: StepOptions = {}): Promise<StepStatistics> {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients']);
     this.#state.checkAlive();
-    const { values, gradients } = this.parameters;
-    const numbers = await nativeAddon().adamwStep(
-      nativeMemory(values, 'values'),
-      nativeMemory(gradients, 'gradients'),
-      nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
-      nativeMemory(this.#state.average('exp_avg_sq'), 'state.squareAverage'),
+    const work = nativeAddon().adamwStep(
+      {
+        ...this.#state.stepBuffers(),
+        average: nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
+        squareAverage: nativeMemory(this.#state.average('exp_avg_sq'), 'state.squareAverage'),
+      },
       this.#state.control,
       this.#layout.segments,
       {
         ...this.#settings,
+        stochasticRounding: this.#state.stochasticRounding,
         learningRate: checkNumber('learningRate', valueOr(options.learningRate, this.learningRate)),
         weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
         beta1: this.betas[0],
@@ -107,6 +111,7 @@ export class AdamW implements Optimizer {
         zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
       },
     );
+    const numbers = await this.#state.settled(work);
     return stepStatistics(this.#layout, numbers, false);
   }
 
@@ -122,7 +127,12 @@ export class AdamW implements Optimizer {
    *   has changed then.
    */
   async loadState(path: string): Promise<void> {
-    await this.#state.load(path, () => () => {});
+    await this.#state.load(path, async () => () => {});
+  }
+
+  /** To be called when something else has written to bf16 values that have a float32 master; else it does nothing. */
+  async refreshMaster(): Promise<void> {
+    await this.#state.refreshMaster();
   }
 
   /** Gives the state's memory up after all earlier calls; the parameters stay. */

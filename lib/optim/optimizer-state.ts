@@ -4,34 +4,93 @@
  * @module
  */
 
-import { nativeAddon } from '../core/addon.ts';
-import { allocateFloats } from '../core/allocate.ts';
+import { type NativeArray, type NativeMemory, type NativeStepBuffers, nativeAddon } from '../core/addon.ts';
 import { SoulError } from '../core/errors.ts';
-import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
-import type { OptimizerParameters } from './optimizer.ts';
+import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
+import { checkFrozen } from './options.ts';
+import { checkPrecision } from './precision.ts';
 
 /** Slots of the control block, as native/runtime/optimizer_jobs.h numbers them. */
 export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4 } as const;
 const slotCount = 7;
 
-/** Moving averages by their names in state files, beside the counters of native/runtime/optimizer_jobs.h. */
+/** The master's name in state files. */
+const masterName = 'master';
+
+/**
+ * Moving averages by their names in state files, a float32 master where the values are bf16, and the counters of
+ * native/runtime/optimizer_jobs.h.
+ */
 export class OptimizerState<Name extends string> {
+  readonly #parameters: OptimizerParameters;
+  readonly #frozen: FlatBuffer | undefined;
   readonly #averages: Readonly<Record<Name, FlatBuffer>>;
+  readonly #master: FlatBuffer | undefined;
+  /** The first copy of the values into the master; later work comes after it, and fails with it. */
+  #masterReady: Promise<void> | undefined;
+  readonly stochasticRounding: boolean;
   /** Read and written by jobs on the dispatcher, so that calls that nobody awaits find it right. */
   readonly control: Float64Array = new Float64Array(new SharedArrayBuffer(slotCount * Float64Array.BYTES_PER_ELEMENT));
   #released = false;
 
-  constructor({ values }: OptimizerParameters, names: readonly Name[]) {
-    const averages = names.map((name) => [
-      name,
-      FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device }),
-    ]);
+  constructor(parameters: OptimizerParameters, options: OptimizerOptions, names: readonly Name[]) {
+    const { values } = parameters;
+    this.#parameters = parameters;
+    this.#frozen = checkFrozen(options.frozen, values);
+    const { master, states, rounding } = checkPrecision(options.precision, values);
+    this.stochasticRounding = rounding === 'stochastic';
+    const { length, device } = values;
+    const averages = names.map((name) => [name, FlatBuffer.alloc(length, { dtype: states, device })]);
     this.#averages = Object.fromEntries(averages) as Record<Name, FlatBuffer>;
+    if (master === 'f32') {
+      this.#master = FlatBuffer.alloc(length, { dtype: 'f32', device });
+      this.#masterReady = this.#master.copyFrom(values);
+      // Told to whoever waits for a step.
+      this.#masterReady.catch(() => {});
+    }
   }
 
   get step(): number {
     return this.control[slots.step]!;
+  }
+
+  /** The float32 values that steps act on, where the values are their bf16 copy. */
+  get master(): FlatBuffer | undefined {
+    this.checkAlive();
+    return this.#master;
+  }
+
+  get frozen(): NativeMemory | undefined {
+    return this.#frozen && nativeMemory(this.#frozen, 'frozen');
+  }
+
+  /** What a step reads and writes beside the moving averages, checked. */
+  stepBuffers(): NativeStepBuffers {
+    this.checkAlive();
+    const { values, gradients } = this.#parameters;
+    return withoutUndefined({
+      values: nativeMemory(values, 'values'),
+      gradients: nativeMemory(gradients, 'gradients'),
+      master: this.#master && nativeMemory(this.#master, 'state.master'),
+      frozen: this.frozen,
+    });
+  }
+
+  /** The result of work that was called after the master was made. */
+  async settled<Result>(work: Promise<Result>): Promise<Result> {
+    const [result] = await Promise.all([work, this.#masterReady]);
+    return result;
+  }
+
+  /** Copies the values to the master again. */
+  async refreshMaster(): Promise<void> {
+    this.checkAlive();
+    if (this.#master === undefined) return;
+    this.#masterReady = this.#master.copyFrom(this.#parameters.values);
+    await this.#masterReady;
   }
 
   average(name: Name): FlatBuffer {
@@ -58,11 +117,11 @@ export class OptimizerState<Name extends string> {
   async save(path: string, metadata: (control: Float64Array) => Record<string, string>): Promise<void> {
     this.checkAlive();
     const control = new Float64Array(slotCount);
-    const names = this.#buffers().map(([name]) => name);
+    const buffers = this.#buffers();
     // One job after the other, with no call of anybody's between them.
-    const [, ...averages] = await Promise.all([
-      nativeAddon().copy(new Float32Array(control.buffer), new Float32Array(this.control.buffer)),
-      ...this.#buffers().map(([, buffer]) => buffer.toFloat32Array()),
+    const [, ...copies] = await Promise.all([
+      nativeAddon().copy(new Uint8Array(control.buffer), new Uint8Array(this.control.buffer)),
+      ...buffers.map(([name, buffer]) => copyOf(buffer, name)),
     ]);
     if (control[slots.partsTotal]! > 0) {
       throw new SoulError(
@@ -73,48 +132,71 @@ export class OptimizerState<Name extends string> {
     }
     const step = control[slots.step]!;
     const words = { format: 'soul-unlearn', step: String(step), ...metadata(control) };
-    const tensors = averages.map((data, i) => ({ name: names[i]!, dtype: 'F32' as const, shape: [data.length], data }));
+    const tensors = buffers.map(([name, { dtype, length }], i) => ({
+      name,
+      dtype: fileDType(dtype),
+      shape: [length],
+      data: copies[i]!,
+    }));
     const count = { name: 'step', dtype: 'F32' as const, shape: [], data: Float32Array.of(step) };
     await writeSafetensors(path, [...tensors, count], words);
   }
 
   /**
-   * Reads a file, hands its contents to `prepare` to be checked and changed, and only then replaces the state.
+   * Reads a file, hands the moving averages to `prepare` to be checked and changed, and only then replaces the state. A
+   * file without a master leaves the master as it is.
    */
   async load(
     path: string,
-    prepare: (averages: Record<Name, Float32Array>, metadata: Readonly<Record<string, string>>) => () => void,
+    prepare: (averages: Record<Name, FlatBuffer>, metadata: Readonly<Record<string, string>>) => Promise<() => void>,
   ): Promise<void> {
     this.checkAlive();
     const file = await openSafetensors(path);
-    let averages: Record<Name, Float32Array>;
+    const read: [string, FlatBuffer][] = [];
     let step: number;
     try {
-      averages = Object.fromEntries(
-        await Promise.all(
-          this.#buffers().map(async ([name, { length }]) => [name, await readAverage(file, name, length)]),
-        ),
-      ) as Record<Name, Float32Array>;
+      for (const [name, buffer] of this.#buffers()) {
+        if (name !== masterName || file.tensors.has(name)) read.push([name, await readLike(file, name, buffer)]);
+      }
       step = await readStep(file);
     } finally {
       await file.close();
     }
-    const finish = prepare(averages, file.metadata);
+    const contents = Object.fromEntries(read) as Record<Name, FlatBuffer>;
+    const finish = await prepare(contents, file.metadata);
     this.checkAlive();
     // All are checked before the first is copied, so that a failure changes nothing.
-    const memories = this.#buffers().map(([name, buffer]) => ({ name, memory: nativeMemory(buffer, name) }));
-    await Promise.all(memories.map(({ name, memory }) => nativeAddon().copy(memory, averages[name])));
+    const buffers = this.#buffers();
+    for (const [name, buffer] of buffers) nativeMemory(buffer, name);
+    const copies = buffers.map(([name, buffer]) => contents[name as Name] && buffer.copyFrom(contents[name as Name]));
+    await Promise.all(copies);
     this.control[slots.step] = step;
     this.control[slots.partsTotal] = 0;
     finish();
   }
 
-  #buffers(): [Name, FlatBuffer][] {
-    return Object.entries(this.#averages) as [Name, FlatBuffer][];
+  #buffers(): [string, FlatBuffer][] {
+    const buffers: [string, FlatBuffer][] = Object.entries(this.#averages);
+    if (this.#master !== undefined) buffers.push([masterName, this.#master]);
+    return buffers;
   }
 }
 
-async function readAverage(file: SafetensorsFile, name: string, length: number): Promise<Float32Array> {
+/** A copy of a buffer's elements as they lie, taken when its turn comes. */
+async function copyOf(buffer: FlatBuffer, name: string): Promise<NativeArray> {
+  const memory = nativeMemory(buffer, name);
+  const copy = FlatBuffer.alloc(buffer.length, { dtype: buffer.dtype });
+  await nativeAddon().copy(nativeMemory(copy, name), memory);
+  return copy.array;
+}
+
+function fileDType(dtype: DType): 'F32' | 'BF16' {
+  return dtype === 'bf16' ? 'BF16' : 'F32';
+}
+
+/** A tensor of F32 or BF16 as a buffer of as many elements as `like`. */
+async function readLike(file: SafetensorsFile, name: string, like: FlatBuffer): Promise<FlatBuffer> {
+  const { length } = like;
   const tensor = file.tensors.get(name);
   if (tensor === undefined) {
     const found = [...file.tensors.keys()].join(', ');
@@ -124,10 +206,12 @@ async function readAverage(file: SafetensorsFile, name: string, length: number):
     });
   }
   const elements = tensor.shape.reduce((product, extent) => product * extent, 1);
-  if (tensor.dtype !== 'F32') {
-    throw new SoulError('SOUL_UNSUPPORTED', `${file.path}: ${name} is of dtype ${tensor.dtype}; F32 is needed`, {
-      name,
-    });
+  if (tensor.dtype !== 'F32' && tensor.dtype !== 'BF16') {
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      `${file.path}: ${name} is of dtype ${tensor.dtype}; F32 or BF16 is needed`,
+      { name },
+    );
   }
   if (elements !== length) {
     throw new SoulError(
@@ -136,9 +220,9 @@ async function readAverage(file: SafetensorsFile, name: string, length: number):
       { path: file.path, expected: length, found: elements },
     );
   }
-  const data = allocateFloats(length);
-  await file.readInto(name, data);
-  return data;
+  const buffer = FlatBuffer.alloc(length, { dtype: tensor.dtype === 'F32' ? 'f32' : 'bf16' });
+  await file.readInto(name, buffer.array);
+  return buffer;
 }
 
 async function readStep(file: SafetensorsFile): Promise<number> {

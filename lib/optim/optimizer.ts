@@ -5,8 +5,12 @@
  */
 
 import type { FlatBuffer } from '../core/flat-buffer.ts';
+import type { Precision } from './precision.ts';
 
-/** Two buffers of the same length: what is optimized, and what the backward pass adds to. They must not share memory. */
+/**
+ * Two buffers of the same length and dtype, f32 or bf16: what is optimized, and what the backward pass adds to. They must
+ * not share memory.
+ */
 export interface OptimizerParameters {
   readonly values: FlatBuffer;
   readonly gradients: FlatBuffer;
@@ -45,6 +49,16 @@ export interface OptimizerOptions {
    * one more read of the gradient; `'propagate'` doesn't look.
    */
   nonFinite?: 'skip' | 'propagate';
+  /**
+   * Weights that are treated as if they were not there: neither they nor their moving averages change, and their
+   * gradients count for nothing. A buffer of dtype u8 with a bit for each weight: weight i is frozen where bit `i % 8` of
+   * byte `i / 8` is set. It is read at every step, so bits may be changed between steps.
+   */
+  frozen?: FlatBuffer;
+  /** Storage of the moving averages, and of a float32 master of bf16 values. */
+  precision?: Precision;
+  /** Of stochastic rounding, which is a function of (seed, step, weight). Default 0n. */
+  seed?: bigint;
 }
 
 /** What one step may be told. */
@@ -61,6 +75,8 @@ export interface StepOptions {
 export interface GroupStatistics {
   name: string;
   length: number;
+  /** Weights of it that are not frozen; fractions are of these. */
+  stepped: number;
   /** Share of weights whose ratio reached 1; only of optimizers that clip coordinates. */
   clippedFraction?: number;
   /** Share of weights that the step changed. */
@@ -73,6 +89,8 @@ export interface StepStatistics {
   step: number;
   /** True when the gradient was not finite: then nothing has changed. */
   skipped: boolean;
+  /** Weights that are not frozen; fractions are of these. 0 when skipped. */
+  stepped: number;
   /** Scale of the curvature; NaN until it is set. Only of Sophia. */
   rho?: number;
   /** Share of weights whose ratio |m| / (rho * h) reached 1. Only of Sophia. */

@@ -77,6 +77,9 @@ export const sharedOptionNames = [
   'clipNorm',
   'maximize',
   'nonFinite',
+  'frozen',
+  'precision',
+  'seed',
 ] as const satisfies readonly (keyof OptimizerOptions)[];
 
 /** The options that all optimizers share, checked, in the form that native code takes. */
@@ -86,6 +89,7 @@ export interface SharedSettings {
   clipNorm: number;
   maximize: boolean;
   skipNonFinite: boolean;
+  seed: bigint;
 }
 
 export function checkShared(
@@ -98,7 +102,27 @@ export function checkShared(
     clipNorm: options.clipNorm === undefined ? 0 : checkNumber('clipNorm', options.clipNorm, { lowExclusive: true }),
     maximize: checkBoolean('maximize', valueOr(options.maximize, false)),
     skipNonFinite: checkChoice('nonFinite', valueOr(options.nonFinite, 'skip'), ['skip', 'propagate']) === 'skip',
+    seed: checkSeed(valueOr(options.seed, 0n)),
   };
+}
+
+/** A bigint in [0, 2^64). */
+function checkSeed(seed: unknown): bigint {
+  if (typeof seed === 'bigint' && BigInt.asUintN(64, seed) === seed) return seed;
+  throw invalidArgument('seed', 'a bigint from 0n to 2n ** 64n - 1n', seed);
+}
+
+/** A mask of a bit for each of the values, or undefined. */
+export function checkFrozen(frozen: FlatBuffer | undefined, values: FlatBuffer): FlatBuffer | undefined {
+  if (frozen === undefined) return undefined;
+  nativeMemory(frozen, 'frozen');
+  const bytes = Math.ceil(values.length / 8);
+  if (frozen.dtype !== 'u8') throw invalidArgument('frozen.dtype', "'u8', a bit for each value", frozen.dtype);
+  if (frozen.length !== bytes) {
+    throw invalidArgument('frozen.length', `${bytes}, a bit for each of ${values.length} values`, frozen.length);
+  }
+  if (frozen.device !== values.device) throw invalidArgument('frozen.device', values.device, frozen.device);
+  return frozen;
 }
 
 /** Values and gradients of one length, dtype and device that share no memory. */
@@ -106,15 +130,22 @@ export function checkParameters(parameters: OptimizerParameters): void {
   checkNames('parameters', dropLayout(parameters), ['values', 'gradients']);
   const { values, gradients } = parameters;
   nativeMemory(values, 'values');
+  if (values.dtype === 'u8') throw invalidArgument('values.dtype', "'f32' or 'bf16'", values.dtype);
   nativeMemory(gradients, 'gradients');
   checkAlike('gradients', gradients, 'values', values);
   checkApart('gradients', gradients, 'values', values);
 }
 
-/** A buffer must have the length, dtype and device of another. */
-export function checkAlike(argument: string, buffer: FlatBuffer, otherName: string, other: FlatBuffer): void {
+/** A buffer must have the length, the device and, unless told otherwise, the dtype of another. */
+export function checkAlike(
+  argument: string,
+  buffer: FlatBuffer,
+  otherName: string,
+  other: FlatBuffer,
+  properties: readonly ('length' | 'dtype' | 'device')[] = ['length', 'dtype', 'device'],
+): void {
   nativeMemory(buffer, argument);
-  for (const property of ['length', 'dtype', 'device'] as const) {
+  for (const property of properties) {
     if (buffer[property] === other[property]) continue;
     throw invalidArgument(`${argument}.${property}`, `${other[property]}, as that of ${otherName}`, buffer[property]);
   }

@@ -9,6 +9,7 @@ import { nativeAddon } from '../core/addon.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { scale } from '../core/vector-operations.ts';
 import type {
   HessianSource,
   LoadStateOptions,
@@ -68,6 +69,8 @@ export interface SophiaState {
   readonly momentum: FlatBuffer;
   /** Moving average of B * g * g; `hessian` in files. */
   readonly hessian: FlatBuffer;
+  /** The float32 values, where `parameters.values` is their bf16 copy; `master` in files. */
+  readonly master: FlatBuffer | undefined;
 }
 
 const optionNames = [
@@ -134,7 +137,7 @@ export class Sophia implements SecondOrderOptimizer {
     this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
-    this.#state = new OptimizerState(this.parameters, ['exp_avg', 'hessian']);
+    this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian']);
     this.#state.control[slots.rho] = rho;
   }
 
@@ -176,6 +179,7 @@ export class Sophia implements SecondOrderOptimizer {
       step: this.#state.step,
       momentum: this.#state.average('exp_avg'),
       hessian: this.#state.average('hessian'),
+      master: this.#state.master,
     };
   }
 
@@ -193,8 +197,11 @@ export class Sophia implements SecondOrderOptimizer {
     this.#checkExternal('updateHessian');
     const [part, parts] = checkPart(valueOr(options.part, [0, 1]));
     const numbers = await nativeAddon().hessianUpdate(
-      nativeMemory(this.#state.average('hessian'), 'state.hessian'),
-      nativeMemory(this.#checkSource(options, 'from'), 'from'),
+      withoutUndefined({
+        hessian: nativeMemory(this.#state.average('hessian'), 'state.hessian'),
+        estimate: nativeMemory(this.#checkSource(options, 'from'), 'from'),
+        frozen: this.#state.frozen,
+      }),
       this.#state.control,
       {
         beta2: this.betas[1],
@@ -203,6 +210,8 @@ export class Sophia implements SecondOrderOptimizer {
         part,
         parts,
         skipNonFinite: this.#settings.skipNonFinite,
+        stochasticRounding: this.#state.stochasticRounding,
+        seed: this.#settings.seed,
       },
     );
     return { skipped: numbers[0] !== 0 };
@@ -218,18 +227,19 @@ export class Sophia implements SecondOrderOptimizer {
   async step(options: SecondOrderStepOptions = {}): Promise<StepStatistics> {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients', 'hessian']);
     this.#state.checkAlive();
-    const { values, gradients } = this.parameters;
     const estimate = this.#estimateOf(options);
-    const numbers = await nativeAddon().sophiaStep(
-      nativeMemory(values, 'values'),
-      nativeMemory(gradients, 'gradients'),
-      nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
-      nativeMemory(this.#state.average('hessian'), 'state.hessian'),
-      estimate.from && nativeMemory(estimate.from, 'hessian.from'),
+    const work = nativeAddon().sophiaStep(
+      withoutUndefined({
+        ...this.#state.stepBuffers(),
+        momentum: nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
+        hessian: nativeMemory(this.#state.average('hessian'), 'state.hessian'),
+        estimate: estimate.from && nativeMemory(estimate.from, 'hessian.from'),
+      }),
       this.#state.control,
       this.#layout.segments,
       {
         ...this.#settings,
+        stochasticRounding: this.#state.stochasticRounding,
         learningRate: checkNumber('learningRate', valueOr(options.learningRate, this.learningRate)),
         weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
         beta1: this.#momentumBeta,
@@ -241,6 +251,7 @@ export class Sophia implements SecondOrderOptimizer {
         estimateClipped: this.estimator === 'gradient',
       },
     );
+    const numbers = await this.#state.settled(work);
     return stepStatistics(this.#layout, numbers, true);
   }
 
@@ -269,7 +280,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, ['batchSize']);
     const { batchSize } = options;
     if (batchSize !== undefined) checkNumber('batchSize', batchSize, { lowExclusive: true });
-    await this.#state.load(path, ({ hessian }, metadata) => {
+    await this.#state.load(path, async ({ hessian }, metadata) => {
       const folded = metadata.hessian_batch_size === foldedMark.hessian_batch_size;
       if (folded === (batchSize !== undefined)) {
         throw new SoulError(
@@ -280,12 +291,12 @@ export class Sophia implements SecondOrderOptimizer {
           { argument: 'batchSize', path },
         );
       }
-      if (batchSize !== undefined) for (let i = 0; i < hessian.length; i++) hessian[i]! *= batchSize;
       const rho = metadata.rho === undefined ? undefined : Number(metadata.rho);
       if (rho !== undefined && !(rho > 0 && Number.isFinite(rho))) {
         throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${metadata.rho}, not a positive number`, { path });
       }
       const estimates = Number(metadata.estimates ?? 1);
+      if (batchSize !== undefined) await scale(hessian, batchSize);
       return () => {
         const { control } = this.#state;
         // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
@@ -293,6 +304,11 @@ export class Sophia implements SecondOrderOptimizer {
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
     });
+  }
+
+  /** To be called when something else has written to bf16 values that have a float32 master; else it does nothing. */
+  async refreshMaster(): Promise<void> {
+    await this.#state.refreshMaster();
   }
 
   /** Gives the state's memory up after all earlier calls; the parameters stay. */
@@ -334,7 +350,8 @@ export class Sophia implements SecondOrderOptimizer {
   #checkSource({ from }: HessianSource, argument: string): FlatBuffer {
     const { values, gradients } = this.parameters;
     if (from === undefined || from === gradients) return gradients;
-    checkAlike(argument, from, 'values', values);
+    checkAlike(argument, from, 'values', values, ['length', 'device']);
+    if (from.dtype === 'u8') throw invalidArgument(`${argument}.dtype`, "'f32' or 'bf16'", from.dtype);
     checkApart(argument, from, 'values', values);
     checkApart(argument, from, 'state.momentum', this.#state.average('exp_avg'));
     checkApart(argument, from, 'state.hessian', this.#state.average('hessian'));

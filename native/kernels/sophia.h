@@ -41,20 +41,21 @@ SOUL_HOST_DEVICE float Magnitude(float x) {
   return FloatFromBits(FloatBits(x) & 0x7fffffffu);
 }
 
-SOUL_HOST_DEVICE float WithSign(float magnitude, float sign) {
-  return FloatFromBits((FloatBits(magnitude) & 0x7fffffffu) | (FloatBits(sign) & 0x80000000u));
+// x, or -x where `sign` is negative.
+SOUL_HOST_DEVICE float TimesSign(float x, float sign) {
+  return FloatFromBits(FloatBits(x) ^ (FloatBits(sign) & 0x80000000u));
 }
 
 SOUL_HOST_DEVICE SophiaUpdate SophiaStep(float value, float momentum, float hessian, float gradient,
                                          const SophiaCoefficients& c) {
   const float m = Momentum(momentum, gradient, c);
   const float curvature = c.rho * hessian;
-  const float denominator = (curvature <= c.floor ? c.floor : curvature) + c.addend;  // NaN stays NaN
+  // Both comparisons let NaN through.
+  const float denominator = (c.floor > curvature ? c.floor : curvature) + c.addend;
   const float ratio = Magnitude(m) * c.momentum_scale / denominator;
   const int32_t clipped = ratio >= 1.0f ? 1 : 0;
-  // NaN stays NaN: only what is above 1 is cut.
-  const float bounded = ratio > 1.0f ? 1.0f : ratio;
-  return {value * c.keep - c.learning_rate * WithSign(bounded, m), m, clipped};
+  const float bounded = 1.0f < ratio ? 1.0f : ratio;
+  return {value * c.keep - c.learning_rate * TimesSign(bounded, m), m, clipped};
 }
 
 }  // namespace soul

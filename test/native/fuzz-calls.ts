@@ -216,7 +216,7 @@ function released(): FlatBuffer {
 const foreign = new Float32Array(new SharedArrayBuffer(4 * length));
 
 function external(count: number) {
-  return nativeAddon().fromPointer(nativeAddon().describe(foreign).address, count);
+  return nativeAddon().fromPointer(nativeAddon().describe(foreign).address, count, 'f32');
 }
 
 function memory(random: Draw, count = length): unknown {
@@ -249,6 +249,8 @@ function stepSettings(random: Draw) {
     maximize: flag(),
     skipNonFinite: flag(),
     zeroGradients: flag(),
+    stochasticRounding: flag(),
+    seed: 7n,
     denominatorMax: flag(),
     clippedFraction: random.of([0, 0.1]),
     momentumBiasCorrection: flag(),
@@ -258,11 +260,36 @@ function stepSettings(random: Draw) {
   };
 }
 
+/** An entry of an object, or none. */
+function maybe(random: Draw, name: string, make: () => unknown): object {
+  return random.integer(2) === 0 ? {} : { [name]: make() };
+}
+
+function mask(random: Draw): Uint8Array {
+  return Uint8Array.from({ length: Math.ceil(length / 8) }, () => random.integer(256));
+}
+
+function stepBuffers(random: Draw, first: string, second: string): object {
+  return {
+    values: memory(random),
+    gradients: memory(random),
+    [first]: memory(random),
+    [second]: memory(random),
+    ...maybe(random, 'frozen', () => mask(random)),
+    ...maybe(random, 'master', () => memory(random)),
+  };
+}
+
 function rawTargets(): Target[] {
   const addon = nativeAddon();
-  const four = (random: Draw) => [0, 1, 2, 3].map(() => memory(random));
   const perRow = (random: Draw) => memory(random, rows);
   const words: Record<string, (random: Draw) => unknown[]> = {
+    machine: () => [],
+    configure: (random) => [random.of([{}, { threads: 2 }, { instructionSet: 'portable' }, { threads: 1 }])],
+    streamPattern: (random) => {
+      const both = memory(random);
+      return [[both, memory(random)], [both]];
+    },
     describe: (random) => [memory(random)],
     fromPointer: () => [4096n, 5],
     view: () => [external(length), 1, 5],
@@ -291,18 +318,30 @@ function rawTargets(): Target[] {
       ...[0, 1, 2].map(() => perRow(random)),
     ],
     sophiaStep: (random) => [
-      ...four(random),
-      random.of([undefined, memory(random)]),
+      { ...stepBuffers(random, 'momentum', 'hessian'), ...maybe(random, 'estimate', () => memory(random)) },
       control(random),
       segments(),
       stepSettings(random),
     ],
-    adamwStep: (random) => [...four(random), control(random), segments(), stepSettings(random)],
-    hessianUpdate: (random) => [
-      memory(random),
-      memory(random),
+    adamwStep: (random) => [
+      stepBuffers(random, 'average', 'squareAverage'),
       control(random),
-      { beta2: 0.9, batchSize: 3, part: random.integer(2), parts: 2, prime: false, skipNonFinite: true },
+      segments(),
+      stepSettings(random),
+    ],
+    hessianUpdate: (random) => [
+      { hessian: memory(random), estimate: memory(random), ...maybe(random, 'frozen', () => mask(random)) },
+      control(random),
+      {
+        beta2: 0.9,
+        batchSize: 3,
+        part: random.integer(2),
+        parts: 2,
+        prime: false,
+        skipNonFinite: true,
+        stochasticRounding: true,
+        seed: 1n,
+      },
     ],
     elementwise: (random) => [random.of(['exp', 'log']), memory(random), memory(random)],
     randomBits: () => [1n, 2n, new Int32Array(5)],

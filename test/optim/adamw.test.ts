@@ -35,9 +35,9 @@ describe('AdamW', () => {
       expect(x).toBeCloseTo(before[i]! * (1 - decay), 6);
     }
     expect(groups).toEqual([
-      { name: 'vector', length: 30, changedFraction: 0 },
-      { name: 'matrix', length: 50, changedFraction: 1 },
-      { name: 'default', length: 20, changedFraction: 1 },
+      { name: 'vector', length: 30, stepped: 30, changedFraction: 0 },
+      { name: 'matrix', length: 50, stepped: 50, changedFraction: 1 },
+      { name: 'default', length: 20, stepped: 20, changedFraction: 1 },
     ]);
   });
 });

@@ -27,6 +27,64 @@ StepCounts StepAdamWBlock(const Values values, const typename Values::Gradient::
   return {length, 0, changed, 0};
 }
 
+// The same for an even number of weights that are bfloat16 in all their parts.
+template <typename Storage>
+StepCounts StepAdamWPairs(Pair* __restrict values, const Pair* __restrict gradients, Pair* __restrict average,
+                          Pair* __restrict square_average, const AdamWCoefficients c, RandomKey key,
+                          RandomKey square_key, uint32_t first, int32_t pairs) {
+  int32_t changed = 0;
+  SOUL_INDEPENDENT
+  for (int32_t i = 0; i < pairs; ++i) {
+    const uint32_t element = first + 2 * static_cast<uint32_t>(i);
+    const uint32_t random = Storage::kRandom ? RoundingBits(key, element) : 0;
+    const uint32_t next_random = Storage::kRandom ? RoundingBits(key, element + 1) : 0;
+    const uint32_t square_random = Storage::kRandom ? RoundingBits(square_key, element) : 0;
+    const uint32_t next_square_random = Storage::kRandom ? RoundingBits(square_key, element + 1) : 0;
+    const uint32_t old = values[i];
+    const AdamWUpdate one =
+        AdamWStep(First(old), First(average[i]), First(square_average[i]), First(gradients[i]), c);
+    const AdamWUpdate two =
+        AdamWStep(Second(old), Second(average[i]), Second(square_average[i]), Second(gradients[i]), c);
+    average[i] = PairOf<Storage>(one.average, two.average, random >> 16, next_random >> 16);
+    square_average[i] =
+        PairOf<Storage>(one.square_average, two.square_average, square_random, next_square_random);
+    const uint32_t stored = PairOf<Storage>(one.value, two.value, random, next_random);
+    values[i] = stored;
+    changed += Differing(old, stored);
+  }
+  return {2 * pairs, 0, changed, 0};
+}
+
+StepCounts StepAdamWOfBlock(const AdamWMemory& memory, const AdamWCoefficients& coefficients,
+                            const StepPass& pass, const uint32_t* frozen, int64_t from, int32_t length) {
+  StepCounts counts;
+  const RandomKey key = BlockKey(pass.rounding, Purpose::kStep, from);
+  const RandomKey square_key = BlockKey(pass.rounding, Purpose::kSecondState, from);
+  const auto first = static_cast<uint32_t>(from);
+  int32_t done = 0;
+  if (frozen == nullptr && IsNarrow(memory, memory.average)) {
+    const auto step =
+        pass.rounding.stochastic ? StepAdamWPairs<BFloat16Stochastic> : StepAdamWPairs<BFloat16Nearest>;
+    counts =
+        step(PairsAt(memory.values, from), PairsAt(memory.gradients, from), PairsAt(memory.average, from),
+             PairsAt(memory.square_average, from), coefficients, key, square_key, first, length / 2);
+    done = length / 2 * 2;
+  }
+  if (done == length) return counts;
+  counts += WithStorage(memory, memory.average.dtype, pass.rounding.stochastic, from + done,
+                        [&]<typename Values, typename State>(const Values& values, State) {
+                          using Gradient = typename Values::Gradient::Element;
+                          using Element = typename State::Element;
+                          const auto step = frozen == nullptr ? StepAdamWBlock<Values, State, false>
+                                                              : StepAdamWBlock<Values, State, true>;
+                          return step(values, At<Gradient>(memory.gradients, from + done),
+                                      At<Element>(memory.average, from + done),
+                                      At<Element>(memory.square_average, from + done), frozen, coefficients,
+                                      key, square_key, first + static_cast<uint32_t>(done), length - done);
+                        });
+  return counts;
+}
+
 StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coefficients, const StepPass& pass,
                      int64_t begin, int64_t end) {
   StepCounts counts;
@@ -37,19 +95,7 @@ StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coeffic
     if (frozen != Frozen::kAll) {
       counts.stepped -= block.frozen();
       if (pass.sum_squares) counts.square_sum += GradientSquares(memory.gradients, words, from, length);
-      const RandomKey key = BlockKey(pass.rounding, Purpose::kStep, from);
-      const RandomKey square_key = BlockKey(pass.rounding, Purpose::kSecondState, from);
-      counts += WithStorage(memory, memory.average.dtype, pass.rounding.stochastic, from,
-                            [&]<typename Values, typename State>(const Values& values, State) {
-                              using Gradient = typename Values::Gradient::Element;
-                              using Element = typename State::Element;
-                              const auto step = words == nullptr ? StepAdamWBlock<Values, State, false>
-                                                                 : StepAdamWBlock<Values, State, true>;
-                              return step(values, At<Gradient>(memory.gradients, from),
-                                          At<Element>(memory.average, from),
-                                          At<Element>(memory.square_average, from), words, coefficients, key,
-                                          square_key, static_cast<uint32_t>(from), length);
-                            });
+      counts += StepAdamWOfBlock(memory, coefficients, pass, words, from, length);
     }
     if (pass.zero_gradients) ZeroBlock(memory.gradients, from, length);
   });

@@ -4,6 +4,7 @@
 // clang-format off
 #include "kernels/cpu/loops/lanes.inl"
 #include "kernels/cpu/loops/blocks.inl"
+#include "kernels/cpu/loops/pairs.inl"
 #include "kernels/cpu/loops/values.inl"
 #include "kernels/cpu/loops/gradient_scan.inl"
 #include "kernels/cpu/loops/sophia.inl"

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/adamw.h"
 #include "kernels/cpu/kernels.h"

@@ -47,10 +47,10 @@ struct MasteredValues {
   SOUL_HOST_DEVICE int32_t Store(int32_t i, float value, uint32_t, uint32_t frozen) const {
     const float old = master[i];
     const float stored = Stay(old, value, frozen);
-    const uint16_t rounded = ToBFloat16(stored);
+    const uint16_t rounded = BFloat16Nearest::Round(stored, 0);
     master[i] = stored;
     values[i] = rounded;
-    return rounded != ToBFloat16(old) ? 1 : 0;
+    return rounded != BFloat16Nearest::Round(old, 0) ? 1 : 0;
   }
 };
 

@@ -1,0 +1,93 @@
+import { createHash } from 'node:crypto';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { nativeAddon } from '../../lib/core/addon.ts';
+import { AdamW, FlatBuffer, type Precision, Sophia } from '../../lib/index.ts';
+import { hashed } from './hashed.ts';
+
+// The grid's cells are 16,384 elements: buffers that begin and end between its lines, and are shared out.
+const length = 5 * 16_384 + 777;
+
+const machine = nativeAddon().machine();
+afterEach(() => nativeAddon().configure({ instructionSet: machine.instructionSet, threads: machine.threads }));
+
+const configurations = [
+  ...machine.instructionSets.map((instructionSet) => ({ instructionSet, threads: 1 })),
+  ...[2, 3, 8].map((threads) => ({ instructionSet: machine.instructionSet, threads })),
+];
+
+const storages: [string, 'f32' | 'bf16', Precision][] = [
+  ['float32', 'f32', {}],
+  ['float32 with bf16 states', 'f32', { states: 'bf16' }],
+  ['bf16 with a master', 'bf16', {}],
+  ['bf16 with a master and bf16 states, nearest', 'bf16', { states: 'bf16', rounding: 'nearest' }],
+  ['bf16 with float32 states', 'bf16', { master: 'none' }],
+  ['bf16 throughout', 'bf16', { master: 'none', states: 'bf16' }],
+  ['bf16 throughout, nearest', 'bf16', { master: 'none', states: 'bf16', rounding: 'nearest' }],
+];
+
+/** Elements [3, 3 + length): a view that starts unaligned. */
+async function skewed(dtype: 'f32' | 'bf16', stream: number): Promise<FlatBuffer> {
+  const view = FlatBuffer.alloc(length + 3, { dtype }).view(3);
+  await view.copyFrom(numbers[stream]!);
+  return view;
+}
+
+const numbers = [0, 1, 2, 3].map((stream) => {
+  const result = hashed(stream, length);
+  // Some of everything that is odd.
+  const odd = [0, -0, 1e-42, -1e-39, 3e38, -3e38, 1e-20];
+  for (let i = 0; i < length; i += 97) result[i] = odd[(i / 97) % odd.length]!;
+  return result;
+});
+
+async function bytesAfterSteps(name: string, dtype: 'f32' | 'bf16', precision: Precision): Promise<unknown[]> {
+  const values = await skewed(dtype, 1);
+  const gradients = await skewed(dtype, 2);
+  const other = await skewed(dtype, 3);
+  const frozen = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8' });
+  for (let i = 0; i < frozen.length; i++) frozen.array[i] = i % 3000 < 1200 ? 0 : (i * 61) % 256;
+  const shared = { precision, frozen, clipNorm: 5, seed: 9n, learningRate: 0.01 };
+  const parameterGroups = [
+    { name: 'embedding', start: 11, length: 20_000, weightDecay: 0 },
+    { name: 'rest', start: 20_011, length: 33_333, learningRateScale: 0.5 },
+  ];
+  const statistics: unknown[] = [];
+  let states: FlatBuffer[];
+  if (name === 'sophia') {
+    const sophia = new Sophia({ values, gradients }, { ...shared, parameterGroups, rho: { clippedFraction: 0.3 } });
+    await sophia.updateHessian({ from: other, batchSize: 4, part: [0, 2] });
+    await sophia.updateHessian({ batchSize: 4, part: [1, 2] });
+    statistics.push(await sophia.step(), await sophia.step({ hessian: { from: other, batchSize: 2 } }));
+    states = [sophia.state.momentum, sophia.state.hessian];
+  } else {
+    const adamw = new AdamW({ values, gradients }, { ...shared, parameterGroups });
+    statistics.push(await adamw.step(), await adamw.step({ zeroGradients: true }));
+    states = [adamw.state.momentum, adamw.state.squareAverage];
+  }
+  const bits = ({ array }: FlatBuffer) => createHash('sha256').update(array).digest('hex');
+  return [...statistics, ...[values, gradients, ...states].map(bits)];
+}
+
+describe.each(['sophia', 'adamw'])(
+  '%s gives the same bits on every instruction set and any number of threads',
+  (name) => {
+    test.each(storages)('%s', async (_, dtype, precision) => {
+      const results: unknown[][] = [];
+      for (const configuration of configurations) {
+        await nativeAddon().configure(configuration);
+        results.push(await bytesAfterSteps(name, dtype, precision));
+      }
+      for (const result of results) expect(result).toEqual(results[0]);
+    });
+  },
+);
+
+test('the bare step sums the same norm as the guarded one', async () => {
+  const gradients = await skewed('f32', 2);
+  const norms = [];
+  for (const nonFinite of ['skip', 'propagate'] as const) {
+    const sophia = new Sophia({ values: await skewed('f32', 1), gradients }, { nonFinite });
+    norms.push((await sophia.step()).gradientNorm);
+  }
+  expect(norms[0]).toBe(norms[1]);
+});
