@@ -1,0 +1,77 @@
+/**
+ * What a benchmark of a kernel consists of.
+ *
+ * @module
+ */
+
+import { nativeAddon } from '../../lib/core/addon.ts';
+import { type FlatBuffer, nativeMemory } from '../../lib/core/flat-buffer.ts';
+import { type Contestant, nanosecondsOf } from '../measure.ts';
+import type { Subject } from '../results.ts';
+import type { StorageName } from './storages.ts';
+
+/** Buffers that one pass over memory reads and writes; one that is in both is updated in place. */
+export interface Pass {
+  readonly reads: readonly FlatBuffer[];
+  readonly writes: readonly FlatBuffer[];
+}
+
+/** A case with its memory. */
+export interface Prepared {
+  /** Calls the kernel once; resolves when it is done. */
+  run(): Promise<unknown>;
+  /** The memory that must be read and written, one pass after another, by whatever does the same. */
+  readonly passes: readonly Pass[];
+  /** Puts data back that a run consumed; not timed. */
+  reset?(): Promise<void>;
+  /** Gives all memory up. */
+  release(): Promise<void>;
+}
+
+export interface KernelCase {
+  readonly subject: Subject;
+  /** Short name, as `--kernels` takes it. */
+  readonly kernel: string;
+  readonly title: string;
+
+  readonly storage: StorageName;
+  /** That the kernel must move for each element: what it reads and what it writes. */
+  readonly bytesPerElement: number;
+  /** Of all the buffers that a run needs, for each element. */
+  readonly residentBytesPerElement: number;
+  /** Of cases over logits; others run at any size. */
+  readonly shape?: { readonly rows: number; readonly vocabulary: number };
+  prepare(elements: number): Promise<Prepared>;
+}
+
+/** The kernel itself, a turn being one awaited call. */
+export function kernelContestant(prepared: Prepared): Contestant {
+  return contestant(prepared, prepared.run);
+}
+
+/** The memory limit of the same pattern: the addon's streams over the same buffers. */
+export function limitContestant(prepared: Prepared): Contestant {
+  const addon = nativeAddon();
+  const passes = prepared.passes.map(({ reads, writes }) => ({
+    reads: reads.map((buffer) => nativeMemory(buffer, 'reads')),
+    writes: writes.map((buffer) => nativeMemory(buffer, 'writes')),
+  }));
+  return contestant(prepared, () => Promise.all(passes.map(({ reads, writes }) => addon.streamPattern(reads, writes))));
+}
+
+function contestant(prepared: Prepared, run: () => Promise<unknown>): Contestant {
+  return {
+    async turn() {
+      await prepared.reset?.();
+      return nanosecondsOf(run);
+    },
+  };
+}
+
+/** Bytes that the passes move, for each of `elements`. */
+export function bytesOfPasses(passes: readonly Pass[], elements: number): number {
+  const bytes = passes
+    .flatMap(({ reads, writes }) => [...reads, ...writes])
+    .reduce((total, { byteLength }) => total + byteLength, 0);
+  return bytes / elements;
+}

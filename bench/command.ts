@@ -1,0 +1,83 @@
+/**
+ * What the benchmark commands do alike.
+ *
+ * @module
+ */
+
+import { Command } from 'commander';
+import { integerAtLeast, numberAtLeast } from '../lib/cli/arguments.ts';
+import { nativeAddon } from '../lib/core/addon.ts';
+import { SoulError } from '../lib/core/errors.ts';
+import { formatResults, type Results, writeResults } from './results.ts';
+
+export interface BenchmarkOptions {
+  threads?: number;
+  instructionSet?: string;
+  seconds: number;
+  json?: boolean;
+  out?: string;
+}
+
+/** A command with the options that all benchmarks have. */
+export function benchmarkCommand(script: string, description: string, seconds: number): Command {
+  return new Command(`npm run ${script} --`)
+    .description(description)
+    .option('--threads <n>', 'threads of the kernels; by default all that the machine has', integerAtLeast(1))
+    .option('--instruction-set <name>', 'portable, avx2, avx512 or neon; by default the widest that the machine has')
+    .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', numberAtLeast(0), seconds)
+    .option('--out <file>', 'where results go; by default bench/results/<processor and date>.json')
+    .option('--json', 'the results on stdout as JSON, instead of a table')
+    .showHelpAfterError('(add --help for the options)');
+}
+
+/**
+ * Sets up the addon's threads and code path.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an instruction set that this machine or build lacks
+ */
+export async function configureAddon({ threads, instructionSet }: BenchmarkOptions): Promise<void> {
+  const { instructionSets } = nativeAddon().machine();
+  if (instructionSet !== undefined && !instructionSets.includes(instructionSet)) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `--instruction-set must be one of ${instructionSets.join(', ')} on this machine, but is ${instructionSet}`,
+      { argument: '--instruction-set', expected: instructionSets, found: instructionSet },
+    );
+  }
+  await nativeAddon().configure({
+    ...(threads === undefined ? {} : { threads }),
+    ...(instructionSet === undefined ? {} : { instructionSet }),
+  });
+}
+
+/** Options that change no figure. */
+const unrecorded = ['--json', '--out', '--python'];
+
+/** The command that was given, for the record, without what belongs to one machine's folders. */
+export function givenCommand(script: string, given: readonly string[] = process.argv.slice(2)): string {
+  const words: string[] = [];
+  for (let i = 0; i < given.length; i++) {
+    const word = given[i]!;
+    if (!unrecorded.includes(word.split('=')[0]!)) words.push(word);
+    else if (word !== '--json' && !word.includes('=')) i++; // its value
+  }
+  return [`npm run ${script}`, ...(words.length > 0 ? ['--', ...words] : [])].join(' ');
+}
+
+/** Writes the results, prints them as a table or as JSON, and says where they are. */
+export function deliver(results: Results, { out, json }: BenchmarkOptions, table: string): void {
+  const path = out === undefined ? writeResults(results) : writeResults(results, out);
+  process.stdout.write(json ? formatResults(results) : `${table}\n`);
+  process.stderr.write(`Written to ${path}\n`);
+}
+
+/** Runs a command; what it throws becomes a line on stderr and exit code 1. */
+export async function runCommand(command: Command): Promise<void> {
+  try {
+    await command.parseAsync();
+  } catch (error) {
+    const known = error instanceof SoulError;
+    process.stderr.write(`${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`);
+    process.exitCode = 1;
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * `npm run bench`: every kernel and storage beside the memory limit of its own pattern.
+ *
+ * @module
+ */
+
+import { Option } from 'commander';
+import { progressOn } from '../lib/cli/progress.ts';
+import { measureEmptyCall, measureSteps } from './cases/call-overhead.ts';
+import { type KernelCase, kernelContestant, limitContestant } from './cases/case.ts';
+import { helperCases } from './cases/helpers.ts';
+import { collectGarbage } from './cases/memory.ts';
+import { optimizerCases } from './cases/optimizers.ts';
+import { type StorageName, storages } from './cases/storages.ts';
+import { type LogitsShape, tokenLossCase } from './cases/token-loss.ts';
+import {
+  type BenchmarkOptions,
+  benchmarkCommand,
+  configureAddon,
+  deliver,
+  givenCommand,
+  runCommand,
+} from './command.ts';
+import { describeMachine } from './machine.ts';
+import { alternate } from './measure.ts';
+import { namesOf, shapes, sizes } from './options.ts';
+import { callTable, kernelTable } from './report/kernel-tables.ts';
+import { textTable } from './report/table.ts';
+import { type KernelMeasurement, type KernelResults, resultsHead } from './results.ts';
+
+interface Options extends BenchmarkOptions {
+  sizes: number[];
+  shapes: LogitsShape[];
+  kernels?: string[];
+  storage?: StorageName[];
+}
+
+/** A case at one size. */
+interface Measurement {
+  readonly kernelCase: KernelCase;
+  readonly elements: number;
+}
+
+const tokenLosses = ['token-loss', 'sampled-token-loss'] as const;
+const callOverhead = 'calls';
+const kernelNames = [
+  ...new Set([...optimizerCases, ...helperCases].map(({ kernel }) => kernel)),
+  ...tokenLosses,
+  callOverhead,
+];
+
+const defaultSizes = '16,18,20,22,24,26,28';
+const defaultShapes = '16x49152,512x49152,4096x2048,128x151936';
+
+/** Of the memory that is free, what buffers may take. */
+const usableShare = 0.85;
+
+const command = benchmarkCommand('bench', 'Every kernel and storage, beside the memory limit of its own pattern.', 1)
+  .addOption(
+    new Option('--sizes <exponents>', 'numbers of weights as exponents of two, as in 16,20,24 or 16-28')
+      .argParser(sizes)
+      .default(sizes(defaultSizes), defaultSizes),
+  )
+  .addOption(
+    new Option('--shapes <list>', 'logits of the token loss, rows x vocabulary')
+      .argParser(shapes)
+      .default(shapes(defaultShapes), defaultShapes),
+  )
+  .option('--kernels <list>', `some of ${kernelNames.join(', ')}`, namesOf(kernelNames))
+  .option('--storage <list>', 'some of f32, bf16-master, bf16', namesOf(storages.map(({ name }) => name)))
+  .addHelpText(
+    'after',
+    `
+Kernel and limit take turns: the limit is a plain loop over the same buffers, on the same threads, that reads and writes the
+same bytes. Their times are of awaited calls; a ratio is taken of each pair of turns. Sizes whose buffers do not fit into
+the free memory are left out, and named on stderr.`,
+  )
+  .action(run);
+
+await runCommand(command);
+
+async function run(options: Options): Promise<void> {
+  const startedAt = new Date();
+  await configureAddon(options);
+  const wanted = (name: string) => options.kernels?.includes(name) ?? true;
+  const progress = progressOn('bench');
+  const plan = measurements(options).filter(({ kernelCase }) => wanted(kernelCase.kernel));
+  const kernels: KernelMeasurement[] = [];
+  for (const [index, { kernelCase, elements }] of plan.entries()) {
+    const label = `${kernelCase.kernel} ${kernelCase.storage} ${sizeText(kernelCase, elements)}`;
+    progress.update(index, plan.length, label);
+    const needed = kernelCase.residentBytesPerElement * elements;
+    await collectGarbage();
+    if (needed > process.availableMemory() * usableShare) {
+      progress.log(`left out, does not fit into memory: ${label}`);
+      continue;
+    }
+    kernels.push(await measure(kernelCase, elements, options.seconds));
+  }
+  progress.update(plan.length, plan.length);
+  progress.end();
+  const results: KernelResults = {
+    kind: 'kernels',
+    ...resultsHead(startedAt, givenCommand('bench'), describeMachine()),
+    kernels,
+    calls: wanted(callOverhead) ? [await measureEmptyCall(), ...(await measureSteps())] : [],
+  };
+  deliver(results, options, textTables(results));
+}
+
+/** Everything that can be measured, the small sizes of a kernel before the large ones. */
+function measurements({ sizes: elementCounts, shapes: logits, storage }: Options): Measurement[] {
+  const sized = [...optimizerCases, ...helperCases].flatMap((kernelCase) =>
+    elementCounts.map((elements) => ({ kernelCase, elements })),
+  );
+  const shaped = logits.flatMap((shape) =>
+    (['given', 'sampled'] as const).map((labels) => ({
+      kernelCase: tokenLossCase(labels, shape),
+      elements: shape.rows * shape.vocabulary,
+    })),
+  );
+  return [...sized, ...shaped].filter(({ kernelCase }) => storage?.includes(kernelCase.storage) ?? true);
+}
+
+async function measure(kernelCase: KernelCase, elements: number, seconds: number): Promise<KernelMeasurement> {
+  const prepared = await kernelCase.prepare(elements);
+  try {
+    const { first, second, ratio } = await alternate(limitContestant(prepared), kernelContestant(prepared), {
+      seconds,
+    });
+    return {
+      subject: kernelCase.subject,
+      kernel: kernelCase.kernel,
+      title: kernelCase.title,
+      storage: kernelCase.storage,
+      elements,
+      ...(kernelCase.shape ? { shape: sizeText(kernelCase, elements) } : {}),
+      bytesPerElement: kernelCase.bytesPerElement,
+      time: second,
+      limit: first,
+      fractionOfLimit: ratio,
+    };
+  } finally {
+    await prepared.release();
+  }
+}
+
+function sizeText({ shape }: KernelCase, elements: number): string {
+  return shape ? `${shape.rows} x ${shape.vocabulary}` : `2^${Math.log2(elements)}`;
+}
+
+function textTables({ kernels, calls }: KernelResults): string {
+  const tables: string[] = [];
+  if (kernels.length > 0) tables.push(textTable(kernelTable(kernels)));
+  if (calls.length > 0) tables.push(textTable(callTable(calls)));
+  return tables.join('\n\n');
+}

@@ -1,0 +1,48 @@
+/**
+ * Tables of ours beside PyTorch's.
+ *
+ * @module
+ */
+
+import { type PeerRow, verdict } from '../results.ts';
+import { bound, quantity, ratio } from './figures.ts';
+import type { Table } from './table.ts';
+
+/** A row for every comparison: the medians, the ratio of pairs, and the bar where there is one. */
+export function peerTable(rows: readonly PeerRow[]): Table {
+  return {
+    header: ['ours', 'beside', 'ours takes', 'it takes', 'ratio (quartiles)', 'bar', 'met'],
+    rows: rows.map((row) => [row.ours, row.theirs ?? '-', ...figures(row), ...barCells(row)]),
+  };
+}
+
+/** Only the rows that have a bar, for a reader in a hurry. */
+export function shortTable(rows: readonly PeerRow[]): Table {
+  return {
+    header: ['ours', 'beside', 'figure', 'bar', 'met'],
+    rows: rows
+      .filter(({ bar }) => bar !== undefined)
+      .map((row) => [row.ours, row.theirs ?? '-', barFigure(row), ...barCells(row)]),
+  };
+}
+
+function barFigure(row: PeerRow): string {
+  const reached = verdict(row);
+  if (!reached) return '-';
+  return row.theirs === undefined ? quantity(reached.figure, row.unit) : reached.figure.toFixed(3);
+}
+
+function figures({ measured, missing, unit }: PeerRow): [string, string, string] {
+  if (!measured) return ['-', '-', `not measured: ${missing ?? 'unknown'}`];
+  const { ours, theirs, ratio: pairs } = measured;
+  return [quantity(ours.median, unit), theirs ? quantity(theirs.median, unit) : '-', pairs ? ratio(pairs) : '-'];
+}
+
+function barCells(row: PeerRow): [string, string] {
+  const reached = verdict(row);
+  if (!row.bar) return ['', ''];
+  return [
+    bound(row.bar, row.theirs === undefined ? row.unit : undefined),
+    reached ? (reached.met ? 'yes' : 'no') : '-',
+  ];
+}

@@ -1,0 +1,168 @@
+/**
+ * What the benchmarks write and the report reads.
+ *
+ * @module
+ */
+
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { SoulError } from '../lib/core/errors.ts';
+import type { StorageName } from './cases/storages.ts';
+import type { MachineDescription } from './machine.ts';
+import type { Spread } from './measure.ts';
+
+/** Raised when a field changes its meaning; the report reads only its own. */
+const format = 1;
+
+interface ResultsHead {
+  format: typeof format;
+  /** ISO 8601. */
+  startedAt: string;
+  /** How to repeat it. */
+  command: string;
+  machine: MachineDescription;
+}
+
+/** What kernels are for; those of one subject stand together. */
+export type Subject = 'Optimizers' | 'Helpers' | 'The token loss';
+
+/** A kernel beside the memory limit of its own pattern. Times in nanoseconds. */
+export interface KernelMeasurement {
+  subject: Subject;
+  /** As `--kernels` takes it. */
+  kernel: string;
+  title: string;
+  storage: StorageName;
+  /** Weights, or logits. */
+  elements: number;
+  /** Of logits: rows x vocabulary. */
+  shape?: string;
+  /** That the kernel must move for each element. */
+  bytesPerElement: number;
+  time: Spread;
+  limit: Spread;
+  /** Time of the limit over time of the kernel, pair by pair; 1 is the limit. */
+  fractionOfLimit: Spread;
+}
+
+/** One awaited call from JavaScript, in nanoseconds. */
+export interface CallMeasurement {
+  title: string;
+  time: Spread;
+}
+
+export interface KernelResults extends ResultsHead {
+  kind: 'kernels';
+  kernels: KernelMeasurement[];
+  calls: CallMeasurement[];
+}
+
+/** `'ns'`: nanoseconds; `'bytes'`: peak resident memory. */
+export type Unit = 'ns' | 'bytes';
+
+/** What the project holds itself to. */
+export interface Bar {
+  /** Of `ratio` where there is one, else of `ours`, in the row's unit. */
+  bound: 'at most' | 'at least';
+  value: number;
+}
+
+/** Ours beside something else, measured in turn. */
+export interface PeerRow {
+  /** Rows of one subject stand together. */
+  subject: string;
+  ours: string;
+  /** What ours was measured against; none: against the bar alone. */
+  theirs?: string;
+  unit: Unit;
+  measured?: {
+    ours: Spread;
+    theirs?: Spread;
+    /** Ours over theirs, pair by pair; against the memory limit theirs over ours, so that 1 is the limit. */
+    ratio?: Spread;
+  };
+  /** Why nothing was measured. */
+  missing?: string;
+  bar?: Bar;
+}
+
+export interface PeerResults extends ResultsHead {
+  kind: 'peers';
+  /** The peer as it describes itself. */
+  peer: PeerDescription;
+  /** Weights of every optimizer. */
+  elements: number;
+  rows: PeerRow[];
+}
+
+export interface PeerDescription {
+  torch: string;
+  python: string;
+  threads: number;
+  /** PyTorch's name for the instruction set that it uses. */
+  instructionSet: string;
+}
+
+export type Results = KernelResults | PeerResults;
+
+/** What every file begins with. */
+export function resultsHead(startedAt: Date, command: string, machine: MachineDescription): ResultsHead {
+  return { format, startedAt: startedAt.toISOString(), command, machine };
+}
+
+/** The figure that a bar applies to, and whether it was reached; undefined without a bar or a figure. */
+export function verdict({ bar, measured }: PeerRow): { figure: number; met: boolean } | undefined {
+  if (!bar || !measured) return undefined;
+  const figure = (measured.ratio ?? measured.ours).median;
+  return { figure, met: bar.bound === 'at most' ? figure <= bar.value : figure >= bar.value };
+}
+
+/** Where results lie that the report is made from. */
+export const resultsFolder: string = fileURLToPath(new URL('results', import.meta.url));
+
+/** `<processor>-<threads>-threads-<date>-<kind>.json`, in lower case without spaces. */
+export function resultsFileName({ machine, startedAt, kind }: Results): string {
+  const words = `${machine.processor} ${machine.instructionSet} ${machine.threads} threads ${startedAt.slice(0, 10)} ${kind}`;
+  return `${words
+    .toLowerCase()
+    .replace(/\((r|tm)\)/g, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '')}.json`;
+}
+
+/** The results as text; figures to six digits, which is more than they are good for. */
+export function formatResults(results: Results): string {
+  const shorten = (_: string, value: unknown) =>
+    typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(6)) : value;
+  return `${JSON.stringify(results, shorten, 2)}\n`;
+}
+
+/** Writes results to `path`, by default into {@link resultsFolder}, and returns where they are. */
+export function writeResults(results: Results, path = join(resultsFolder, resultsFileName(results))): string {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, formatResults(results));
+  return path;
+}
+
+/** Every result in a folder, the newest first; none where there is no folder. */
+export function readResults(folder = resultsFolder): Results[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => {
+      const path = join(folder, name);
+      const results = JSON.parse(readFileSync(path, 'utf8')) as Results;
+      if (results.format !== format) {
+        throw new SoulError(
+          'SOUL_BAD_FILE',
+          `${path} has format ${results.format}, expected ${format}; measure again`,
+          {
+            path,
+          },
+        );
+      }
+      return results;
+    })
+    .toSorted((a, b) => b.startedAt.localeCompare(a.startedAt));
+}
