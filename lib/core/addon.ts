@@ -136,8 +136,8 @@ export interface NativeAddon {
   /** Resolves when everything posted before is done. */
   fence(): Promise<void>;
 
-  /** Resolves to [squared norm, how many elements are not finite]. */
-  scan(buffer: NativeMemory): Promise<number[]>;
+  /** Resolves to [count]. */
+  countNonFinite(buffer: NativeMemory): Promise<number[]>;
   /** Resolves to [sum]. */
   dot(a: NativeMemory, b: NativeMemory): Promise<number[]>;
   /** Resolves to the products of each buffer with itself and those after it. */

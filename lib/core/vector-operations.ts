@@ -42,13 +42,14 @@ export type QuantileOf =
 
 /** The sum of squares of all elements. */
 export async function squaredNorm(buffer: FlatBuffer): Promise<number> {
-  const [sum] = await nativeAddon().scan(floatingMemory(buffer, 'buffer'));
+  const memory = floatingMemory(buffer, 'buffer');
+  const [sum] = await nativeAddon().dot(memory, memory);
   return sum!;
 }
 
 /** How many elements are NaN or infinite. */
 export async function countNonFinite(buffer: FlatBuffer): Promise<number> {
-  const [, count] = await nativeAddon().scan(floatingMemory(buffer, 'buffer'));
+  const [count] = await nativeAddon().countNonFinite(floatingMemory(buffer, 'buffer'));
   return count!;
 }
 

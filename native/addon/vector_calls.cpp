@@ -38,13 +38,12 @@ void CheckElementwise(Napi::Env env, const char* name, const FlatMemory& target,
   }
 }
 
-// scan(memory) -> Promise<[squaredNorm, nonFinite]>
-Napi::Value ScanCall(const Napi::CallbackInfo& info) {
+// countNonFinite(buffer) -> Promise<[count]>
+Napi::Value CountNonFiniteCall(const Napi::CallbackInfo& info) {
   const FlatMemory memory = ReadFloating(Argument(info, 0), "buffer");
   return PostWork(info.Env(), {memory.value},
                   [&pool = PoolOf(info.Env()), elements = memory.elements, length = memory.length] {
-                    const GradientScan scan = Scan(pool, elements, length);
-                    return Outcome{{}, {scan.square_sum, static_cast<double>(scan.non_finite)}};
+                    return Outcome{{}, {static_cast<double>(CountNonFinite(pool, elements, length))}};
                   });
 }
 
@@ -163,7 +162,7 @@ Napi::Value MaskZerosCall(const Napi::CallbackInfo& info) {
 }  // namespace
 
 void ExportVectorCalls(Napi::Env env, Napi::Object exports) {
-  exports.Set("scan", Napi::Function::New(env, ScanCall, "scan"));
+  exports.Set("countNonFinite", Napi::Function::New(env, CountNonFiniteCall, "countNonFinite"));
   exports.Set("dot", Napi::Function::New(env, DotCall, "dot"));
   exports.Set("gram", Napi::Function::New(env, GramCall, "gram"));
   exports.Set("axpy", Napi::Function::New(env, AxpyCall, "axpy"));

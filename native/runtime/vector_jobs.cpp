@@ -10,11 +10,10 @@
 
 namespace soul {
 
-GradientScan Scan(ThreadPool& pool, const Elements& elements, int64_t length) {
-  return SumOfChunks<GradientScan>(pool, 0, length,
-                                   [&, &kernels = ActiveKernels()](int64_t begin, int64_t end) {
-                                     return kernels.scan_gradient(elements, nullptr, begin, end);
-                                   });
+int64_t CountNonFinite(ThreadPool& pool, const Elements& elements, int64_t length) {
+  return SumOfChunks<int64_t>(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end) {
+    return kernels.count_non_finite(elements, begin, end);
+  });
 }
 
 double InnerProduct(ThreadPool& pool, const Elements& a, const Elements& b, int64_t length) {

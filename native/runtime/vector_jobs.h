@@ -10,9 +10,10 @@
 
 namespace soul {
 
-// The squared norm, and how many elements are NaN or infinite.
-GradientScan Scan(ThreadPool& pool, const Elements& elements, int64_t length);
+// How many elements are NaN or infinite.
+int64_t CountNonFinite(ThreadPool& pool, const Elements& elements, int64_t length);
 
+// A buffer's with itself is its squared norm.
 double InnerProduct(ThreadPool& pool, const Elements& a, const Elements& b, int64_t length);
 InnerProducts ProductsOfPairs(ThreadPool& pool, const Elements* vectors, int32_t count, int64_t length);
 

@@ -59,6 +59,7 @@ struct CpuKernels {
   InnerProducts (*products_of_pairs)(const Elements* vectors, int32_t count, int64_t begin, int64_t end);
   // The bits of at most 1024 magnitudes; kNoKey for NaN and for ratios to a negative number.
   void (*magnitude_keys)(const MagnitudeTerms& terms, int64_t from, int32_t length, uint32_t* keys);
+  int64_t (*count_non_finite)(const Elements& elements, int64_t begin, int64_t end);
   // Sets the bits of elements that are 0 and clears the others, those past the end too; `begin` is a multiple
   // of 8.
   void (*mask_zeros)(const Elements& elements, uint8_t* mask, int64_t begin, int64_t end);

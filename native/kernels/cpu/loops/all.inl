@@ -15,6 +15,7 @@
 #include "kernels/cpu/loops/vector_updates.inl"
 #include "kernels/cpu/loops/inner_products.inl"
 #include "kernels/cpu/loops/magnitudes.inl"
+#include "kernels/cpu/loops/element_tests.inl"
 #include "kernels/cpu/loops/token_scores.inl"
 #include "kernels/cpu/loops/token_divergence.inl"
 // clang-format on
@@ -35,6 +36,7 @@ extern const CpuKernels kKernels = {
     .inner_product = InnerProduct,
     .products_of_pairs = ProductsOfPairs,
     .magnitude_keys = MagnitudeKeys,
+    .count_non_finite = CountNonFinite,
     .mask_zeros = MaskZeros,
     .stream = WalkStreams,
     .score_tokens = ScoreTokens,
