@@ -9,6 +9,7 @@ import { nativeAddon } from '../../lib/core/addon.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { type RandomStream, randomStream } from '../../lib/core/random.ts';
+import * as soul from '../../lib/index.ts';
 import { AdamW, constant, cosine, linear, Sophia } from '../../lib/index.ts';
 import { fromPointer } from '../../lib/unsafe.ts';
 
@@ -185,6 +186,8 @@ const values: readonly ((random: Draw) => unknown)[] = [
   () => new Float64Array(7).fill(1e300),
   (random) => Int32Array.from({ length: rows }, () => random.of([-1, 0, vocabulary, 2 ** 31 - 1])),
   () => new Uint8Array(rows),
+  () => new Uint16Array(length).fill(0x3f80),
+  () => ({ rounding: 'stochastic', seed: 3n }),
   () => new BigInt64Array(rows),
   () => new DataView(new ArrayBuffer(8)),
   () => new ArrayBuffer(4 * length),
@@ -194,6 +197,7 @@ const values: readonly ((random: Draw) => unknown)[] = [
   (random) => FlatBuffer.alloc(random.of([0, rows, length])),
   () => released(),
   () => FlatBuffer.alloc(length).view(1, length - 1),
+  (random) => FlatBuffer.alloc(length, { dtype: random.of(['bf16', 'u8']) }),
 ];
 
 function detached<Array extends Float32Array | Int32Array>(array: Array): Array {
@@ -223,6 +227,14 @@ function memory(random: Draw, count = length): unknown {
   return random.integer(4) === 0 && count === length
     ? external(length)
     : new Float32Array(count).fill(random.of([0, 1, -2]));
+}
+
+function floating(random: Draw): unknown {
+  return random.integer(2) === 0 ? memory(random) : new Uint16Array(length).fill(random.of([0, 0x3f80, 0x7fff]));
+}
+
+function rounding(random: Draw): object | undefined {
+  return random.of([undefined, { seed: 1n, count: 2n }]);
 }
 
 function labels(random: Draw): Int32Array {
@@ -343,6 +355,19 @@ function rawTargets(): Target[] {
         seed: 1n,
       },
     ],
+    countNonFinite: (random) => [floating(random)],
+    dot: (random) => [floating(random), floating(random)],
+    gram: (random) => [[1, 2, 3].map(() => floating(random))],
+    axpy: (random) => [0.5, floating(random), floating(random), rounding(random)],
+    scale: (random) => [floating(random), 0.5, rounding(random)],
+    cast: (random) => [floating(random), floating(random), rounding(random)],
+    quantile: (random) => [
+      random.of(['magnitude', 'product', 'ratio']),
+      floating(random),
+      floating(random),
+      random.of([0, 0.3, 1]),
+    ],
+    maskZeros: (random) => [floating(random), mask(random)],
     elementwise: (random) => [random.of(['exp', 'log']), memory(random), memory(random)],
     randomBits: () => [1n, 2n, new Int32Array(5)],
   };
@@ -395,10 +420,35 @@ function publicTargets(): Target[] {
       () => ['/nowhere/state.safetensors'],
     ),
   ];
+  const vector = () => FlatBuffer.alloc(length);
+  const narrow = () => FlatBuffer.alloc(length, { dtype: 'bf16' });
+  const stochastic = { rounding: 'stochastic', seed: 1n, count: 3 };
+  const vectors: Record<string, () => unknown[]> = {
+    squaredNorm: () => [narrow()],
+    countNonFinite: () => [vector()],
+    dot: () => [vector(), narrow()],
+    gram: () => [[vector(), narrow(), vector()]],
+    axpy: () => [0.5, vector(), narrow(), stochastic],
+    scale: () => [narrow(), 0.5, stochastic],
+    cast: () => [vector(), narrow(), stochastic],
+    quantile: () => [{ of: 'product', a: vector(), b: narrow() }, 0.5],
+    maskWhereZero: () => [narrow()],
+    maskOfRanges: () => [length, [{ start: 3, length: 5 }]],
+  };
+  const exported = soul as unknown as Record<string, Call>;
   return [
     ...methods,
-    { name: 'FlatBuffer.alloc', call: FlatBuffer.alloc as Call, words: () => [5, { dtype: 'f32', device: 'cpu' }] },
-    { name: 'FlatBuffer.from', call: FlatBuffer.from as Call, words: () => [new Float32Array(3)] },
+    ...Object.entries(vectors).map(([name, words]) => ({ name, call: exported[name]!, words })),
+    {
+      name: 'FlatBuffer.alloc',
+      call: FlatBuffer.alloc as Call,
+      words: (random) => [5, { dtype: random.of(['f32', 'bf16', 'u8']), device: 'cpu' }],
+    },
+    {
+      name: 'FlatBuffer.from',
+      call: FlatBuffer.from as Call,
+      words: (random) => [random.of([new Float32Array(3), new Uint16Array(3), new Uint8Array(3)])],
+    },
     {
       name: 'fromPointer',
       call: fromPointer as Call,
