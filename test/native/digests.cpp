@@ -1,0 +1,232 @@
+// Prints a digest of what every kernel computes, and fails where an instruction set or a number of threads
+// changes a bit of it.
+//
+//   digests [elements]
+//
+// Needs nothing but the kernels and the thread pool, so it runs under ThreadSanitizer, under emulators of
+// other processors, and its output can be compared from machine to machine. scripts/test-native.mjs builds
+// and runs it.
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/kernels.h"
+#include "kernels/random.h"
+#include "runtime/optimizer_jobs.h"
+#include "runtime/vector_jobs.h"
+
+namespace soul {
+namespace {
+
+// Memory of one dtype that starts unaligned, filled with numbers in [-1, 1) and some of everything that is
+// odd.
+class Buffer {
+ public:
+  Buffer(DType dtype, int64_t length, uint64_t stream)
+      : dtype_(dtype), bytes_(static_cast<std::size_t>(length + kSkew) * SizeOf(dtype)) {
+    const RandomKey key = KeyOf(stream, 0);
+    const float odd[] = {0.0f, -0.0f, 1e-42f, -1e-39f, 3e38f, -3e38f, 1e-20f};
+    for (int64_t i = 0; i < length; ++i) {
+      const uint32_t bits = RandomBits(key, static_cast<uint32_t>(i));
+      const float number = i % 97 == 0 ? odd[(i / 97) % 7] : static_cast<float>(bits) * 0x1p-31f - 1.0f;
+      if (dtype == DType::kFloat32) static_cast<float*>(data())[i] = number;
+      if (dtype == DType::kBFloat16) static_cast<uint16_t*>(data())[i] = ToBFloat16(number);
+      if (dtype == DType::kUint8)
+        static_cast<uint8_t*>(data())[i] = i % 500 < 200 ? 0 : static_cast<uint8_t>(bits);
+    }
+  }
+
+  void* data() { return bytes_.data() + kSkew * SizeOf(dtype_); }
+  Elements elements() { return {data(), dtype_}; }
+  template <typename Element>
+  Element* as() {
+    return static_cast<Element*>(data());
+  }
+
+  void AddTo(uint64_t& digest) const {
+    for (const char byte : bytes_) digest = (digest ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
+  }
+
+ private:
+  static constexpr int64_t kSkew = 3;
+  DType dtype_;
+  std::vector<char> bytes_;
+};
+
+constexpr uint64_t kEmptyDigest = 0xcbf29ce484222325u;
+
+void Add(uint64_t& digest, double number) {
+  digest = (digest ^ std::bit_cast<uint64_t>(number)) * 0x100000001b3u;
+}
+
+struct Storage {
+  const char* name;
+  DType values;
+  bool master;
+  DType states;
+  bool stochastic;
+};
+
+constexpr Storage kStorages[] = {
+    {"f32", DType::kFloat32, false, DType::kFloat32, false},
+    {"f32, bf16 states", DType::kFloat32, false, DType::kBFloat16, true},
+    {"bf16 with master", DType::kBFloat16, true, DType::kFloat32, false},
+    {"bf16 with master, bf16 states", DType::kBFloat16, true, DType::kBFloat16, false},
+    {"bf16, f32 states", DType::kBFloat16, false, DType::kFloat32, true},
+    {"bf16", DType::kBFloat16, false, DType::kBFloat16, true},
+    {"bf16, nearest", DType::kBFloat16, false, DType::kBFloat16, false},
+};
+
+uint64_t OptimizerDigest(ThreadPool& pool, const Storage& storage, bool adamw, bool masked, int64_t length) {
+  Buffer values(storage.values, length, 1), gradients(storage.values, length, 2),
+      other(storage.values, length, 3);
+  Buffer master(DType::kFloat32, length, 1), first(storage.states, length, 4),
+      second(storage.states, length, 5);
+  Buffer mask(DType::kUint8, (length + 7) / 8, 6);
+  // The second moment is not negative.
+  AddScaled(pool, -1, second.elements(), second.elements(), {}, length);
+  const ParameterMemory parameters{values.elements(), storage.master ? master.as<float>() : nullptr,
+                                   gradients.elements(), masked ? mask.as<uint8_t>() : nullptr};
+  const std::vector<Segment> segments{{11, length / 3, 1, 0, false}, {length / 3, length, 0.5, NAN, true}};
+  double control[kControlSlots] = {0, NAN, 0, 0, 0, 0, 0};
+  uint64_t digest = kEmptyDigest;
+  StepReport report;
+  if (adamw) {
+    StepSettings settings;
+    settings = {0.01, 0.1, 0.9, 0.99, 1e-8, 5, false, true, true, storage.stochastic, 9};
+    const AdamWMemory memory{parameters, first.elements(), second.elements()};
+    report = RunAdamWStep(pool, control, memory, length, segments, settings);
+  } else {
+    const HessianSettings hessian{0.99, 4, 0, 1, true, true, storage.stochastic, 9};
+    RunHessianUpdate(pool, control, second.elements(), other.elements(), parameters.frozen, length, hessian);
+    SophiaSettings settings;
+    static_cast<StepSettings&>(settings) = {
+        0.01, 0.1, 0.9, 0.99, 1e-15, 5, false, true, true, storage.stochastic, 9};
+    settings.clipped_fraction = 0.3;
+    settings.estimate_from = other.elements();
+    settings.batch_size = 2;
+    const SophiaMemory memory{parameters, first.elements(), second.elements()};
+    report = RunSophiaStep(pool, control, memory, length, segments, settings);
+  }
+  for (const Buffer* buffer : {&values, &gradients, &master, &first, &second}) buffer->AddTo(digest);
+  for (const double number : control) Add(digest, number);
+  Add(digest, report.gradient_norm);
+  for (const SegmentCounts& counts : report.segments) {
+    Add(digest, static_cast<double>(counts.clipped));
+    Add(digest, static_cast<double>(counts.changed));
+  }
+  return digest;
+}
+
+uint64_t VectorDigest(ThreadPool& pool, DType dtype, int64_t length) {
+  Buffer a(dtype, length, 1), b(DType::kFloat32, length, 2), narrow(DType::kBFloat16, length, 3);
+  uint64_t digest = kEmptyDigest;
+  const Elements vectors[] = {a.elements(), b.elements(), narrow.elements()};
+  const InnerProducts products = ProductsOfPairs(pool, vectors, 3, length);
+  uint64_t bits[sizeof(products) / 8] = {};
+  std::memcpy(bits, &products, sizeof(products));
+  for (const uint64_t word : bits) digest = (digest ^ word) * 0x100000001b3u;
+  Add(digest, InnerProduct(pool, a.elements(), b.elements(), length));
+  Add(digest, static_cast<double>(CountNonFinite(pool, a.elements(), length)));
+  AddScaled(pool, 0.3f, a.elements(), b.elements(), {}, length);
+  Cast(pool, b.elements(), narrow.elements(), {true, 7, 1}, length);
+  Scale(pool, 1.7f, a.elements(), {true, 7, 2}, length);
+  Add(digest, Quantile(pool, {MagnitudeOf::kRatio, b.elements(), a.elements()}, 0.2, length));
+  for (const Buffer* buffer : {&a, &b, &narrow}) buffer->AddTo(digest);
+  return digest;
+}
+
+uint64_t TokenDigest(int64_t rows, int64_t vocabulary) {
+  Buffer logits(DType::kFloat32, rows * vocabulary, 1), other(DType::kFloat32, rows * vocabulary, 2);
+  // Numbers of 3e38 are no logits.
+  for (Buffer* buffer : {&logits, &other}) {
+    for (int64_t i = 0; i < rows * vocabulary; ++i) {
+      float& logit = buffer->as<float>()[i];
+      logit = std::fabs(logit) > 1 ? -INFINITY : logit * 12;
+    }
+  }
+  const auto count = static_cast<std::size_t>(rows);
+  std::vector<float> sums(count), nll(count), mean(count), variance(count), divergence(count),
+      reference(count);
+  std::vector<uint8_t> argmax(count);
+  std::vector<int32_t> sampled(count);
+  const SoulTokenRows view{logits.as<float>(), rows, vocabulary, vocabulary};
+  const SoulTokenRows other_view{other.as<float>(), rows, vocabulary, vocabulary};
+  SoulTokenScores scores{};
+  scores.log_sum_exp = sums.data();
+  scores.nll = nll.data();
+  scores.is_argmax = argmax.data();
+  scores.mean_log_p = mean.data();
+  scores.variance_log_p = variance.data();
+  scores.sampled_labels = sampled.data();
+  scores.sample_seed = 5;
+  const CpuKernels& kernels = ActiveKernels();
+  kernels.score_tokens(&view, &scores);
+  kernels.score_divergence(&view, &other_view, divergence.data(), sums.data(), reference.data());
+  const std::vector<float> weights(count, 0.3f);
+  uint64_t digest = kEmptyDigest;
+  for (const auto* figures : {&sums, &nll, &mean, &variance, &divergence, &reference}) {
+    for (const float figure : *figures) Add(digest, figure);
+  }
+  for (const int32_t label : sampled) Add(digest, label);
+  for (const uint8_t flag : argmax) Add(digest, flag);
+  Buffer copy = logits;
+  const SoulTokenRows copy_view{copy.as<float>(), rows, vocabulary, vocabulary};
+  kernels.divergence_gradient(&copy_view, &other_view, weights.data(), sums.data(), reference.data());
+  copy.AddTo(digest);
+  kernels.token_gradient(&view, sampled.data(), weights.data(), sums.data());
+  logits.AddTo(digest);
+  return digest;
+}
+
+std::map<std::string, uint64_t> AllDigests(ThreadPool& pool, int64_t length) {
+  std::map<std::string, uint64_t> digests;
+  for (const Storage& storage : kStorages) {
+    for (const bool adamw : {false, true}) {
+      for (const bool masked : {false, true}) {
+        const std::string name =
+            std::string(adamw ? "adamw " : "sophia ") + storage.name + (masked ? ", frozen" : "");
+        digests[name] = OptimizerDigest(pool, storage, adamw, masked, length);
+      }
+    }
+  }
+  digests["vectors f32"] = VectorDigest(pool, DType::kFloat32, length);
+  digests["vectors bf16"] = VectorDigest(pool, DType::kBFloat16, length);
+  for (const int64_t vocabulary : {1, 17, 1024, 2501}) {
+    digests["tokens " + std::to_string(vocabulary)] = TokenDigest(5, vocabulary);
+  }
+  return digests;
+}
+
+int Run(int64_t length) {
+  ThreadPool alone(1);
+  UseKernels(SupportedKernels().back()->name);
+  const std::map<std::string, uint64_t> expected = AllDigests(alone, length);
+  for (const auto& [name, digest] : expected)
+    std::printf("%016llx %s\n", static_cast<unsigned long long>(digest), name.c_str());
+  int different = 0;
+  for (const CpuKernels* kernels : SupportedKernels()) {
+    UseKernels(kernels->name);
+    for (const int threads : {1, 2, 8}) {
+      ThreadPool pool(threads);
+      for (const auto& [name, digest] : AllDigests(pool, length)) {
+        if (digest == expected.at(name)) continue;
+        std::printf("DIFFERS %s: %s with %d threads\n", name.c_str(), kernels->name, threads);
+        ++different;
+      }
+    }
+    std::printf("compared %s\n", kernels->name);
+  }
+  return different == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace soul
+
+int main(int count, char** words) {
+  return soul::Run(count > 1 ? std::atoll(words[1]) : 4 * 16384 + 777);
+}
