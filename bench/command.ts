@@ -8,7 +8,11 @@ import { Command } from 'commander';
 import { integerAtLeast, numberAtLeast } from '../lib/cli/arguments.ts';
 import { nativeAddon } from '../lib/core/addon.ts';
 import { SoulError } from '../lib/core/errors.ts';
+import { describeMachine, type MachineDescription } from './machine.ts';
 import { formatResults, type Results, writeResults } from './results.ts';
+
+/** Load that a shell and an idle system stay below. */
+const busyLoad = 0.5;
 
 export interface BenchmarkOptions {
   threads?: number;
@@ -52,6 +56,17 @@ export async function configureAddon({ threads, instructionSet }: BenchmarkOptio
 
 /** Options that change no figure. */
 const unrecorded = ['--json', '--out', '--python'];
+
+/** Describes the machine as it is before anything is measured, and says so where it is busy with something else. */
+export function describeQuietMachine(): MachineDescription {
+  const machine = describeMachine();
+  if (machine.load > busyLoad) {
+    process.stderr.write(
+      `The machine is busy (load ${machine.load.toFixed(1)}): figures of a run beside other work are worth nothing.\n`,
+    );
+  }
+  return machine;
+}
 
 /** The command that was given, for the record, without what belongs to one machine's folders. */
 export function givenCommand(script: string, given: readonly string[] = process.argv.slice(2)): string {

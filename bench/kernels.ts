@@ -18,15 +18,15 @@ import {
   benchmarkCommand,
   configureAddon,
   deliver,
+  describeQuietMachine,
   givenCommand,
   runCommand,
 } from './command.ts';
-import { describeMachine } from './machine.ts';
 import { alternate } from './measure.ts';
 import { namesOf, shapes, sizes } from './options.ts';
 import { callTable, kernelTable } from './report/kernel-tables.ts';
 import { textTable } from './report/table.ts';
-import { type KernelMeasurement, type KernelResults, resultsHead } from './results.ts';
+import { type CallMeasurement, type KernelMeasurement, type KernelResults, resultsHead } from './results.ts';
 
 interface Options extends BenchmarkOptions {
   sizes: number[];
@@ -82,13 +82,15 @@ await runCommand(command);
 async function run(options: Options): Promise<void> {
   const startedAt = new Date();
   await configureAddon(options);
+  const machine = describeQuietMachine();
   const wanted = (name: string) => options.kernels?.includes(name) ?? true;
   const progress = progressOn('bench');
   const plan = measurements(options).filter(({ kernelCase }) => wanted(kernelCase.kernel));
+  const total = plan.length + (wanted(callOverhead) ? 1 : 0);
   const kernels: KernelMeasurement[] = [];
   for (const [index, { kernelCase, elements }] of plan.entries()) {
     const label = `${kernelCase.kernel} ${kernelCase.storage} ${sizeText(kernelCase, elements)}`;
-    progress.update(index, plan.length, label);
+    progress.update(index, total, label);
     const needed = kernelCase.residentBytesPerElement * elements;
     await collectGarbage();
     if (needed > process.availableMemory() * usableShare) {
@@ -97,13 +99,18 @@ async function run(options: Options): Promise<void> {
     }
     kernels.push(await measure(kernelCase, elements, options.seconds));
   }
-  progress.update(plan.length, plan.length);
+  const calls: CallMeasurement[] = [];
+  if (wanted(callOverhead)) {
+    progress.update(plan.length, total, callOverhead);
+    calls.push(await measureEmptyCall(), ...(await measureSteps()));
+  }
+  progress.update(total, total);
   progress.end();
   const results: KernelResults = {
     kind: 'kernels',
-    ...resultsHead(startedAt, givenCommand('bench'), describeMachine()),
+    ...resultsHead(startedAt, givenCommand('bench'), machine),
     kernels,
-    calls: wanted(callOverhead) ? [await measureEmptyCall(), ...(await measureSteps())] : [],
+    calls,
   };
   deliver(results, options, textTables(results));
 }

@@ -6,7 +6,7 @@
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { cpus, release, totalmem, type } from 'node:os';
+import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { addonStatus, nativeAddon } from '../lib/core/addon.ts';
 import { packageRoot, packageVersion } from '../lib/core/package.ts';
 
@@ -20,6 +20,8 @@ export interface MachineDescription {
   threads: number;
   /** Bytes. */
   memory: number;
+  /** Processes that wanted to run, on the average of the minute before (0 on Windows). */
+  load: number;
   system: string;
   node: string;
   /** That built the addon. */
@@ -39,6 +41,7 @@ export function describeMachine(): MachineDescription {
     instructionSet,
     threads,
     memory: totalmem(),
+    load: loadavg()[0]!,
     system: `${type()} ${release().split('-')[0]} ${process.arch}`,
     node: process.version,
     ...(compiler ? { compiler } : {}),

@@ -7,7 +7,6 @@
 import { Option } from 'commander';
 import { integerAtLeast } from '../lib/cli/arguments.ts';
 import { type Progress, progressOn } from '../lib/cli/progress.ts';
-import { nativeAddon } from '../lib/core/addon.ts';
 import { measureSteps } from './cases/call-overhead.ts';
 import { type KernelCase, kernelContestant, limitContestant, type Prepared } from './cases/case.ts';
 import { collectGarbage } from './cases/memory.ts';
@@ -16,10 +15,10 @@ import {
   benchmarkCommand,
   configureAddon,
   deliver,
+  describeQuietMachine,
   givenCommand,
   runCommand,
 } from './command.ts';
-import { describeMachine } from './machine.ts';
 import { alternate, type Contestant, median } from './measure.ts';
 import { atMost, type Comparison, comparisons, logitsShapes } from './peers/comparisons.ts';
 import { compareMemory } from './peers/token-loss-memory.ts';
@@ -62,7 +61,8 @@ await runCommand(command);
 async function run(options: Options): Promise<void> {
   const startedAt = new Date();
   await configureAddon(options);
-  const { threads } = nativeAddon().machine();
+  const machine = describeQuietMachine();
+  const { threads } = machine;
   const progress = progressOn('bench:peers');
   const torch = await TorchProcess.start(options.python, threads);
   const rows: PeerRow[] = [];
@@ -86,7 +86,7 @@ async function run(options: Options): Promise<void> {
   rows.push(...(await callRows()));
   const results: PeerResults = {
     kind: 'peers',
-    ...resultsHead(startedAt, givenCommand('bench:peers'), describeMachine()),
+    ...resultsHead(startedAt, givenCommand('bench:peers'), machine),
     peer: torch.description,
     elements: options.size,
     rows,

@@ -54,7 +54,10 @@ export class TorchProcess {
    * @throws SoulError SOUL_NOT_FOUND where Python or torch is missing, with how to get them
    */
   static async start(python: string, threads: number): Promise<TorchProcess> {
-    const child = spawn(python, [script, '--threads', String(threads)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(python, [script, '--threads', String(threads)], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
+    });
     let complaint = '';
     child.on('error', (error) => {
       complaint = error.message;

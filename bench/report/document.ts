@@ -120,6 +120,7 @@ function machineFacts(machine: MachineDescription, startedAt: string, command: s
     `${machine.processors} processors`,
     `${memory(machine.memory)} of memory`,
     machine.system,
+    `load ${machine.load.toFixed(2)} before it began`,
     `Node ${machine.node}`,
     ...(machine.compiler ? [`addon compiled by ${machine.compiler}`] : []),
     machine.package + (machine.commit ? ` at ${machine.commit}` : ''),

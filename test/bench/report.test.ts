@@ -37,8 +37,8 @@ describe('the document', () => {
     expect(document).toContain('## Beside PyTorch: Example(R) CPU @ 2.50GHz (family 6, model 85), 2 threads, avx512');
     expect(document).toContain('PyTorch 2.13.0+cpu on Python 3.11.7');
     expect(document).toContain(
-      'Measured 2026-11-20 by `npm run bench`: 4 processors, 8.00 GiB of memory, Linux 6.1 x64, Node v20.19.0, ' +
-        'addon compiled by GCC 12.2.0, soul-unlearn 0.1.0 at 0123456789ab.',
+      'Measured 2026-11-20 by `npm run bench`: 4 processors, 8.00 GiB of memory, Linux 6.1 x64, ' +
+        'load 0.04 before it began, Node v20.19.0, addon compiled by GCC 12.2.0, soul-unlearn 0.1.0 at 0123456789ab.',
     );
   });
 

@@ -8,6 +8,7 @@ export const machine: MachineDescription = {
   instructionSet: 'avx512',
   threads: 2,
   memory: 8 * 2 ** 30,
+  load: 0.04,
   system: 'Linux 6.1 x64',
   node: 'v20.19.0',
   compiler: 'GCC 12.2.0',
