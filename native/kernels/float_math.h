@@ -31,27 +31,48 @@ SOUL_HOST_DEVICE float NotANumber() {
 constexpr float kLog2High = 0x1.62e4p-1f;  // 17 bits: exact when multiplied by an exponent
 constexpr float kLog2Low = 0x1.7f7d1cp-20f;
 
-// e^x; 0 below -104, infinity above 88.73, NaN for NaN.
-SOUL_HOST_DEVICE float Exp(float x) {
+// x = exponent * log(2) + rest, |rest| <= log(2) / 2; x in [-104, 89].
+struct ReducedExponent {
+  float rest;
+  uint32_t exponent;  // in two's complement
+};
+
+SOUL_HOST_DEVICE ReducedExponent ReduceExponent(float x) {
   constexpr float kRound = 0x1.8p23f;  // adding it leaves the nearest integer in the low bits
-  x = x < -104.0f ? -104.0f : x;
-  x = x > 89.0f ? 89.0f : x;
   const float shifted = x * 0x1.715476p0f + kRound;
   const float n = shifted - kRound;
-  const float r = (x - n * kLog2High) - n * kLog2Low;
+  return {(x - n * kLog2High) - n * kLog2Low, FloatBits(shifted) - FloatBits(kRound)};
+}
+
+SOUL_HOST_DEVICE float ExpOfRest(float r) {
   // (e^r - 1 - r) / r^2 on |r| <= log(2) / 2
   float q = 0x1.6db4e8p-10f;
   q = q * r + 0x1.123bdep-7f;
   q = q * r + 0x1.55545ep-5f;
   q = q * r + 0x1.55548ep-3f;
   q = q * r + 0.5f;
-  const float y = 1.0f + (r + r * r * q);
+  return 1.0f + (r + r * r * q);
+}
+
+// e^x; 0 below -104, infinity above 88.73, NaN for NaN.
+SOUL_HOST_DEVICE float Exp(float x) {
+  x = x < -104.0f ? -104.0f : x;
+  x = x > 89.0f ? 89.0f : x;
+  const ReducedExponent reduced = ReduceExponent(x);
   // Two factors of 2^(n / 2), since 2^n itself may be denormal or too large.
-  const uint32_t exponent = FloatBits(shifted) - FloatBits(kRound);
-  const uint32_t half = static_cast<uint32_t>(static_cast<int32_t>(exponent) >> 1);
+  const uint32_t half = static_cast<uint32_t>(static_cast<int32_t>(reduced.exponent) >> 1);
   const float first = FloatFromBits((half + 127u) << 23);
-  const float second = FloatFromBits((exponent - half + 127u) << 23);
-  return y * first * second;
+  const float second = FloatFromBits((reduced.exponent - half + 127u) << 23);
+  return ExpOfRest(reduced.rest) * first * second;
+}
+
+// From here to there e^x is neither denormal nor infinite, and Exp(x) has the bits of
+// ExpOfRest(rest) * PowerOfTwo(exponent).
+constexpr float kLeastOrdinaryExponent = -87.0f;
+constexpr float kLargestOrdinaryExponent = 88.0f;
+
+SOUL_HOST_DEVICE float PowerOfTwo(uint32_t exponent) {
+  return FloatFromBits((exponent + 127u) << 23);
 }
 
 // Natural logarithm; -infinity for 0, NaN for negative numbers and NaN.

@@ -1,8 +1,8 @@
 // Losses of a token over the vocabulary, term by term.
 //
-// With d = logit - max(logits), e = exp(d), S = sum e: log p = d - log S, and every figure is a sum over
-// terms below. A logit of -infinity (a masked token) has e = 0 and takes no part; a NaN anywhere makes the
-// figures NaN.
+// With d = logit - reference, e = exp(d), S = sum e, for a reference at or near the largest logit:
+// log p = d - log S, and every figure is a sum over terms below. A logit of -infinity (a masked token) has
+// e = 0 and takes no part; a NaN anywhere makes the figures NaN.
 #pragma once
 
 #include "kernels/float_math.h"

@@ -16,6 +16,8 @@
 #include "kernels/cpu/loops/inner_products.inl"
 #include "kernels/cpu/loops/magnitudes.inl"
 #include "kernels/cpu/loops/element_tests.inl"
+#include "kernels/cpu/loops/token_block.inl"
+#include "kernels/cpu/loops/token_sampling.inl"
 #include "kernels/cpu/loops/token_scores.inl"
 #include "kernels/cpu/loops/token_divergence.inl"
 // clang-format on

@@ -3,50 +3,68 @@
 namespace soul::SOUL_PATH {
 namespace {
 
-double SumDivergence(const float* logits, const float* reference, int64_t vocabulary, float maximum,
-                     float reference_maximum) {
-  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
-    const float reference_d = reference[i] - reference_maximum;
-    return DivergenceTerm(Exp(reference_d), reference_d, logits[i] - maximum);
-  });
-}
+struct Divergence {
+  float divergence;
+  float log_sum_exp;
+  float reference_log_sum_exp;
+};
 
-void GradientRow(float* logits, const float* reference, int64_t vocabulary, float weight, float log_sum_exp,
-                 float reference_log_sum_exp) {
-  for (int64_t i = 0; i < vocabulary; ++i) {
-    logits[i] = weight * (TokenProbability(logits[i], log_sum_exp) -
-                          TokenProbability(reference[i], reference_log_sum_exp));
-  }
+Divergence DivergenceOfRow(const float* logits, const float* reference, int64_t vocabulary) {
+  ExponentialSum own, other;
+  double terms = 0;  // of p * (log p - log q), p the reference's, without the log sums
+  BlockOfTerms block, products;
+  ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
+    const float* __restrict x = logits + begin;
+    const float* __restrict y = reference + begin;
+    float shift, other_shift;
+    own.Rise(LargestOf(x, length), &shift);
+    terms *= other.Rise(LargestOf(y, length), &other_shift);
+    // Before the first token there is nothing to move.
+    if (other.sum > 0) terms += other.sum * (static_cast<double>(other_shift) - shift);
+
+    Exponentials(x, length, own.reference, &block);
+    own.sum += block.Sum(length);
+    Exponentials(y, length, other.reference, &block);
+    other.sum += block.Sum(length);
+    const float* __restrict e = block.terms;
+    const float p = other.reference, q = own.reference;
+    products.Fill(length, [=](int32_t i) { return DivergenceTerm(e[i], y[i] - p, x[i] - q); });
+    terms += products.Sum(length);
+  });
+  const float log_sum = own.LogSum(), other_log_sum = other.LogSum();
+  const float value = static_cast<float>(terms / other.sum + (static_cast<double>(log_sum) - other_log_sum));
+  // Rounding may leave a divergence of nothing just below 0.
+  return {value < 0.0f ? 0.0f : value, own.reference + log_sum, other.reference + other_log_sum};
 }
 
 void ScoreDivergence(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
                      float* log_sum_exp, float* reference_log_sum_exp) {
-  const int64_t vocabulary = rows->vocabulary;
   for (int64_t row = 0; row < rows->rows; ++row) {
-    const float* logits = rows->logits + row * rows->stride;
-    const float* reference_logits = reference->logits + row * reference->stride;
-    const float maximum = Maximum(logits, vocabulary);
-    const float reference_maximum = Maximum(reference_logits, vocabulary);
-    const float log_sum = Log(static_cast<float>(SumExponentials(logits, vocabulary, maximum)));
-    const double reference_sum = SumExponentials(reference_logits, vocabulary, reference_maximum);
-    const float reference_log_sum = Log(static_cast<float>(reference_sum));
-    if (log_sum_exp != nullptr) log_sum_exp[row] = maximum + log_sum;
-    if (reference_log_sum_exp != nullptr) reference_log_sum_exp[row] = reference_maximum + reference_log_sum;
-    if (divergence != nullptr) {
-      const double terms = SumDivergence(logits, reference_logits, vocabulary, maximum, reference_maximum);
-      const float value =
-          static_cast<float>(terms / reference_sum + (static_cast<double>(log_sum) - reference_log_sum));
-      // Rounding may leave a divergence of nothing just below 0.
-      divergence[row] = value < 0.0f ? 0.0f : value;
-    }
+    const Divergence found = DivergenceOfRow(rows->logits + row * rows->stride,
+                                             reference->logits + row * reference->stride, rows->vocabulary);
+    if (divergence != nullptr) divergence[row] = found.divergence;
+    if (log_sum_exp != nullptr) log_sum_exp[row] = found.log_sum_exp;
+    if (reference_log_sum_exp != nullptr) reference_log_sum_exp[row] = found.reference_log_sum_exp;
   }
+}
+
+void DivergenceGradientRow(float* logits, const float* reference, int64_t vocabulary, float weight,
+                           float log_sum_exp, float reference_log_sum_exp) {
+  BlockOfTerms block, other;
+  ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
+    float* __restrict x = logits + begin;
+    const float* y = reference + begin;
+    Exponentials(x, length, log_sum_exp, &block);
+    Exponentials(y, length, reference_log_sum_exp, &other);
+    for (int32_t i = 0; i < length; ++i) x[i] = weight * (block.terms[i] - other.terms[i]);
+  });
 }
 
 void DivergenceGradient(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
                         const float* log_sum_exp, const float* reference_log_sum_exp) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    GradientRow(rows->logits + row * rows->stride, reference->logits + row * reference->stride,
-                rows->vocabulary, weights[row], log_sum_exp[row], reference_log_sum_exp[row]);
+    DivergenceGradientRow(rows->logits + row * rows->stride, reference->logits + row * reference->stride,
+                          rows->vocabulary, weights[row], log_sum_exp[row], reference_log_sum_exp[row]);
   }
 }
 

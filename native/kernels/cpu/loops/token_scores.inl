@@ -3,117 +3,117 @@
 namespace soul::SOUL_PATH {
 namespace {
 
-float Maximum(const float* logits, int64_t vocabulary) {
-  float maximum = -Infinity();
-  for (int64_t begin = 0; begin < vocabulary; begin += kBlock) {
-    const int64_t end = begin + kBlock < vocabulary ? begin + kBlock : vocabulary;
-    const BlockOfTerms block(begin, end, -Infinity(),
-                             [=](int64_t i) __attribute__((always_inline)) { return logits[i]; });
-    const float largest = block.Maximum();
-    maximum = largest > maximum ? largest : maximum;
+// Mean and variance of d = logit - reference under the softmax, merged block by block (Chan, Golub and
+// LeVeque, 1979).
+struct Moments {
+  double weight = 0;
+  double mean = 0;
+  double spread = 0;
+
+  SOUL_HOST_DEVICE void Rescale(double factor, float shift) {
+    weight *= factor;
+    spread *= factor;
+    mean += static_cast<double>(shift);
   }
-  return maximum;
-}
 
-double SumExponentials(const float* logits, int64_t vocabulary, float maximum) {
-  return SumInBlocks(vocabulary,
-                     [=](int64_t i) __attribute__((always_inline)) { return Exp(logits[i] - maximum); });
-}
-
-double SumWeighted(const float* logits, int64_t vocabulary, float maximum) {
-  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
-    const float d = logits[i] - maximum;
-    return WeightedTerm(Exp(d), d);
-  });
-}
-
-double SumSpread(const float* logits, int64_t vocabulary, float maximum, float mean) {
-  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
-    const float d = logits[i] - maximum;
-    return SpreadTerm(Exp(d), d, mean);
-  });
-}
-
-// The first element with the largest Gumbel score.
-int32_t SampleLabel(const float* logits, int64_t vocabulary, RandomKey key) {
-  float best = -Infinity();
-  int64_t label = 0;
-  for (int64_t begin = 0; begin < vocabulary; begin += kBlock) {
-    const int64_t end = begin + kBlock < vocabulary ? begin + kBlock : vocabulary;
-    const BlockOfTerms scores(begin, end, -Infinity(), [=](int64_t i) __attribute__((always_inline)) {
-      return GumbelScore(logits[i], RandomBits(key, static_cast<uint32_t>(i)));
-    });
-    const float largest = scores.Maximum();
-    if (!(largest > best)) continue;
-    best = largest;
-    label = begin;
-    while (scores.terms[label - begin] != largest) ++label;
+  void Add(const float* __restrict logits, int32_t length, const BlockOfTerms& exponentials, double sum,
+           float reference) {
+    if (sum == 0) return;
+    BlockOfTerms block;
+    const float* __restrict e = exponentials.terms;
+    block.Fill(length, [=](int32_t i) { return WeightedTerm(e[i], logits[i] - reference); });
+    const double block_mean = block.Sum(length) / sum;
+    const float center = static_cast<float>(block_mean);
+    block.Fill(length, [=](int32_t i) { return SpreadTerm(e[i], logits[i] - reference, center); });
+    const double block_spread = block.Sum(length);
+    if (weight == 0) {
+      *this = {sum, block_mean, block_spread};
+      return;
+    }
+    const double total = weight + sum;
+    const double distance = block_mean - mean;
+    mean += distance * (sum / total);
+    spread += block_spread + distance * distance * (weight * (sum / total));
+    weight = total;
   }
-  return static_cast<int32_t>(label);
-}
+};
 
-bool IsFirstMaximum(const float* logits, int32_t label, float maximum) {
+// `from` is where the first block that holds the maximum begins.
+bool IsFirstMaximum(const float* logits, int32_t label, float maximum, int64_t from) {
   if (logits[label] != maximum) return false;
-  for (int32_t i = 0; i < label; ++i) {
+  for (int64_t i = from; i < label; ++i) {
     if (logits[i] == maximum) return false;
   }
   return true;
 }
 
-// logits <- weight * p except at the label, which holds no more than its place; returns the sum of all other
-// p.
-double ProbabilitiesBesideLabel(float* logits, int64_t vocabulary, float weight, float log_sum_exp) {
-  return SumInBlocks(vocabulary, [=](int64_t i) __attribute__((always_inline)) {
-    const float p = TokenProbability(logits[i], log_sum_exp);
-    logits[i] = weight * p;
-    return p;
+void ScoreRow(const float* logits, int64_t vocabulary, const SoulTokenScores& scores, int64_t row) {
+  const bool needs_moments = scores.mean_log_p != nullptr || scores.variance_log_p != nullptr;
+  const bool samples = scores.sampled_labels != nullptr;
+  LabelDraw draw(KeyOf(scores.sample_seed, scores.first_row + static_cast<uint64_t>(row)));
+  ExponentialSum total;
+  Moments moments;
+  float maximum = -Infinity();
+  int64_t first_maximum = 0;
+  BlockOfTerms block;
+  ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
+    const float largest = LargestOf(logits + begin, length);
+    if (largest > maximum) {
+      maximum = largest;
+      first_maximum = begin;
+    }
+    float shift;
+    const double factor = total.Rise(largest, &shift);
+    Exponentials(logits + begin, length, total.reference, &block);
+    const double sum = block.Sum(length);
+    if (samples) draw.Add(logits, begin, length, block.terms, total.reference);
+    if (needs_moments) {
+      moments.Rescale(factor, shift);
+      moments.Add(logits + begin, length, block, sum, total.reference);
+    }
+    total.sum += sum;
   });
+
+  const float log_sum = total.LogSum();
+  if (scores.log_sum_exp != nullptr) scores.log_sum_exp[row] = total.reference + log_sum;
+  if (scores.mean_log_p != nullptr) scores.mean_log_p[row] = static_cast<float>(moments.mean) - log_sum;
+  if (scores.variance_log_p != nullptr)
+    scores.variance_log_p[row] = static_cast<float>(moments.spread / total.sum);
+  if (samples) scores.sampled_labels[row] = draw.label();
+  if (!samples && scores.labels == nullptr) return;
+  const int32_t label = samples ? draw.label() : scores.labels[row];
+  // Not log_sum_exp - logit: that would round away the small loss of a token that is nearly certain.
+  if (scores.nll != nullptr) scores.nll[row] = (total.reference - logits[label]) + log_sum;
+  if (scores.is_argmax != nullptr)
+    scores.is_argmax[row] = IsFirstMaximum(logits, label, maximum, first_maximum) ? 1 : 0;
 }
 
 void ScoreTokens(const SoulTokenRows* rows, const SoulTokenScores* scores) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    const float* logits = rows->logits + row * rows->stride;
-    const int64_t vocabulary = rows->vocabulary;
-    const float maximum = Maximum(logits, vocabulary);
-    const double sum = SumExponentials(logits, vocabulary, maximum);
-    const float log_sum = Log(static_cast<float>(sum));
-    if (scores->log_sum_exp != nullptr) scores->log_sum_exp[row] = maximum + log_sum;
-
-    int32_t label = -1;
-    if (scores->sampled_labels != nullptr) {
-      const RandomKey key = KeyOf(scores->sample_seed, scores->first_row + static_cast<uint64_t>(row));
-      label = SampleLabel(logits, vocabulary, key);
-      scores->sampled_labels[row] = label;
-    } else if (scores->labels != nullptr) {
-      label = scores->labels[row];
-    }
-    if (label >= 0) {
-      // Not log_sum_exp - logit: that would round away the small loss of a token that is nearly certain.
-      if (scores->nll != nullptr) scores->nll[row] = (maximum - logits[label]) + log_sum;
-      if (scores->is_argmax != nullptr)
-        scores->is_argmax[row] = IsFirstMaximum(logits, label, maximum) ? 1 : 0;
-    }
-
-    if (scores->mean_log_p != nullptr || scores->variance_log_p != nullptr) {
-      const double mean = SumWeighted(logits, vocabulary, maximum) / sum;
-      if (scores->mean_log_p != nullptr) scores->mean_log_p[row] = static_cast<float>(mean) - log_sum;
-      if (scores->variance_log_p != nullptr) {
-        const double spread = SumSpread(logits, vocabulary, maximum, static_cast<float>(mean));
-        scores->variance_log_p[row] = static_cast<float>(spread / sum);
-      }
-    }
+    ScoreRow(rows->logits + row * rows->stride, rows->vocabulary, *scores, row);
   }
+}
+
+void GradientRow(float* logits, int64_t vocabulary, int32_t label, float weight, float log_sum_exp) {
+  BlockOfTerms block;
+  // p(label) - 1 is minus the sum of all others, and as that sum keeps its digits when p(label) is nearly 1.
+  double others = 0;
+  const float label_term = TokenProbability(-Infinity(), log_sum_exp);  // 0, or NaN as everywhere in the row
+  ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
+    float* __restrict part = logits + begin;
+    Exponentials(part, length, log_sum_exp, &block);
+    for (int32_t i = 0; i < length; ++i) part[i] = weight * block.terms[i];
+    if (label >= begin && label < begin + length) block.terms[label - begin] = label_term;
+    others += block.Sum(length);
+  });
+  logits[label] = -(weight * static_cast<float>(others));
 }
 
 void TokenGradient(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
                    const float* log_sum_exp) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    float* logits = rows->logits + row * rows->stride;
-    // p(label) - 1 is minus the sum of all others, and as that sum keeps its digits when p(label) is
-    // nearly 1.
-    logits[labels[row]] = -Infinity();
-    const double others = ProbabilitiesBesideLabel(logits, rows->vocabulary, weights[row], log_sum_exp[row]);
-    logits[labels[row]] = -(weights[row] * static_cast<float>(others));
+    GradientRow(rows->logits + row * rows->stride, rows->vocabulary, labels[row], weights[row],
+                log_sum_exp[row]);
   }
 }
 
