@@ -142,7 +142,8 @@ export class FlatBuffer<Kind extends DType = DType> {
   static from(array: NativeArray, options: FlatBufferOptions = {}): FlatBuffer {
     const dtype = dtypeOf(array);
     if (dtype === undefined) throw invalidArgument('array', 'a Float32Array, Uint16Array or Uint8Array', array);
-    const { dtype: wanted } = checkKind({ dtype, ...options });
+    checkKind(options);
+    const { dtype: wanted = dtype } = options;
     if (wanted !== dtype) throw invalidArgument('dtype', `'${dtype}', the array's`, wanted);
     const buffer = array.buffer as ArrayBufferLike & { resizable?: boolean; growable?: boolean; detached?: boolean };
     if (buffer.resizable || buffer.growable) {

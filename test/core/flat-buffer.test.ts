@@ -115,6 +115,84 @@ describe('memory', () => {
   });
 });
 
+describe('dtypes', () => {
+  test('alloc and from give arrays of their dtype', () => {
+    const half = FlatBuffer.alloc(5, { dtype: 'bf16' });
+    expect(half).toMatchObject({ length: 5, byteLength: 10, dtype: 'bf16' });
+    expect(half.array).toBeInstanceOf(Uint16Array);
+    const mask = FlatBuffer.alloc(5, { dtype: 'u8' });
+    expect(mask).toMatchObject({ length: 5, byteLength: 5, dtype: 'u8' });
+    expect([...mask.array]).toEqual([0, 0, 0, 0, 0]);
+    expect(mask.array.buffer).toBeInstanceOf(SharedArrayBuffer);
+
+    const bits = Uint16Array.of(0x3f80, 0xc000);
+    expect(FlatBuffer.from(bits).dtype).toBe('bf16');
+    expect(FlatBuffer.from(bits, { dtype: 'bf16' }).array).toBe(bits);
+    expect(FlatBuffer.from(new Uint8Array(3), { dtype: 'u8' }).byteLength).toBe(3);
+    expect(codeOf(() => FlatBuffer.from(bits, anything({ dtype: 'f32' })))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => FlatBuffer.from(bits, anything({ dtype: 'f16' })))).toBe('SOUL_UNSUPPORTED');
+    expect(codeOf(() => FlatBuffer.from(bits, anything(null)))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('numbers are rounded on their way in, and come out as they are', async () => {
+    const buffer = FlatBuffer.from(Uint16Array.of(0x3f80, 0xc000, 0x7f80, 0));
+    expect([...(await buffer.toFloat32Array())]).toEqual([1, -2, Infinity, 0]);
+    // Numbers, not bits.
+    await buffer.copyFrom(Uint16Array.of(1, 2, 257, 0x3f80));
+    const target = new Float64Array(4);
+    await buffer.copyTo(target);
+    expect([...target]).toEqual([1, 2, 256, 16256]);
+    await buffer.view(1, 2).fill(-1.00390625);
+    expect([...buffer.array]).toEqual([0x3f80, 0xbf80, 0xbf80, 0x467e]);
+  });
+
+  test('buffers of other floating dtypes are cast, in turn', async () => {
+    const wide = FlatBuffer.from(Float32Array.of(1 + 2 ** -8, 1 + 3 * 2 ** -8, -3));
+    const narrow = FlatBuffer.alloc(3, { dtype: 'bf16' });
+    narrow.copyFrom(wide);
+    wide.fill(0);
+    await narrow.copyTo(wide);
+    expect([...wide.array]).toEqual([1, 1 + 2 ** -6, -3]);
+  });
+
+  test('bytes hold integers from 0 to 255 and go with nothing else', async () => {
+    const bytes = FlatBuffer.alloc(3, { dtype: 'u8' });
+    await bytes.copyFrom(Float64Array.of(1, 255, 0));
+    expect([...(await bytes.toFloat32Array())]).toEqual([1, 255, 0]);
+    const copy = FlatBuffer.alloc(3, { dtype: 'u8' });
+    await copy.copyFrom(bytes);
+    expect([...copy.array]).toEqual([1, 255, 0]);
+    for (const wrong of [Float32Array.of(0, 0.5, 1), Int8Array.of(0, -1, 1), Float64Array.of(256, 0, 0)]) {
+      expect(await rejectionOf(bytes.copyFrom(wrong))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    for (const value of [-1, 256, 0.5, Number.NaN]) {
+      expect(await rejectionOf(bytes.fill(value))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    await bytes.fill(7);
+    expect([...bytes.array]).toEqual([7, 7, 7]);
+    const floats = FlatBuffer.alloc(3);
+    expect(await rejectionOf(bytes.copyFrom(floats))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(await rejectionOf(bytes.copyTo(floats))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('memory by address has a dtype', async () => {
+    const owner = FlatBuffer.from(Uint16Array.of(0, 0x3f80, 0xc000, 0));
+    const { address } = nativeAddon().describe(owner.array);
+    const buffer = fromPointer({ pointer: address + 2n, length: 3, dtype: 'bf16', owner });
+    expect(buffer.byteLength).toBe(6);
+    expect([...(await buffer.toFloat32Array())]).toEqual([1, -2, 0]);
+    await buffer.view(1, 1).fill(1);
+    expect([...owner.array]).toEqual([0, 0x3f80, 0x3f80, 0]);
+    const bytes = fromPointer({ pointer: address + 3n, length: 1, dtype: 'u8', owner });
+    expect([...(await bytes.toFloat32Array())]).toEqual([0x3f]);
+    expect(codeOf(() => fromPointer({ pointer: address + 1n, length: 1, dtype: 'bf16' }))).toBe(
+      'SOUL_INVALID_ARGUMENT',
+    );
+    expect(codeOf(() => fromPointer({ pointer: address + 2n, length: 1 }))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => fromPointer({ pointer: address, length: 1, dtype: 'f16' }))).toBe('SOUL_UNSUPPORTED');
+  });
+});
+
 describe('memory that JavaScript might take away', () => {
   test('a wrapped ArrayBuffer cannot be transferred by any ordinary way', () => {
     const array = new Float32Array(4);
