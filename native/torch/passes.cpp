@@ -188,21 +188,24 @@ std::vector<float> Accumulate(const Model& model, const BatchArrays& arrays,
       const Tensor chunk = hidden.narrow(0, start, count);
       const Tensor logits = buffer.Logits(model, chunk);
       ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
-        const SoulTokenRows part = RowsOf(logits, first, last);
-        const int64_t at = start + first;
-        SoulTokenScores scores{};
-        scores.log_sum_exp = log_sum_exp.data() + at;
-        scores.nll = nll.data() + at;
-        if (sample_seed) {
-          scores.sampled_labels = sampled.data() + at;
-          scores.sample_seed = *sample_seed;
-          scores.first_row = static_cast<uint64_t>(at);
-        } else {
-          scores.labels = batch.labels.data() + at;
+        // Row by row: the gradient finds in a near cache what the score has just read.
+        for (int64_t i = first; i < last; ++i) {
+          const SoulTokenRows row = RowsOf(logits, i, i + 1);
+          const int64_t at = start + i;
+          SoulTokenScores scores{};
+          scores.log_sum_exp = log_sum_exp.data() + at;
+          scores.nll = nll.data() + at;
+          if (sample_seed) {
+            scores.sampled_labels = sampled.data() + at;
+            scores.sample_seed = *sample_seed;
+            scores.first_row = static_cast<uint64_t>(at);
+          } else {
+            scores.labels = batch.labels.data() + at;
+          }
+          model.table->score_tokens(&row, &scores);
+          model.table->token_gradient(&row, (sample_seed ? sampled : batch.labels).data() + at,
+                                      weights.data() + at, log_sum_exp.data() + at);
         }
-        model.table->score_tokens(&part, &scores);
-        model.table->token_gradient(&part, (sample_seed ? sampled : batch.labels).data() + at,
-                                    weights.data() + at, log_sum_exp.data() + at);
       });
       PullBack(model, logits, chunk, d_final.narrow(0, start, count));
     });
