@@ -11,9 +11,9 @@ export {
   type DType,
   FlatBuffer,
   type FlatBufferOptions,
-  type NumberArray,
 } from './core/flat-buffer.ts';
 export { maskOfRanges, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
+export type { NumberArray } from './core/number-array.ts';
 export {
   axpy,
   cast,

@@ -5,10 +5,11 @@
  */
 
 import { types } from 'node:util';
-import { markAsUntransferable } from 'node:worker_threads';
 import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
 import { allocate, allocateFloats } from './allocate.ts';
+import { detached, isDetached, pin } from './detachable.ts';
 import { invalidArgument, SoulError } from './errors.ts';
+import { bytesOf, checkNumberArray, type NumberArray, setFrom } from './number-array.ts';
 
 /**
  * Element types that a buffer can have: float32, bfloat16 (the upper half of a float32) and bytes, which masks are made
@@ -33,18 +34,6 @@ export interface FlatBufferOptions<Kind extends DType = DType> {
   /** Default `'cpu'`. */
   device?: Device;
 }
-
-/** Numbers that `copyFrom` takes from and `copyTo` gives to JavaScript. */
-export type NumberArray =
-  | Float32Array
-  | Float64Array
-  | Int8Array
-  | Uint8Array
-  | Uint8ClampedArray
-  | Int16Array
-  | Uint16Array
-  | Int32Array
-  | Uint32Array;
 
 /** What a buffer and its views stand on. */
 interface Storage {
@@ -369,40 +358,6 @@ function arrayOn(buffer: SharedArrayBuffer, dtype: DType): NativeArray {
   return dtype === 'u8' ? new Uint8Array(buffer) : new Uint16Array(buffer);
 }
 
-function isDetached(buffer: ArrayBufferLike & { detached?: boolean }): boolean {
-  if (buffer.detached !== undefined) return buffer.detached;
-  try {
-    new Uint8Array(buffer);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
-/** Keeps JavaScript from taking the memory away from under native threads. */
-function pin(buffer: ArrayBuffer): void {
-  const names = ['transfer', 'transferToFixedLength'].filter((name) => !Object.hasOwn(buffer, name));
-  if (names.length > 0 && !Object.isExtensible(buffer)) {
-    throw invalidArgument('array', 'on an ArrayBuffer that can be pinned', 'on one that is frozen or sealed');
-  }
-  markAsUntransferable(buffer);
-  for (const name of names) {
-    Object.defineProperty(buffer, name, {
-      value: () => {
-        throw new SoulError(
-          'SOUL_INVALID_ARGUMENT',
-          `ArrayBuffer.${name}: a FlatBuffer uses this memory; copy it instead, for instance with slice()`,
-        );
-      },
-    });
-  }
-}
-
-function checkNumberArray(argument: string, value: unknown): void {
-  const numbers = types.isTypedArray(value) && !types.isBigInt64Array(value) && !types.isBigUint64Array(value);
-  if (!numbers) throw invalidArgument(argument, 'a FlatBuffer or a typed array of numbers', value);
-}
-
 /** A length that goes with another's. */
 export function checkSameLength(argument: string, found: number, expected: number): void {
   if (found === expected) return;
@@ -422,32 +377,6 @@ export function otherDtype(argument: string, expected: string, found: DType): So
   });
 }
 
-/** `target.set(source)`; a length that was right fails only where an array has lost its memory. */
-function setFrom(target: NumberArray, source: NumberArray, argument: string): void {
-  try {
-    target.set(source);
-  } catch {
-    throw detached(argument);
-  }
-}
-
-/** Numbers as bytes; a copy. */
-function bytesOf(source: NumberArray, argument: string): Uint8Array {
-  const bytes = allocate(source.length, () => new Uint8Array(source.length));
-  setFrom(bytes, source, argument);
-  const wrong = types.isUint8Array(source) ? -1 : bytes.findIndex((byte, i) => byte !== source[i]);
-  if (wrong >= 0) throw invalidArgument(argument, 'integers from 0 to 255', source[wrong]);
-  return bytes;
-}
-
 function tagOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
-}
-
-function detached(argument: string): SoulError {
-  return new SoulError(
-    'SOUL_DETACHED',
-    `the memory behind ${argument} was detached or moved since it was wrapped; keep its ArrayBuffer where it is`,
-    { argument },
-  );
 }

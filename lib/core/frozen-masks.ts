@@ -26,11 +26,9 @@ export interface WeightRange {
  * @example
  * const frozen = maskOfRanges(values.length, [{ start: 0, length: embeddings }]);
  */
-export function maskOfRanges(length: number, ranges: Iterable<WeightRange>): FlatBuffer<'u8'> {
+export function maskOfRanges(length: number, ranges: readonly WeightRange[]): FlatBuffer<'u8'> {
   checkLength(length, 'length');
-  if (typeof ranges !== 'object' || ranges === null || !(Symbol.iterator in ranges)) {
-    throw invalidArgument('ranges', 'an iterable of { start, length }', ranges);
-  }
+  if (!Array.isArray(ranges)) throw invalidArgument('ranges', 'an array of { start, length }', ranges);
   const checked = Array.from(ranges, (range) => checkRange(range, length));
   const mask = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8' });
   const bytes = mask.array;
