@@ -41,46 +41,6 @@ export interface NativeTokenScores {
   varianceLogP?: NativeMemory;
 }
 
-/** What holds for every weight in one step. */
-export interface NativeStepSettings {
-  learningRate: number;
-  weightDecay: number;
-  beta1: number;
-  beta2: number;
-  epsilon: number;
-  /** 0: no clipping. */
-  clipNorm: number;
-  maximize: boolean;
-  skipNonFinite: boolean;
-  zeroGradients: boolean;
-  /** Of what is stored as bf16. */
-  stochasticRounding: boolean;
-  /** Of stochastic rounding. */
-  seed: bigint;
-}
-
-/** What every step reads and writes; all of one length. */
-export interface NativeStepBuffers {
-  values: NativeMemory;
-  /** float32, where values are its bf16 copy. */
-  master?: NativeMemory;
-  gradients: NativeMemory;
-  /** A bit for each weight. */
-  frozen?: NativeMemory;
-}
-
-export interface NativeSophiaBuffers extends NativeStepBuffers {
-  momentum: NativeMemory;
-  hessian: NativeMemory;
-  /** A gradient whose square is averaged into the Hessian first. */
-  estimate?: NativeMemory;
-}
-
-export interface NativeAdamWBuffers extends NativeStepBuffers {
-  average: NativeMemory;
-  squareAverage: NativeMemory;
-}
-
 /** What the processor offers and what is in use. */
 export interface NativeMachine {
   /** `'avx512'`, `'avx2'`, `'portable'` or `'neon'`. */
@@ -89,28 +49,6 @@ export interface NativeMachine {
   instructionSets: string[];
   threads: number;
   hardwareThreads: number;
-}
-
-export interface NativeSophiaSettings extends NativeStepSettings {
-  denominatorMax: boolean;
-  /** Above 0: rho is set from it at the first step. */
-  clippedFraction: number;
-  momentumBiasCorrection: boolean;
-  /** Of the estimate, where one is given. */
-  batchSize: number;
-  prime: boolean;
-  estimateClipped: boolean;
-}
-
-export interface NativeHessianSettings {
-  beta2: number;
-  batchSize: number;
-  part: number;
-  parts: number;
-  prime: boolean;
-  skipNonFinite: boolean;
-  stochasticRounding: boolean;
-  seed: bigint;
 }
 
 /**
@@ -180,25 +118,41 @@ export interface NativeAddon {
     logSumExp: NativeMemory,
     referenceLogSumExp: NativeMemory,
   ): Promise<void>;
-  /** Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. */
+  /**
+   * Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. Settings
+   * are numbered by lib/optim/native-settings.ts.
+   */
   sophiaStep(
-    buffers: NativeSophiaBuffers,
+    values: NativeMemory,
+    master: NativeMemory | undefined,
+    gradients: NativeMemory,
+    momentum: NativeMemory,
+    hessian: NativeMemory,
+    frozen: NativeMemory | undefined,
+    estimate: NativeMemory | undefined,
     control: Float64Array,
     segments: Float64Array,
-    settings: NativeSophiaSettings,
+    settings: Float64Array,
   ): Promise<number[]>;
   /** As `sophiaStep`. */
   adamwStep(
-    buffers: NativeAdamWBuffers,
+    values: NativeMemory,
+    master: NativeMemory | undefined,
+    gradients: NativeMemory,
+    average: NativeMemory,
+    squareAverage: NativeMemory,
+    frozen: NativeMemory | undefined,
     control: Float64Array,
     segments: Float64Array,
-    settings: NativeStepSettings,
+    settings: Float64Array,
   ): Promise<number[]>;
   /** Resolves to [skipped]. */
   hessianUpdate(
-    buffers: { hessian: NativeMemory; estimate: NativeMemory; frozen?: NativeMemory },
+    hessian: NativeMemory,
+    estimate: NativeMemory,
+    frozen: NativeMemory | undefined,
     control: Float64Array,
-    settings: NativeHessianSettings,
+    settings: Float64Array,
   ): Promise<number[]>;
 
   elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;

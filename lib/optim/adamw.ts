@@ -6,7 +6,8 @@
  */
 
 import { nativeAddon } from '../core/addon.ts';
-import { type FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { SettingsBlock } from './native-settings.ts';
 import type { Optimizer, OptimizerOptions, OptimizerParameters, StepOptions, StepStatistics } from './optimizer.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import {
@@ -16,7 +17,6 @@ import {
   checkNumber,
   checkParameters,
   checkShared,
-  type SharedSettings,
   sharedOptionNames,
   valueOr,
 } from './options.ts';
@@ -55,7 +55,9 @@ export class AdamW implements Optimizer {
   readonly parameters: OptimizerParameters;
   readonly betas: readonly [number, number];
   readonly epsilon: number;
-  readonly #settings: SharedSettings;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly #settings: SettingsBlock;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'exp_avg_sq'>;
 
@@ -64,19 +66,16 @@ export class AdamW implements Optimizer {
     checkNames('options', options, [...sharedOptionNames, 'betas', 'epsilon']);
     checkParameters(parameters);
     this.parameters = { values: parameters.values, gradients: parameters.gradients };
-    this.#settings = checkShared(options, { learningRate: 1e-3, weightDecay: 0.01 });
+    const shared = checkShared(options, { learningRate: 1e-3, weightDecay: 0.01 });
+    this.learningRate = shared.learningRate;
+    this.weightDecay = shared.weightDecay;
     this.betas = checkBetas(valueOr(options.betas, [0.9, 0.999]));
     this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-8));
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'exp_avg_sq']);
-  }
-
-  get learningRate(): number {
-    return this.#settings.learningRate;
-  }
-
-  get weightDecay(): number {
-    return this.#settings.weightDecay;
+    const [beta1, beta2] = this.betas;
+    const { stochasticRounding } = this.#state;
+    this.#settings = new SettingsBlock({ ...shared, beta1, beta2, epsilon: this.epsilon, stochasticRounding });
   }
 
   get state(): AdamWState {
@@ -93,23 +92,14 @@ export class AdamW implements Optimizer {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients']);
     this.#state.checkAlive();
     const work = nativeAddon().adamwStep(
-      {
-        ...this.#state.stepBuffers(),
-        average: nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
-        squareAverage: nativeMemory(this.#state.average('exp_avg_sq'), 'state.squareAverage'),
-      },
+      ...this.#state.stepBuffers('exp_avg', 'exp_avg_sq'),
       this.#state.control,
       this.#layout.segments,
-      {
-        ...this.#settings,
-        stochasticRounding: this.#state.stochasticRounding,
+      this.#settings.with({
         learningRate: checkNumber('learningRate', valueOr(options.learningRate, this.learningRate)),
         weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
-        beta1: this.betas[0],
-        beta2: this.betas[1],
-        epsilon: this.epsilon,
         zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
-      },
+      }),
     );
     const numbers = await this.#state.settled(work);
     return stepStatistics(this.#layout, numbers, false);

@@ -4,10 +4,9 @@
  * @module
  */
 
-import { type NativeArray, type NativeMemory, type NativeStepBuffers, nativeAddon } from '../core/addon.ts';
+import { type NativeArray, type NativeMemory, nativeAddon } from '../core/addon.ts';
 import { SoulError } from '../core/errors.ts';
 import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
-import { withoutUndefined } from '../core/optional.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 import { checkFrozen } from './options.ts';
@@ -67,20 +66,33 @@ export class OptimizerState<Name extends string> {
     return this.#frozen && nativeMemory(this.#frozen, 'frozen');
   }
 
-  /** What a step reads and writes beside the moving averages, checked. */
-  stepBuffers(): NativeStepBuffers {
+  /** What a step reads and writes, checked, in the order in which native code takes it. */
+  stepBuffers(
+    first: Name,
+    second: Name,
+  ): [
+    values: NativeMemory,
+    master: NativeMemory | undefined,
+    gradients: NativeMemory,
+    first: NativeMemory,
+    second: NativeMemory,
+    frozen: NativeMemory | undefined,
+  ] {
     this.checkAlive();
     const { values, gradients } = this.#parameters;
-    return withoutUndefined({
-      values: nativeMemory(values, 'values'),
-      gradients: nativeMemory(gradients, 'gradients'),
-      master: this.#master && nativeMemory(this.#master, 'state.master'),
-      frozen: this.frozen,
-    });
+    return [
+      nativeMemory(values, 'values'),
+      this.#master && nativeMemory(this.#master, 'state.master'),
+      nativeMemory(gradients, 'gradients'),
+      nativeMemory(this.#averages[first], `state.${first}`),
+      nativeMemory(this.#averages[second], `state.${second}`),
+      this.frozen,
+    ];
   }
 
   /** The result of work that was called after the master was made. */
   async settled<Result>(work: Promise<Result>): Promise<Result> {
+    if (this.#masterReady === undefined) return work;
     const [result] = await Promise.all([work, this.#masterReady]);
     return result;
   }

@@ -6,6 +6,7 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
+import { type NativeSettings, seedHalves } from './native-settings.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 
 const largest = 3.4e38;
@@ -83,26 +84,17 @@ export const sharedOptionNames = [
 ] as const satisfies readonly (keyof OptimizerOptions)[];
 
 /** The options that all optimizers share, checked, in the form that native code takes. */
-export interface SharedSettings {
-  learningRate: number;
-  weightDecay: number;
-  clipNorm: number;
-  maximize: boolean;
-  skipNonFinite: boolean;
-  seed: bigint;
-}
-
 export function checkShared(
   options: OptimizerOptions,
   defaults: { learningRate: number; weightDecay: number },
-): SharedSettings {
+): NativeSettings & { learningRate: number; weightDecay: number; skipNonFinite: boolean } {
   return {
     learningRate: checkNumber('learningRate', valueOr(options.learningRate, defaults.learningRate)),
     weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, defaults.weightDecay)),
     clipNorm: options.clipNorm === undefined ? 0 : checkNumber('clipNorm', options.clipNorm, { lowExclusive: true }),
     maximize: checkBoolean('maximize', valueOr(options.maximize, false)),
     skipNonFinite: checkChoice('nonFinite', valueOr(options.nonFinite, 'skip'), ['skip', 'propagate']) === 'skip',
-    seed: checkSeed(valueOr(options.seed, 0n)),
+    ...seedHalves(checkSeed(valueOr(options.seed, 0n))),
   };
 }
 

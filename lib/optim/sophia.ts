@@ -10,6 +10,7 @@ import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { scale } from '../core/vector-operations.ts';
+import { SettingsBlock } from './native-settings.ts';
 import type {
   HessianSource,
   LoadStateOptions,
@@ -31,7 +32,6 @@ import {
   checkNumber,
   checkParameters,
   checkShared,
-  type SharedSettings,
   sharedOptionNames,
   valueOr,
 } from './options.ts';
@@ -104,12 +104,10 @@ export class Sophia implements SecondOrderOptimizer {
   readonly betas: readonly [number, number];
   readonly epsilon: number;
   readonly estimator: 'external' | 'gradient';
-  readonly #settings: SharedSettings & {
-    denominatorMax: boolean;
-    momentumBiasCorrection: boolean;
-    clippedFraction: number;
-  };
-  readonly #momentumBeta: number;
+  readonly learningRate: number;
+  readonly weightDecay: number;
+  readonly #settings: SettingsBlock;
+  readonly #clippedFraction: number;
   readonly #gradientBatchSize: number;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'hessian'>;
@@ -122,23 +120,30 @@ export class Sophia implements SecondOrderOptimizer {
     const { rho, clippedFraction } = checkRho(valueOr(options.rho, 0.04));
     this.betas = checkBetas(valueOr(options.betas, [0.965, 0.99]));
     this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-15), { low: 1e-38 });
-    this.#settings = {
-      ...checkShared(options, { learningRate: 1e-4, weightDecay: 0.1 }),
-      denominatorMax: checkChoice('denominator', valueOr(options.denominator, 'sum'), ['sum', 'max']) === 'max',
-      momentumBiasCorrection: checkBoolean(
-        'momentumBiasCorrection',
-        valueOr(options.momentumBiasCorrection, clippedFraction > 0),
-      ),
-      clippedFraction,
-    };
+    const shared = checkShared(options, { learningRate: 1e-4, weightDecay: 0.1 });
+    this.learningRate = shared.learningRate;
+    this.weightDecay = shared.weightDecay;
+    const denominator = checkChoice('denominator', valueOr(options.denominator, 'sum'), ['sum', 'max']);
+    this.#clippedFraction = clippedFraction;
+    const correct = valueOr(options.momentumBiasCorrection, clippedFraction > 0);
     const updates = valueOr(options.momentumUpdates, 1);
     if (updates !== 1 && updates !== 2) throw invalidArgument('momentumUpdates', '1 or 2', updates);
-    this.#momentumBeta = this.betas[0] ** updates;
     this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian']);
     this.#state.control[slots.rho] = rho;
+    this.#settings = new SettingsBlock({
+      ...shared,
+      beta1: this.betas[0] ** updates,
+      beta2: this.betas[1],
+      epsilon: this.epsilon,
+      stochasticRounding: this.#state.stochasticRounding,
+      denominatorMax: denominator === 'max',
+      momentumBiasCorrection: checkBoolean('momentumBiasCorrection', correct),
+      clippedFraction,
+      estimateClipped: this.estimator === 'gradient',
+    });
   }
 
   /**
@@ -159,14 +164,6 @@ export class Sophia implements SecondOrderOptimizer {
       estimator: { squaredGradient: { batchSize: 5120 } },
       ...withoutUndefined(overrides),
     });
-  }
-
-  get learningRate(): number {
-    return this.#settings.learningRate;
-  }
-
-  get weightDecay(): number {
-    return this.#settings.weightDecay;
   }
 
   /** The scale of the curvature; NaN until the first step sets it from a fraction. */
@@ -197,22 +194,16 @@ export class Sophia implements SecondOrderOptimizer {
     this.#checkExternal('updateHessian');
     const [part, parts] = checkPart(valueOr(options.part, [0, 1]));
     const numbers = await nativeAddon().hessianUpdate(
-      withoutUndefined({
-        hessian: nativeMemory(this.#state.average('hessian'), 'state.hessian'),
-        estimate: nativeMemory(this.#checkSource(options, 'from'), 'from'),
-        frozen: this.#state.frozen,
-      }),
+      nativeMemory(this.#state.average('hessian'), 'state.hessian'),
+      nativeMemory(this.#checkSource(options, 'from'), 'from'),
+      this.#state.frozen,
       this.#state.control,
-      {
-        beta2: this.betas[1],
+      this.#settings.with({
         batchSize: checkNumber('batchSize', options.batchSize, { lowExclusive: true }),
         prime: checkBoolean('prime', valueOr(options.prime, false)),
         part,
         parts,
-        skipNonFinite: this.#settings.skipNonFinite,
-        stochasticRounding: this.#state.stochasticRounding,
-        seed: this.#settings.seed,
-      },
+      }),
     );
     return { skipped: numbers[0] !== 0 };
   }
@@ -229,27 +220,17 @@ export class Sophia implements SecondOrderOptimizer {
     this.#state.checkAlive();
     const estimate = this.#estimateOf(options);
     const work = nativeAddon().sophiaStep(
-      withoutUndefined({
-        ...this.#state.stepBuffers(),
-        momentum: nativeMemory(this.#state.average('exp_avg'), 'state.momentum'),
-        hessian: nativeMemory(this.#state.average('hessian'), 'state.hessian'),
-        estimate: estimate.from && nativeMemory(estimate.from, 'hessian.from'),
-      }),
+      ...this.#state.stepBuffers('exp_avg', 'hessian'),
+      estimate.from && nativeMemory(estimate.from, 'hessian.from'),
       this.#state.control,
       this.#layout.segments,
-      {
-        ...this.#settings,
-        stochasticRounding: this.#state.stochasticRounding,
+      this.#settings.with({
         learningRate: checkNumber('learningRate', valueOr(options.learningRate, this.learningRate)),
         weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
-        beta1: this.#momentumBeta,
-        beta2: this.betas[1],
-        epsilon: this.epsilon,
         zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
         batchSize: estimate.batchSize,
         prime: estimate.prime,
-        estimateClipped: this.estimator === 'gradient',
-      },
+      }),
     );
     const numbers = await this.#state.settled(work);
     return stepStatistics(this.#layout, numbers, true);
@@ -300,7 +281,7 @@ export class Sophia implements SecondOrderOptimizer {
       return () => {
         const { control } = this.#state;
         // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
-        if (this.#settings.clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
+        if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
     });

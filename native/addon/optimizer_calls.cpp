@@ -1,8 +1,12 @@
 // Calls of the optimizers: each one job, one pass over memory.
 //
-// `control` is a Float64Array of kControlSlots; `segments` holds [start, length, learningRateScale,
-// weightDecay (NaN: the step's own), countsForRho] of each range. A step resolves to [step, skipped,
-// gradientNorm, rho, then stepped, clipped and changed counts of each segment].
+// `control` is a Float64Array of kControlSlots, kept from call to call; `segments` holds [start, length,
+// learningRateScale, weightDecay (NaN: the step's own), countsForRho] of each range. `settings` is a
+// Float64Array of the slots below, read when the call is made: an object's properties would cost more than
+// all the rest of a short call. lib/optim/native-settings.ts numbers the slots alike. A step resolves to
+// [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment].
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "addon/arguments.h"
@@ -39,30 +43,75 @@ std::vector<Segment> ReadSegments(const Napi::Value& value, int64_t length) {
   return segments;
 }
 
-void ReadRounding(const Napi::Object& object, bool* stochastic, uint64_t* seed) {
-  *stochastic = ReadBoolean(object.Get("stochasticRounding"), "stochasticRounding");
-  *seed = ReadUnsigned64(object.Get("seed"), "seed");
-}
+enum SettingSlot : int {
+  kLearningRate,
+  kWeightDecay,
+  kBeta1,
+  kBeta2,
+  kEpsilon,
+  kClipNorm,
+  kMaximize,
+  kSkipNonFinite,
+  kZeroGradients,
+  kStochasticRounding,
+  kSeedLower,  // 32 bits
+  kSeedUpper,  // 32 bits
+  kDenominatorMax,
+  kClippedFraction,
+  kMomentumBiasCorrection,
+  kBatchSize,
+  kPrime,
+  kEstimateClipped,
+  kPart,
+  kParts,
+  kSettingSlots,
+};
 
-double ReadField(const Napi::Object& object, const char* name, double low, double high) {
-  return ReadNumber(object.Get(name), name, low, high);
-}
+// Settings as they stood when the call was made, each checked when it is read.
+class Settings {
+ public:
+  explicit Settings(const Napi::Value& value) : env_(value.Env()) {
+    const Memory<double> slots = ReadDoubles(value, "settings", kSettingSlots);
+    std::copy_n(slots.data, kSettingSlots, slots_);
+  }
 
-bool ReadFlag(const Napi::Object& object, const char* name) {
-  return ReadBoolean(object.Get(name), name);
-}
+  double Number(SettingSlot slot, const char* name, double low, double high) const {
+    const double number = slots_[slot];
+    if (number >= low && number <= high) return number;
+    ThrowInvalid(env_, name, "a number from " + std::to_string(low) + " to " + std::to_string(high));
+  }
 
-void ReadStepSettings(const Napi::Object& object, StepSettings* settings) {
-  settings->learning_rate = ReadField(object, "learningRate", 0, kLargest);
-  settings->weight_decay = ReadField(object, "weightDecay", 0, kLargest);
-  settings->beta1 = ReadField(object, "beta1", 0, 1);
-  settings->beta2 = ReadField(object, "beta2", 0, 1);
-  settings->epsilon = ReadField(object, "epsilon", 0, kLargest);
-  settings->clip_norm = ReadField(object, "clipNorm", 0, kLargest);
-  settings->maximize = ReadFlag(object, "maximize");
-  settings->skip_non_finite = ReadFlag(object, "skipNonFinite");
-  settings->zero_gradients = ReadFlag(object, "zeroGradients");
-  ReadRounding(object, &settings->stochastic_rounding, &settings->seed);
+  int64_t Integer(SettingSlot slot, const char* name, int64_t low, int64_t high) const {
+    const double number = Number(slot, name, static_cast<double>(low), static_cast<double>(high));
+    if (number != std::trunc(number)) ThrowInvalid(env_, name, "an integer");
+    return static_cast<int64_t>(number);
+  }
+
+  bool Flag(SettingSlot slot) const { return slots_[slot] != 0; }
+
+  uint64_t Seed() const {
+    const auto lower = static_cast<uint64_t>(Integer(kSeedLower, "seed", 0, 0xffffffff));
+    const auto upper = static_cast<uint64_t>(Integer(kSeedUpper, "seed", 0, 0xffffffff));
+    return upper << 32 | lower;
+  }
+
+ private:
+  Napi::Env env_;
+  double slots_[kSettingSlots];
+};
+
+void ReadStepSettings(const Settings& given, StepSettings* settings) {
+  settings->learning_rate = given.Number(kLearningRate, "learningRate", 0, kLargest);
+  settings->weight_decay = given.Number(kWeightDecay, "weightDecay", 0, kLargest);
+  settings->beta1 = given.Number(kBeta1, "beta1", 0, 1);
+  settings->beta2 = given.Number(kBeta2, "beta2", 0, 1);
+  settings->epsilon = given.Number(kEpsilon, "epsilon", 0, kLargest);
+  settings->clip_norm = given.Number(kClipNorm, "clipNorm", 0, kLargest);
+  settings->maximize = given.Flag(kMaximize);
+  settings->skip_non_finite = given.Flag(kSkipNonFinite);
+  settings->zero_gradients = given.Flag(kZeroGradients);
+  settings->stochastic_rounding = given.Flag(kStochasticRounding);
+  settings->seed = given.Seed();
 }
 
 Outcome StepOutcome(const StepReport& report, const double* control) {
@@ -77,8 +126,7 @@ Outcome StepOutcome(const StepReport& report, const double* control) {
   return outcome;
 }
 
-// The buffers of a step, from an object { values, master?, gradients, frozen?, and two states by their names
-// }.
+// The first arguments of a step: values, master | undefined, gradients, two states, frozen | undefined.
 struct StepBuffers {
   ParameterMemory parameters;
   Elements first_state;
@@ -87,53 +135,56 @@ struct StepBuffers {
   std::vector<Napi::Value> held;
 };
 
-StepBuffers ReadStepBuffers(const Napi::Object& object, const char* first, const char* second) {
-  const FlatMemory values = ReadFloating(object.Get("values"), "values");
+constexpr std::size_t kStepBuffers = 6;
+
+StepBuffers ReadStepBuffers(const Napi::CallbackInfo& info, const char* first, const char* second) {
+  const FlatMemory values = ReadFloating(Argument(info, 0), "values");
   const DType dtype = values.elements.dtype;
-  const FlatMemory gradients = ReadFloating(object.Get("gradients"), "gradients", values.length, dtype);
-  const FlatMemory first_state = ReadFloating(object.Get(first), first, values.length);
+  const FlatMemory gradients = ReadFloating(Argument(info, 2), "gradients", values.length, dtype);
+  const FlatMemory first_state = ReadFloating(Argument(info, 3), first, values.length);
   const FlatMemory second_state =
-      ReadFloating(object.Get(second), second, values.length, first_state.elements.dtype);
-  const FlatMemory frozen = ReadMask(object.Get("frozen"), "frozen", values.length);
+      ReadFloating(Argument(info, 4), second, values.length, first_state.elements.dtype);
+  const FlatMemory frozen = ReadMask(Argument(info, 5), "frozen", values.length);
   StepBuffers buffers{
       {values.elements, nullptr, gradients.elements, static_cast<FrozenMask>(frozen.elements.data)},
       first_state.elements,
       second_state.elements,
       values.length,
-      {values.value, gradients.value, first_state.value, second_state.value}};
+      {}};
+  buffers.held.reserve(kStepBuffers + 2);
+  buffers.held = {values.value, gradients.value, first_state.value, second_state.value};
   if (frozen.elements) buffers.held.push_back(frozen.value);
-  const Napi::Value master = object.Get("master");
-  if (!master.IsUndefined()) {
-    if (dtype != DType::kBFloat16)
-      ThrowInvalid(object.Env(), "values", "bfloat16 memory where there is a master");
-    const Memory<float> floats = ReadFloats(master, "master", values.length);
-    buffers.parameters.master = floats.data;
-    buffers.held.push_back(master);
+  if (!Argument(info, 1).IsUndefined()) {
+    if (dtype != DType::kBFloat16) {
+      ThrowInvalid(info.Env(), "values", "bfloat16 memory where there is a master");
+    }
+    const Memory<float> master = ReadFloats(Argument(info, 1), "master", values.length);
+    buffers.parameters.master = master.data;
+    buffers.held.push_back(master.value);
   }
   return buffers;
 }
 
-// sophiaStep({ values, master?, gradients, momentum, hessian, frozen?, estimate? }, control, segments,
+// sophiaStep(values, master, gradients, momentum, hessian, frozen, estimate | undefined, control, segments,
 // settings)
 Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
-  const Napi::Object object = ReadObject(Argument(info, 0), "buffers");
-  StepBuffers buffers = ReadStepBuffers(object, "momentum", "hessian");
-  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
-  std::vector<Segment> segments = ReadSegments(Argument(info, 2), buffers.length);
-  const Napi::Object given = ReadObject(Argument(info, 3), "settings");
+  StepBuffers buffers = ReadStepBuffers(info, "momentum", "hessian");
+  const Memory<double> control = ReadDoubles(Argument(info, 7), "control", kControlSlots);
+  std::vector<Segment> segments = ReadSegments(Argument(info, 8), buffers.length);
+  const Settings given(Argument(info, 9));
   SophiaSettings settings;
   ReadStepSettings(given, &settings);
-  settings.denominator = ReadFlag(given, "denominatorMax") ? Denominator::kMax : Denominator::kSum;
-  settings.clipped_fraction = ReadField(given, "clippedFraction", 0, 1);
-  settings.momentum_correction = ReadFlag(given, "momentumBiasCorrection");
+  settings.denominator = given.Flag(kDenominatorMax) ? Denominator::kMax : Denominator::kSum;
+  settings.clipped_fraction = given.Number(kClippedFraction, "clippedFraction", 0, 1);
+  settings.momentum_correction = given.Flag(kMomentumBiasCorrection);
   buffers.held.push_back(control.value);
-  const Napi::Value estimate = object.Get("estimate");
-  if (!estimate.IsUndefined()) {
-    settings.estimate_from = ReadFloating(estimate, "estimate", buffers.length).elements;
-    settings.batch_size = ReadField(given, "batchSize", 0, kLargest);
-    settings.prime = ReadFlag(given, "prime");
-    settings.estimate_clipped = ReadFlag(given, "estimateClipped");
-    buffers.held.push_back(estimate);
+  if (!Argument(info, 6).IsUndefined()) {
+    const FlatMemory estimate = ReadFloating(Argument(info, 6), "estimate", buffers.length);
+    settings.estimate_from = estimate.elements;
+    settings.batch_size = given.Number(kBatchSize, "batchSize", 0, kLargest);
+    settings.prime = given.Flag(kPrime);
+    settings.estimate_clipped = given.Flag(kEstimateClipped);
+    buffers.held.push_back(estimate.value);
   }
   const SophiaMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
   return PostWork(info.Env(), buffers.held,
@@ -144,13 +195,13 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
                   });
 }
 
-// adamwStep({ values, master?, gradients, average, squareAverage, frozen? }, control, segments, settings)
+// adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings)
 Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
-  StepBuffers buffers = ReadStepBuffers(ReadObject(Argument(info, 0), "buffers"), "average", "squareAverage");
-  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
-  std::vector<Segment> segments = ReadSegments(Argument(info, 2), buffers.length);
+  StepBuffers buffers = ReadStepBuffers(info, "average", "squareAverage");
+  const Memory<double> control = ReadDoubles(Argument(info, 6), "control", kControlSlots);
+  std::vector<Segment> segments = ReadSegments(Argument(info, 7), buffers.length);
   StepSettings settings;
-  ReadStepSettings(ReadObject(Argument(info, 3), "settings"), &settings);
+  ReadStepSettings(Settings(Argument(info, 8)), &settings);
   buffers.held.push_back(control.value);
   const AdamWMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
   return PostWork(info.Env(), buffers.held,
@@ -161,22 +212,22 @@ Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
                   });
 }
 
-// hessianUpdate({ hessian, estimate, frozen? }, control, settings) -> [skipped]
+// hessianUpdate(hessian, estimate, frozen | undefined, control, settings) -> [skipped]
 Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
-  const Napi::Object buffers = ReadObject(Argument(info, 0), "buffers");
-  const FlatMemory hessian = ReadFloating(buffers.Get("hessian"), "hessian");
-  const FlatMemory gradients = ReadFloating(buffers.Get("estimate"), "estimate", hessian.length);
-  const FlatMemory frozen = ReadMask(buffers.Get("frozen"), "frozen", hessian.length);
-  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
-  const Napi::Object object = ReadObject(Argument(info, 2), "settings");
+  const FlatMemory hessian = ReadFloating(Argument(info, 0), "hessian");
+  const FlatMemory gradients = ReadFloating(Argument(info, 1), "estimate", hessian.length);
+  const FlatMemory frozen = ReadMask(Argument(info, 2), "frozen", hessian.length);
+  const Memory<double> control = ReadDoubles(Argument(info, 3), "control", kControlSlots);
+  const Settings given(Argument(info, 4));
   HessianSettings settings;
-  settings.beta2 = ReadField(object, "beta2", 0, 1);
-  settings.batch_size = ReadField(object, "batchSize", 0, kLargest);
-  settings.parts = ReadInteger(object.Get("parts"), "parts", 1, int64_t{1} << 31);
-  settings.part = ReadInteger(object.Get("part"), "part", 0, settings.parts - 1);
-  settings.prime = ReadFlag(object, "prime");
-  settings.skip_non_finite = ReadFlag(object, "skipNonFinite");
-  ReadRounding(object, &settings.stochastic_rounding, &settings.seed);
+  settings.beta2 = given.Number(kBeta2, "beta2", 0, 1);
+  settings.batch_size = given.Number(kBatchSize, "batchSize", 0, kLargest);
+  settings.parts = given.Integer(kParts, "parts", 1, int64_t{1} << 31);
+  settings.part = given.Integer(kPart, "part", 0, settings.parts - 1);
+  settings.prime = given.Flag(kPrime);
+  settings.skip_non_finite = given.Flag(kSkipNonFinite);
+  settings.stochastic_rounding = given.Flag(kStochasticRounding);
+  settings.seed = given.Seed();
   std::vector<Napi::Value> held{hessian.value, gradients.value, control.value};
   if (frozen.elements) held.push_back(frozen.value);
   return PostWork(info.Env(), held,

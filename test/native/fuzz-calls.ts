@@ -249,47 +249,40 @@ function segments(): Float64Array {
   return Float64Array.of(0, 5, 1, NaN, 1, 5, length - 5, 0.5, 0, 0);
 }
 
-function stepSettings(random: Draw) {
-  const flag = () => random.of([true, false]);
-  return {
-    learningRate: 0.1,
-    weightDecay: 0.1,
-    beta1: random.of([0, 0.9, 1]),
-    beta2: random.of([0, 0.99, 1]),
-    epsilon: random.of([0, 1e-15]),
-    clipNorm: random.of([0, 1]),
-    maximize: flag(),
-    skipNonFinite: flag(),
-    zeroGradients: flag(),
-    stochasticRounding: flag(),
-    seed: 7n,
-    denominatorMax: flag(),
-    clippedFraction: random.of([0, 0.1]),
-    momentumBiasCorrection: flag(),
-    batchSize: 5,
-    prime: flag(),
-    estimateClipped: flag(),
-  };
-}
-
-/** An entry of an object, or none. */
-function maybe(random: Draw, name: string, make: () => unknown): object {
-  return random.integer(2) === 0 ? {} : { [name]: make() };
+/** Twenty slots in the order of native/addon/optimizer_calls.cpp. */
+function settings(random: Draw, part = 0): Float64Array {
+  const flag = () => random.integer(2);
+  const [beta1, beta2] = [random.of([0, 0.9, 1]), random.of([0, 0.99, 1])];
+  const shared = [
+    0.1,
+    0.1,
+    beta1,
+    beta2,
+    random.of([0, 1e-15]),
+    random.of([0, 1]),
+    flag(),
+    flag(),
+    flag(),
+    flag(),
+    7,
+    8,
+  ];
+  return Float64Array.of(...shared, flag(), random.of([0, 0.1]), flag(), 5, flag(), flag(), part, 2);
 }
 
 function mask(random: Draw): Uint8Array {
   return Uint8Array.from({ length: Math.ceil(length / 8) }, () => random.integer(256));
 }
 
-function stepBuffers(random: Draw, first: string, second: string): object {
-  return {
-    values: memory(random),
-    gradients: memory(random),
-    [first]: memory(random),
-    [second]: memory(random),
-    ...maybe(random, 'frozen', () => mask(random)),
-    ...maybe(random, 'master', () => memory(random)),
-  };
+/** Values, master, gradients, two states and a mask. */
+function stepBuffers(random: Draw): unknown[] {
+  const optional = (make: () => unknown) => (random.integer(2) === 0 ? undefined : make());
+  return [
+    memory(random),
+    optional(() => memory(random)),
+    ...[0, 1, 2].map(() => memory(random)),
+    optional(() => mask(random)),
+  ];
 }
 
 function rawTargets(): Target[] {
@@ -330,30 +323,19 @@ function rawTargets(): Target[] {
       ...[0, 1, 2].map(() => perRow(random)),
     ],
     sophiaStep: (random) => [
-      { ...stepBuffers(random, 'momentum', 'hessian'), ...maybe(random, 'estimate', () => memory(random)) },
+      ...stepBuffers(random),
+      random.of([undefined, memory(random)]),
       control(random),
       segments(),
-      stepSettings(random),
+      settings(random),
     ],
-    adamwStep: (random) => [
-      stepBuffers(random, 'average', 'squareAverage'),
-      control(random),
-      segments(),
-      stepSettings(random),
-    ],
+    adamwStep: (random) => [...stepBuffers(random), control(random), segments(), settings(random)],
     hessianUpdate: (random) => [
-      { hessian: memory(random), estimate: memory(random), ...maybe(random, 'frozen', () => mask(random)) },
+      memory(random),
+      memory(random),
+      random.of([undefined, mask(random)]),
       control(random),
-      {
-        beta2: 0.9,
-        batchSize: 3,
-        part: random.integer(2),
-        parts: 2,
-        prime: false,
-        skipNonFinite: true,
-        stochasticRounding: true,
-        seed: 1n,
-      },
+      settings(random, random.integer(2)),
     ],
     countNonFinite: (random) => [floating(random)],
     dot: (random) => [floating(random), floating(random)],
