@@ -4,8 +4,8 @@
 namespace soul::SOUL_PATH {
 namespace {
 
-// Lanes that one walk over a block adds to: what a processor holds in registers for ten products.
-constexpr int kLaneGroup = 4;
+// Lanes that one walk over a block adds to: those of one vector, so that ten products stay in registers.
+constexpr int kLaneGroup = SOUL_PATH_DOUBLES;
 
 constexpr int PairsOf(int count) {
   return count * (count + 1) / 2;

@@ -10,6 +10,7 @@
 
 #define SOUL_PATH avx2
 #define SOUL_PATH_NAME "avx2"
+#define SOUL_PATH_DOUBLES 4
 #include "kernels/cpu/loops/all.inl"
 
 #if defined(__clang__)

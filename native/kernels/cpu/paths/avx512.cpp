@@ -12,6 +12,7 @@
 
 #define SOUL_PATH avx512
 #define SOUL_PATH_NAME "avx512"
+#define SOUL_PATH_DOUBLES 8
 #include "kernels/cpu/loops/all.inl"
 
 #if defined(__clang__)

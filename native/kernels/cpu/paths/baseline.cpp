@@ -6,4 +6,5 @@
 #else
 #define SOUL_PATH_NAME "portable"
 #endif
+#define SOUL_PATH_DOUBLES 2
 #include "kernels/cpu/loops/all.inl"

@@ -1,6 +1,7 @@
 // The instruction sets that the loops are compiled for.
 //
-// A path is one file that includes loops/*.inl under a compiler's target pragma, into a namespace of its own.
+// A path is one file that includes loops/*.inl under a compiler's target pragma, into a namespace of its own;
+// SOUL_PATH_DOUBLES is how many doubles a vector of it holds.
 // The loops may call nothing but inline functions that are always inlined: a template of the standard library
 // that is instantiated there would be code for that instruction set under a name that every file shares.
 #pragma once
