@@ -1,16 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
-import fc from 'fast-check';
 import { nativeAddon } from '../../lib/core/addon.ts';
 import { hashed } from '../optim/hashed.ts';
-import { chiSquareZ } from './chi-square.ts';
-
-/** float64 log-probabilities of one row. */
-function logSoftmax(logits: ArrayLike<number>): number[] {
-  const row = Array.from(logits);
-  const maximum = row.reduce((a, b) => Math.max(a, b), -Infinity);
-  const logSum = Math.log(row.reduce((sum, x) => sum + Math.exp(x - maximum), 0));
-  return row.map((x) => x - maximum - logSum);
-}
+import { underEveryConfiguration } from './configurations.ts';
+import { logSoftmax } from './log-softmax.ts';
 
 function moments(logP: readonly number[]): { mean: number; variance: number } {
   const present = logP.filter((x) => x > -Infinity);
@@ -32,6 +24,17 @@ async function score(logits: Float32Array, vocabulary: number, labels: Int32Arra
   return scores;
 }
 
+async function divergence(logits: Float32Array, reference: Float32Array, vocabulary: number) {
+  const rows = logits.length / vocabulary;
+  const [values, sums, referenceSums] = [0, 1, 2].map(() => new Float32Array(rows)) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
+  await nativeAddon().scoreDivergence(logits, reference, vocabulary, values, sums, referenceSums);
+  return { values, sums, referenceSums };
+}
+
 function rowsOf(stream: number, rows: number, vocabulary: number, scale: number): Float32Array {
   return hashed(stream, rows * vocabulary).map((x) => x * scale);
 }
@@ -47,9 +50,24 @@ const shapes = [
   [4, 16, 1],
   [4, 17, 100],
   [3, 1023, 5],
+  [3, 1024, 2],
   [3, 1025, 20],
   [2, 32003, 12],
+  [2, 49152, 4],
+  [1, 151936, 60],
 ] as const;
+
+/** Rows on which the running maximum moves late, often, by a lot or by next to nothing, or not at all. */
+const courses: [string, (i: number, vocabulary: number) => number][] = [
+  ['rising by little', (i) => i * 1e-4],
+  ['rising by much', (i) => i * 0.05],
+  ['falling', (i) => -i * 0.01],
+  ['flat, far from 0', () => -700],
+  ['a token nearly certain at the end', (i, vocabulary) => (i === vocabulary - 1 ? 40 : -(i % 7))],
+  ['a token nearly certain in front', (i) => (i === 0 ? 40 : i % 7)],
+  ['blocks of masked tokens', (i) => (i % 3000 < 2000 ? -Infinity : Math.sin(i))],
+  ['differences beyond the smallest number', (i) => -(i % 200)],
+];
 
 describe('scores', () => {
   test.each(shapes)('%i rows of %i logits within %f agree with float64', async (rows, vocabulary, scale) => {
@@ -65,7 +83,35 @@ describe('scores', () => {
       expect(found.logSumExp[row]).toBeCloseTo(own[label]! - logP[label]!, 4.5);
       expect(found.meanLogP[row]).toBeCloseTo(mean, 4.5);
       expect(Math.abs(found.varianceLogP[row]! - variance)).toBeLessThan(1e-5 * Math.max(1, variance));
-      expect(found.isArgmax[row]).toBe(own.indexOf(Math.max(...own)) === label ? 1 : 0);
+      expect(found.isArgmax[row]).toBe(own.indexOf(own.reduce((a, b) => Math.max(a, b))) === label ? 1 : 0);
+    }
+  });
+
+  test.each(courses)('of rows in several blocks agree with float64: %s', async (_, course) => {
+    const vocabulary = 7001;
+    const logits = Float32Array.from({ length: vocabulary }, (_, i) => course(i, vocabulary));
+    const logP = logSoftmax(logits);
+    const { mean, variance } = moments(logP);
+    const largest = logits.reduce((a, b) => Math.max(a, b));
+    for (const label of [0, 2500, vocabulary - 1]) {
+      const found = await score(logits, vocabulary, Int32Array.of(label));
+      if (logits[label] === -Infinity) expect(found.nll[0]).toBe(Infinity);
+      else expect(Math.abs(found.nll[0]! + logP[label]!)).toBeLessThan(2e-7 * (4 - logP[label]!));
+      expect(found.isArgmax[0]).toBe(logits.indexOf(largest) === label ? 1 : 0);
+      expect(found.meanLogP[0]).toBeCloseTo(mean, 5);
+      expect(Math.abs(found.varianceLogP[0]! - variance)).toBeLessThan(2e-6 * variance + 1e-10);
+    }
+  });
+
+  test('the loss of a token that is nearly certain keeps its digits wherever it stands', async () => {
+    for (const vocabulary of [1000, 3000]) {
+      for (const place of [0, 999, vocabulary - 1]) {
+        const logits = hashed(1, vocabulary);
+        logits[place] = 18;
+        const { nll } = await score(logits, vocabulary, Int32Array.of(place));
+        const others = logits.reduce((sum, x, i) => (i === place ? sum : sum + Math.exp(x - 18)), 0);
+        expect(Math.abs(nll[0]! / Math.log1p(others) - 1)).toBeLessThan(0.1);
+      }
     }
   });
 
@@ -92,6 +138,33 @@ describe('scores', () => {
     expect((await score(masked, 4, Int32Array.of(0))).nll[0]).toBe(Infinity);
     for (const bad of [Number.NaN, Infinity]) {
       expect((await score(Float32Array.of(0, bad, 1), 3, Int32Array.of(0))).logSumExp[0]).toBeNaN();
+    }
+  });
+
+  test('a row that is masked as a whole has no figures', async () => {
+    for (const vocabulary of [3, 2500]) {
+      const logits = new Float32Array(vocabulary).fill(-Infinity);
+      const { logSumExp, meanLogP } = await score(logits, vocabulary, Int32Array.of(0));
+      expect(logSumExp[0]).toBeNaN();
+      expect(meanLogP[0]).toBeNaN();
+    }
+  });
+
+  test('NaN shows in whichever block it stands', async () => {
+    for (const place of [0, 1024, 2999]) {
+      const logits = hashed(2, 3000);
+      logits[place] = Number.NaN;
+      const { logSumExp, nll, varianceLogP } = await score(logits, 3000, Int32Array.of(1500));
+      for (const figures of [logSumExp, nll, varianceLogP]) expect(figures[0]).toBeNaN();
+    }
+  });
+
+  test('labels outside the vocabulary are refused', async () => {
+    const logits = new Float32Array(6);
+    for (const labels of [Int32Array.of(0, 3), Int32Array.of(-1, 0)]) {
+      await expect(nativeAddon().scoreTokens(logits, 3, { labels })).rejects.toMatchObject({
+        code: 'SOUL_INVALID_ARGUMENT',
+      });
     }
   });
 
@@ -130,6 +203,17 @@ describe('gradients', () => {
     }
   });
 
+  test('masked tokens get none, and probabilities below the smallest normal number keep their place', async () => {
+    const logits = Float32Array.from({ length: 1500 }, (_, i) => (i % 3 === 0 ? -Infinity : -(i % 120)));
+    const logP = logSoftmax(logits);
+    const { logSumExp } = await score(logits, 1500, Int32Array.of(1));
+    await nativeAddon().tokenGradient(logits, 1500, Int32Array.of(1), Float32Array.of(1), logSumExp);
+    for (let i = 0; i < 1500; i++) {
+      const exact = i === 1 ? Math.exp(logP[1]!) - 1 : Math.exp(logP[i]!);
+      expect(Math.abs(logits[i]! - exact)).toBeLessThanOrEqual(2e-5 * Math.abs(exact) + 2 ** -149);
+    }
+  });
+
   test('the entry of a nearly certain label keeps its digits', async () => {
     const logits = Float32Array.of(20, 20 - 15, 20 - 16);
     const { logSumExp } = await score(logits, 3, Int32Array.of(0));
@@ -141,17 +225,6 @@ describe('gradients', () => {
 });
 
 describe('divergence', () => {
-  async function divergence(logits: Float32Array, reference: Float32Array, vocabulary: number) {
-    const rows = logits.length / vocabulary;
-    const [values, sums, referenceSums] = [0, 1, 2].map(() => new Float32Array(rows)) as [
-      Float32Array,
-      Float32Array,
-      Float32Array,
-    ];
-    await nativeAddon().scoreDivergence(logits, reference, vocabulary, values, sums, referenceSums);
-    return { values, sums, referenceSums };
-  }
-
   test.each(shapes)('%i rows of %i logits within %f agree with float64', async (rows, vocabulary, scale) => {
     const logits = rowsOf(vocabulary, rows, vocabulary, scale);
     const reference = rowsOf(vocabulary + 1, rows, vocabulary, scale / 2);
@@ -173,6 +246,17 @@ describe('divergence', () => {
     }
   });
 
+  test.each(courses)('of rows in several blocks agrees with float64: %s', async (_, course) => {
+    const vocabulary = 7001;
+    const reference = Float32Array.from({ length: vocabulary }, (_, i) => course(i, vocabulary));
+    const logits = reference.map((x, i) => (x === -Infinity ? 0 : 0.75 * x + Math.cos(i)));
+    const logQ = logSoftmax(logits);
+    const logP = logSoftmax(reference);
+    const { values } = await divergence(logits, reference, vocabulary);
+    const exact = logP.reduce((sum, x, i) => (x === -Infinity ? sum : sum + Math.exp(x) * (x - logQ[i]!)), 0);
+    expect(Math.abs(values[0]! - exact)).toBeLessThan(4e-6 * Math.max(1, exact));
+  });
+
   test('of equal rows is 0, never below', async () => {
     const logits = rowsOf(4, 20, 333, 15);
     const { values } = await divergence(logits, logits.slice(), 333);
@@ -187,74 +271,38 @@ describe('divergence', () => {
   });
 });
 
-describe('sampled labels', () => {
-  async function sample(logits: Float32Array, vocabulary: number, seed: bigint, firstRow = 0n): Promise<Int32Array> {
-    const sampledLabels = new Int32Array(logits.length / vocabulary);
-    await nativeAddon().scoreTokens(logits, vocabulary, { sampledLabels, sampleSeed: seed, firstRow });
-    return sampledLabels;
-  }
-
-  test.each([3, 12, 40])('follow softmax(logits) over %i tokens', async (vocabulary) => {
-    const rows = 40_000;
-    const row = rowsOf(77, 1, vocabulary, 2);
-    const logits = new Float32Array(rows * vocabulary);
-    for (let i = 0; i < rows; i++) logits.set(row, i * vocabulary);
-    for (const seed of [1n, 2n ** 64n - 1n]) {
-      const counts = new Float64Array(vocabulary);
-      for (const label of await sample(logits, vocabulary, seed)) counts[label]! += 1;
-      const expected = logSoftmax(row).map((x) => rows * Math.exp(x));
-      expect(Math.abs(chiSquareZ(counts, expected))).toBeLessThan(4);
-    }
-  });
-
-  test('rare tokens come as often as they should', async () => {
-    const vocabulary = 4;
-    const rows = 300_000;
-    const logits = new Float32Array(rows * vocabulary);
-    const rare = Math.log(1e-3);
-    for (let i = 0; i < rows; i++) logits.set([0, rare, rare, rare], i * vocabulary);
-    const counts = new Float64Array(vocabulary);
-    for (const label of await sample(logits, vocabulary, 5n)) counts[label]! += 1;
-    const expected = [1, 1e-3, 1e-3, 1e-3].map((p) => (rows * p) / 1.003);
-    expect(Math.abs(chiSquareZ(counts, expected))).toBeLessThan(4);
-  });
-
-  test('are a function of the seed and the row, and are scored as labels', async () => {
-    const vocabulary = 5000;
-    const logits = rowsOf(8, 6, vocabulary, 3);
-    const all = await sample(logits, vocabulary, 42n);
-    expect(await sample(logits.slice(2 * vocabulary), vocabulary, 42n, 2n)).toEqual(all.slice(2));
-    expect(await sample(logits, vocabulary, 43n)).not.toEqual(all);
-    const nll = new Float32Array(6);
-    const sampledLabels = new Int32Array(6);
-    await nativeAddon().scoreTokens(logits, vocabulary, { sampledLabels, sampleSeed: 42n, nll });
-    expect(nll).toEqual((await score(logits, vocabulary, all)).nll);
-  });
-
-  test('are tokens of the vocabulary whatever the logits', async () => {
-    const special = fc.oneof(fc.float(), fc.constantFrom(Number.NaN, Infinity, -Infinity, 0));
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(special, { minLength: 1, maxLength: 40 }),
-        fc.bigInt(0n, 2n ** 64n - 1n),
-        async (row, seed) => {
-          const [label] = await sample(Float32Array.from(row), row.length, seed);
-          expect(label).toBeGreaterThanOrEqual(0);
-          expect(label).toBeLessThan(row.length);
-          const open = row.some((x) => x > -Infinity && x < Infinity);
-          if (open && row.every((x) => x < Infinity)) expect(row[label!]).not.toBe(-Infinity);
-        },
-      ),
-      { seed: 2 },
-    );
-  });
-
-  test('labels outside the vocabulary are refused', async () => {
-    const logits = new Float32Array(6);
-    for (const labels of [Int32Array.of(0, 3), Int32Array.of(-1, 0)]) {
-      await expect(nativeAddon().scoreTokens(logits, 3, { labels })).rejects.toMatchObject({
-        code: 'SOUL_INVALID_ARGUMENT',
+test('the same bits by every instruction set, at every alignment', async () => {
+  for (const [vocabulary, scale] of [
+    [17, 200],
+    [1023, 5],
+    [4099, 0.5],
+    [2050, 90],
+  ] as const) {
+    const rows = 3;
+    const original = rowsOf(vocabulary, rows, vocabulary, scale);
+    original.fill(-Infinity, vocabulary, vocabulary + 9);
+    const reference = rowsOf(5, rows, vocabulary, scale);
+    const labels = labelsOf(rows, vocabulary);
+    const weights = hashed(9, rows);
+    const runs: (readonly Float32Array[])[] = [];
+    for (const shift of [0, 1, 3]) {
+      const results = await underEveryConfiguration(async () => {
+        const place = () => {
+          const logits = new Float32Array(original.length + shift).subarray(shift);
+          logits.set(original);
+          return logits;
+        };
+        const [first, second] = [place(), place()];
+        const scores = await score(first, vocabulary, labels);
+        await nativeAddon().tokenGradient(first, vocabulary, labels, weights, scores.logSumExp);
+        const { values, sums, referenceSums } = await divergence(second, reference, vocabulary);
+        await nativeAddon().divergenceGradient(second, reference, vocabulary, weights, sums, referenceSums);
+        const { logSumExp, nll, meanLogP, varianceLogP } = scores;
+        return [logSumExp, nll, meanLogP, varianceLogP, values, sums, referenceSums, first, second];
       });
+      runs.push(...results.values());
     }
-  });
+    const bytes = runs.map((run) => Buffer.concat(run.map((part) => Buffer.from(part.slice().buffer))));
+    for (const run of bytes) expect(Buffer.compare(run, bytes[0]!)).toBe(0);
+  }
 });
