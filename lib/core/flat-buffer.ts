@@ -6,7 +6,7 @@
 
 import { types } from 'node:util';
 import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
-import { allocate, allocateFloats } from './allocate.ts';
+import { allocate, allocateFloats, allocateShared } from './allocate.ts';
 import { detached, isDetached, pin } from './detachable.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { bytesOf, checkNumberArray, type NumberArray, setFrom } from './number-array.ts';
@@ -94,7 +94,7 @@ export class FlatBuffer<Kind extends DType = DType> {
   }
 
   /**
-   * New memory, zeroed. It stands on a SharedArrayBuffer: nothing can detach it, and workers can be given it.
+   * New memory, zeroed. It stands on a part of a SharedArrayBuffer: nothing can detach it, and workers can be given it.
    *
    * @param length number of elements, 0 or more
    * @throws SoulError SOUL_OUT_OF_MEMORY when there isn't enough memory, SOUL_UNSUPPORTED for a dtype or device that
@@ -104,7 +104,7 @@ export class FlatBuffer<Kind extends DType = DType> {
     checkLength(length, 'length');
     const { dtype, device } = checkKind(options);
     const bytes = length * bytesPerElement[dtype];
-    const array = allocate(bytes, () => arrayOn(new SharedArrayBuffer(bytes), dtype));
+    const array = allocateShared(bytes, (buffer, byteOffset) => arrayOn(buffer, byteOffset, length, dtype));
     return new FlatBuffer({ memory: array, address: undefined }, length, dtype, device, undefined);
   }
 
@@ -353,9 +353,9 @@ function dtypeOf(array: unknown): 'f32' | 'bf16' | 'u8' | undefined {
   return types.isUint8Array(array) ? 'u8' : undefined;
 }
 
-function arrayOn(buffer: SharedArrayBuffer, dtype: DType): NativeArray {
-  if (dtype === 'f32') return new Float32Array(buffer);
-  return dtype === 'u8' ? new Uint8Array(buffer) : new Uint16Array(buffer);
+function arrayOn(buffer: SharedArrayBuffer, byteOffset: number, length: number, dtype: DType): NativeArray {
+  if (dtype === 'f32') return new Float32Array(buffer, byteOffset, length);
+  return dtype === 'u8' ? new Uint8Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
 }
 
 /** A length that goes with another's. */

@@ -1,6 +1,8 @@
 // The token losses of SoulInterface as calls of their own, so that tests can hold them against float64.
 //
 // Rows are dense: stride = vocabulary. Every call runs on the dispatcher.
+#include <algorithm>
+
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
@@ -22,6 +24,29 @@ Rows ReadRows(const Napi::Value& value, const char* name, int64_t vocabulary) {
   const Memory<float> logits = ReadFloats(value, name);
   if (logits.length % vocabulary != 0) ThrowInvalid(value.Env(), name, "a whole number of rows");
   return {logits, {logits.data, logits.length / vocabulary, vocabulary, vocabulary}};
+}
+
+// Elements that are worth a thread's turn.
+constexpr int64_t kGrain = 32768;
+
+// Calls work(first, count) for pieces of the rows, on the pool.
+template <typename Work>
+void ForRows(ThreadPool& pool, const SoulTokenRows& rows, const Work& work) {
+  const int64_t grain = std::max<int64_t>(1, kGrain / rows.vocabulary);
+  pool.ForEach((rows.rows + grain - 1) / grain, [&](int64_t piece, int) {
+    const int64_t first = piece * grain;
+    work(first, std::min(grain, rows.rows - first));
+  });
+}
+
+SoulTokenRows PartOf(const SoulTokenRows& rows, int64_t first, int64_t count) {
+  return {rows.logits + first * rows.stride, count, rows.vocabulary, rows.stride};
+}
+
+// The element of a row, where there are any.
+template <typename Element>
+Element* From(Element* rows, int64_t first) {
+  return rows == nullptr ? nullptr : rows + first;
 }
 
 int64_t ReadVocabulary(const Napi::Value& value) {
@@ -75,13 +100,25 @@ Napi::Value ScoreTokensCall(const Napi::CallbackInfo& info) {
   if (!seed.IsUndefined()) scores.sample_seed = ReadUnsigned64(seed, "sampleSeed");
   const Napi::Value first_row = object.Get("firstRow");
   if (!first_row.IsUndefined()) scores.first_row = ReadUnsigned64(first_row, "firstRow");
-  return PostWork(info.Env(), held, [rows = rows.rows, scores]() mutable {
+  return PostWork(info.Env(), held, [&pool = PoolOf(info.Env()), rows = rows.rows, scores]() mutable {
     std::vector<int32_t> labels;
     if (scores.labels != nullptr) {
       if (!CopyLabels(scores.labels, rows, &labels)) return BadLabel();
       scores.labels = labels.data();
     }
-    ActiveKernels().score_tokens(&rows, &scores);
+    ForRows(pool, rows, [&](int64_t first, int64_t count) {
+      const SoulTokenRows part = PartOf(rows, first, count);
+      SoulTokenScores own = scores;
+      own.log_sum_exp = From(scores.log_sum_exp, first);
+      own.nll = From(scores.nll, first);
+      own.is_argmax = From(scores.is_argmax, first);
+      own.mean_log_p = From(scores.mean_log_p, first);
+      own.variance_log_p = From(scores.variance_log_p, first);
+      own.labels = From(scores.labels, first);
+      own.sampled_labels = From(scores.sampled_labels, first);
+      own.first_row = scores.first_row + static_cast<uint64_t>(first);
+      ActiveKernels().score_tokens(&part, &own);
+    });
     return Outcome{};
   });
 }
@@ -93,10 +130,15 @@ Napi::Value TokenGradientCall(const Napi::CallbackInfo& info) {
   const Memory<float> weights = ReadFloats(Argument(info, 3), "weights", rows.rows.rows);
   const Memory<float> log_sum_exp = ReadFloats(Argument(info, 4), "logSumExp", rows.rows.rows);
   return PostWork(info.Env(), {rows.logits.value, labels.value, weights.value, log_sum_exp.value},
-                  [rows = rows.rows, labels = labels.data, weights = weights.data, sums = log_sum_exp.data] {
+                  [&pool = PoolOf(info.Env()), rows = rows.rows, labels = labels.data, weights = weights.data,
+                   sums = log_sum_exp.data] {
                     std::vector<int32_t> copy;
                     if (!CopyLabels(labels, rows, &copy)) return BadLabel();
-                    ActiveKernels().token_gradient(&rows, copy.data(), weights, sums);
+                    ForRows(pool, rows, [&](int64_t first, int64_t count) {
+                      const SoulTokenRows part = PartOf(rows, first, count);
+                      ActiveKernels().token_gradient(&part, copy.data() + first, weights + first,
+                                                     sums + first);
+                    });
                     return Outcome{};
                   });
 }
@@ -114,9 +156,14 @@ Napi::Value ScoreDivergenceCall(const Napi::CallbackInfo& info) {
   return PostWork(
       info.Env(),
       {rows.logits.value, reference.logits.value, divergence.value, sums.value, reference_sums.value},
-      [rows = rows.rows, reference = reference.rows, divergence = divergence.data, sums = sums.data,
-       reference_sums = reference_sums.data] {
-        ActiveKernels().score_divergence(&rows, &reference, divergence, sums, reference_sums);
+      [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows, divergence = divergence.data,
+       sums = sums.data, reference_sums = reference_sums.data] {
+        ForRows(pool, rows, [&](int64_t first, int64_t count) {
+          const SoulTokenRows part = PartOf(rows, first, count);
+          const SoulTokenRows reference_part = PartOf(reference, first, count);
+          ActiveKernels().score_divergence(&part, &reference_part, divergence + first, sums + first,
+                                           reference_sums + first);
+        });
         return Outcome{};
       });
 }
@@ -134,9 +181,14 @@ Napi::Value DivergenceGradientCall(const Napi::CallbackInfo& info) {
   return PostWork(
       info.Env(),
       {rows.logits.value, reference.logits.value, weights.value, sums.value, reference_sums.value},
-      [rows = rows.rows, reference = reference.rows, weights = weights.data, sums = sums.data,
-       reference_sums = reference_sums.data] {
-        ActiveKernels().divergence_gradient(&rows, &reference, weights, sums, reference_sums);
+      [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows, weights = weights.data,
+       sums = sums.data, reference_sums = reference_sums.data] {
+        ForRows(pool, rows, [&](int64_t first, int64_t count) {
+          const SoulTokenRows part = PartOf(rows, first, count);
+          const SoulTokenRows reference_part = PartOf(reference, first, count);
+          ActiveKernels().divergence_gradient(&part, &reference_part, weights + first, sums + first,
+                                              reference_sums + first);
+        });
         return Outcome{};
       });
 }

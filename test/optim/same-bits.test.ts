@@ -91,3 +91,21 @@ test('the bare step sums the same norm as the guarded one', async () => {
   }
   expect(norms[0]).toBe(norms[1]);
 });
+
+test.each(['f32', 'bf16'] as const)('%s memory may begin anywhere', async (dtype) => {
+  const precision = dtype === 'bf16' ? ({ master: 'none', states: 'bf16' } as const) : {};
+  const results = [];
+  for (const start of [0, 1, 7, 16, 31]) {
+    const place = () => FlatBuffer.alloc(length + start, { dtype }).view(start);
+    const [values, gradients] = [place(), place()];
+    await values.copyFrom(numbers[1]!);
+    await gradients.copyFrom(numbers[2]!);
+    const sophia = new Sophia({ values, gradients }, { clipNorm: 5, precision });
+    const statistics = await sophia.step({ hessian: { batchSize: 2 } });
+    const bits = [values, sophia.state.momentum, sophia.state.hessian].map(({ array }) =>
+      Buffer.from(array.slice().buffer),
+    );
+    results.push({ statistics, bits: bits.map((part) => createHash('sha256').update(part).digest('hex')) });
+  }
+  for (const result of results) expect(result).toEqual(results[0]);
+});

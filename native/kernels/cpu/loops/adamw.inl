@@ -32,7 +32,7 @@ template <typename Storage>
 StepCounts StepAdamWPairs(Pair* __restrict values, const Pair* __restrict gradients, Pair* __restrict average,
                           Pair* __restrict square_average, const AdamWCoefficients c, RandomKey key,
                           RandomKey square_key, uint32_t first, int32_t pairs) {
-  int32_t changed = 0;
+  uint32_t changed = 0;
   SOUL_INDEPENDENT
   for (int32_t i = 0; i < pairs; ++i) {
     const uint32_t element = first + 2 * static_cast<uint32_t>(i);
@@ -52,7 +52,7 @@ StepCounts StepAdamWPairs(Pair* __restrict values, const Pair* __restrict gradie
     values[i] = stored;
     changed += Differing(old, stored);
   }
-  return {2 * pairs, 0, changed, 0};
+  return {2 * pairs, 0, SumOfHalves(changed), 0};
 }
 
 StepCounts StepAdamWOfBlock(const AdamWMemory& memory, const AdamWCoefficients& coefficients,
@@ -88,17 +88,19 @@ StepCounts StepAdamWOfBlock(const AdamWMemory& memory, const AdamWCoefficients& 
 StepCounts StepAdamW(const AdamWMemory& memory, const AdamWCoefficients& coefficients, const StepPass& pass,
                      int64_t begin, int64_t end) {
   StepCounts counts;
+  SquareSum squares;
   FrozenBlock block;
-  ForBlocks(begin, end, [&](int64_t from, int32_t length) {
+  ForAlignedBlocks(memory.values, begin, end, [&](int64_t from, int32_t length) {
     const Frozen frozen = block.Read(memory.frozen, from, length);
     const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
     if (frozen != Frozen::kAll) {
       counts.stepped -= block.frozen();
-      if (pass.sum_squares) counts.square_sum += GradientSquares(memory.gradients, words, from, length);
+      if (pass.sum_squares) squares.Add(memory.gradients, words, from, length);
       counts += StepAdamWOfBlock(memory, coefficients, pass, words, from, length);
     }
     if (pass.zero_gradients) ZeroBlock(memory.gradients, from, length);
   });
+  counts.square_sum = squares.Total();
   return counts;
 }
 

@@ -3,18 +3,12 @@
 namespace soul::SOUL_PATH {
 namespace {
 
-// A NaN that arithmetic has not made may be a signalling one, which the rounding of storage types does not
-// expect.
-SOUL_HOST_DEVICE float Quiet(float x) {
-  return FloatFromBits(FloatBits(x) | (x == x ? 0u : 0x00400000u));
-}
-
 template <typename Source, typename Target>
 void CastBlock(const typename Source::Element* __restrict source, typename Target::Element* __restrict target,
                RandomKey key, uint32_t first, int32_t length) {
   for (int32_t i = 0; i < length; ++i) {
     const uint32_t random = Target::kRandom ? RoundingBits(key, first + static_cast<uint32_t>(i)) : 0;
-    target[i] = Target::Round(Quiet(Source::Load(source[i])), random);
+    target[i] = Target::Round(Source::Load(source[i]), random);
   }
 }
 

@@ -31,10 +31,16 @@ SOUL_HOST_DEVICE bool IsNarrow(const ParameterMemory& memory, const Elements& st
          states.dtype == DType::kBFloat16;
 }
 
-// How many of the two differ.
-SOUL_HOST_DEVICE int32_t Differing(uint32_t pair, uint32_t other) {
+// Ones at bits 0 and 16 where the first and the second of two pairs differ.
+SOUL_HOST_DEVICE uint32_t Differing(uint32_t pair, uint32_t other) {
   const uint32_t difference = pair ^ other;
-  return ((difference & 0xffffu) != 0 ? 1 : 0) + (difference >= 0x10000u ? 1 : 0);
+  // Bit 15 of a half is set when any bit of it is: the sum carries into it, or it was set before.
+  return ((((difference & 0x7fff7fffu) + 0x7fff7fffu) | difference) >> 15) & 0x00010001u;
+}
+
+// What sums of Differing over a block count: at most 512 in each half, so the halves do not meet.
+SOUL_HOST_DEVICE int32_t SumOfHalves(uint32_t sums) {
+  return static_cast<int32_t>((sums & 0xffffu) + (sums >> 16));
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ void UpdateHessianOfBlock(const Elements& hessian, const HessianEstimate& estima
 void UpdateHessian(const Elements& hessian, const HessianEstimate& estimate, FrozenMask mask,
                    const Rounding& rounding, int64_t begin, int64_t end) {
   FrozenBlock block;
-  ForBlocks(begin, end, [&](int64_t from, int32_t length) {
+  ForAlignedBlocks(hessian, begin, end, [&](int64_t from, int32_t length) {
     const Frozen frozen = block.Read(mask, from, length);
     if (frozen == Frozen::kAll) return;
     const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
@@ -111,7 +111,7 @@ StepCounts StepSophiaPairs(Pair* __restrict values, const Pair* __restrict gradi
                            Pair* __restrict momentum, const Pair* __restrict hessian,
                            const SophiaCoefficients c, RandomKey key, uint32_t first, int32_t pairs) {
   int32_t clipped = 0;
-  int32_t changed = 0;
+  uint32_t changed = 0;
   SOUL_INDEPENDENT
   for (int32_t i = 0; i < pairs; ++i) {
     const uint32_t element = first + 2 * static_cast<uint32_t>(i);
@@ -128,7 +128,7 @@ StepCounts StepSophiaPairs(Pair* __restrict values, const Pair* __restrict gradi
     changed += Differing(old, stored);
     clipped += one.clipped + two.clipped;
   }
-  return {2 * pairs, clipped, changed, 0};
+  return {2 * pairs, clipped, SumOfHalves(changed), 0};
 }
 
 StepCounts StepSophiaOfBlock(const SophiaMemory& memory, const SophiaCoefficients& coefficients,
@@ -164,8 +164,9 @@ StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimat
                       const SophiaCoefficients& coefficients, const StepPass& pass, int64_t begin,
                       int64_t end) {
   StepCounts counts;
+  SquareSum squares;
   FrozenBlock block;
-  ForBlocks(begin, end, [&](int64_t from, int32_t length) {
+  ForAlignedBlocks(memory.values, begin, end, [&](int64_t from, int32_t length) {
     const Frozen frozen = block.Read(memory.frozen, from, length);
     const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
     if (frozen != Frozen::kAll) {
@@ -174,11 +175,12 @@ StepCounts StepSophia(const SophiaMemory& memory, const HessianEstimate& estimat
         UpdateHessianOfBlock(memory.hessian, estimate, words, pass.rounding, Purpose::kSecondState, from,
                              length);
       }
-      if (pass.sum_squares) counts.square_sum += GradientSquares(memory.gradients, words, from, length);
+      if (pass.sum_squares) squares.Add(memory.gradients, words, from, length);
       counts += StepSophiaOfBlock(memory, coefficients, pass, words, from, length);
     }
     if (pass.zero_gradients) ZeroBlock(memory.gradients, from, length);
   });
+  counts.square_sum = squares.Total();
   return counts;
 }
 
