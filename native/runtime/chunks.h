@@ -12,14 +12,26 @@ namespace soul {
 // Elements of a cell of the grid: 64 KiB of float32.
 constexpr int64_t kChunk = 16384;
 
+// Cells in a row that a thread takes at once: many, so that it reads on where it left off, but few enough
+// that no thread waits long for another at the end.
+inline int64_t CellsInARow(int64_t cells, int threads) {
+  constexpr int64_t kMost = 16;
+  const int64_t shared = cells / (int64_t{8} * threads);
+  return shared < 1 ? 1 : shared > kMost ? kMost : shared;
+}
+
 // Calls work(begin, end, worker) for the part of each cell that lies within [begin, end).
 template <typename Work>
 void ForChunks(ThreadPool& pool, int64_t begin, int64_t end, const Work& work) {
   if (begin >= end) return;
   const int64_t first = begin / kChunk;
-  pool.ForEach((end - 1) / kChunk - first + 1, [&](int64_t piece, int worker) {
-    const int64_t cell = (first + piece) * kChunk;
-    work(cell < begin ? begin : cell, cell + kChunk < end ? cell + kChunk : end, worker);
+  const int64_t cells = (end - 1) / kChunk - first + 1;
+  const int64_t row = CellsInARow(cells, pool.threads());
+  pool.ForEach((cells + row - 1) / row, [&](int64_t piece, int worker) {
+    for (int64_t i = piece * row; i < cells && i < (piece + 1) * row; ++i) {
+      const int64_t cell = (first + i) * kChunk;
+      work(cell < begin ? begin : cell, cell + kChunk < end ? cell + kChunk : end, worker);
+    }
   });
 }
 
