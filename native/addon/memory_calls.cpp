@@ -89,16 +89,17 @@ Napi::Value Fill(const Napi::CallbackInfo& info) {
   const double number = dtype == DType::kUint8
                             ? static_cast<double>(ReadInteger(Argument(info, 1), "value", 0, 255))
                             : Argument(info, 1).As<Napi::Number>().DoubleValue();
-  return PostWork(info.Env(), {memory.value},
-                  [data = memory.elements.data, dtype, length = memory.length, number] {
-                    if (dtype == DType::kFloat32)
-                      std::fill_n(static_cast<float*>(data), length, ToFloat(number));
-                    if (dtype == DType::kBFloat16)
-                      std::fill_n(static_cast<uint16_t*>(data), length, ToBFloat16(ToFloat(number)));
-                    if (dtype == DType::kUint8)
-                      std::fill_n(static_cast<uint8_t*>(data), length, static_cast<uint8_t>(number));
-                    return Outcome{};
-                  });
+  return PostWork(
+      info.Env(), {memory.value},
+      [data = memory.elements.data, dtype, length = memory.length, number] {
+        if (dtype == DType::kFloat32) std::fill_n(static_cast<float*>(data), length, ToFloat(number));
+        if (dtype == DType::kBFloat16)
+          std::fill_n(static_cast<uint16_t*>(data), length, ToBFloat16(ToFloat(number)));
+        if (dtype == DType::kUint8)
+          std::fill_n(static_cast<uint8_t*>(data), length, static_cast<uint8_t>(number));
+        return Outcome{};
+      },
+      memory.length);
 }
 
 // copy(destination, source) -> Promise<void>, of one dtype and length; the two may overlap.
@@ -108,16 +109,18 @@ Napi::Value Copy(const Napi::CallbackInfo& info) {
   if (source.length != destination.length || source.elements.dtype != destination.elements.dtype) {
     ThrowInvalid(info.Env(), "source", "of the destination's length and dtype");
   }
-  return PostWork(info.Env(), {destination.value, source.value},
-                  [to = destination.elements.data, from = source.elements.data, bytes = BytesOf(source)] {
-                    if (bytes > 0) std::memmove(to, from, static_cast<std::size_t>(bytes));
-                    return Outcome{};
-                  });
+  return PostWork(
+      info.Env(), {destination.value, source.value},
+      [to = destination.elements.data, from = source.elements.data, bytes = BytesOf(source)] {
+        if (bytes > 0) std::memmove(to, from, static_cast<std::size_t>(bytes));
+        return Outcome{};
+      },
+      source.length);
 }
 
 // fence() -> Promise<void> that resolves when everything posted before is done.
 Napi::Value Fence(const Napi::CallbackInfo& info) {
-  return PostWork(info.Env(), {}, [] { return Outcome{}; });
+  return PostWork(info.Env(), {}, [] { return Outcome{}; }, 0);
 }
 
 }  // namespace

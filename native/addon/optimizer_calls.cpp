@@ -187,12 +187,13 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
     buffers.held.push_back(estimate.value);
   }
   const SophiaMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
-  return PostWork(info.Env(), buffers.held,
-                  [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
-                   segments = std::move(segments), settings] {
-                    return StepOutcome(RunSophiaStep(pool, control, memory, length, segments, settings),
-                                       control);
-                  });
+  return PostWork(
+      info.Env(), buffers.held,
+      [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
+       segments = std::move(segments), settings] {
+        return StepOutcome(RunSophiaStep(pool, control, memory, length, segments, settings), control);
+      },
+      buffers.length);
 }
 
 // adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings)
@@ -204,12 +205,13 @@ Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
   ReadStepSettings(Settings(Argument(info, 8)), &settings);
   buffers.held.push_back(control.value);
   const AdamWMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
-  return PostWork(info.Env(), buffers.held,
-                  [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
-                   segments = std::move(segments), settings] {
-                    return StepOutcome(RunAdamWStep(pool, control, memory, length, segments, settings),
-                                       control);
-                  });
+  return PostWork(
+      info.Env(), buffers.held,
+      [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
+       segments = std::move(segments), settings] {
+        return StepOutcome(RunAdamWStep(pool, control, memory, length, segments, settings), control);
+      },
+      buffers.length);
 }
 
 // hessianUpdate(hessian, estimate, frozen | undefined, control, settings) -> [skipped]
@@ -230,15 +232,16 @@ Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
   settings.seed = given.Seed();
   std::vector<Napi::Value> held{hessian.value, gradients.value, control.value};
   if (frozen.elements) held.push_back(frozen.value);
-  return PostWork(info.Env(), held,
-                  [&pool = PoolOf(info.Env()), hessian = hessian.elements, gradients = gradients.elements,
-                   mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length,
-                   control = control.data, settings] {
-                    const StepReport report =
-                        RunHessianUpdate(pool, control, hessian, gradients, mask, length, settings);
-                    if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
-                    return Outcome{{}, {report.skipped ? 1.0 : 0.0}};
-                  });
+  return PostWork(
+      info.Env(), held,
+      [&pool = PoolOf(info.Env()), hessian = hessian.elements, gradients = gradients.elements,
+       mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length, control = control.data,
+       settings] {
+        const StepReport report = RunHessianUpdate(pool, control, hessian, gradients, mask, length, settings);
+        if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
+        return Outcome{{}, {report.skipped ? 1.0 : 0.0}};
+      },
+      hessian.length);
 }
 
 }  // namespace

@@ -69,9 +69,7 @@ napi_value MakeNumbers(napi_env env, const std::vector<double>& numbers) {
   return result;
 }
 
-void Complete(void* context, bool ran) {
-  const std::unique_ptr<Work> work(static_cast<Work*>(context));
-  if (!ran) return;
+void Settle(Work* work) {
   if (work->thrown) work->outcome.failure = FailureOf(work->thrown);
   if (work->outcome.failure.code != nullptr) {
     const napi_value error = MakeError(work->env, work->outcome.failure);
@@ -80,6 +78,11 @@ void Complete(void* context, bool ran) {
     const napi_value numbers = MakeNumbers(work->env, work->outcome.numbers);
     if (numbers != nullptr) napi_resolve_deferred(work->env, work->deferred, numbers);
   }
+}
+
+void Complete(void* context, bool ran) {
+  const std::unique_ptr<Work> work(static_cast<Work*>(context));
+  if (ran) Settle(work.get());
 }
 
 }  // namespace
@@ -94,10 +97,21 @@ ThreadPool& PoolOf(Napi::Env env) {
   return env.GetInstanceData<Environment>()->pool;
 }
 
-Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run) {
+Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run,
+                     int64_t elements) {
   auto work = std::make_unique<Work>();
   work->env = env;
   work->run = std::move(run);
+  napi_value promise;
+  if (napi_create_promise(env, &work->deferred, &promise) != napi_ok) {
+    ThrowFailure(env, "SOUL_INTERNAL", "a promise could not be made");
+  }
+  Dispatcher* dispatcher = env.GetInstanceData<Environment>()->dispatcher.get();
+  if (elements <= kShortWork && dispatcher->MayRunHere()) {
+    Run(work.get());
+    Settle(work.get());
+    return Napi::Value(env, promise);
+  }
   work->held.reserve(held.size());
   for (const Napi::Value& value : held) {
     napi_ref reference;
@@ -107,11 +121,6 @@ Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::f
       ThrowFailure(env, "SOUL_INTERNAL", "memory could not be referenced");
     }
   }
-  napi_value promise;
-  if (napi_create_promise(env, &work->deferred, &promise) != napi_ok) {
-    ThrowFailure(env, "SOUL_INTERNAL", "a promise could not be made");
-  }
-  Dispatcher* dispatcher = env.GetInstanceData<Environment>()->dispatcher.get();
   if (!dispatcher->Post(Run, Complete, work.get())) {
     if (dispatcher->closing()) ThrowFailure(env, "SOUL_CANCELLED", "the environment is shutting down");
     ThrowFailure(env, "SOUL_INTERNAL", "no thread could be started for native work");

@@ -4,6 +4,7 @@
 #include <napi.h>
 
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -43,8 +44,14 @@ struct Outcome {
 // The threads for jobs of this environment.
 ThreadPool& PoolOf(Napi::Env env);
 
+// Elements of work that take no longer than waking a thread for them.
+constexpr int64_t kShortWork = 8192;
+constexpr int64_t kLongWork = INT64_MAX;
+
 // Runs `run` on the dispatcher and returns a promise; `held` values stay alive until it is done. An exception
-// that escapes `run` rejects the promise.
-Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run);
+// that escapes `run` rejects the promise. Work on at most kShortWork elements is done at once where nothing
+// else is pending.
+Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run,
+                     int64_t elements = kLongWork);
 
 }  // namespace soul

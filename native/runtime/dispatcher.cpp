@@ -35,7 +35,16 @@ bool Dispatcher::Post(Run run, Complete complete, void* context) {
     }
   }
   wake_.notify_one();
+  ran_here_ = 0;
   if (pending_++ == 0) napi_ref_threadsafe_function(env_, finished_signal_);
+  return true;
+}
+
+bool Dispatcher::MayRunHere() {
+  // A loop that awaits nothing but such jobs would keep timers and input waiting.
+  constexpr int kMostInARow = 64;
+  if (pending_ > 0 || closing_ || ran_here_ >= kMostInARow) return false;
+  ++ran_here_;
   return true;
 }
 

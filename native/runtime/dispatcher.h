@@ -29,6 +29,10 @@ class Dispatcher {
   // Queues a job; false, and nothing is called, when the environment shuts down or no thread can be started.
   bool Post(Run run, Complete complete, void* context);
 
+  // Whether a short job may run on the JavaScript thread instead, in its turn: nothing is pending, and the
+  // event loop has had its own turn not long ago.
+  bool MayRunHere();
+
   // Whether the environment shuts down.
   bool closing() const { return closing_; }
 
@@ -51,7 +55,9 @@ class Dispatcher {
   const napi_env env_;
   napi_threadsafe_function finished_signal_ = nullptr;
   std::thread thread_;
-  std::size_t pending_ = 0;  // jobs posted and not completed; touched by the JavaScript thread alone
+  // Touched by the JavaScript thread alone.
+  std::size_t pending_ = 0;  // jobs posted and not completed
+  int ran_here_ = 0;         // jobs since the last one that was posted
 
   std::mutex mutex_;
   std::condition_variable wake_;
