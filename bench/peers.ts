@@ -30,6 +30,7 @@ import { type PeerResults, type PeerRow, resultsHead } from './results.ts';
 interface Options extends BenchmarkOptions {
   size: number;
   python: string;
+  only?: string;
 }
 
 /** Calls of one turn; the turn's time is their median. */
@@ -43,6 +44,7 @@ const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its user
   .addOption(
     new Option('--size <n>', 'weights of each optimizer').argParser(integerAtLeast(1)).default(2 ** 25, '2^25'),
   )
+  .addOption(new Option('--only <words>', 'only rows whose names have these words in them'))
   .addOption(new Option('--python <path>', 'a Python with torch').env('SOUL_PYTHON').default('python3'))
   .addHelpText(
     'after',
@@ -66,8 +68,14 @@ async function run(options: Options): Promise<void> {
   const progress = progressOn('bench:peers');
   const torch = await TorchProcess.start(options.python, threads);
   const rows: PeerRow[] = [];
-  const plan = comparisons(options.size);
-  const memoryPlan = logitsShapes.map((shape, index) => ({ shape, ...(index === 0 ? { bar: atMost(1 / 2) } : {}) }));
+  const wanted = (...names: string[]): boolean => options.only === undefined || names.join(' ').includes(options.only);
+  const plan = comparisons(options.size).filter(({ title, other }) =>
+    wanted(title, other.kind === 'limit' ? '' : other.title),
+  );
+  const memoryPlan = (wanted('Peak memory') ? logitsShapes : []).map((shape, index) => ({
+    shape,
+    ...(index === 0 ? { bar: atMost(1 / 2) } : {}),
+  }));
   const total = plan.length + memoryPlan.length;
   try {
     for (const comparison of plan) {
@@ -83,7 +91,7 @@ async function run(options: Options): Promise<void> {
   }
   progress.update(total, total);
   progress.end();
-  rows.push(...(await callRows()));
+  if (wanted('call')) rows.push(...(await callRows()));
   const results: PeerResults = {
     kind: 'peers',
     ...resultsHead(startedAt, givenCommand('bench:peers'), machine),
