@@ -3,26 +3,21 @@
 namespace soul::SOUL_PATH {
 namespace {
 
-template <typename Values, typename State, bool kSomeFrozen>
-StepCounts StepAdamWBlock(const Values values, const typename Values::Gradient::Element* __restrict gradients,
-                          typename State::Element* __restrict average,
-                          typename State::Element* __restrict square_average,
-                          const uint32_t* __restrict frozen, const AdamWCoefficients c, RandomKey key,
-                          RandomKey square_key, uint32_t first, int32_t length) {
-  constexpr bool kRandom = Values::kRandom || State::kRandom;
+template <bool kSomeFrozen>
+StepCounts StepAdamWBlock(float* __restrict values, const float* __restrict gradients,
+                          float* __restrict average, float* __restrict square_average,
+                          const uint32_t* __restrict frozen, const AdamWCoefficients c, int32_t length) {
   int32_t changed = 0;
   SOUL_INDEPENDENT
   for (int32_t i = 0; i < length; ++i) {
-    const auto element = first + static_cast<uint32_t>(i);
-    const uint32_t random = kRandom ? RoundingBits(key, element) : 0;
-    const uint32_t square_random = State::kRandom ? RoundingBits(square_key, element) : 0;
     const uint32_t still = kSomeFrozen ? frozen[i] : 0;
-    const AdamWUpdate update =
-        AdamWStep(values.Load(i), State::Load(average[i]), State::Load(square_average[i]),
-                  Values::Gradient::Load(gradients[i]), c);
-    average[i] = Stay(average[i], State::Round(update.average, random >> 16), still);
-    square_average[i] = Stay(square_average[i], State::Round(update.square_average, square_random), still);
-    changed += values.Store(i, update.value, random, still);
+    const float old = values[i];
+    const AdamWUpdate update = AdamWStep(old, average[i], square_average[i], gradients[i], c);
+    const float stored = Stay(old, update.value, still);
+    average[i] = Stay(average[i], update.average, still);
+    square_average[i] = Stay(square_average[i], update.square_average, still);
+    values[i] = stored;
+    changed += FloatBits(stored) != FloatBits(old) ? 1 : 0;
   }
   return {length, 0, changed, 0};
 }
@@ -70,18 +65,26 @@ StepCounts StepAdamWOfBlock(const AdamWMemory& memory, const AdamWCoefficients& 
              PairsAt(memory.square_average, from), coefficients, key, square_key, first, length / 2);
     done = length / 2 * 2;
   }
-  if (done == length) return counts;
-  counts += WithStorage(memory, memory.average.dtype, pass.rounding.stochastic, from + done,
-                        [&]<typename Values, typename State>(const Values& values, State) {
-                          using Gradient = typename Values::Gradient::Element;
-                          using Element = typename State::Element;
-                          const auto step = frozen == nullptr ? StepAdamWBlock<Values, State, false>
-                                                              : StepAdamWBlock<Values, State, true>;
-                          return step(values, At<Gradient>(memory.gradients, from + done),
-                                      At<Element>(memory.average, from + done),
-                                      At<Element>(memory.square_average, from + done), frozen, coefficients,
-                                      key, square_key, first + static_cast<uint32_t>(done), length - done);
-                        });
+  const auto step = frozen == nullptr ? StepAdamWBlock<false> : StepAdamWBlock<true>;
+  if (IsWide(memory, memory.average)) {
+    return step(At<float>(memory.values, from), At<float>(memory.gradients, from),
+                At<float>(memory.average, from), At<float>(memory.square_average, from), frozen, coefficients,
+                length);
+  }
+  ForPieces(done, length, [&](int32_t begin, int32_t count) {
+    const int64_t at = from + begin;
+    const uint32_t* words = frozen == nullptr ? nullptr : frozen + begin;
+    const StagedParameters parameters(memory, at, count);
+    const StagedState average(memory.average, at, count);
+    const StagedState square_average(memory.square_average, at, count);
+    StepCounts piece = step(parameters.values, parameters.gradients, average.values, square_average.values,
+                            words, coefficients, count);
+    piece.changed = parameters.Store(words, {pass.rounding.stochastic, key, Half::kLower},
+                                     static_cast<int32_t>(piece.changed));
+    average.Store(words, {pass.rounding.stochastic, key, Half::kUpper});
+    square_average.Store(words, {pass.rounding.stochastic, square_key, Half::kLower});
+    counts += piece;
+  });
   return counts;
 }
 

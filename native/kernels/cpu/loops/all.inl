@@ -6,7 +6,7 @@
 #include "kernels/cpu/loops/blocks.inl"
 #include "kernels/cpu/loops/pairs.inl"
 #include "kernels/cpu/loops/square_sum.inl"
-#include "kernels/cpu/loops/values.inl"
+#include "kernels/cpu/loops/staging.inl"
 #include "kernels/cpu/loops/gradient_scan.inl"
 #include "kernels/cpu/loops/sophia.inl"
 #include "kernels/cpu/loops/adamw.inl"

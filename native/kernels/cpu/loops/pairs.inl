@@ -31,6 +31,11 @@ SOUL_HOST_DEVICE bool IsNarrow(const ParameterMemory& memory, const Elements& st
          states.dtype == DType::kBFloat16;
 }
 
+// Whether all of it is float32.
+SOUL_HOST_DEVICE bool IsWide(const ParameterMemory& memory, const Elements& states) {
+  return memory.values.dtype == DType::kFloat32 && states.dtype == DType::kFloat32;
+}
+
 // Ones at bits 0 and 16 where the first and the second of two pairs differ.
 SOUL_HOST_DEVICE uint32_t Differing(uint32_t pair, uint32_t other) {
   const uint32_t difference = pair ^ other;

@@ -3,24 +3,20 @@
 namespace soul::SOUL_PATH {
 namespace {
 
-template <typename Storage, typename Gradient, bool kSomeFrozen>
-void UpdateHessianBlock(typename Storage::Element* __restrict hessian,
-                        const typename Gradient::Element* __restrict gradients,
-                        const uint32_t* __restrict frozen, float decay, float scale, RandomKey key,
-                        uint32_t first, int32_t length) {
+template <bool kSomeFrozen>
+void AverageBlock(float* __restrict hessian, const float* __restrict gradients,
+                  const uint32_t* __restrict frozen, float decay, float scale, int32_t length) {
   SOUL_INDEPENDENT
   for (int32_t i = 0; i < length; ++i) {
-    const uint32_t random = Storage::kRandom ? RoundingBits(key, first + static_cast<uint32_t>(i)) : 0;
-    const float average =
-        HessianAverage(Storage::Load(hessian[i]), Gradient::Load(gradients[i]), decay, scale);
-    hessian[i] = Stay(hessian[i], Storage::Round(average, random), kSomeFrozen ? frozen[i] : 0);
+    hessian[i] =
+        Stay(hessian[i], HessianAverage(hessian[i], gradients[i], decay, scale), kSomeFrozen ? frozen[i] : 0);
   }
 }
 
 // The same for an even number of weights, all bfloat16.
 template <typename Storage>
-void UpdateHessianPairs(Pair* __restrict hessian, const Pair* __restrict gradients, float decay, float scale,
-                        RandomKey key, uint32_t first, int32_t pairs) {
+void AveragePairs(Pair* __restrict hessian, const Pair* __restrict gradients, float decay, float scale,
+                  RandomKey key, uint32_t first, int32_t pairs) {
   SOUL_INDEPENDENT
   for (int32_t i = 0; i < pairs; ++i) {
     const uint32_t element = first + 2 * static_cast<uint32_t>(i);
@@ -33,42 +29,33 @@ void UpdateHessianPairs(Pair* __restrict hessian, const Pair* __restrict gradien
   }
 }
 
-template <typename Storage>
-void UpdateHessianOf(const Elements& hessian, const HessianEstimate& estimate, const uint32_t* frozen,
-                     RandomKey key, int64_t from, int32_t length) {
-  const auto first = static_cast<uint32_t>(from);
-  int32_t done = 0;
-  if constexpr (!std::is_same_v<Storage, Float32>) {
-    if (frozen == nullptr && estimate.gradients.dtype == DType::kBFloat16) {
-      UpdateHessianPairs<Storage>(PairsAt(hessian, from), PairsAt(estimate.gradients, from), estimate.decay,
-                                  estimate.scale, key, first, length / 2);
-      done = length / 2 * 2;
-    }
-  }
-  const auto update = [&]<typename Gradient>(Gradient) {
-    const auto block = frozen == nullptr ? UpdateHessianBlock<Storage, Gradient, false>
-                                         : UpdateHessianBlock<Storage, Gradient, true>;
-    block(At<typename Storage::Element>(hessian, from + done),
-          At<typename Gradient::Element>(estimate.gradients, from + done), frozen, estimate.decay,
-          estimate.scale, key, first + static_cast<uint32_t>(done), length - done);
-  };
-  if (estimate.gradients.dtype == DType::kFloat32) {
-    update(Float32());
-  } else {
-    update(BFloat16Nearest());
-  }
-}
-
 void UpdateHessianOfBlock(const Elements& hessian, const HessianEstimate& estimate, const uint32_t* frozen,
                           const Rounding& rounding, Purpose purpose, int64_t from, int32_t length) {
   const RandomKey key = BlockKey(rounding, purpose, from);
-  if (hessian.dtype == DType::kFloat32) {
-    UpdateHessianOf<Float32>(hessian, estimate, frozen, key, from, length);
-  } else if (rounding.stochastic) {
-    UpdateHessianOf<BFloat16Stochastic>(hessian, estimate, frozen, key, from, length);
-  } else {
-    UpdateHessianOf<BFloat16Nearest>(hessian, estimate, frozen, key, from, length);
+  const bool narrow = hessian.dtype == DType::kBFloat16 && estimate.gradients.dtype == DType::kBFloat16;
+  int32_t done = 0;
+  if (narrow && frozen == nullptr) {
+    const auto average =
+        rounding.stochastic ? AveragePairs<BFloat16Stochastic> : AveragePairs<BFloat16Nearest>;
+    average(PairsAt(hessian, from), PairsAt(estimate.gradients, from), estimate.decay, estimate.scale, key,
+            static_cast<uint32_t>(from), length / 2);
+    done = length / 2 * 2;
   }
+  const auto average = frozen == nullptr ? AverageBlock<false> : AverageBlock<true>;
+  if (hessian.dtype == DType::kFloat32 && estimate.gradients.dtype == DType::kFloat32) {
+    average(At<float>(hessian, from), At<float>(estimate.gradients, from), frozen, estimate.decay,
+            estimate.scale, length);
+    return;
+  }
+  alignas(64) float gradients[kPiece];
+  ForPieces(done, length, [&](int32_t begin, int32_t count) {
+    const int64_t at = from + begin;
+    const uint32_t* words = frozen == nullptr ? nullptr : frozen + begin;
+    const StagedState state(hessian, at, count);
+    average(state.values, AsFloats(estimate.gradients, at, count, gradients), words, estimate.decay,
+            estimate.scale, count);
+    state.Store(words, {rounding.stochastic, key, Half::kLower});
+  });
 }
 
 void UpdateHessian(const Elements& hessian, const HessianEstimate& estimate, FrozenMask mask,
@@ -82,24 +69,21 @@ void UpdateHessian(const Elements& hessian, const HessianEstimate& estimate, Fro
   });
 }
 
-template <typename Values, typename State, bool kSomeFrozen>
-StepCounts StepSophiaBlock(const Values values,
-                           const typename Values::Gradient::Element* __restrict gradients,
-                           typename State::Element* __restrict momentum,
-                           const typename State::Element* __restrict hessian,
-                           const uint32_t* __restrict frozen, const SophiaCoefficients c, RandomKey key,
-                           uint32_t first, int32_t length) {
-  constexpr bool kRandom = Values::kRandom || State::kRandom;
+template <bool kSomeFrozen>
+StepCounts StepSophiaBlock(float* __restrict values, const float* __restrict gradients,
+                           float* __restrict momentum, const float* __restrict hessian,
+                           const uint32_t* __restrict frozen, const SophiaCoefficients c, int32_t length) {
   int32_t clipped = 0;
   int32_t changed = 0;
   SOUL_INDEPENDENT
   for (int32_t i = 0; i < length; ++i) {
-    const uint32_t random = kRandom ? RoundingBits(key, first + static_cast<uint32_t>(i)) : 0;
     const uint32_t still = kSomeFrozen ? frozen[i] : 0;
-    const SophiaUpdate update = SophiaStep(values.Load(i), State::Load(momentum[i]), State::Load(hessian[i]),
-                                           Values::Gradient::Load(gradients[i]), c);
-    momentum[i] = Stay(momentum[i], State::Round(update.momentum, random >> 16), still);
-    changed += values.Store(i, update.value, random, still);
+    const float old = values[i];
+    const SophiaUpdate update = SophiaStep(old, momentum[i], hessian[i], gradients[i], c);
+    const float stored = Stay(old, update.value, still);
+    momentum[i] = Stay(momentum[i], update.momentum, still);
+    values[i] = stored;
+    changed += FloatBits(stored) != FloatBits(old) ? 1 : 0;
     clipped += update.clipped & static_cast<int32_t>(~still);
   }
   return {length, clipped, changed, 0};
@@ -145,18 +129,25 @@ StepCounts StepSophiaOfBlock(const SophiaMemory& memory, const SophiaCoefficient
              PairsAt(memory.hessian, from), coefficients, key, first, length / 2);
     done = length / 2 * 2;
   }
-  if (done == length) return counts;
-  counts += WithStorage(memory, memory.momentum.dtype, pass.rounding.stochastic, from + done,
-                        [&]<typename Values, typename State>(const Values& values, State) {
-                          using Gradient = typename Values::Gradient::Element;
-                          using Element = typename State::Element;
-                          const auto step = frozen == nullptr ? StepSophiaBlock<Values, State, false>
-                                                              : StepSophiaBlock<Values, State, true>;
-                          return step(values, At<Gradient>(memory.gradients, from + done),
-                                      At<Element>(memory.momentum, from + done),
-                                      At<Element>(memory.hessian, from + done), frozen, coefficients, key,
-                                      first + static_cast<uint32_t>(done), length - done);
-                        });
+  const auto step = frozen == nullptr ? StepSophiaBlock<false> : StepSophiaBlock<true>;
+  if (IsWide(memory, memory.momentum)) {
+    return step(At<float>(memory.values, from), At<float>(memory.gradients, from),
+                At<float>(memory.momentum, from), At<float>(memory.hessian, from), frozen, coefficients,
+                length);
+  }
+  alignas(64) float hessian[kPiece];
+  ForPieces(done, length, [&](int32_t begin, int32_t count) {
+    const int64_t at = from + begin;
+    const uint32_t* words = frozen == nullptr ? nullptr : frozen + begin;
+    const StagedParameters parameters(memory, at, count);
+    const StagedState momentum(memory.momentum, at, count);
+    StepCounts piece = step(parameters.values, parameters.gradients, momentum.values,
+                            AsFloats(memory.hessian, at, count, hessian), words, coefficients, count);
+    piece.changed = parameters.Store(words, {pass.rounding.stochastic, key, Half::kLower},
+                                     static_cast<int32_t>(piece.changed));
+    momentum.Store(words, {pass.rounding.stochastic, key, Half::kUpper});
+    counts += piece;
+  });
   return counts;
 }
 
