@@ -26,8 +26,15 @@ export interface BenchmarkOptions {
 export function benchmarkCommand(script: string, description: string, seconds: number): Command {
   return new Command(`npm run ${script} --`)
     .description(description)
-    .option('--threads <n>', 'threads of the kernels; by default all that the machine has', integerAtLeast(1))
-    .option('--instruction-set <name>', 'portable, avx2, avx512 or neon; by default the widest that the machine has')
+    .option(
+      '--threads <n>',
+      'threads of the kernels; by default SOUL_THREADS, else all that the machine has',
+      integerAtLeast(1),
+    )
+    .option(
+      '--instruction-set <name>',
+      'portable, avx2, avx512 or neon; by default SOUL_INSTRUCTION_SET, else the widest that the machine has',
+    )
     .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', numberAtLeast(0), seconds)
     .option('--out <file>', 'where results go; by default bench/results/<processor and date>.json')
     .option('--json', 'the results on stdout as JSON, instead of a table')

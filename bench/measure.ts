@@ -30,7 +30,7 @@ export interface AlternationOptions {
 }
 
 /** Two contestants measured in one stretch of time; times in nanoseconds. */
-export interface Comparison {
+export interface Alternation {
   first: Spread;
   second: Spread;
   /** Of first to second, pair by pair. */
@@ -52,7 +52,7 @@ export function quantileOfSorted(sorted: readonly number[], share: number): numb
   const low = sorted[below];
   if (low === undefined) return Number.NaN;
   const high = sorted[below + 1] ?? low;
-  return low + (high - low) * (position - below);
+  return Math.min(low + (high - low) * (position - below), high); // rounded up it may pass by a little
 }
 
 export function median(samples: readonly number[]): number {
@@ -82,7 +82,7 @@ export async function alternate(
   first: Contestant,
   second: Contestant,
   options: AlternationOptions,
-): Promise<Comparison> {
+): Promise<Alternation> {
   const { seconds, fewestPairs = 5, mostPairs = 2000 } = options;
   const nanoseconds = seconds * 1e9;
   await takePairs(first, second, options, fewestWarmUpPairs, mostPairs, nanoseconds * warmUpShare);

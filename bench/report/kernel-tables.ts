@@ -9,7 +9,7 @@ import type { CallMeasurement, KernelMeasurement } from '../results.ts';
 import { elementCount, percent, significant, time } from './figures.ts';
 import type { Table } from './table.ts';
 
-/** A row for every measurement; speeds from the fastest turn, the fraction from the median of pairs. */
+/** A row for every measurement; times and speeds of the median turn, the fraction the median of pairs. */
 export function kernelTable(measurements: readonly KernelMeasurement[]): Table {
   return {
     header: ['kernel', 'storage', 'size', 'bytes', 'ns each', 'GB/s', 'limit GB/s', 'of limit', 'quartiles', 'pairs'],
@@ -72,7 +72,7 @@ export function callTable(calls: readonly CallMeasurement[]): Table {
   };
 }
 
-/** Bytes that each element costs, nanoseconds that it took, and gigabytes (10^9) a second of kernel and limit. */
+/** Bytes that each element costs; of the median turn its nanoseconds, and gigabytes (10^9) a second of kernel and limit. */
 function speeds({
   elements,
   bytesPerElement,
@@ -82,9 +82,9 @@ function speeds({
   const bytes = bytesPerElement * elements;
   return [
     String(bytesPerElement),
-    (time.minimum / elements).toFixed(3),
-    significant(bytes / time.minimum),
-    significant(bytes / limit.minimum),
+    (time.median / elements).toFixed(3),
+    significant(bytes / time.median),
+    significant(bytes / limit.median),
   ];
 }
 

@@ -55,7 +55,7 @@ describe('the document', () => {
     expect(document).toContain('| kernel | bytes a weight | 2^16 | 2^20 |');
     expect(document).toContain('| Sophia step | 24 | 90.0 % | 96.0 % |');
     expect(document).toContain('| AdamW step | 24 | 80.0 % | - |');
-    expect(document).toContain('| Sophia step | 2^20 | 24 | 0.900 | 26.7 | 27.8 | 96.0 % (91.2 % to 100.8 %) |');
+    expect(document).toContain('| Sophia step | 2^20 | 24 | 1.000 | 24.0 | 25.0 | 96.0 % (91.2 % to 100.8 %) |');
     expect(document).toContain('| Token loss | 4 x 256 | 24 |');
   });
 
