@@ -12,7 +12,7 @@ import { helperCases } from './cases/helpers.ts';
 import { collectGarbage } from './cases/memory.ts';
 import { optimizerCases } from './cases/optimizers.ts';
 import { type StorageName, storages } from './cases/storages.ts';
-import { type LogitsShape, tokenLossCase } from './cases/token-loss.ts';
+import { type LogitsShape, tokenLossCases, tokenLossKernels } from './cases/token-loss.ts';
 import {
   type BenchmarkOptions,
   benchmarkCommand,
@@ -41,11 +41,11 @@ interface Measurement {
   readonly elements: number;
 }
 
-const tokenLosses = ['token-loss', 'sampled-token-loss'] as const;
+const storageNames = storages.map(({ name }) => name);
 const callOverhead = 'calls';
 const kernelNames = [
   ...new Set([...optimizerCases, ...helperCases].map(({ kernel }) => kernel)),
-  ...tokenLosses,
+  ...tokenLossKernels,
   callOverhead,
 ];
 
@@ -62,12 +62,12 @@ const command = benchmarkCommand('bench', 'Every kernel and storage, beside the 
       .default(sizes(defaultSizes), defaultSizes),
   )
   .addOption(
-    new Option('--shapes <list>', 'logits of the token loss, rows x vocabulary')
+    new Option('--shapes <list>', 'logits of the token losses, rows x vocabulary')
       .argParser(shapes)
       .default(shapes(defaultShapes), defaultShapes),
   )
   .option('--kernels <list>', `some of ${kernelNames.join(', ')}`, namesOf(kernelNames))
-  .option('--storage <list>', 'some of f32, bf16-master, bf16', namesOf(storages.map(({ name }) => name)))
+  .option('--storage <list>', `some of ${storageNames.join(', ')}`, namesOf(storageNames))
   .addHelpText(
     'after',
     `
@@ -121,10 +121,7 @@ function measurements({ sizes: elementCounts, shapes: logits, storage }: Options
     elementCounts.map((elements) => ({ kernelCase, elements })),
   );
   const shaped = logits.flatMap((shape) =>
-    (['given', 'sampled'] as const).map((labels) => ({
-      kernelCase: tokenLossCase(labels, shape),
-      elements: shape.rows * shape.vocabulary,
-    })),
+    tokenLossCases(shape).map((kernelCase) => ({ kernelCase, elements: shape.rows * shape.vocabulary })),
   );
   return [...sized, ...shaped].filter(({ kernelCase }) => storage?.includes(kernelCase.storage) ?? true);
 }

@@ -5,7 +5,7 @@
  */
 
 import type { FlatBuffer } from '../../lib/core/flat-buffer.ts';
-import { axpy, cast, gram, quantile, squaredNorm } from '../../lib/index.ts';
+import { axpy, cast, dot, gram, quantile, scale, squaredNorm } from '../../lib/index.ts';
 import type { KernelCase, Pass } from './case.ts';
 import { filledBuffer } from './memory.ts';
 
@@ -25,6 +25,8 @@ interface Helper {
 const rounding = { rounding: 'stochastic', seed: 1n } as const;
 /** Small, so that sums stay ordinary numbers. */
 const alpha = 1e-6;
+/** After which numbers are as large as before. */
+const factor = -1;
 const fraction = 0.1;
 
 const helpers: readonly Helper[] = [
@@ -37,12 +39,28 @@ const helpers: readonly Helper[] = [
     run: ([x]) => squaredNorm(x!),
   },
   {
+    kernel: 'dot',
+    title: 'Inner product',
+    bytes: { f32: 8, bf16: 4 },
+    dtypes: (storage) => [storage, storage],
+    passes: (buffers) => [reading(buffers)],
+    run: ([a, b]) => dot(a!, b!),
+  },
+  {
     kernel: 'gram',
     title: 'Gram matrix of four',
     bytes: { f32: 16, bf16: 8 },
     dtypes: (storage) => [storage, storage, storage, storage],
     passes: (buffers) => [reading(buffers)],
     run: (buffers) => gram(buffers),
+  },
+  {
+    kernel: 'scale',
+    title: 'scale, stochastic rounding in bfloat16',
+    bytes: { f32: 8, bf16: 4 },
+    dtypes: (storage) => [storage],
+    passes: (buffers) => [{ reads: buffers, writes: buffers }],
+    run: ([x]) => scale(x!, factor, rounding),
   },
   {
     kernel: 'axpy',

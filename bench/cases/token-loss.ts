@@ -1,5 +1,5 @@
 /**
- * The token loss over a chunk of logits: scores, then the gradient in place of the logits.
+ * The losses over a chunk of logits: scores, then the gradient in place of the logits.
  *
  * @module
  */
@@ -18,17 +18,28 @@ export interface LogitsShape {
 /** Where the labels come from. */
 export type Labels = 'given' | 'sampled';
 
+/** Names of the cases, as `--kernels` takes them. */
+export const tokenLossKernels = [
+  'token-loss',
+  'sampled-token-loss',
+  'token-scores',
+  'divergence-loss',
+] as const satisfies readonly string[];
+
 /** A model's logits spread over some units. */
 const logitScale = 4;
 const sampleSeed = 1n;
 
+/** All that is computed over logits of one shape. */
+export function tokenLossCases(shape: LogitsShape): KernelCase[] {
+  return [tokenLossCase('given', shape), tokenLossCase('sampled', shape), tokenScores(shape), divergenceLoss(shape)];
+}
+
 export function tokenLossCase(labels: Labels, shape: LogitsShape): KernelCase {
   return {
-    subject: 'The token loss',
+    ...overLogits(shape),
     kernel: labels === 'given' ? 'token-loss' : 'sampled-token-loss',
     title: labels === 'given' ? 'Token loss and gradient' : 'Token loss and gradient, labels sampled',
-    storage: 'f32',
-    shape,
     // One read for the scores, then a read and a write.
     bytesPerElement: 4 + 4 + 4,
     residentBytesPerElement: 4 + 4,
@@ -40,19 +51,13 @@ export function tokenLossCase(labels: Labels, shape: LogitsShape): KernelCase {
  * @param keep whether the logits are put back before each run; without, each run works on the gradients that the one
  *   before left, in half the memory
  */
-export async function prepareTokenLoss(
-  labels: Labels,
-  { rows, vocabulary }: LogitsShape,
-  keep: boolean,
-): Promise<Prepared> {
+export async function prepareTokenLoss(labels: Labels, shape: LogitsShape, keep: boolean): Promise<Prepared> {
   const addon = nativeAddon();
-  const logits = await filledBuffer(rows * vocabulary, 'f32', logitScale);
-  const original = keep ? await filledBuffer(rows * vocabulary, 'f32', logitScale) : undefined;
+  const { vocabulary } = shape;
+  const logits = await filledLogits(shape);
+  const original = keep ? await filledLogits(shape) : undefined;
   const memory = nativeMemory(logits, 'logits');
-  const labelOf = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabulary);
-  const logSumExp = new Float32Array(rows);
-  const nll = new Float32Array(rows);
-  const weights = new Float32Array(rows).fill(1 / rows);
+  const { labelOf, weights, logSumExp, nll } = rowArrays(shape);
   return {
     run() {
       const scored = addon.scoreTokens(
@@ -72,5 +77,90 @@ export async function prepareTokenLoss(
     async release() {
       await Promise.all([logits.release(), original?.release()]);
     },
+  };
+}
+
+/** Scores alone, with every statistic that there is. */
+function tokenScores(shape: LogitsShape): KernelCase {
+  return {
+    ...overLogits(shape),
+    kernel: 'token-scores',
+    title: 'Token scores with argmax, mean and variance',
+    bytesPerElement: 4,
+    residentBytesPerElement: 4,
+    async prepare() {
+      const { rows, vocabulary } = shape;
+      const logits = await filledLogits(shape);
+      const memory = nativeMemory(logits, 'logits');
+      const { labelOf, logSumExp, nll } = rowArrays(shape);
+      const statistics = {
+        isArgmax: new Uint8Array(rows),
+        meanLogP: new Float32Array(rows),
+        varianceLogP: new Float32Array(rows),
+      };
+      return {
+        run: () => nativeAddon().scoreTokens(memory, vocabulary, { labels: labelOf, logSumExp, nll, ...statistics }),
+        passes: [{ reads: [logits], writes: [] }],
+        release: () => logits.release(),
+      };
+    },
+  };
+}
+
+/** KL to the distribution of a reference's logits, and its gradient. */
+function divergenceLoss(shape: LogitsShape): KernelCase {
+  return {
+    ...overLogits(shape),
+    kernel: 'divergence-loss',
+    title: 'KL to a reference and gradient',
+    // One read of both for the scores, then a read of both and a write.
+    bytesPerElement: 8 + 8 + 4,
+    residentBytesPerElement: 4 + 4 + 4,
+    async prepare() {
+      const addon = nativeAddon();
+      const { rows, vocabulary } = shape;
+      const [logits, original, reference] = [
+        await filledLogits(shape),
+        await filledLogits(shape),
+        await filledLogits(shape, logitScale / 2),
+      ];
+      const memory = nativeMemory(logits, 'logits');
+      const other = nativeMemory(reference, 'reference');
+      const { weights, logSumExp, nll: divergence } = rowArrays(shape);
+      const otherLogSumExp = new Float32Array(rows);
+      return {
+        run: () =>
+          Promise.all([
+            addon.scoreDivergence(memory, other, vocabulary, divergence, logSumExp, otherLogSumExp),
+            addon.divergenceGradient(memory, other, vocabulary, weights, logSumExp, otherLogSumExp),
+          ]),
+        passes: [
+          { reads: [logits, reference], writes: [] },
+          { reads: [logits, reference], writes: [logits] },
+        ],
+        reset: () => logits.copyFrom(original),
+        async release() {
+          await Promise.all([logits.release(), original.release(), reference.release()]);
+        },
+      };
+    },
+  };
+}
+
+function overLogits(shape: LogitsShape): Pick<KernelCase, 'subject' | 'storage' | 'shape'> {
+  return { subject: 'The token loss', storage: 'f32', shape };
+}
+
+function filledLogits({ rows, vocabulary }: LogitsShape, scale = logitScale) {
+  return filledBuffer(rows * vocabulary, 'f32', scale);
+}
+
+/** What there is one of for each row. */
+function rowArrays({ rows, vocabulary }: LogitsShape) {
+  return {
+    labelOf: Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabulary),
+    weights: new Float32Array(rows).fill(1 / rows),
+    logSumExp: new Float32Array(rows),
+    nll: new Float32Array(rows),
   };
 }

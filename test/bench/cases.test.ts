@@ -2,32 +2,43 @@ import { describe, expect, test } from '@jest/globals';
 import { bytesOfPasses, type KernelCase, kernelContestant, limitContestant } from '../../bench/cases/case.ts';
 import { helperCases } from '../../bench/cases/helpers.ts';
 import { optimizerCases } from '../../bench/cases/optimizers.ts';
-import { tokenLossCase } from '../../bench/cases/token-loss.ts';
+import { tokenLossCases, tokenLossKernels } from '../../bench/cases/token-loss.ts';
 import { comparisons } from '../../bench/peers/comparisons.ts';
+import type { StepStatistics } from '../../lib/index.ts';
 
 const elements = 1000;
 const shape = { rows: 10, vocabulary: 100 };
 /** A bit for each weight, which the memory limit's pattern leaves out. */
 const maskBytes = 1 / 8;
 
-describe.each<KernelCase>([
-  ...optimizerCases,
-  ...helperCases,
-  tokenLossCase('given', shape),
-  tokenLossCase('sampled', shape),
-])('$kernel, $storage', (kernelCase) => {
-  test('runs, and its pattern moves the bytes that are counted', async () => {
-    const prepared = await kernelCase.prepare(elements);
-    const counted = kernelCase.bytesPerElement - (kernelCase.kernel === 'sophia-masked-step' ? maskBytes : 0);
-    expect(bytesOfPasses(prepared.passes, elements)).toBe(counted);
-    const buffers = new Set(prepared.passes.flatMap(({ reads, writes }) => [...reads, ...writes]));
-    const resident = [...buffers].reduce((total, { byteLength }) => total + byteLength, 0);
-    expect(kernelCase.residentBytesPerElement * elements).toBeGreaterThanOrEqual(resident);
-    for (const contestant of [kernelContestant(prepared), limitContestant(prepared)]) {
-      expect(await contestant.turn()).toBeGreaterThan(0);
-    }
-    await prepared.release();
-  });
+describe.each<KernelCase>([...optimizerCases, ...helperCases, ...tokenLossCases(shape)])(
+  '$kernel, $storage',
+  (kernelCase) => {
+    test('runs, and its pattern moves the bytes that are counted', async () => {
+      const prepared = await kernelCase.prepare(elements);
+      const counted = kernelCase.bytesPerElement - (kernelCase.kernel === 'sophia-masked-step' ? maskBytes : 0);
+      expect(bytesOfPasses(prepared.passes, elements)).toBe(counted);
+      const buffers = new Set(prepared.passes.flatMap(({ reads, writes }) => [...reads, ...writes]));
+      const resident = [...buffers].reduce((total, { byteLength }) => total + byteLength, 0);
+      expect(kernelCase.residentBytesPerElement * elements).toBeGreaterThanOrEqual(resident);
+      for (const contestant of [kernelContestant(prepared), limitContestant(prepared)]) {
+        expect(await contestant.turn()).toBeGreaterThan(0);
+      }
+      await prepared.release();
+    });
+  },
+);
+
+test('a Sophia step clips about half of the weights once its momentum has risen', async () => {
+  const prepared = await optimizerCases.find(({ kernel }) => kernel === 'sophia-step')!.prepare(elements);
+  let last: unknown;
+  for (let step = 0; step < 200; step++) last = await prepared.run();
+  expect(Math.abs((last as StepStatistics).clippedFraction! - 0.5)).toBeLessThan(0.05);
+  await prepared.release();
+});
+
+test('names of cases over logits are the known ones', () => {
+  expect(tokenLossCases(shape).map(({ kernel }) => kernel)).toEqual([...tokenLossKernels]);
 });
 
 test('no measurement is listed twice', () => {
