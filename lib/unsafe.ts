@@ -13,7 +13,9 @@ import {
   type DType,
   type FlatBuffer,
   type FlatBufferOptions,
+  kindNames,
 } from './core/flat-buffer.ts';
+import { checkNames } from './core/option-names.ts';
 
 export interface PointerOptions<Kind extends DType = DType> extends FlatBufferOptions<Kind> {
   /** Address of the first element; not null, and aligned to the dtype's size. */
@@ -23,6 +25,8 @@ export interface PointerOptions<Kind extends DType = DType> extends FlatBufferOp
   /** What owns the memory; kept alive as long as the buffer, its views or work on them are. */
   owner?: unknown;
 }
+
+const pointerNames = [...kindNames, 'pointer', 'length', 'owner'] as const satisfies readonly (keyof PointerOptions)[];
 
 /**
  * A buffer on memory that another trainer owns.
@@ -34,7 +38,7 @@ export interface PointerOptions<Kind extends DType = DType> extends FlatBufferOp
  * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_UNSUPPORTED
  */
 export function fromPointer<Kind extends DType = 'f32'>(options: PointerOptions<Kind>): FlatBuffer<Kind> {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  checkNames('options', options, pointerNames);
   const { dtype, device } = checkKind(options);
   checkLength(options.length, 'length');
   if (typeof options.pointer !== 'bigint') throw invalidArgument('pointer', 'a bigint', options.pointer);

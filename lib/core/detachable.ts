@@ -7,16 +7,6 @@
 import { markAsUntransferable } from 'node:worker_threads';
 import { invalidArgument, SoulError } from './errors.ts';
 
-export function isDetached(buffer: ArrayBufferLike & { detached?: boolean }): boolean {
-  if (buffer.detached !== undefined) return buffer.detached;
-  try {
-    new Uint8Array(buffer);
-    return false;
-  } catch {
-    return true;
-  }
-}
-
 /** Keeps JavaScript from taking the memory away from under native threads. */
 export function pin(buffer: ArrayBuffer): void {
   const names = ['transfer', 'transferToFixedLength'].filter((name) => !Object.hasOwn(buffer, name));

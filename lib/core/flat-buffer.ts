@@ -7,9 +7,11 @@
 import { types } from 'node:util';
 import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
 import { allocate, allocateFloats, allocateShared } from './allocate.ts';
-import { detached, isDetached, pin } from './detachable.ts';
+import { bufferOf, byteOffsetOf, isDetached, isResizable, lengthOf } from './array-intrinsics.ts';
+import { detached, pin } from './detachable.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { bytesOf, checkNumberArray, type NumberArray, setFrom } from './number-array.ts';
+import { checkNames } from './option-names.ts';
 
 /**
  * Element types that a buffer can have: float32, bfloat16 (the upper half of a float32) and bytes, which masks are made
@@ -42,6 +44,9 @@ interface Storage {
   readonly address: bigint | undefined;
 }
 
+/** Names of {@link FlatBufferOptions}, for `checkNames`. */
+export const kindNames = ['dtype', 'device'] as const satisfies readonly (keyof FlatBufferOptions)[];
+
 const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f16: 2, u8: 1 };
 
 /** Keeps what owns foreign memory alive while a handle to it lives, in a running job too. */
@@ -61,7 +66,8 @@ let adopt: <Kind extends DType>(
  * Contiguous one-dimensional memory of one dtype on one device. `FlatBuffer` alone is a buffer of any dtype.
  *
  * Methods that touch the memory run on a thread of their own, in the order of the calls, awaited or not; their promises
- * resolve when it is done. After `release` every use throws SOUL_RELEASED.
+ * resolve when it is done. Short work, on at most 8192 elements, is done at once on the calling thread where nothing else
+ * is pending. After `release` every use throws SOUL_RELEASED.
  *
  * @example
  * const values = FlatBuffer.from(new Float32Array([1, 2, 3]));
@@ -102,6 +108,7 @@ export class FlatBuffer<Kind extends DType = DType> {
    */
   static alloc<Kind extends DType = 'f32'>(length: number, options: FlatBufferOptions<Kind> = {}): FlatBuffer<Kind> {
     checkLength(length, 'length');
+    checkNames('options', options, kindNames);
     const { dtype, device } = checkKind(options);
     const bytes = length * bytesPerElement[dtype];
     const array = allocateShared(bytes, (buffer, byteOffset) => arrayOn(buffer, byteOffset, length, dtype));
@@ -131,20 +138,21 @@ export class FlatBuffer<Kind extends DType = DType> {
   static from(array: NativeArray, options: FlatBufferOptions = {}): FlatBuffer {
     const dtype = dtypeOf(array);
     if (dtype === undefined) throw invalidArgument('array', 'a Float32Array, Uint16Array or Uint8Array', array);
+    checkNames('options', options, kindNames);
     checkKind(options);
     const { dtype: wanted = dtype } = options;
     if (wanted !== dtype) throw invalidArgument('dtype', `'${dtype}', the array's`, wanted);
-    const buffer = array.buffer as ArrayBufferLike & { resizable?: boolean; growable?: boolean; detached?: boolean };
-    if (buffer.resizable || buffer.growable) {
+    const buffer = bufferOf(array);
+    const shared = types.isSharedArrayBuffer(buffer);
+    if (isResizable(buffer, shared)) {
       throw invalidArgument('array', 'on a buffer of fixed length', `on a resizable ${tagOf(buffer)}`);
     }
-    if (types.isSharedArrayBuffer(buffer)) {
-      return new FlatBuffer({ memory: array, address: undefined }, array.length, dtype, 'cpu', undefined);
-    }
-    if (isDetached(buffer)) throw detached('array');
+    const length = lengthOf(array);
+    if (shared) return new FlatBuffer({ memory: array, address: undefined }, length, dtype, 'cpu', undefined);
+    if (isDetached(buffer as ArrayBuffer)) throw detached('array');
     pin(buffer as ArrayBuffer);
     const { address } = nativeAddon().describe(array);
-    return new FlatBuffer({ memory: array, address }, array.length, dtype, 'cpu', undefined);
+    return new FlatBuffer({ memory: array, address }, length, dtype, 'cpu', undefined);
   }
 
   /** Size in bytes. */
@@ -189,7 +197,8 @@ export class FlatBuffer<Kind extends DType = DType> {
     }
     let part: NativeMemory;
     if (isArray(memory)) {
-      part = memory.subarray(start, start + count);
+      const byteOffset = byteOffsetOf(memory) + start * bytesPerElement[this.dtype];
+      part = arrayOn(bufferOf(memory), byteOffset, count, this.dtype);
     } else {
       part = nativeAddon().view(memory, start, count);
       owners.set(part, owners.get(memory));
@@ -219,7 +228,7 @@ export class FlatBuffer<Kind extends DType = DType> {
       return nativeAddon().cast(sourceMemory, memory);
     }
     checkNumberArray('source', source);
-    checkSameLength('source', source.length, this.length);
+    checkSameLength('source', lengthOf(source), this.length);
     if (this.dtype === 'u8') return nativeAddon().copy(memory, bytesOf(source, 'source'));
     const copy = allocateFloats(this.length);
     setFrom(copy, source, 'source');
@@ -233,9 +242,9 @@ export class FlatBuffer<Kind extends DType = DType> {
   async copyTo(target: FlatBuffer | NumberArray): Promise<void> {
     if (isFlatBuffer(target)) return target.copyFrom(this);
     checkNumberArray('target', target);
-    checkSameLength('target', target.length, this.length);
+    checkSameLength('target', lengthOf(target), this.length);
     const copy = await this.toFloat32Array();
-    checkSameLength('target', target.length, this.length);
+    checkSameLength('target', lengthOf(target), this.length);
     setFrom(target, copy, 'target');
   }
 
@@ -277,7 +286,9 @@ export class FlatBuffer<Kind extends DType = DType> {
     }
     if (storage.address !== undefined) {
       const array = storage.memory as NativeArray;
-      if (array.length !== this.length || nativeAddon().describe(array).address !== storage.address) {
+      // Nothing has no address that could tell.
+      const gone = this.length === 0 && isDetached(bufferOf(array) as ArrayBuffer);
+      if (gone || lengthOf(array) !== this.length || nativeAddon().describe(array).address !== storage.address) {
         throw detached(argument);
       }
     }
@@ -353,7 +364,7 @@ function dtypeOf(array: unknown): 'f32' | 'bf16' | 'u8' | undefined {
   return types.isUint8Array(array) ? 'u8' : undefined;
 }
 
-function arrayOn(buffer: SharedArrayBuffer, byteOffset: number, length: number, dtype: DType): NativeArray {
+function arrayOn(buffer: ArrayBufferLike, byteOffset: number, length: number, dtype: DType): NativeArray {
   if (dtype === 'f32') return new Float32Array(buffer, byteOffset, length);
   return dtype === 'u8' ? new Uint8Array(buffer, byteOffset, length) : new Uint16Array(buffer, byteOffset, length);
 }

@@ -6,6 +6,7 @@
 
 import { types } from 'node:util';
 import { allocate } from './allocate.ts';
+import { lengthOf } from './array-intrinsics.ts';
 import { detached } from './detachable.ts';
 import { invalidArgument } from './errors.ts';
 
@@ -37,7 +38,8 @@ export function setFrom(target: NumberArray, source: NumberArray, argument: stri
 
 /** Numbers as bytes; a copy. */
 export function bytesOf(source: NumberArray, argument: string): Uint8Array {
-  const bytes = allocate(source.length, () => new Uint8Array(source.length));
+  const length = lengthOf(source);
+  const bytes = allocate(length, () => new Uint8Array(length));
   setFrom(bytes, source, argument);
   const wrong = types.isUint8Array(source) ? -1 : bytes.findIndex((byte, i) => byte !== source[i]);
   if (wrong >= 0) throw invalidArgument(argument, 'integers from 0 to 255', source[wrong]);

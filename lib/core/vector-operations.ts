@@ -1,8 +1,8 @@
 /**
  * Flat buffers as vectors: norms, inner products, updates, casts and quantiles.
  *
- * Every function takes buffers of dtype `f32` or `bf16`, in any mix, and runs in native code on the addon's threads, in
- * the order of the calls with all other work on buffers, awaited or not. Elements are widened to float32, in which
+ * Every function takes buffers of dtype `f32` or `bf16`, in any mix, and runs in native code, in the order of the calls
+ * with all other work on buffers, awaited or not: on the addon's threads, or, as {@link FlatBuffer} says, at once. Elements are widened to float32, in which
  * updates are computed; sums are in float64. Every result is the same to the bit for any number of threads and any
  * instruction set.
  *
@@ -14,6 +14,7 @@
 import { type NativeMemory, type NativeRounding, nativeAddon } from './addon.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { checkSameLength, type DType, type FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
+import { checkNames } from './option-names.ts';
 
 /** How what goes into `bf16` is rounded; float32 needs no rounding. */
 export interface RoundingOptions {
@@ -31,9 +32,11 @@ export interface RoundingOptions {
   count?: number;
 }
 
+const roundingNames = ['rounding', 'seed', 'count'] as const satisfies readonly (keyof RoundingOptions)[];
+
 /** What a quantile is taken of, element by element, computed in float32; the buffers have one length. */
 export type QuantileOf =
-  /** |a| */
+  /** |a|; a `b` says nothing. */
   | { readonly of: 'magnitude'; readonly a: FlatBuffer }
   /** |a * b| */
   | { readonly of: 'product'; readonly a: FlatBuffer; readonly b: FlatBuffer }
@@ -142,7 +145,7 @@ export async function cast(source: FlatBuffer, target: FlatBuffer, options: Roun
  * const threshold = await quantile({ of: 'product', a: gradient, b: weights }, 0.05); // 5 % have |g * w| >= threshold
  */
 export async function quantile(terms: QuantileOf, fraction: number): Promise<number> {
-  if (typeof terms !== 'object' || terms === null) throw invalidArgument('terms', "an object with 'of' and 'a'", terms);
+  checkNames('terms', terms, ['of', 'a', 'b']);
   const { of, a } = terms;
   if (of !== 'magnitude' && of !== 'product' && of !== 'ratio') {
     throw invalidArgument('of', "'magnitude', 'product' or 'ratio'", of);
@@ -178,7 +181,7 @@ function finiteSingle(argument: string, value: number): number {
 }
 
 function roundingOf(options: RoundingOptions): NativeRounding | undefined {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  checkNames('options', options, roundingNames);
   const { rounding = 'nearest', seed, count = 0 } = options;
   if (rounding !== 'nearest' && rounding !== 'stochastic') {
     throw invalidArgument('rounding', "'nearest' or 'stochastic'", rounding);

@@ -6,27 +6,13 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
+import { checkNames } from '../core/option-names.ts';
 import { type NativeSettings, seedHalves } from './native-settings.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 
-const largest = 3.4e38;
+export { checkNames };
 
-/** Refuses names that aren't known, and says which one was probably meant. */
-export function checkNames(argument: string, options: unknown, known: readonly string[]): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalidArgument(argument, 'an object', options);
-  }
-  for (const name of Object.keys(options)) {
-    if (known.includes(name)) continue;
-    const closest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0]!;
-    const hint = distance(closest, name) <= Math.max(2, name.length / 3) ? `did you mean ${closest}?` : '';
-    throw new SoulError(
-      'SOUL_INVALID_ARGUMENT',
-      `${argument} has no option ${name}; ${hint || `there are ${known.join(', ')}`}`,
-      { argument: name, known },
-    );
-  }
-}
+const largest = 3.4e38;
 
 /** A finite number in [low, high], or below high where that is exclusive. */
 export function checkNumber(
@@ -105,7 +91,10 @@ function checkSeed(seed: unknown): bigint {
 }
 
 /** A mask of a bit for each of the values, or undefined. */
-export function checkFrozen(frozen: FlatBuffer | undefined, values: FlatBuffer): FlatBuffer | undefined {
+export function checkFrozen(
+  frozen: FlatBuffer | undefined,
+  { values, gradients }: OptimizerParameters,
+): FlatBuffer | undefined {
   if (frozen === undefined) return undefined;
   nativeMemory(frozen, 'frozen');
   const bytes = Math.ceil(values.length / 8);
@@ -113,6 +102,8 @@ export function checkFrozen(frozen: FlatBuffer | undefined, values: FlatBuffer):
   if (frozen.length !== bytes) {
     throw invalidArgument('frozen.length', `${bytes}, a bit for each of ${values.length} values`, frozen.length);
   }
+  checkApart('frozen', frozen, 'values', values);
+  checkApart('frozen', frozen, 'gradients', gradients);
   if (frozen.device !== values.device) throw invalidArgument('frozen.device', values.device, frozen.device);
   return frozen;
 }
@@ -157,19 +148,4 @@ function dropLayout(parameters: unknown): unknown {
   if (typeof parameters !== 'object' || parameters === null) return parameters;
   const { layout: _, ...buffers } = parameters as Record<string, unknown>;
   return buffers;
-}
-
-/** Edits from one name to another, blind to case and underscores. */
-function distance(known: string, given: string): number {
-  const a = known.toLowerCase();
-  const b = given.toLowerCase().replaceAll(/[_-]/g, '');
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
-    }
-    row = next;
-  }
-  return row[b.length]!;
 }

@@ -246,6 +246,80 @@ describe('memory that JavaScript might take away', () => {
       expect(await rejectionOf(other.fill(1))).toBe('SOUL_DETACHED');
     }
   });
+
+  test('an array of length 0 that lost its memory is told, too', async () => {
+    const wasm = new webAssembly.Memory({ initial: 1 });
+    const buffer = FlatBuffer.from(new Float32Array(wasm.buffer, 0, 0));
+    await buffer.view(0).fill(1);
+    wasm.grow(1);
+    expect(codeOf(() => buffer.view(0))).toBe('SOUL_DETACHED');
+    expect(await rejectionOf(buffer.fill(1))).toBe('SOUL_DETACHED');
+  });
+});
+
+describe('arrays of a subclass', () => {
+  /** Says of itself whatever it is told to. */
+  class Pretender extends Float32Array {
+    static get [Symbol.species](): never {
+      throw new Error('asked for a species');
+    }
+    override get buffer(): ArrayBuffer {
+      return new ArrayBuffer(64);
+    }
+    override get byteOffset(): number {
+      return 12;
+    }
+    override get length(): number {
+      return 1000;
+    }
+  }
+  const resizableBuffer = (Kind: unknown) =>
+    new (Kind as new (bytes: number, options: object) => ArrayBuffer)(16, { maxByteLength: 32 });
+
+  test('are taken for what they are: views and lengths', async () => {
+    const plain = Float32Array.of(0, 1, 2, 3, 4, 5);
+    const buffer = FlatBuffer.from(new Pretender(plain.buffer, 4, 4));
+    expect(buffer.length).toBe(4);
+    const view = buffer.view(1, 2);
+    await view.fill(9);
+    await buffer.view(0, 1).copyFrom(Float64Array.of(7));
+    expect([...plain]).toEqual([0, 7, 9, 9, 4, 5]);
+    expect(view.array.buffer).toBe(plain.buffer);
+    expect(codeOf(() => buffer.view(0, 5))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(codeOf(() => (plain.buffer as ArrayBuffer & { transfer(): void }).transfer())).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('cannot hide memory that can change', async () => {
+    for (const Kind of [ArrayBuffer, SharedArrayBuffer]) {
+      const hidden = resizableBuffer(Kind);
+      Object.defineProperties(hidden, { resizable: { value: false }, growable: { value: false } });
+      for (const array of [new Pretender(hidden), new Float32Array(hidden)]) {
+        expect(codeOf(() => FlatBuffer.from(array))).toBe('SOUL_INVALID_ARGUMENT');
+      }
+    }
+    const gone = new Pretender(4);
+    const memory = Reflect.get(Object.getPrototypeOf(Float32Array.prototype), 'buffer', gone) as ArrayBuffer;
+    structuredClone(0, { transfer: [memory] });
+    expect(codeOf(() => FlatBuffer.from(gone))).toBe('SOUL_DETACHED');
+  });
+
+  test('as sources and targets have the length that they have', async () => {
+    const four = new Pretender(Float32Array.of(1, 2, 3, 4).buffer);
+    const buffer = FlatBuffer.alloc(4);
+    await buffer.copyFrom(four);
+    expect([...buffer.array]).toEqual([1, 2, 3, 4]);
+    await buffer.fill(5);
+    await buffer.copyTo(four);
+    expect(four[3]).toBe(5);
+    for (const dtype of ['f32', 'u8'] as const) {
+      const long = FlatBuffer.alloc(1000, { dtype });
+      expect(await rejectionOf(long.copyFrom(four))).toBe('SOUL_INVALID_ARGUMENT');
+      expect(await rejectionOf(long.copyTo(four))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    const bytes = FlatBuffer.alloc(4, { dtype: 'u8' });
+    await bytes.copyFrom(four);
+    expect([...bytes.array]).toEqual([5, 5, 5, 5]);
+  });
 });
 
 describe('byte streams', () => {
@@ -323,6 +397,20 @@ describe('pointers', () => {
 });
 
 describe('wrong arguments', () => {
+  test('options that there are not are refused with a hint', () => {
+    const { address } = nativeAddon().describe(FlatBuffer.alloc(4).array);
+    const pointer = { pointer: address, length: 4 };
+    expect(() => FlatBuffer.alloc(4, anything({ dType: 'bf16' }))).toThrow(/did you mean dtype\?/);
+    expect(() => FlatBuffer.from(new Float32Array(4), anything({ divice: 'cpu' }))).toThrow(/did you mean device\?/);
+    expect(() => fromPointer(anything({ ...pointer, data_type: 'f32' }))).toThrow(/no option data_type/);
+    expect(() => fromPointer(anything({ ...pointer, ownr: {} }))).toThrow(/did you mean owner\?/);
+    for (const options of [null, [], 'bf16', 4]) {
+      expect(codeOf(() => FlatBuffer.alloc(4, anything(options)))).toBe('SOUL_INVALID_ARGUMENT');
+      expect(codeOf(() => FlatBuffer.from(new Float32Array(4), anything(options)))).toBe('SOUL_INVALID_ARGUMENT');
+      expect(codeOf(() => fromPointer(anything(options)))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+  });
+
   test('lengths', () => {
     for (const length of [-1, 1.5, Number.NaN, 2 ** 60, anything('5'), anything(5n), anything(undefined)]) {
       expect(codeOf(() => FlatBuffer.alloc(length))).toBe('SOUL_INVALID_ARGUMENT');

@@ -71,6 +71,11 @@ describe('maskWhereZero', () => {
     );
   });
 
+  test.each(['f32', 'bf16'] as const)('of nothing is nothing: %s', async (dtype) => {
+    expect(await maskWhereZero(FlatBuffer.alloc(0, { dtype }))).toMatchObject({ length: 0, dtype: 'u8' });
+    expect(maskOfRanges(0, [{ start: 0, length: 0 }])).toMatchObject({ length: 0, dtype: 'u8' });
+  });
+
   test('of long buffers, the same under every configuration', async () => {
     const length = 4 * 16_384 + 1003;
     const buffer = FlatBuffer.alloc(length + 1).view(1);

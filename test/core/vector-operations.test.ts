@@ -329,6 +329,20 @@ test('every configuration gives the same bits', async () => {
   }
 });
 
+test.each(['f32', 'bf16'] as const)('buffers of length 0 do nothing and sum to 0: %s', async (dtype) => {
+  const [a, b] = [FlatBuffer.alloc(0, { dtype }), FlatBuffer.alloc(3, { dtype: 'bf16' }).view(3)];
+  const stochastic: RoundingOptions = { rounding: 'stochastic', seed: 1n };
+  expect(await Promise.all([dot(a, b), squaredNorm(b), countNonFinite(a)])).toEqual([0, 0, 0]);
+  expect(await gram([a, b])).toEqual([
+    [0, 0],
+    [0, 0],
+  ]);
+  for (const options of [{}, stochastic]) {
+    await Promise.all([axpy(2, a, b, options), scale(b, 2, options), cast(a, b, options), cast(b, a, options)]);
+  }
+  for (const kind of ['product', 'ratio'] as const) expect(await quantile({ of: kind, a, b }, 0.5)).toBeNaN();
+});
+
 describe('what cannot be computed with is refused', () => {
   const one = FlatBuffer.alloc(4);
   const other = FlatBuffer.alloc(5);
@@ -359,13 +373,24 @@ describe('what cannot be computed with is refused', () => {
     ['rounding: a negative seed', () => cast(one, one, { rounding: 'stochastic', seed: -1n })],
     ['rounding: a fractional count', () => cast(one, one, { rounding: 'stochastic', seed: 1n, count: 0.5 })],
     ['rounding: null', () => cast(one, one, anything(null))],
+    ['rounding: a name that is none', () => axpy(1, one, one, anything({ round: 'stochastic', seed: 1n }))],
+    ['rounding: a list', () => scale(one, 2, anything([]))],
     ['fraction: 1.5', () => quantile({ of: 'magnitude', a: one }, 1.5)],
     ['fraction: NaN', () => quantile({ of: 'magnitude', a: one }, Number.NaN)],
     ['of: its name', () => quantile({ of: anything('sum'), a: one }, 0.5)],
     ['a ratio of one', () => quantile(anything({ of: 'ratio', a: one }), 0.5)],
+    ['terms: a name that is none', () => quantile(anything({ of: 'magnitude', a: one, c: one }), 0.5)],
     ['no terms', () => quantile(anything(undefined), 0.5)],
   ])('%s', async (_, call) => {
     expect(await rejectionOf(call())).toBe('SOUL_INVALID_ARGUMENT');
+  });
+
+  test('names that are none, with a hint', async () => {
+    const round = anything({ round: 'stochastic', seed: 1n });
+    for (const call of [() => axpy(1, one, one, round), () => scale(one, 1, round), () => cast(one, one, round)]) {
+      await expect(call()).rejects.toThrow(/no option round; did you mean (rounding|count)\?/);
+    }
+    await expect(scale(one, 1, anything({ Seed: 1n }))).rejects.toThrow(/did you mean seed\?/);
   });
 
   test('memory that is shared in part', async () => {

@@ -1,0 +1,44 @@
+/**
+ * Names of options, told from mistakes.
+ *
+ * @module
+ */
+
+import { invalidArgument, SoulError } from './errors.ts';
+
+/**
+ * Refuses names that aren't known, and says which one was probably meant.
+ *
+ * @param argument what the caller's documentation calls the options
+ * @throws SoulError SOUL_INVALID_ARGUMENT, also for what is no object
+ */
+export function checkNames(argument: string, options: unknown, known: readonly string[]): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalidArgument(argument, 'an object', options);
+  }
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const closest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0]!;
+    const hint = distance(closest, name) <= Math.max(2, name.length / 3) ? `did you mean ${closest}?` : '';
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${argument} has no option ${name}; ${hint || `there are ${known.join(', ')}`}`,
+      { argument: name, known },
+    );
+  }
+}
+
+/** Edits from one name to another, blind to case and underscores. */
+function distance(known: string, given: string): number {
+  const a = known.toLowerCase();
+  const b = given.toLowerCase().replaceAll(/[_-]/g, '');
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
+}
