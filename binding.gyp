@@ -50,7 +50,6 @@
           },
         }],
         ['sanitize!=""', {
-          'defines': ['SOUL_SANITIZE'],
           'cflags_cc': ['-fsanitize=<(sanitize)', '-fno-sanitize-recover=undefined', '-fno-omit-frame-pointer', '-g', '-O1'],
           'ldflags': ['-fsanitize=<(sanitize)'],
         }],

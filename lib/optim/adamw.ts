@@ -38,7 +38,7 @@ export interface AdamWState {
   /** Moving average of the gradient's square; `exp_avg_sq` in files. */
   readonly squareAverage: FlatBuffer;
   /** The float32 values, where `parameters.values` is their bf16 copy; `master` in files. */
-  readonly master: FlatBuffer | undefined;
+  readonly master: FlatBuffer<'f32'> | undefined;
 }
 
 /**
@@ -91,7 +91,7 @@ export class AdamW implements Optimizer {
   async step(options: StepOptions = {}): Promise<StepStatistics> {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients']);
     this.#state.checkAlive();
-    const work = nativeAddon().adamwStep(
+    const numbers = await nativeAddon().adamwStep(
       ...this.#state.stepBuffers('exp_avg', 'exp_avg_sq'),
       this.#state.control,
       this.#layout.segments,
@@ -101,17 +101,17 @@ export class AdamW implements Optimizer {
         zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
       }),
     );
-    const numbers = await this.#state.settled(work);
     return stepStatistics(this.#layout, numbers, false);
   }
 
-  /** Writes `exp_avg`, `exp_avg_sq` and `step` to a safetensors file. */
+  /** Writes `exp_avg`, `exp_avg_sq`, `step`, and the `master` where there is one, to a safetensors file; not the values. */
   async saveState(path: string): Promise<void> {
     await this.#state.save(path, () => ({ optimizer: 'adamw' }));
   }
 
   /**
-   * Reads a state back; await it before the next call.
+   * Reads a state back; await it before the next call. Moving averages may be F32 or BF16 in the file, whatever they are
+   * here. Where there is a master here and none in the file, the values as they are now become it: load them first.
    *
    * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE, SOUL_UNSUPPORTED; SOUL_INVALID_ARGUMENT for another length. Nothing
    *   has changed then.

@@ -27,9 +27,9 @@ export class OptimizerState<Name extends string> {
   readonly #parameters: OptimizerParameters;
   readonly #frozen: FlatBuffer | undefined;
   readonly #averages: Readonly<Record<Name, FlatBuffer>>;
-  readonly #master: FlatBuffer | undefined;
-  /** The first copy of the values into the master; later work comes after it, and fails with it. */
-  #masterReady: Promise<void> | undefined;
+  readonly #master: FlatBuffer<'f32'> | undefined;
+  /** Why the values could not be copied to the master: no step may act on it then. */
+  #masterFailure: unknown;
   readonly stochasticRounding: boolean;
   /** Read and written by jobs on the dispatcher, so that calls that nobody awaits find it right. */
   readonly control: Float64Array = new Float64Array(new SharedArrayBuffer(slotCount * Float64Array.BYTES_PER_ELEMENT));
@@ -38,7 +38,7 @@ export class OptimizerState<Name extends string> {
   constructor(parameters: OptimizerParameters, options: OptimizerOptions, names: readonly Name[]) {
     const { values } = parameters;
     this.#parameters = parameters;
-    this.#frozen = checkFrozen(options.frozen, values);
+    this.#frozen = checkFrozen(options.frozen, parameters);
     const { master, states, rounding } = checkPrecision(options.precision, values);
     this.stochasticRounding = rounding === 'stochastic';
     const { length, device } = values;
@@ -46,9 +46,7 @@ export class OptimizerState<Name extends string> {
     this.#averages = Object.fromEntries(averages) as Record<Name, FlatBuffer>;
     if (master === 'f32') {
       this.#master = FlatBuffer.alloc(length, { dtype: 'f32', device });
-      this.#masterReady = this.#master.copyFrom(values);
-      // Told to whoever waits for a step.
-      this.#masterReady.catch(() => {});
+      this.#copyToMaster(this.#master).catch(() => {});
     }
   }
 
@@ -57,7 +55,7 @@ export class OptimizerState<Name extends string> {
   }
 
   /** The float32 values that steps act on, where the values are their bf16 copy. */
-  get master(): FlatBuffer | undefined {
+  get master(): FlatBuffer<'f32'> | undefined {
     this.checkAlive();
     return this.#master;
   }
@@ -79,6 +77,7 @@ export class OptimizerState<Name extends string> {
     frozen: NativeMemory | undefined,
   ] {
     this.checkAlive();
+    if (this.#masterFailure !== undefined) throw this.#masterFailure;
     const { values, gradients } = this.#parameters;
     return [
       nativeMemory(values, 'values'),
@@ -90,19 +89,20 @@ export class OptimizerState<Name extends string> {
     ];
   }
 
-  /** The result of work that was called after the master was made. */
-  async settled<Result>(work: Promise<Result>): Promise<Result> {
-    if (this.#masterReady === undefined) return work;
-    const [result] = await Promise.all([work, this.#masterReady]);
-    return result;
-  }
-
   /** Copies the values to the master again. */
   async refreshMaster(): Promise<void> {
     this.checkAlive();
-    if (this.#master === undefined) return;
-    this.#masterReady = this.#master.copyFrom(this.#parameters.values);
-    await this.#masterReady;
+    if (this.#master !== undefined) await this.#copyToMaster(this.#master);
+  }
+
+  async #copyToMaster(master: FlatBuffer): Promise<void> {
+    try {
+      await master.copyFrom(this.#parameters.values);
+      this.#masterFailure = undefined;
+    } catch (error) {
+      this.#masterFailure = error;
+      throw error;
+    }
   }
 
   average(name: Name): FlatBuffer {
@@ -155,8 +155,8 @@ export class OptimizerState<Name extends string> {
   }
 
   /**
-   * Reads a file, hands the moving averages to `prepare` to be checked and changed, and only then replaces the state. A
-   * file without a master leaves the master as it is.
+   * Reads a file, hands the moving averages to `prepare` to be checked and changed, and only then replaces the state.
+   * Where the file has no master, the values as they are now become it.
    */
   async load(
     path: string,
@@ -168,7 +168,8 @@ export class OptimizerState<Name extends string> {
     let step: number;
     try {
       for (const [name, buffer] of this.#buffers()) {
-        if (name !== masterName || file.tensors.has(name)) read.push([name, await readLike(file, name, buffer)]);
+        if (name !== masterName || file.tensors.has(name))
+          read.push([name, await readFloats(file, name, buffer.length)]);
       }
       step = await readStep(file);
     } finally {
@@ -180,7 +181,7 @@ export class OptimizerState<Name extends string> {
     // All are checked before the first is copied, so that a failure changes nothing.
     const buffers = this.#buffers();
     for (const [name, buffer] of buffers) nativeMemory(buffer, name);
-    const copies = buffers.map(([name, buffer]) => contents[name as Name] && buffer.copyFrom(contents[name as Name]));
+    const copies = buffers.map(([name, buffer]) => buffer.copyFrom(contents[name as Name] ?? this.#parameters.values));
     await Promise.all(copies);
     this.control[slots.step] = step;
     this.control[slots.partsTotal] = 0;
@@ -206,9 +207,8 @@ function fileDType(dtype: DType): 'F32' | 'BF16' {
   return dtype === 'bf16' ? 'BF16' : 'F32';
 }
 
-/** A tensor of F32 or BF16 as a buffer of as many elements as `like`. */
-async function readLike(file: SafetensorsFile, name: string, like: FlatBuffer): Promise<FlatBuffer> {
-  const { length } = like;
+/** A tensor of F32 or BF16 in float32. */
+async function readFloats(file: SafetensorsFile, name: string, length: number): Promise<FlatBuffer> {
   const tensor = file.tensors.get(name);
   if (tensor === undefined) {
     const found = [...file.tensors.keys()].join(', ');
@@ -232,9 +232,15 @@ async function readLike(file: SafetensorsFile, name: string, like: FlatBuffer): 
       { path: file.path, expected: length, found: elements },
     );
   }
-  const buffer = FlatBuffer.alloc(length, { dtype: tensor.dtype === 'F32' ? 'f32' : 'bf16' });
-  await file.readInto(name, buffer.array);
-  return buffer;
+  const floats = FlatBuffer.alloc(length);
+  if (tensor.dtype === 'F32') {
+    await file.readInto(name, floats.array);
+  } else {
+    const halves = FlatBuffer.alloc(length, { dtype: 'bf16' });
+    await file.readInto(name, halves.array);
+    await floats.copyFrom(halves);
+  }
+  return floats;
 }
 
 async function readStep(file: SafetensorsFile): Promise<number> {

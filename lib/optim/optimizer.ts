@@ -54,7 +54,7 @@ export interface OptimizerOptions {
    * gradients count for nothing. A buffer of dtype u8 with a bit for each weight: weight i is frozen where bit `i % 8` of
    * byte `i / 8` is set. It is read at every step, so bits may be changed between steps.
    */
-  frozen?: FlatBuffer;
+  frozen?: FlatBuffer<'u8'>;
   /** Storage of the moving averages, and of a float32 master of bf16 values. */
   precision?: Precision;
   /** Of stochastic rounding, which is a function of (seed, step, weight). Default 0n. */

@@ -70,7 +70,7 @@ export interface SophiaState {
   /** Moving average of B * g * g; `hessian` in files. */
   readonly hessian: FlatBuffer;
   /** The float32 values, where `parameters.values` is their bf16 copy; `master` in files. */
-  readonly master: FlatBuffer | undefined;
+  readonly master: FlatBuffer<'f32'> | undefined;
 }
 
 const optionNames = [
@@ -219,7 +219,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients', 'hessian']);
     this.#state.checkAlive();
     const estimate = this.#estimateOf(options);
-    const work = nativeAddon().sophiaStep(
+    const numbers = await nativeAddon().sophiaStep(
       ...this.#state.stepBuffers('exp_avg', 'hessian'),
       estimate.from && nativeMemory(estimate.from, 'hessian.from'),
       this.#state.control,
@@ -232,12 +232,12 @@ export class Sophia implements SecondOrderOptimizer {
         prime: estimate.prime,
       }),
     );
-    const numbers = await this.#state.settled(work);
     return stepStatistics(this.#layout, numbers, true);
   }
 
   /**
-   * Writes `exp_avg`, `hessian` (with the batch size folded in, as the metadata says), `step` and rho.
+   * Writes `exp_avg`, `hessian` (with the batch size folded in, as the metadata says), `step`, the `master` where there is
+   * one, and the rho that a fraction set. The values themselves are not written.
    *
    * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished; SOUL_NOT_FOUND, SOUL_FILE_SYSTEM
    */
@@ -246,13 +246,15 @@ export class Sophia implements SecondOrderOptimizer {
       optimizer: 'sophia',
       ...foldedMark,
       estimates: String(control[slots.estimates]),
-      ...(Number.isNaN(control[slots.rho]) ? {} : { rho: String(control[slots.rho]) }),
+      // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
+      ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho]) ? { rho: String(control[slots.rho]) } : {}),
     }));
   }
 
   /**
-   * Reads a state back; await it before the next call. A file of another library, whose Hessian lacks the factor B,
-   * needs `{ batchSize }`.
+   * Reads a state back; await it before the next call. Moving averages may be F32 or BF16 in the file, whatever they are
+   * here. Where there is a master here and none in the file, the values as they are now become it: load them first. A
+   * file of another library, whose Hessian lacks the factor B, needs `{ batchSize }`.
    *
    * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE, SOUL_UNSUPPORTED; SOUL_INVALID_ARGUMENT for another length or a
    *   batch size that is missing or too many. Nothing has changed then.
@@ -280,7 +282,6 @@ export class Sophia implements SecondOrderOptimizer {
       if (batchSize !== undefined) await scale(hessian, batchSize);
       return () => {
         const { control } = this.#state;
-        // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
@@ -336,8 +337,11 @@ export class Sophia implements SecondOrderOptimizer {
     checkApart(argument, from, 'values', values);
     checkApart(argument, from, 'state.momentum', this.#state.average('exp_avg'));
     checkApart(argument, from, 'state.hessian', this.#state.average('hessian'));
+    const { master } = this.#state;
+    if (master !== undefined) checkApart(argument, from, 'state.master', master);
     const address = (buffer: FlatBuffer): bigint => nativeAddon().describe(nativeMemory(buffer, argument)).address;
-    if (overlaps(from, gradients) && address(from) !== address(gradients)) {
+    const alike = address(from) === address(gradients) && from.dtype === gradients.dtype;
+    if (overlaps(from, gradients) && !alike) {
       checkApart(argument, from, 'gradients', gradients);
     }
     return from;

@@ -69,8 +69,12 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
     if (napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged) == napi_ok && tagged &&
         napi_get_value_external(value.Env(), value, &data) == napi_ok) {
       const SoulMemory* foreign = static_cast<const SoulMemory*>(data);
-      return {
-          {foreign->data, static_cast<DType>(foreign->dtype)}, static_cast<int64_t>(foreign->length), value};
+      const auto dtype = static_cast<DType>(foreign->dtype);
+      if (foreign->dtype > SOUL_UINT8 || (foreign->data == nullptr && foreign->length > 0) ||
+          reinterpret_cast<uintptr_t>(foreign->data) % SizeOf(dtype) != 0) {
+        ThrowInvalid(value.Env(), name, "memory of a known dtype, not null, and aligned to it");
+      }
+      return {{foreign->data, dtype}, static_cast<int64_t>(foreign->length), value};
     }
   }
   ThrowInvalid(value.Env(), name, "memory of a FlatBuffer");
@@ -154,11 +158,6 @@ int64_t ReadInteger(const Napi::Value& value, const char* name, int64_t low, int
     }
   }
   ThrowInvalid(value.Env(), name, "an integer from " + std::to_string(low) + " to " + std::to_string(high));
-}
-
-bool ReadBoolean(const Napi::Value& value, const char* name) {
-  if (!value.IsBoolean()) ThrowInvalid(value.Env(), name, "true or false");
-  return value.As<Napi::Boolean>().Value();
 }
 
 uint64_t ReadUnsigned64(const Napi::Value& value, const char* name) {

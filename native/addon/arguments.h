@@ -57,7 +57,6 @@ Memory<uint8_t> ReadBytes(const Napi::Value& value, const char* name, int64_t le
 double ReadNumber(const Napi::Value& value, const char* name, double low, double high);
 // An integer in [low, high].
 int64_t ReadInteger(const Napi::Value& value, const char* name, int64_t low, int64_t high);
-bool ReadBoolean(const Napi::Value& value, const char* name);
 // A bigint in [0, 2^64).
 uint64_t ReadUnsigned64(const Napi::Value& value, const char* name);
 Napi::Object ReadObject(const Napi::Value& value, const char* name);

@@ -9,7 +9,6 @@
 namespace soul {
 namespace {
 
-constexpr int64_t kMostThreads = 256;
 constexpr uint32_t kMostBuffers = 16;
 
 // machine() -> { instructionSet, instructionSets, threads, hardwareThreads }
@@ -45,7 +44,7 @@ Napi::Value Configure(const Napi::CallbackInfo& info) {
   }
   const Napi::Value count = settings.Get("threads");
   const int threads =
-      count.IsUndefined() ? 0 : static_cast<int>(ReadInteger(count, "threads", 1, kMostThreads));
+      count.IsUndefined() ? 0 : static_cast<int>(ReadInteger(count, "threads", 1, ThreadPool::kMostThreads));
   return PostWork(env, {}, [&pool = PoolOf(env), wanted, threads] {
     if (wanted != nullptr) UseKernels(wanted->name);
     if (threads > 0) pool.set_threads(threads);

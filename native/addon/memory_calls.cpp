@@ -1,12 +1,12 @@
 // Calls on memory: describe, wrap a pointer, fill, copy, wait for a turn.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
+#include "kernels/float_math.h"
 
 namespace soul {
 namespace {
@@ -72,13 +72,6 @@ Napi::Value View(const Napi::CallbackInfo& info) {
   return WrapMemory(
       info.Env(), static_cast<char*>(memory.elements.data) + static_cast<std::size_t>(start) * SizeOf(dtype),
       static_cast<uint64_t>(length), dtype);
-}
-
-// A number as float32; beyond its range infinity, as Math.fround has it (the cast alone would be undefined).
-float ToFloat(double number) {
-  const double largest = std::numeric_limits<float>::max();
-  return std::abs(number) > largest ? static_cast<float>(std::copysign(HUGE_VAL, number))
-                                    : static_cast<float>(number);
 }
 
 // fill(memory, value) -> Promise<void>

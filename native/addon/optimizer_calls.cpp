@@ -186,6 +186,8 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
     settings.estimate_clipped = given.Flag(kEstimateClipped);
     buffers.held.push_back(estimate.value);
   }
+  // The order statistic, where it is needed, takes longer than a short step.
+  const bool may_find_rho = settings.clipped_fraction > 0;
   const SophiaMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
   return PostWork(
       info.Env(), buffers.held,
@@ -193,7 +195,7 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
        segments = std::move(segments), settings] {
         return StepOutcome(RunSophiaStep(pool, control, memory, length, segments, settings), control);
       },
-      buffers.length);
+      may_find_rho ? kLongWork : buffers.length);
 }
 
 // adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings)

@@ -33,10 +33,13 @@ constexpr int64_t kGrain = 32768;
 template <typename Work>
 void ForRows(ThreadPool& pool, const SoulTokenRows& rows, const Work& work) {
   const int64_t grain = std::max<int64_t>(1, kGrain / rows.vocabulary);
-  pool.ForEach((rows.rows + grain - 1) / grain, [&](int64_t piece, int) {
-    const int64_t first = piece * grain;
-    work(first, std::min(grain, rows.rows - first));
-  });
+  // Two pieces are worth two threads, since a piece may be one long row.
+  pool.ForEach((rows.rows + grain - 1) / grain,
+               [&](int64_t piece, int) {
+                 const int64_t first = piece * grain;
+                 work(first, std::min(grain, rows.rows - first));
+               },
+               2);
 }
 
 SoulTokenRows PartOf(const SoulTokenRows& rows, int64_t first, int64_t count) {

@@ -1,4 +1,5 @@
-// A call that runs on the dispatcher and settles a promise.
+// A call that runs on the dispatcher, or at once when it is short and nothing is pending, and settles a
+// promise.
 #pragma once
 
 #include <napi.h>

@@ -28,6 +28,14 @@ SOUL_HOST_DEVICE float NotANumber() {
   return FloatFromBits(0x7fc00000u);
 }
 
+// A number as float32; beyond its range infinity, where the conversion alone would be undefined.
+SOUL_HOST_DEVICE float ToFloat(double number) {
+  const double largest = 0x1.fffffep127;
+  if (number > largest) return Infinity();
+  if (number < -largest) return -Infinity();
+  return static_cast<float>(number);
+}
+
 constexpr float kLog2High = 0x1.62e4p-1f;  // 17 bits: exact when multiplied by an exponent
 constexpr float kLog2Low = 0x1.7f7d1cp-20f;
 

@@ -3,8 +3,6 @@
 
 #if defined(__CUDACC__)
 #define SOUL_HOST_DEVICE __host__ __device__ __forceinline__
-#elif defined(_MSC_VER)
-#define SOUL_HOST_DEVICE __forceinline
 #else
 #define SOUL_HOST_DEVICE inline __attribute__((always_inline))
 #endif

@@ -53,7 +53,8 @@ enum class Purpose : uint32_t {
 // has these upper 32 bits.
 SOUL_HOST_DEVICE RandomKey RoundingKey(uint64_t seed, Purpose purpose, uint64_t count, uint32_t upper_index) {
   const RandomKey key = KeyOf(seed, count);
-  return {Mix(key.first ^ static_cast<uint32_t>(purpose)), Mix(key.second + upper_index)};
+  const uint32_t word = Mix(upper_index * 4u + static_cast<uint32_t>(purpose));
+  return {Mix(key.first ^ word), Mix(key.second + word)};
 }
 
 // 32 random bits to round an element with, from the lower 32 bits of its index. One mixing is enough where
@@ -64,7 +65,7 @@ SOUL_HOST_DEVICE uint32_t RoundingBits(RandomKey key, uint32_t element) {
 
 // An exponentially distributed number, finite and positive, whose tails reach 2^-33 and 22.9.
 SOUL_HOST_DEVICE float ExponentialFromBits(uint32_t bits) {
-  // -log(1 - v) for v in (0, 1). 1 - v is rounded; the factor v / (1 - w) undoes that rounding for small v.
+  // -log(1 - v) for v in (0, 1]. 1 - v is rounded; the factor v / (1 - w) undoes that rounding for small v.
   const float v = (static_cast<float>(bits) + 0.5f) * 0x1p-32f;
   const float w = 1.0f - v;
   const float below = w < 0x1p-25f ? 0x1p-33f : w;

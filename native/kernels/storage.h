@@ -25,9 +25,9 @@ SOUL_HOST_DEVICE float FromBFloat16(uint16_t bits) {
   return FloatFromBits(static_cast<uint32_t>(bits) << 16);
 }
 
-// The nearest bfloat16, ties to even, in the upper half of a word whose lower half means nothing. The lower half
-// of a NaN must be zeros, as it is where a NaN is arithmetic's own or came out of a bfloat16: then no carry makes
-// a number of it.
+// The nearest bfloat16, ties to even, in the upper half of a word whose lower half means nothing. The lower
+// half of a NaN must be zeros, as it is where a NaN is arithmetic's own or came out of a bfloat16: then no
+// carry makes a number of it.
 SOUL_HOST_DEVICE uint32_t RoundToBFloat16(float x) {
   const uint32_t bits = FloatBits(x);
   return bits + 0x7fffu + ((bits >> 16) & 1u);

@@ -20,12 +20,17 @@ inline int64_t CellsInARow(int64_t cells, int threads) {
   return shared < 1 ? 1 : shared > kMost ? kMost : shared;
 }
 
+// Cells that [begin, end) has a part in.
+inline int64_t CellsIn(int64_t begin, int64_t end) {
+  return begin >= end ? 0 : (end - 1) / kChunk - begin / kChunk + 1;
+}
+
 // Calls work(begin, end, worker) for the part of each cell that lies within [begin, end).
 template <typename Work>
 void ForChunks(ThreadPool& pool, int64_t begin, int64_t end, const Work& work) {
   if (begin >= end) return;
   const int64_t first = begin / kChunk;
-  const int64_t cells = (end - 1) / kChunk - first + 1;
+  const int64_t cells = CellsIn(begin, end);
   const int64_t row = CellsInARow(cells, pool.threads());
   pool.ForEach((cells + row - 1) / row, [&](int64_t piece, int worker) {
     for (int64_t i = piece * row; i < cells && i < (piece + 1) * row; ++i) {
@@ -41,7 +46,7 @@ Sum SumOfChunks(ThreadPool& pool, int64_t begin, int64_t end, const Work& work) 
   Sum sum{};
   if (begin >= end) return sum;
   const int64_t first = begin / kChunk;
-  std::vector<Sum> sums(static_cast<std::size_t>((end - 1) / kChunk - first + 1));
+  std::vector<Sum> sums(static_cast<std::size_t>(CellsIn(begin, end)));
   ForChunks(pool, begin, end, [&](int64_t from, int64_t to, int) {
     sums[static_cast<std::size_t>(from / kChunk - first)] = work(from, to);
   });

@@ -20,7 +20,7 @@ class Dispatcher {
   using Run = void (*)(void* context);
   using Complete = void (*)(void* context, bool ran);
 
-  // Null, with a JavaScript exception pending, when the environment cannot give a thread-safe function.
+  // Null when the environment cannot give a thread-safe function.
   static std::unique_ptr<Dispatcher> Create(napi_env env);
   ~Dispatcher();
   Dispatcher(const Dispatcher&) = delete;

@@ -1,6 +1,5 @@
 #include "runtime/optimizer_jobs.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -59,7 +58,7 @@ void StepSegments(ThreadPool& pool, const std::vector<Segment>& segments, const 
   for (const Segment& segment : segments) {
     const double learning_rate = settings.learning_rate * segment.learning_rate_scale;
     const double decay = std::isnan(segment.weight_decay) ? settings.weight_decay : segment.weight_decay;
-    const auto keep = static_cast<float>(1 - learning_rate * decay);
+    const auto keep = ToFloat(1 - learning_rate * decay);
     const StepCounts counts = SumOfChunks<StepCounts>(
         pool, segment.begin, segment.end,
         [&](int64_t begin, int64_t end) { return step(learning_rate, keep, begin, end); });
@@ -85,6 +84,15 @@ std::string UnfinishedEstimate(const double* control) {
   return "an estimate in parts is unfinished (" + std::to_string(static_cast<int64_t>(control[kPartsDone])) +
          " of " + std::to_string(static_cast<int64_t>(control[kPartsTotal])) +
          " parts); call updateHessian for the others first, or give it up with { part: [0, n], prime: true }";
+}
+
+// Seldom needed, so nobody waits for it.
+void ZeroUnlessFrozen(const Elements& elements, FrozenMask frozen, int64_t length) {
+  const auto size = static_cast<int64_t>(SizeOf(elements.dtype));
+  for (int64_t i = 0; i < length; ++i) {
+    if (frozen != nullptr && (frozen[i / 8] >> (i % 8) & 1) != 0) continue;
+    std::memset(static_cast<char*>(elements.data) + i * size, 0, static_cast<std::size_t>(size));
+  }
 }
 
 bool IsDamaged(const double* control) {
@@ -117,8 +125,7 @@ StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& 
 
   const Guard guard = ReadGradient(pool, memory, length, settings);
   bool skip = guard.skip;
-  if (!skip && estimates && settings.skip_non_finite &&
-      settings.estimate_from.data != memory.gradients.data) {
+  if (!skip && estimates && settings.skip_non_finite && !(settings.estimate_from == memory.gradients)) {
     skip = Scan(pool, settings.estimate_from, memory.frozen, length).non_finite > 0;
   }
   if (skip) {
@@ -130,22 +137,22 @@ StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& 
   if (estimates) {
     const double share = settings.prime ? 1 : 1 - settings.beta2;
     const double clip = settings.estimate_clipped ? guard.scale : 1;
-    estimate = {settings.estimate_from, static_cast<float>(settings.prime ? 0 : settings.beta2),
-                static_cast<float>(share * settings.batch_size * clip * clip)};
+    estimate = {settings.estimate_from, ToFloat(settings.prime ? 0 : settings.beta2),
+                ToFloat(share * settings.batch_size * clip * clip)};
   }
   const double step = control[kStep] + 1;
   const double correction = settings.momentum_correction ? 1 / (1 - std::pow(settings.beta1, step)) : 1;
-  SophiaCoefficients coefficients{.gradient_scale = static_cast<float>(guard.scale),
-                                  .beta1 = static_cast<float>(settings.beta1),
-                                  .one_minus_beta1 = static_cast<float>(1 - settings.beta1),
-                                  .momentum_scale = static_cast<float>(correction),
+  SophiaCoefficients coefficients{.gradient_scale = ToFloat(guard.scale),
+                                  .beta1 = ToFloat(settings.beta1),
+                                  .one_minus_beta1 = ToFloat(1 - settings.beta1),
+                                  .momentum_scale = ToFloat(correction),
                                   .rho = 0,
                                   .floor = -std::numeric_limits<float>::infinity(),
                                   .addend = 0,
                                   .learning_rate = 0,
                                   .keep = 1};
   const bool floored = settings.denominator == Denominator::kMax;
-  (floored ? coefficients.floor : coefficients.addend) = static_cast<float>(settings.epsilon);
+  (floored ? coefficients.floor : coefficients.addend) = ToFloat(settings.epsilon);
   if (find_rho) {
     std::vector<ElementRange> ranges;
     for (const Segment& segment : segments) {
@@ -155,22 +162,24 @@ StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& 
     if (ranges.empty()) ranges.push_back({0, length});
     const double rho = ClippingRho(pool, memory, estimate, coefficients, ranges, settings.clipped_fraction);
     if (!(rho > 0 && rho <= std::numeric_limits<float>::max())) {
-      report.error = "rho cannot be set from clippedFraction: " +
-                     std::string(std::isnan(rho) ? "no weight has a finite, positive Hessian"
-                                                 : "|m| / h is zero or infinite at that fraction") +
-                     "; make the estimate on more data, or give rho as a number";
+      report.error =
+          "rho cannot be set from clippedFraction: " +
+          std::string(std::isnan(rho)
+                          ? "no weight outside embeddings that is not frozen has a finite, positive Hessian"
+                          : "|m| / h is zero or infinite at that fraction") +
+          "; make the estimate on more data, or give rho as a number";
       return report;
     }
     control[kRho] = rho;
   }
-  coefficients.rho = static_cast<float>(control[kRho]);
+  coefficients.rho = ToFloat(control[kRho]);
   const CpuKernels& kernels = ActiveKernels();
   const StepPass pass = PassOf(settings, guard, step);
   StepSegments(
       pool, segments, guard, settings,
       [&](double learning_rate, float keep, int64_t begin, int64_t end) {
         SophiaCoefficients own = coefficients;
-        own.learning_rate = static_cast<float>(learning_rate);
+        own.learning_rate = ToFloat(learning_rate);
         own.keep = keep;
         return kernels.step_sophia(memory, estimate, own, pass, begin, end);
       },
@@ -195,12 +204,12 @@ StepReport RunAdamWStep(ThreadPool& pool, double* control, const AdamWMemory& me
   const double step = control[kStep] + 1;
   const double correction = 1 - std::pow(settings.beta1, step);
   const AdamWCoefficients coefficients{
-      .gradient_scale = static_cast<float>(guard.scale),
-      .one_minus_beta1 = static_cast<float>(1 - settings.beta1),
-      .beta2 = static_cast<float>(settings.beta2),
-      .one_minus_beta2 = static_cast<float>(1 - settings.beta2),
-      .root_correction = static_cast<float>(std::sqrt(1 - std::pow(settings.beta2, step))),
-      .epsilon = static_cast<float>(settings.epsilon),
+      .gradient_scale = ToFloat(guard.scale),
+      .one_minus_beta1 = ToFloat(1 - settings.beta1),
+      .beta2 = ToFloat(settings.beta2),
+      .one_minus_beta2 = ToFloat(1 - settings.beta2),
+      .root_correction = ToFloat(std::sqrt(1 - std::pow(settings.beta2, step))),
+      .epsilon = ToFloat(settings.epsilon),
       .step_size = 0,
       .keep = 1};
   const CpuKernels& kernels = ActiveKernels();
@@ -209,7 +218,7 @@ StepReport RunAdamWStep(ThreadPool& pool, double* control, const AdamWMemory& me
       pool, segments, guard, settings,
       [&](double learning_rate, float keep, int64_t begin, int64_t end) {
         AdamWCoefficients own = coefficients;
-        own.step_size = static_cast<float>(learning_rate / correction);
+        own.step_size = ToFloat(learning_rate / correction);
         own.keep = keep;
         return kernels.step_adamw(memory, own, pass, begin, end);
       },
@@ -231,7 +240,7 @@ StepReport RunHessianUpdate(ThreadPool& pool, double* control, const Elements& h
     // Given up for a new one, which sets h whatever it is. Should all its parts be left out, no h is better
     // than a piece of one.
     if (control[kPartsKept] > 0) {
-      std::memset(hessian.data, 0, static_cast<std::size_t>(length) * SizeOf(hessian.dtype));
+      ZeroUnlessFrozen(hessian, frozen, length);
       control[kEstimates] = 0;
     }
     control[kPartsTotal] = 0;
@@ -261,10 +270,10 @@ StepReport RunHessianUpdate(ThreadPool& pool, double* control, const Elements& h
     const bool first = control[kPartsKept] == 0;
     const double share = (prime ? 1 : 1 - settings.beta2) / parts;
     const HessianEstimate estimate{gradients,
-                                   static_cast<float>(!first  ? 1
-                                                      : prime ? 0
-                                                              : settings.beta2),
-                                   static_cast<float>(share * settings.batch_size)};
+                                   ToFloat(!first  ? 1
+                                           : prime ? 0
+                                                   : settings.beta2),
+                                   ToFloat(share * settings.batch_size)};
     // What h has taken in so far numbers the draws.
     const auto count =
         static_cast<uint64_t>(control[kEstimates]) << 32 | static_cast<uint64_t>(control[kPartsKept]);

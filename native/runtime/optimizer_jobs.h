@@ -1,5 +1,4 @@
-// What an optimizer's call does on the dispatcher: the order of estimates and steps, the guard, then one
-// pass.
+// What an optimizer's call does in its turn: the order of estimates and steps, the guard, then one pass.
 #pragma once
 
 #include <cstdint>
@@ -81,7 +80,8 @@ struct SegmentCounts {
   int64_t changed;
 };
 
-// `error` is a sentence when the call came at the wrong time; nothing has changed then, nor when `skipped`.
+// `error` is a sentence when the call came at the wrong time; nothing has changed then. Nor has it when a
+// step is `skipped`; a skipped part of an estimate counts as done.
 struct StepReport {
   std::string error;
   bool skipped = false;

@@ -2,6 +2,7 @@
 // bits.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -16,8 +17,6 @@ struct ElementRange {
   int64_t begin;
   int64_t end;
 };
-
-constexpr int kKeyBlock = 1024;
 
 // How often each value of 16 bits occurs, counted by every worker for itself.
 class Histogram {
@@ -51,16 +50,19 @@ std::optional<uint32_t> KeyReachedBy(ThreadPool& pool, const std::vector<Element
   const auto for_blocks = [&](const auto& visit) {
     for (const ElementRange& range : ranges) {
       ForChunks(pool, range.begin, range.end, [&](int64_t begin, int64_t end, int worker) {
-        uint32_t keys[kKeyBlock];
-        for (int64_t from = begin; from < end; from += kKeyBlock) {
-          const auto length = static_cast<int32_t>(end - from < kKeyBlock ? end - from : kKeyBlock);
+        uint32_t keys[kBlock];
+        for (int64_t from = begin; from < end; from += kBlock) {
+          const auto length = static_cast<int32_t>(end - from < kBlock ? end - from : kBlock);
           fill(from, length, keys);
           visit(worker, keys, length);
         }
       });
     }
   };
-  Histogram upper(pool.threads());
+  int workers = 1;
+  for (const ElementRange& range : ranges)
+    workers = std::max(workers, pool.WorkersFor(CellsIn(range.begin, range.end)));
+  Histogram upper(workers);
   for_blocks([&](int worker, const uint32_t* keys, int32_t length) { upper.AddUpper(worker, keys, length); });
   const int64_t total = upper.Total();
   if (total == 0) return std::nullopt;
@@ -68,7 +70,7 @@ std::optional<uint32_t> KeyReachedBy(ThreadPool& pool, const std::vector<Element
   auto wanted = static_cast<int64_t>(fraction * static_cast<double>(total) + 0.5);
   wanted = wanted < 1 ? 1 : wanted > total ? total : wanted;
   const Histogram::Place high = upper.Find(wanted);
-  Histogram lower(pool.threads());
+  Histogram lower(workers);
   for_blocks([&](int worker, const uint32_t* keys, int32_t length) {
     lower.AddLower(worker, keys, length, high.bin);
   });

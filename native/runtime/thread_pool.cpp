@@ -5,14 +5,6 @@
 #include <system_error>
 
 namespace soul {
-namespace {
-
-constexpr int kMostThreads = 256;
-// Below this a job is done before another thread has woken up.
-constexpr int64_t kFewestPieces = 4;
-
-}  // namespace
-
 int ThreadPool::DefaultThreads() {
   const char* wanted = std::getenv("SOUL_THREADS");
   const int number = wanted == nullptr ? 0 : std::atoi(wanted);
@@ -22,7 +14,7 @@ int ThreadPool::DefaultThreads() {
 
 void ThreadPool::set_threads(int threads) {
   threads = std::clamp(threads, 1, kMostThreads);
-  if (threads == threads_) return;
+  if (threads == this->threads()) return;
   Stop();
   threads_ = threads;
 }
@@ -57,8 +49,8 @@ void ThreadPool::TakePieces(int worker) {
   }
 }
 
-void ThreadPool::Run(int64_t pieces, Call call, const void* context) {
-  if (threads_ == 1 || pieces < kFewestPieces) {
+void ThreadPool::Run(int64_t pieces, int64_t fewest, Call call, const void* context) {
+  if (WorkersFor(pieces, fewest) == 1) {
     for (int64_t piece = 0; piece < pieces; ++piece) call(context, piece, 0);
     return;
   }

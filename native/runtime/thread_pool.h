@@ -10,11 +10,15 @@
 
 namespace soul {
 
-// Used by one thread at a time, the dispatcher's. Threads start when they are first needed and sleep between
-// jobs.
+// Used by one thread at a time: the dispatcher's, or the one that runs a short job in its place. Threads
+// start when they are first needed and sleep between jobs.
 class ThreadPool {
  public:
-  // Threads that the process may run on, or SOUL_THREADS.
+  static constexpr int kMostThreads = 256;
+  // Fewer small pieces are done before another thread has woken up.
+  static constexpr int64_t kFewestPieces = 4;
+
+  // As many threads as the system says it has processors for, or SOUL_THREADS.
   static int DefaultThreads();
 
   explicit ThreadPool(int threads = DefaultThreads()) : threads_(threads) {}
@@ -22,16 +26,21 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int threads() const { return threads_; }
+  int threads() const { return threads_.load(std::memory_order_relaxed); }
+  // Workers that so many pieces are shared among.
+  int WorkersFor(int64_t pieces, int64_t fewest = kFewestPieces) const {
+    return pieces < fewest ? 1 : threads();
+  }
   // Takes effect at the next job.
   void set_threads(int threads);
 
   // Calls work(piece, worker) for every piece in [0, pieces), on this thread (worker 0) and the others, and
-  // returns when all are done. Which worker takes which piece is chance; `work` must not throw.
+  // returns when all are done. Which worker takes which piece is chance; `work` must not throw. Fewer than
+  // `fewest` pieces are not shared out.
   template <typename Work>
-  void ForEach(int64_t pieces, const Work& work) {
+  void ForEach(int64_t pieces, const Work& work, int64_t fewest = kFewestPieces) {
     Run(
-        pieces,
+        pieces, fewest,
         [](const void* context, int64_t piece, int worker) {
           (*static_cast<const Work*>(context))(piece, worker);
         },
@@ -41,13 +50,14 @@ class ThreadPool {
  private:
   using Call = void (*)(const void* context, int64_t piece, int worker);
 
-  void Run(int64_t pieces, Call call, const void* context);
+  void Run(int64_t pieces, int64_t fewest, Call call, const void* context);
   void Start();
   void Stop();
   void Loop(int worker, uint64_t seen);
   void TakePieces(int worker);
 
-  int threads_;
+  // Read by the JavaScript thread too.
+  std::atomic<int> threads_;
   std::vector<std::thread> workers_;
 
   // One job, written before `job_` rises and read by workers after it.

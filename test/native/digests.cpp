@@ -22,8 +22,8 @@
 namespace soul {
 namespace {
 
-// Memory of one dtype that starts unaligned, filled with numbers in [-1, 1) and some of everything that is
-// odd.
+// Memory of one dtype that starts unaligned, filled with numbers in [-1, 1), zeros, denormals and some near the
+// ends of float32: all that is odd but NaN, whose bits are the processor's.
 class Buffer {
  public:
   Buffer(DType dtype, int64_t length, uint64_t stream)
@@ -83,7 +83,7 @@ constexpr Storage kStorages[] = {
 
 uint64_t OptimizerDigest(ThreadPool& pool, const Storage& storage, bool adamw, bool masked, int64_t length) {
   Buffer values(storage.values, length, 1), gradients(storage.values, length, 2),
-      other(storage.values, length, 3);
+      other(DType::kFloat32, length, 3);
   Buffer master(DType::kFloat32, length, 1), first(storage.states, length, 4),
       second(storage.states, length, 5);
   Buffer mask(DType::kUint8, (length + 7) / 8, 6);
@@ -133,6 +133,15 @@ uint64_t VectorDigest(ThreadPool& pool, DType dtype, int64_t length) {
   Add(digest, InnerProduct(pool, a.elements(), b.elements(), length));
   Add(digest, static_cast<double>(CountNonFinite(pool, a.elements(), length)));
   AddScaled(pool, 0.3f, a.elements(), b.elements(), {}, length);
+  AddScaled(pool, 0.7f, narrow.elements(), narrow.elements(), {}, length);
+  Buffer zeros(DType::kUint8, (length + 7) / 8, 4);
+  MaskZeros(pool, a.elements(), zeros.as<uint8_t>(), length);
+  zeros.AddTo(digest);
+  Buffer nearest(DType::kBFloat16, length, 5);
+  Cast(pool, b.elements(), nearest.elements(), {}, length);
+  nearest.AddTo(digest);
+  Add(digest, Quantile(pool, {MagnitudeOf::kElement, a.elements(), {}}, 0.4, length));
+  Add(digest, Quantile(pool, {MagnitudeOf::kProduct, a.elements(), b.elements()}, 0.1, length));
   Cast(pool, b.elements(), narrow.elements(), {true, 7, 1}, length);
   Scale(pool, 1.7f, a.elements(), {true, 7, 2}, length);
   Add(digest, Quantile(pool, {MagnitudeOf::kRatio, b.elements(), a.elements()}, 0.2, length));
@@ -228,5 +237,5 @@ int Run(int64_t length) {
 }  // namespace soul
 
 int main(int count, char** words) {
-  return soul::Run(count > 1 ? std::atoll(words[1]) : 4 * 16384 + 777);
+  return soul::Run(count > 1 ? std::atoll(words[1]) : 40 * 16384 + 777);
 }

@@ -278,7 +278,7 @@ test('the same bits by every instruction set, at every alignment', async () => {
     [4099, 0.5],
     [2050, 90],
   ] as const) {
-    const rows = 3;
+    const rows = 64;
     const original = rowsOf(vocabulary, rows, vocabulary, scale);
     original.fill(-Infinity, vocabulary, vocabulary + 9);
     const reference = rowsOf(5, rows, vocabulary, scale);

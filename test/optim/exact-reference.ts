@@ -1,6 +1,6 @@
 /**
  * Sophia's and AdamW's step in float32, operation by operation with Math.fround, and bfloat16 rounding: written from
- * the formulas, with nothing of the native code, to be compared bit for bit.
+ * the formulas, to be compared bit for bit. Only the random bits are drawn as native/kernels/random.h draws them.
  */
 
 const f = Math.fround;
@@ -110,7 +110,8 @@ export function roundingBits(seed: bigint, purpose: number, count: number, eleme
     first = mix((first ^ word) >>> 0);
     second = mix((second + Math.imul(word, 0xc2b2ae35) + first) >>> 0);
   }
-  first = mix((first ^ purpose) >>> 0);
-  second = mix(second >>> 0);
+  const word = mix(purpose);
+  first = mix((first ^ word) >>> 0);
+  second = mix((second + word) >>> 0);
   return (mix((element + first) >>> 0) ^ second) >>> 0;
 }

@@ -24,7 +24,7 @@ const only = (numbers: ArrayLike<number>) => Float32Array.from(free, (i) => numb
 
 describe.each(['sophia', 'adamw'] as const)('%s', (name) => {
   const options = { learningRate: 0.01, weightDecay: 0.1, clipNorm: 3 };
-  const make = (values: FlatBuffer, gradients: FlatBuffer, mask?: FlatBuffer) => {
+  const make = (values: FlatBuffer, gradients: FlatBuffer, mask?: FlatBuffer<'u8'>) => {
     const given = { ...options, ...(mask === undefined ? {} : { frozen: mask }) };
     return name === 'sophia'
       ? new Sophia({ values, gradients }, { ...given, rho: { clippedFraction: 0.2 } })
@@ -113,7 +113,7 @@ describe.each(['sophia', 'adamw'] as const)('%s', (name) => {
       FlatBuffer.alloc(3, { dtype: 'u8' }),
       new Uint8Array(2),
     ]) {
-      expect(await codeOf(() => make(...parameters(), wrong as FlatBuffer))).toBe('SOUL_INVALID_ARGUMENT');
+      expect(await codeOf(() => make(...parameters(), wrong as FlatBuffer<'u8'>))).toBe('SOUL_INVALID_ARGUMENT');
     }
     const released = FlatBuffer.alloc(2, { dtype: 'u8' });
     const optimizer = make(...parameters(), released);

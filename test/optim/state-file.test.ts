@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { openSafetensors, writeSafetensors } from '../../lib/core/safetensors.ts';
-import { AdamW, Sophia } from '../../lib/index.ts';
+import { AdamW, FlatBuffer, type Precision, Sophia } from '../../lib/index.ts';
 import { hashed } from './hashed.ts';
 import { codeOf, setUp } from './set-up.ts';
 
@@ -137,4 +137,73 @@ describe('AdamW', () => {
     expect([...file.tensors.keys()].sort()).toEqual(['exp_avg', 'exp_avg_sq', 'step']);
     await file.close();
   });
+});
+
+describe('bf16', () => {
+  const narrow = async (stream: number) => {
+    const buffer = FlatBuffer.alloc(101, { dtype: 'bf16' });
+    await buffer.copyFrom(hashed(stream, 101));
+    return buffer;
+  };
+  const precisions: Precision[] = [{}, { states: 'bf16' }, { master: 'none' }, { master: 'none', states: 'bf16' }];
+
+  test.each(precisions)('goes on from its file as if it had never stopped: %j', async (precision) => {
+    const make = async () => {
+      const parameters = { values: await narrow(1), gradients: await narrow(2) };
+      return new Sophia(parameters, { learningRate: 0.01, precision, seed: 5n, rho: { clippedFraction: 0.2 } });
+    };
+    const first = await make();
+    await first.updateHessian({ batchSize: 4, prime: true });
+    for (let i = 0; i < 3; i++) await first.step({ hessian: { batchSize: 2 } });
+    await first.saveState(path);
+    const file = await openSafetensors(path);
+    expect(file.tensors.get('hessian')!.dtype).toBe(precision.states === 'bf16' ? 'BF16' : 'F32');
+    expect(file.tensors.has('master')).toBe(precision.master !== 'none');
+    await file.close();
+    const second = await make();
+    await second.parameters.values.copyFrom(first.parameters.values);
+    await second.loadState(path);
+    for (const sophia of [first, second]) {
+      await sophia.updateHessian({ batchSize: 3 });
+      await sophia.step();
+    }
+    expect(second.parameters.values.array).toEqual(first.parameters.values.array);
+    expect(second.state.momentum.array).toEqual(first.state.momentum.array);
+    expect(second.state.hessian.array).toEqual(first.state.hessian.array);
+    expect(second.state.master?.array).toEqual(first.state.master?.array);
+  });
+
+  test('a master takes the values as they are where the file has none', async () => {
+    const wide = new AdamW(setUp(101));
+    await wide.step();
+    await wide.saveState(path);
+    const values = await narrow(1);
+    const adamw = new AdamW({ values, gradients: await narrow(2) }, { precision: { states: 'bf16' } });
+    await values.copyFrom(hashed(3, 101));
+    await adamw.loadState(path);
+    expect(adamw.state.master!.array).toEqual(await values.toFloat32Array());
+    const rounded = FlatBuffer.alloc(101, { dtype: 'bf16' });
+    await rounded.copyFrom(wide.state.momentum);
+    expect(adamw.state.momentum.array).toEqual(rounded.array);
+  });
+
+  test('a file in bf16 is read into float32', async () => {
+    const parameters = { values: await narrow(1), gradients: await narrow(2) };
+    const sophia = new Sophia(parameters, { precision: { master: 'none', states: 'bf16' } });
+    await sophia.updateHessian({ batchSize: 3, prime: true });
+    await sophia.saveState(path);
+    const wide = new Sophia(setUp(101));
+    await wide.loadState(path);
+    expect(wide.state.hessian.array).toEqual(await sophia.state.hessian.toFloat32Array());
+  });
+});
+
+test('a rho that was given as a number does not keep a fraction from being reached', async () => {
+  const fixed = new Sophia(setUp(), { rho: 0.04 });
+  await fixed.updateHessian({ batchSize: 4, prime: true });
+  await fixed.saveState(path);
+  const byFraction = bySophia();
+  await byFraction.loadState(path);
+  expect(byFraction.rho).toBeNaN();
+  expect((await byFraction.step()).clippedFraction).toBeCloseTo(0.2, 1);
 });

@@ -12,6 +12,13 @@
 
 namespace soul {
 
+// Elements that a loop walks before the next one takes its turn: what one leaves is still in the nearest
+// cache. Sums in float32 go on in double after as many.
+constexpr int64_t kBlock = 1024;
+static_assert(static_cast<uint32_t>(DType::kFloat32) == SOUL_FLOAT32 &&
+              static_cast<uint32_t>(DType::kBFloat16) == SOUL_BFLOAT16 &&
+              static_cast<uint32_t>(DType::kUint8) == SOUL_UINT8);
+
 // Takes no part in an order statistic; NaN's bits, so no magnitude's.
 constexpr uint32_t kNoKey = 0xffffffffu;
 
@@ -41,7 +48,7 @@ struct CpuKernels {
   // Of h as the step will leave it, before it is rounded to its dtype; frozen weights left out.
   FiniteSum (*sum_hessian)(const SophiaMemory& memory, const HessianEstimate& estimate, int64_t begin,
                            int64_t end);
-  // The bits of |m| / h of at most 1024 weights, m and h as the step will leave them, before they are
+  // The bits of |m| / h of at most kBlock weights, m and h as the step will leave them, before they are
   // rounded; kNoKey for frozen ones, an h that is not finite or not above `least`, and NaN.
   void (*ratio_keys)(const SophiaMemory& memory, const HessianEstimate& estimate,
                      const SophiaCoefficients& coefficients, float least, int64_t from, int32_t length,
@@ -57,7 +64,7 @@ struct CpuKernels {
   double (*inner_product)(const Elements& a, const Elements& b, int64_t begin, int64_t end);
   // Of at most kMostVectors vectors.
   InnerProducts (*products_of_pairs)(const Elements* vectors, int32_t count, int64_t begin, int64_t end);
-  // The bits of at most 1024 magnitudes; kNoKey for NaN and for ratios to a negative number.
+  // The bits of at most kBlock magnitudes; kNoKey for NaN and for ratios to a negative number.
   void (*magnitude_keys)(const MagnitudeTerms& terms, int64_t from, int32_t length, uint32_t* keys);
   int64_t (*count_non_finite)(const Elements& elements, int64_t begin, int64_t end);
   // Sets the bits of elements that are 0 and clears the others, those past the end too; `begin` is a multiple

@@ -13,6 +13,7 @@ struct Elements {
   DType dtype = DType::kFloat32;
 
   explicit operator bool() const { return data != nullptr; }
+  bool operator==(const Elements&) const = default;
 };
 
 // Memory that a memory-bound pass only touches, to learn what touching it costs.
@@ -32,7 +33,7 @@ struct Rounding {
   uint64_t count = 0;
 };
 
-// Values are the master's where there is one; `values` is then its rounded copy, written and never read.
+// Values are the master's where there is one; `values` is then its rounded copy.
 struct ParameterMemory {
   Elements values;
   float* master = nullptr;

@@ -1,5 +1,5 @@
 // Inner products of vectors, all of them in one read of memory. Element i of a block adds to lane i mod 16,
-// in double, as in the gradient's norm: a vector's product with itself is its squared norm to the bit.
+// in double, and a block's lanes meet before the next block.
 
 namespace soul::SOUL_PATH {
 namespace {
@@ -9,14 +9,6 @@ constexpr int kLaneGroup = SOUL_PATH_DOUBLES;
 
 constexpr int PairsOf(int count) {
   return count * (count + 1) / 2;
-}
-
-// A block's elements as floats: where they lie, or widened into `copy`.
-SOUL_HOST_DEVICE const float* FloatsOfBlock(const Elements& elements, int64_t from, int32_t length,
-                                            float* copy) {
-  if (elements.dtype == DType::kFloat32) return At<float>(elements, from);
-  LoadBlock(elements, from, length, copy);
-  return copy;
 }
 
 SOUL_HOST_DEVICE double SumOfLanes(const double* lanes) {
@@ -42,9 +34,9 @@ double InnerProduct(const Elements& a, const Elements& b, int64_t begin, int64_t
   alignas(64) float copies[2][kBlock];
   double sum = 0;
   ForBlocks(begin, end, [&](int64_t from, int32_t length) __attribute__((always_inline)) {
-    const float* first = FloatsOfBlock(a, from, length, copies[0]);
+    const float* first = AsFloats(a, from, length, copies[0]);
     const float* second =
-        a.data == b.data && a.dtype == b.dtype ? first : FloatsOfBlock(b, from, length, copies[1]);
+        a.data == b.data && a.dtype == b.dtype ? first : AsFloats(b, from, length, copies[1]);
     sum += ProductOfBlock(first, second, length);
   });
   return sum;
@@ -93,7 +85,7 @@ InnerProducts ProductsOfPairs(const Elements* vectors, int32_t count, int64_t be
   InnerProducts products;
   ForBlocks(begin, end, [&](int64_t from, int32_t length) __attribute__((always_inline)) {
     const float* blocks[kMostVectors];
-    for (int32_t v = 0; v < count; ++v) blocks[v] = FloatsOfBlock(vectors[v], from, length, copies[v]);
+    for (int32_t v = 0; v < count; ++v) blocks[v] = AsFloats(vectors[v], from, length, copies[v]);
     kPairsOfBlock[count - 1](blocks, length, products.sums);
   });
   return products;

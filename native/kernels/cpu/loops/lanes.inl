@@ -7,8 +7,6 @@ namespace soul::SOUL_PATH {
 namespace {
 
 constexpr int kLanes = 16;
-// Elements whose terms are summed in float32 before they go on in double.
-constexpr int64_t kBlock = 1024;
 
 // Values of one block, padded with zeros to whole rows of lanes. Filling it is a plain loop over elements,
 // which compilers vectorise however long the arithmetic is; the loops over lanes below are short.

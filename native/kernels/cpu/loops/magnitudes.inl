@@ -5,8 +5,8 @@ namespace {
 
 void MagnitudeKeys(const MagnitudeTerms& terms, int64_t from, int32_t length, uint32_t* keys) {
   alignas(64) float copies[2][kBlock];
-  const float* a = FloatsOfBlock(terms.a, from, length, copies[0]);
-  const float* b = terms.b ? FloatsOfBlock(terms.b, from, length, copies[1]) : a;
+  const float* a = AsFloats(terms.a, from, length, copies[0]);
+  const float* b = terms.b ? AsFloats(terms.b, from, length, copies[1]) : a;
   const auto key = [](float x, bool counts) __attribute__((always_inline)) {
     return counts && x == x ? FloatBits(x) & 0x7fffffffu : kNoKey;
   };

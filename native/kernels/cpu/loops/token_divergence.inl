@@ -18,7 +18,9 @@ Divergence DivergenceOfRow(const float* logits, const float* reference, int64_t 
     const float* __restrict y = reference + begin;
     float shift, other_shift;
     own.Rise(LargestOf(x, length), &shift);
-    terms *= other.Rise(LargestOf(y, length), &other_shift);
+    const double factor = other.Rise(LargestOf(y, length), &other_shift);
+    // Terms that now weigh nothing are gone, infinite ones too.
+    terms = factor > 0 ? terms * factor : 0;
     // Before the first token there is nothing to move.
     if (other.sum > 0) terms += other.sum * (static_cast<double>(other_shift) - shift);
 
