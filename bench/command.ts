@@ -36,7 +36,10 @@ export function benchmarkCommand(script: string, description: string, seconds: n
       'portable, avx2, avx512 or neon; by default SOUL_INSTRUCTION_SET, else the widest that the machine has',
     )
     .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', numberAtLeast(0), seconds)
-    .option('--out <file>', 'where results go; by default bench/results/<processor and date>.json')
+    .option(
+      '--out <file>',
+      'where results go; by default bench/results/<processor and date>.json, nowhere where options leave a part out',
+    )
     .option('--json', 'the results on stdout as JSON, instead of a table')
     .showHelpAfterError('(add --help for the options)');
 }
@@ -75,6 +78,21 @@ export function describeQuietMachine(): MachineDescription {
   return machine;
 }
 
+/** Of the options that leave something out, those that were given, as they are written on the command line. */
+export function givenFilters(command: Command, filters: readonly string[]): string[] {
+  return filters.filter((name) => command.getOptionValueSource(name) === 'cli').map((name) => `--${name}`);
+}
+
+/** @throws SoulError SOUL_INVALID_ARGUMENT where the filters leave nothing to measure */
+export function checkPlan(planned: number, filters: readonly string[]): void {
+  if (planned > 0) return;
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `Nothing to measure: expected at least one case that meets ${filters.join(' and ')}, found none; ask for less, or see --help for the names`,
+    { argument: filters.join(', ') },
+  );
+}
+
 /** The command that was given, for the record, without what belongs to one machine's folders. */
 export function givenCommand(script: string, given: readonly string[] = process.argv.slice(2)): string {
   const words: string[] = [];
@@ -83,14 +101,30 @@ export function givenCommand(script: string, given: readonly string[] = process.
     if (!unrecorded.includes(word.split('=')[0]!)) words.push(word);
     else if (word !== '--json' && !word.includes('=')) i++; // its value
   }
-  return [`npm run ${script}`, ...(words.length > 0 ? ['--', ...words] : [])].join(' ');
+  return [`npm run ${script}`, ...(words.length > 0 ? ['--', ...words.map(quoted)] : [])].join(' ');
 }
 
-/** Writes the results, prints them as a table or as JSON, and says where they are. */
-export function deliver(results: Results, { out, json }: BenchmarkOptions, table: string): void {
-  const path = out === undefined ? writeResults(results) : writeResults(results, out);
+/** As a shell takes it for one word. */
+function quoted(word: string): string {
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/**
+ * Prints the results as a table or as JSON, writes them, and says where they are. A part of the whole, measured with
+ * `filters`, would take the place of the day's whole: it is written only where `--out` says.
+ */
+export function deliver(
+  results: Results,
+  { out, json }: BenchmarkOptions,
+  table: string,
+  filters: readonly string[],
+): void {
   process.stdout.write(json ? formatResults(results) : `${table}\n`);
-  process.stderr.write(`Written to ${path}\n`);
+  if (out === undefined && filters.length > 0) {
+    process.stderr.write(`Not written: with ${filters.join(' and ')} this is a part; --out <file> keeps it.\n`);
+    return;
+  }
+  process.stderr.write(`Written to ${out === undefined ? writeResults(results) : writeResults(results, out)}\n`);
 }
 
 /** Runs a command; what it throws becomes a line on stderr and exit code 1. */

@@ -4,9 +4,9 @@
  * @module
  */
 
-import { Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { progressOn } from '../lib/cli/progress.ts';
-import { measureEmptyCall, measureSteps } from './cases/call-overhead.ts';
+import { callCases, measureCall } from './cases/call-overhead.ts';
 import { type KernelCase, kernelContestant, limitContestant } from './cases/case.ts';
 import { helperCases } from './cases/helpers.ts';
 import { collectGarbage } from './cases/memory.ts';
@@ -16,10 +16,12 @@ import { type LogitsShape, tokenLossCases, tokenLossKernels } from './cases/toke
 import {
   type BenchmarkOptions,
   benchmarkCommand,
+  checkPlan,
   configureAddon,
   deliver,
   describeQuietMachine,
   givenCommand,
+  givenFilters,
   runCommand,
 } from './command.ts';
 import { alternate } from './measure.ts';
@@ -73,20 +75,23 @@ const command = benchmarkCommand('bench', 'Every kernel and storage, beside the 
     `
 Kernel and limit take turns: the limit is a plain loop over the same buffers, on the same threads, that reads and writes the
 same bytes. Their times are of awaited calls; a ratio is taken of each pair of turns. Sizes whose buffers do not fit into
-the free memory are left out, and named on stderr.`,
+the free memory are left out, and named on stderr. With --kernels, --storage, --sizes or --shapes nothing is written but where
+--out says.`,
   )
   .action(run);
 
 await runCommand(command);
 
-async function run(options: Options): Promise<void> {
+async function run(options: Options, given: Command): Promise<void> {
   const startedAt = new Date();
+  const filters = givenFilters(given, ['kernels', 'storage', 'sizes', 'shapes']);
+  const plan = measurements(options);
+  const callPlan = wantsCalls(options) ? callCases : [];
+  const total = plan.length + callPlan.length;
+  checkPlan(total, filters);
   await configureAddon(options);
   const machine = describeQuietMachine();
-  const wanted = (name: string) => options.kernels?.includes(name) ?? true;
   const progress = progressOn('bench');
-  const plan = measurements(options).filter(({ kernelCase }) => wanted(kernelCase.kernel));
-  const total = plan.length + (wanted(callOverhead) ? 1 : 0);
   const kernels: KernelMeasurement[] = [];
   for (const [index, { kernelCase, elements }] of plan.entries()) {
     const label = `${kernelCase.kernel} ${kernelCase.storage} ${sizeText(kernelCase, elements)}`;
@@ -100,9 +105,9 @@ async function run(options: Options): Promise<void> {
     kernels.push(await measure(kernelCase, elements, options.seconds));
   }
   const calls: CallMeasurement[] = [];
-  if (wanted(callOverhead)) {
-    progress.update(plan.length, total, callOverhead);
-    calls.push(await measureEmptyCall(), ...(await measureSteps()));
+  for (const callCase of callPlan) {
+    progress.update(plan.length + calls.length, total, callCase.title);
+    calls.push(await measureCall(callCase));
   }
   progress.update(total, total);
   progress.end();
@@ -112,18 +117,26 @@ async function run(options: Options): Promise<void> {
     kernels,
     calls,
   };
-  deliver(results, options, textTables(results));
+  deliver(results, options, textTables(results), filters);
 }
 
 /** Everything that can be measured, the small sizes of a kernel before the large ones. */
-function measurements({ sizes: elementCounts, shapes: logits, storage }: Options): Measurement[] {
+function measurements({ sizes: elementCounts, shapes: logits, storage, kernels }: Options): Measurement[] {
   const sized = [...optimizerCases, ...helperCases].flatMap((kernelCase) =>
     elementCounts.map((elements) => ({ kernelCase, elements })),
   );
   const shaped = logits.flatMap((shape) =>
     tokenLossCases(shape).map((kernelCase) => ({ kernelCase, elements: shape.rows * shape.vocabulary })),
   );
-  return [...sized, ...shaped].filter(({ kernelCase }) => storage?.includes(kernelCase.storage) ?? true);
+  return [...sized, ...shaped].filter(
+    ({ kernelCase }) =>
+      (storage?.includes(kernelCase.storage) ?? true) && (kernels?.includes(kernelCase.kernel) ?? true),
+  );
+}
+
+/** A call has no storage. */
+function wantsCalls({ kernels, storage }: Options): boolean {
+  return kernels ? kernels.includes(callOverhead) : storage === undefined;
 }
 
 async function measure(kernelCase: KernelCase, elements: number, seconds: number): Promise<KernelMeasurement> {

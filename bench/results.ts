@@ -58,7 +58,7 @@ export interface KernelResults extends ResultsHead {
   calls: CallMeasurement[];
 }
 
-/** `'ns'`: nanoseconds; `'bytes'`: peak resident memory. */
+/** `'ns'`: nanoseconds; `'bytes'`: resident memory. */
 export type Unit = 'ns' | 'bytes';
 
 /** What the project holds itself to. */
@@ -66,6 +66,13 @@ export interface Bar {
   /** Of `ratio` where there is one, else of `ours`, in the row's unit. */
   bound: 'at most' | 'at least';
   value: number;
+}
+
+export interface PeerFigures {
+  ours: Spread;
+  theirs?: Spread;
+  /** Ours over theirs, pair by pair; against the memory limit theirs over ours, so that 1 is the limit. */
+  ratio?: Spread;
 }
 
 /** Ours beside something else, measured in turn. */
@@ -76,12 +83,9 @@ export interface PeerRow {
   /** What ours was measured against; none: against the bar alone. */
   theirs?: string;
   unit: Unit;
-  measured?: {
-    ours: Spread;
-    theirs?: Spread;
-    /** Ours over theirs, pair by pair; against the memory limit theirs over ours, so that 1 is the limit. */
-    ratio?: Spread;
-  };
+  /** That ours must move for each weight or logit. */
+  bytesPerElement?: number;
+  measured?: PeerFigures;
   /** Why nothing was measured. */
   missing?: string;
   bar?: Bar;
@@ -105,6 +109,9 @@ export interface PeerDescription {
 }
 
 export type Results = KernelResults | PeerResults;
+
+/** Subject of the rows that measure what a call costs. */
+export const callSubject = 'A call from JavaScript';
 
 /** What every file begins with. */
 export function resultsHead(startedAt: Date, command: string, machine: MachineDescription): ResultsHead {

@@ -27,7 +27,7 @@ export async function filledBuffer(length: number, dtype: DType, scale: number):
 }
 
 /** A mask: a bit for each of `length` weights, about half of them set. */
-export async function randomBits(length: number): Promise<FlatBuffer> {
+export async function randomBits(length: number): Promise<FlatBuffer<'u8'>> {
   const mask = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8' });
   const stream = randomStream(0n, 'benchmark mask');
   const block = Uint8Array.from({ length: Math.min(mask.length, blockLength) }, (_, index) => stream.bits(0, index));

@@ -27,7 +27,7 @@ interface Buffers {
   /** Gradients of another loss. */
   readonly estimate?: FlatBuffer;
   /** A bit for each weight, about half of them set. */
-  readonly frozen?: FlatBuffer;
+  readonly frozen?: FlatBuffer<'u8'>;
 }
 
 interface Started {

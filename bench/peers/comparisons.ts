@@ -102,7 +102,7 @@ function tokenLosses(shape: LogitsShape): Comparison[] {
       subject: 'The token loss',
       title: `${ours.title}, ${shape.rows} x ${shape.vocabulary}`,
       ours,
-      other: { kind: 'torch', title: tokenLossTitle(labels), torchCase: torchTokenLoss(labels, shape) },
+      other: { kind: 'torch', title: tokenLossTitle(labels), torchCase: torchTokenLoss(labels, shape, true) },
       ...(labels === 'sampled' ? { bar: atMost(1 / 3) } : {}),
     };
   });
@@ -112,8 +112,9 @@ export function tokenLossTitle(labels: Labels): string {
   return `PyTorch: ${labels === 'sampled' ? 'softmax, multinomial, ' : ''}cross_entropy, backward`;
 }
 
-export function torchTokenLoss(labels: Labels, { rows, vocabulary }: LogitsShape): TorchCase {
-  return { prepare: 'TokenLoss', with: { rows, vocabulary, sampled: labels === 'sampled' } };
+/** @param keep as of {@link prepareTokenLoss} */
+export function torchTokenLoss(labels: Labels, { rows, vocabulary }: LogitsShape, keep: boolean): TorchCase {
+  return { prepare: 'TokenLoss', with: { rows, vocabulary, sampled: labels === 'sampled', keep } };
 }
 
 export function atMost(value: number): Bar {

@@ -2,11 +2,12 @@
 import torch
 
 BATCH_SIZE = 1024
+GRADIENT_SCALE = 0.05  # such that about half of a Sophia step's weights are clipped
 
 
 def parameter(size, dtype):
     values = torch.nn.Parameter(torch.empty(size, dtype=dtype).uniform_(-0.02, 0.02))
-    values.grad = torch.empty(size, dtype=dtype).uniform_(-1e-3, 1e-3)
+    values.grad = torch.empty(size, dtype=dtype).uniform_(-GRADIENT_SCALE, GRADIENT_SCALE)
     return values
 
 
@@ -30,7 +31,7 @@ class Sophia:
     def __init__(self, size, dtype, call, compiled):
         self.values = parameter(size, dtype)
         self.momentum = torch.zeros_like(self.values)
-        self.hessian = (BATCH_SIZE * self.values.grad * self.values.grad).detach()
+        self.hessian = (self.values.grad * self.values.grad).detach()  # without the batch size, which the step puts in
         function = {"step": sophia_step, "update_hessian": sophia_update_hessian}[call]
         self.call = torch.compile(function) if compiled else function
 

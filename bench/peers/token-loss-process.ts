@@ -8,25 +8,32 @@
 
 import { readFileSync } from 'node:fs';
 import { nativeAddon } from '../../lib/core/addon.ts';
-import { type Labels, prepareTokenLoss } from '../cases/token-loss.ts';
-import type { ProcessMemory } from './torch-process.ts';
+import { type Labels, type LogitsShape, prepareTokenLoss } from '../cases/token-loss.ts';
+import { fewLogits, type MemoryUse } from './token-loss-memory.ts';
 
 const [labels, ...numbers] = process.argv.slice(2) as [Labels, ...string[]];
 const [rows, vocabulary, threads, calls] = numbers.map(Number) as [number, number, number, number];
 
 await nativeAddon().configure({ threads });
-const prepared = await prepareTokenLoss(labels, { rows, vocabulary }, false);
-for (let i = 0; i < calls; i++) await prepared.run();
-process.stdout.write(`${JSON.stringify(processMemory())}\n`);
+await computeLosses(fewLogits, 1);
+const before = process.memoryUsage.rss();
+await computeLosses({ rows, vocabulary }, calls);
+const use: MemoryUse = { before, peak: peakMemory() };
+process.stdout.write(`${JSON.stringify(use)}\n`);
+
+async function computeLosses(shape: LogitsShape, count: number): Promise<void> {
+  const prepared = await prepareTokenLoss(labels, shape, false);
+  for (let i = 0; i < count; i++) await prepared.run();
+  await prepared.release();
+}
 
 /** Linux keeps the peak of this program alone; elsewhere the system's figure for the process. */
-function processMemory(): ProcessMemory {
-  const resident = process.memoryUsage.rss();
+function peakMemory(): number {
   try {
     const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    if (kibibytes !== undefined) return { resident, peak: Number(kibibytes) * 1024 };
+    if (kibibytes !== undefined) return Number(kibibytes) * 1024;
   } catch {
     // Not Linux.
   }
-  return { resident, peak: process.resourceUsage().maxRSS * 1024 };
+  return process.resourceUsage().maxRSS * 1024;
 }

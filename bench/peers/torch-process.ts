@@ -24,10 +24,10 @@ export interface ProcessMemory {
   peak: number;
 }
 
-/** A case that this PyTorch cannot run, in its own words. */
+/** What PyTorch cannot do, in its own words, or that its process has ended. */
 export class TorchError extends Error {}
 
-const script = fileURLToPath(new URL('torch_worker.py', import.meta.url));
+const workerScript = fileURLToPath(new URL('torch_worker.py', import.meta.url));
 const stderrKept = 4000;
 
 export class TorchProcess {
@@ -35,25 +35,30 @@ export class TorchProcess {
   readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly #closed: Promise<unknown>;
   readonly #answers: AsyncIterator<string>;
+  /** The end of what it said on stderr. */
+  readonly #complaint: () => string;
 
   private constructor(
     child: ChildProcessByStdio<Writable, Readable, Readable>,
     closed: Promise<unknown>,
     answers: AsyncIterator<string>,
+    complaint: () => string,
     description: PeerDescription,
   ) {
     this.#child = child;
     this.#closed = closed;
     this.#answers = answers;
+    this.#complaint = complaint;
     this.description = description;
   }
 
   /**
    * Starts Python and imports torch.
    *
+   * @param script a program that answers as torch_worker.py does
    * @throws SoulError SOUL_NOT_FOUND where Python or torch is missing, with how to get them
    */
-  static async start(python: string, threads: number): Promise<TorchProcess> {
+  static async start(python: string, threads: number, script: string = workerScript): Promise<TorchProcess> {
     const child = spawn(python, [script, '--threads', String(threads)], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
@@ -73,7 +78,11 @@ export class TorchProcess {
       await closed; // all that it had to say has come
       throw missing(python, complaint.trim());
     }
-    return new TorchProcess(child, closed, answers, JSON.parse(first.value) as PeerDescription);
+    return new TorchProcess(child, closed, answers, () => complaint, JSON.parse(first.value) as PeerDescription);
+  }
+
+  get ended(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
   }
 
   /** Makes a case and calls it once. */
@@ -101,14 +110,71 @@ export class TorchProcess {
     await this.#closed;
   }
 
+  /** @throws TorchError with the error that it answers, or where it has ended */
   async #ask<Answer>(command: object): Promise<Answer> {
     this.#child.stdin.write(`${JSON.stringify(command)}\n`);
     const line = await this.#answers.next();
-    if (line.done)
-      throw new SoulError('SOUL_INTERNAL', 'the process that runs PyTorch ended in the middle of its work');
-    const answer = JSON.parse(line.value) as Answer & { error?: string };
+    const answer = line.done ? undefined : parsed<Answer & { error?: string }>(line.value);
+    if (answer === undefined) {
+      // Half an answer comes of a process that is ending, too.
+      this.#child.kill();
+      await this.#closed;
+      const { exitCode, signalCode } = this.#child;
+      const last = this.#complaint().trim().split('\n').at(-1);
+      const how = signalCode === null ? `with exit code ${exitCode}` : `by ${signalCode}`;
+      throw new TorchError(`the process that runs PyTorch was ended ${how}${last ? `: ${last}` : ''}`);
+    }
     if (answer.error !== undefined) throw new TorchError(answer.error.split('\n')[0]);
     return answer;
+  }
+}
+
+/** PyTorch for one case after another, in a process that is started anew where the one before has ended. */
+export class TorchPeer {
+  readonly #start: () => Promise<TorchProcess>;
+  #process: TorchProcess | undefined;
+
+  /** @param how as {@link TorchProcess.start} takes it */
+  constructor(...how: Parameters<typeof TorchProcess.start>) {
+    this.#start = () => TorchProcess.start(...how);
+  }
+
+  /** @throws SoulError as {@link TorchProcess.start} */
+  async describe(): Promise<PeerDescription> {
+    return (await this.#running()).description;
+  }
+
+  /**
+   * Makes a case, calls it once, and returns the process that has it.
+   *
+   * @throws TorchError where it cannot be run
+   */
+  async prepare(torchCase: TorchCase): Promise<TorchProcess> {
+    const running = await this.#running();
+    await running.prepare(torchCase);
+    return running;
+  }
+
+  /** Gives the case's memory up, where it has not gone with its process. */
+  async release(): Promise<void> {
+    if (this.#process?.ended === false) await this.#process.release();
+  }
+
+  async stop(): Promise<void> {
+    await this.#process?.stop();
+  }
+
+  async #running(): Promise<TorchProcess> {
+    if (this.#process?.ended !== false) this.#process = await this.#start();
+    return this.#process;
+  }
+}
+
+function parsed<Answer>(line: string): Answer | undefined {
+  try {
+    return JSON.parse(line) as Answer;
+  } catch {
+    return undefined;
   }
 }
 

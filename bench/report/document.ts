@@ -8,7 +8,14 @@ import { memory } from '../../lib/cli/terminal.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import { storageTitles } from '../cases/storages.ts';
 import type { MachineDescription } from '../machine.ts';
-import type { KernelMeasurement, KernelResults, PeerResults, PeerRow, Results } from '../results.ts';
+import {
+  callSubject,
+  type KernelMeasurement,
+  type KernelResults,
+  type PeerResults,
+  type PeerRow,
+  type Results,
+} from '../results.ts';
 import { elementCount } from './figures.ts';
 import { callTable, fractionTable, largestTable } from './kernel-tables.ts';
 import { peerTable, shortTable } from './peer-tables.ts';
@@ -31,6 +38,10 @@ npm run bench                                              # kernels beside the 
 npm run bench:peers -- --python torch-peer/bin/python      # beside PyTorch; --help says how to get it
 npm run bench:report                                       # this page, from all of bench/results
 \`\`\``;
+
+const callWords =
+  'Work on at most 8,192 weights is done at once on the JavaScript thread where nothing else is pending, for up to 64 calls in ' +
+  'a row; all other work goes to a thread of the addon, and pays for the way there and back. Times are of awaited calls.';
 
 /** The document: a section for every result, the newest first. */
 export function performanceDocument(results: readonly Results[]): string {
@@ -73,9 +84,15 @@ function peerSection({ machine, peer, elements, rows, startedAt, command }: Peer
     `## Beside PyTorch: ${machineWords(machine)}`,
     `${machineFacts(machine, startedAt, command)} PyTorch ${peer.torch} on Python ${peer.python}, ${peer.instructionSet}, ` +
       `${peer.threads} threads. Optimizers have ${elementCount(elements)} weights in one buffer; ours through the public API, ` +
-      'PyTorch on one flat parameter. Against the memory limit a ratio is the limit over ours, else ours over theirs. The bars ' +
+      'PyTorch on one flat parameter. Bytes are those that ours must move for each weight or logit. Both sides write ' +
+      'logits anew before each call, untimed. Peak memory of a loss has its logits in it, and leaves out what interpreter and ' +
+      'libraries took before. Against the memory limit a ratio is the limit over ours, else ours over theirs. The bars ' +
       'are our own, set for two cores with AVX-512.',
-    ...subjects.map((subject) => `### ${subject}\n\n${markdownTable(peerTable(ofSubject(rows, subject)))}`),
+    ...subjects.flatMap((subject) => [
+      `### ${subject}`,
+      ...(subject === callSubject ? [callWords] : []),
+      markdownTable(peerTable(ofSubject(rows, subject))),
+    ]),
   ].join('\n\n');
 }
 
@@ -98,7 +115,7 @@ function kernelSection({ machine, kernels, calls, startedAt, command }: KernelRe
     }
     parts.push(markdownTable(largestTable(measured)));
   }
-  if (calls.length > 0) parts.push('### A call from JavaScript', markdownTable(callTable(calls)));
+  if (calls.length > 0) parts.push(`### ${callSubject}`, callWords, markdownTable(callTable(calls)));
   return parts.join('\n\n');
 }
 

@@ -8,11 +8,17 @@ import { type PeerRow, verdict } from '../results.ts';
 import { bound, quantity, ratio } from './figures.ts';
 import type { Table } from './table.ts';
 
-/** A row for every comparison: the medians, the ratio of pairs, and the bar where there is one. */
+/** A row for every comparison: bytes that ours moves, the medians, the ratio of pairs, the bar where there is one. */
 export function peerTable(rows: readonly PeerRow[]): Table {
   return {
-    header: ['ours', 'beside', 'ours takes', 'it takes', 'ratio (quartiles)', 'bar', 'met'],
-    rows: rows.map((row) => [row.ours, row.theirs ?? '-', ...figures(row), ...barCells(row)]),
+    header: ['ours', 'beside', 'bytes each', 'ours takes', 'it takes', 'ratio (quartiles)', 'bar', 'met'],
+    rows: rows.map((row) => [
+      row.ours,
+      row.theirs ?? '-',
+      row.bytesPerElement === undefined ? '-' : String(row.bytesPerElement),
+      ...figures(row),
+      ...barCells(row),
+    ]),
   };
 }
 

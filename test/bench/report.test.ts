@@ -44,11 +44,11 @@ describe('the document', () => {
 
   test('shows what was reached, what was missed and what could not be measured', () => {
     expect(document).toContain(
-      '| Sophia step, float32 | AdamW fused, float32 | 24.0 ms | 30.0 ms | 0.800 (0.76 to 0.84) | <= 0.87 | yes |',
+      '| Sophia step, float32 | AdamW fused, float32 | 24 | 24.0 ms | 30.0 ms | 0.800 (0.76 to 0.84) | <= 0.87 | yes |',
     );
     expect(document).toContain('| 24.0 ms | 22.0 ms | 0.920 (0.87 to 0.97) | >= 0.95 | no |');
     expect(document).toContain('not measured: RuntimeError: no compiler');
-    expect(document).toContain('| a bare step on 16 weights | - | 12.3 us | - | - | <= 20.0 us | yes |');
+    expect(document).toContain('| a bare step on 16 weights | - | - | 12.3 us | - | - | <= 20.0 us | yes |');
   });
 
   test('shows fractions by size, and the figures behind the largest', () => {
@@ -57,6 +57,13 @@ describe('the document', () => {
     expect(document).toContain('| AdamW step | 24 | 80.0 % | - |');
     expect(document).toContain('| Sophia step | 2^20 | 24 | 1.000 | 24.0 | 25.0 | 96.0 % (91.2 % to 100.8 %) |');
     expect(document).toContain('| Token loss | 4 x 256 | 24 |');
+  });
+
+  test('says what a call pays for, in the section of either command', () => {
+    expect(document.match(/### A call from JavaScript\n\nWork on at most 8,192 weights is done at once/g)).toHaveLength(
+      2,
+    );
+    expect(document).toContain('| an empty job, to another thread and back | 7.00 us | 6.65 us to 7.35 us |');
   });
 
   test('says so where there is nothing', () => {

@@ -42,7 +42,7 @@ export function kernelResults(): KernelResults {
       measurement('AdamW step', 2 ** 16, 0.8),
       { ...measurement('Token loss', 1024, 0.5), subject: 'The token loss', kernel: 'token-loss', shape: '4 x 256' },
     ],
-    calls: [{ title: 'an empty job, there and back', time: around(7000) }],
+    calls: [{ title: 'an empty job, to another thread and back', time: around(7000) }],
   };
 }
 
@@ -58,6 +58,7 @@ export function peerResults(): PeerResults {
         ours: 'Sophia step, float32',
         theirs: 'AdamW fused, float32',
         unit: 'ns',
+        bytesPerElement: 24,
         measured: { ours: around(24e6), theirs: around(30e6), ratio: around(0.8) },
         bar: { bound: 'at most', value: 0.87 },
       },

@@ -1,0 +1,17 @@
+// Stands in for torch_worker.py: answers as the case of the last `prepare` says.
+import { createInterface } from 'node:readline';
+
+const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
+
+say({ torch: 'none', python: 'none', threads: Number(process.argv.at(-1)), instructionSet: 'none' });
+for await (const line of createInterface({ input: process.stdin })) {
+  const command = JSON.parse(line);
+  const { then } = command.with ?? {};
+  if (then === 'fail') say({ error: 'RuntimeError: no compiler\nin its second line' });
+  else if (then === 'exit') {
+    process.stderr.write('Traceback\nMemoryError: 3 GiB\n', () => process.exit(3));
+  } else if (then === 'kill') process.kill(process.pid, 'SIGKILL');
+  else if (then === 'half') process.stdout.write('{"times": [1\n');
+  else if (command.run) say({ times: new Array(command.run).fill(process.pid) });
+  else say({});
+}
