@@ -3,8 +3,12 @@ import { FlatBuffer } from '../../lib/index.ts';
 import { fuzzCalls } from './fuzz-calls.ts';
 
 test('10,000 random calls end in typed errors or success', async () => {
-  const { succeeded, errors, untyped, functions } = await fuzzCalls({ calls: 10_000, seed: 20_260_101n });
+  const { succeeded, errors, untyped, functions, neverSucceeded } = await fuzzCalls({
+    calls: 10_000,
+    seed: 20_260_101n,
+  });
   expect(untyped).toEqual([]);
+  expect(neverSucceeded).toEqual([]);
   expect(functions.length).toBeGreaterThan(30);
   expect(succeeded).toBeGreaterThan(1000);
   expect(errors.SOUL_INVALID_ARGUMENT).toBeGreaterThan(1000);

@@ -1,0 +1,172 @@
+/**
+ * The raw addon's functions, for the fuzz test.
+ */
+
+import { nativeAddon } from '../../lib/core/addon.ts';
+import {
+  type Call,
+  type Draw,
+  dtypeOf,
+  external,
+  length,
+  maskBytes,
+  memory,
+  rows,
+  type Target,
+  vocabulary,
+} from './fuzz-values.ts';
+
+function floating(random: Draw): unknown {
+  return memory(random, length, dtypeOf(random));
+}
+
+function rounding(random: Draw): object | undefined {
+  return random.of([undefined, { seed: 1n, count: 2n }]);
+}
+
+function labels(random: Draw): Int32Array {
+  return Int32Array.from({ length: rows }, () => random.integer(vocabulary));
+}
+
+function control(random: Draw): Float64Array {
+  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0);
+}
+
+function segments(count: number): Float64Array {
+  return Float64Array.of(0, 5, 1, NaN, 1, 5, count - 5, 0.5, 0, 0);
+}
+
+/** Twenty slots in the order of native/addon/optimizer_calls.cpp. */
+function settings(random: Draw, part = 0): Float64Array {
+  const flag = () => random.integer(2);
+  const [beta1, beta2] = [random.of([0, 0.9, 1]), random.of([0, 0.99, 1])];
+  const shared = [
+    0.1,
+    0.1,
+    beta1,
+    beta2,
+    random.of([0, 1e-15]),
+    random.of([0, 1]),
+    flag(),
+    flag(),
+    flag(),
+    flag(),
+    7,
+    8,
+  ];
+  return Float64Array.of(...shared, flag(), random.of([0, 0.1]), flag(), 5, flag(), flag(), part, 2);
+}
+
+/** Values, master, gradients, two states and a mask. */
+function stepBuffers(random: Draw, count: number): unknown[] {
+  const optional = (make: () => unknown) => (random.integer(2) === 0 ? undefined : make());
+  const [dtype, states] = [dtypeOf(random), dtypeOf(random)];
+  return [
+    memory(random, count, dtype),
+    dtype === 'bf16' ? optional(() => memory(random, count)) : undefined,
+    memory(random, count, dtype),
+    memory(random, count, states),
+    memory(random, count, states),
+    optional(() => memory(random, maskBytes(count), 'u8')),
+  ];
+}
+
+/** Short ones are done at once, long ones on the addon's threads. */
+function stepLength(random: Draw): number {
+  return random.of([length, length, length, 9001]);
+}
+
+export function addonTargets(): Target[] {
+  const addon = nativeAddon();
+  const perRow = (random: Draw) => memory(random, rows);
+  const words: Record<string, (random: Draw) => unknown[]> = {
+    machine: () => [],
+    configure: (random) => [
+      random.of([
+        { threads: random.of([1, 2, 3]) },
+        { instructionSet: random.of(addon.machine().instructionSets) },
+        { instructionSet: addon.machine().instructionSets[0], threads: 2 },
+        {},
+      ]),
+    ],
+    streamPattern: (random) => {
+      const both = memory(random);
+      return [[both, memory(random)], [both]];
+    },
+    describe: (random) => [memory(random)],
+    fromPointer: (random) => [4096n, 5, random.of(['f32', 'bf16', 'u8'])],
+    view: () => [external('f32', length), 1, 5],
+    fill: (random) => [floating(random), 0.5],
+    copy: (random) => {
+      const dtype = random.of(['f32', 'bf16', 'u8'] as const);
+      return [memory(random, length, dtype), memory(random, length, dtype)];
+    },
+    fence: () => [],
+    scoreTokens: (random) => [
+      memory(random),
+      vocabulary,
+      {
+        labels: labels(random),
+        logSumExp: perRow(random),
+        nll: perRow(random),
+        isArgmax: new Uint8Array(rows),
+        meanLogP: perRow(random),
+        varianceLogP: perRow(random),
+        ...(random.integer(2) === 0 ? { sampledLabels: labels(random), sampleSeed: 1n, firstRow: 2n } : {}),
+      },
+    ],
+    tokenGradient: (random) => [memory(random), vocabulary, labels(random), perRow(random), perRow(random)],
+    scoreDivergence: (random) => [memory(random), memory(random), vocabulary, ...[0, 1, 2].map(() => perRow(random))],
+    divergenceGradient: (random) => [
+      memory(random),
+      memory(random),
+      vocabulary,
+      ...[0, 1, 2].map(() => perRow(random)),
+    ],
+    sophiaStep: (random) => {
+      const count = stepLength(random);
+      return [
+        ...stepBuffers(random, count),
+        random.of([undefined, memory(random, count, dtypeOf(random))]),
+        control(random),
+        segments(count),
+        settings(random),
+      ];
+    },
+    adamwStep: (random) => {
+      const count = stepLength(random);
+      return [...stepBuffers(random, count), control(random), segments(count), settings(random)];
+    },
+    hessianUpdate: (random) => {
+      const count = stepLength(random);
+      return [
+        memory(random, count, dtypeOf(random)),
+        memory(random, count, dtypeOf(random)),
+        random.of([undefined, memory(random, maskBytes(count), 'u8')]),
+        control(random),
+        settings(random, random.integer(2)),
+      ];
+    },
+    countNonFinite: (random) => [floating(random)],
+    dot: (random) => [floating(random), floating(random)],
+    gram: (random) => [[1, 2, 3].map(() => floating(random))],
+    axpy: (random) => [0.5, floating(random), floating(random), rounding(random)],
+    scale: (random) => [floating(random), 0.5, rounding(random)],
+    cast: (random) => [floating(random), floating(random), rounding(random)],
+    quantile: (random) => [
+      random.of(['magnitude', 'product', 'ratio']),
+      floating(random),
+      floating(random),
+      random.of([0, 0.3, 1]),
+    ],
+    maskZeros: (random) => [floating(random), memory(random, maskBytes(length), 'u8')],
+    elementwise: (random) => [random.of(['exp', 'log']), memory(random), memory(random)],
+    randomBits: () => [1n, 2n, new Int32Array(5)],
+  };
+  const functions = Object.entries(addon).filter(([, value]) => typeof value === 'function');
+  return functions.map(([name, call]) => {
+    const own = words[name];
+    if (own === undefined) throw new Error(`the fuzz test has no arguments for the addon's function ${name}`);
+    return { name: `addon.${name}`, call: () => call as Call, words: own };
+  });
+}
