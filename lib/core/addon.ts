@@ -53,7 +53,7 @@ export interface NativeMachine {
 
 /**
  * The calls of native/addon. Functions that return promises run on the environment's dispatcher, in the order of the
- * calls; arguments are checked before anything is posted.
+ * calls, or, where they are short and nothing is pending, at once; arguments are checked before anything is posted.
  */
 export interface NativeAddon {
   readonly version: number;
