@@ -88,7 +88,7 @@ export function checkPlan(planned: number, filters: readonly string[]): void {
   if (planned > 0) return;
   throw new SoulError(
     'SOUL_INVALID_ARGUMENT',
-    `Nothing to measure: expected at least one case that meets ${filters.join(' and ')}, found none; ask for less, or see --help for the names`,
+    `Nothing to measure: expected at least one case that meets ${filters.join(', ')}, but found none; ask for less, or see --help for the names`,
     { argument: filters.join(', ') },
   );
 }
@@ -121,7 +121,7 @@ export function deliver(
 ): void {
   process.stdout.write(json ? formatResults(results) : `${table}\n`);
   if (out === undefined && filters.length > 0) {
-    process.stderr.write(`Not written: with ${filters.join(' and ')} this is a part; --out <file> keeps it.\n`);
+    process.stderr.write(`Not written: with ${filters.join(', ')} this is a part; --out <file> keeps it.\n`);
     return;
   }
   process.stderr.write(`Written to ${out === undefined ? writeResults(results) : writeResults(results, out)}\n`);

@@ -42,7 +42,7 @@ const wrapped = (elements: number) => FlatBuffer.from(new Float32Array(elements)
 export const callCases: readonly CallCase[] = [
   stepCase('a bare step', short, bare, allocated),
   stepCase('a guarded and clipped step', short, guarded, allocated),
-  stepCase('a bare step, buffers from arrays', short, bare, wrapped),
+  stepCase('a bare step', short, bare, wrapped, ', buffers from arrays'),
   stepCase('a bare step', dispatched, bare, allocated),
   {
     title: 'an empty job, to another thread and back',
@@ -68,11 +68,12 @@ function stepCase(
   elements: number,
   options: OptimizerOptions,
   make: (elements: number) => FlatBuffer,
+  note = '',
 ): CallCase {
   const elsewhere = elements >= dispatched;
   const way = elsewhere ? 'on another thread' : 'done at once';
   return {
-    title: `${name} on ${elements.toLocaleString('en')} weights, ${way}`,
+    title: `${name} on ${elements.toLocaleString('en')} weights${note}, ${way}`,
     dispatched: elsewhere,
     async prepare() {
       const [values, gradients] = [make(elements), make(elements)];
