@@ -240,10 +240,11 @@ describe('memory that JavaScript might take away', () => {
     expect(await rejectionOf(buffer.fill(1))).toBe('SOUL_DETACHED');
     expect(codeOf(() => buffer.array)).toBe('SOUL_DETACHED');
     expect(codeOf(() => buffer.view(0))).toBe('SOUL_DETACHED');
-    if (transfer) {
-      const other = FlatBuffer.from(new Float32Array(4));
-      transfer.call(other.array.buffer);
+    for (const length of transfer ? [4, 0] : []) {
+      const other = FlatBuffer.from(new Float32Array(length));
+      transfer?.call(other.array.buffer);
       expect(await rejectionOf(other.fill(1))).toBe('SOUL_DETACHED');
+      expect(codeOf(() => other.view(0))).toBe('SOUL_DETACHED');
     }
   });
 
