@@ -27,9 +27,8 @@ const introduction = `# Performance
 
 Every speed here is a ratio to something that was measured in the same run, turn by turn on the same machine: to a plain loop
 that reads and writes the same bytes in the same pattern (the memory limit), or to PyTorch. A ratio is the median over pairs
-of turns, with its quartiles; times and speeds beside it are those of the median turn, so
-that the ratio of two medians may differ a little from the median ratio. Nothing is extrapolated: other machines, sizes and
-versions give other ratios.
+of turns, with its quartiles; times and speeds beside it are those of the median turn, so that their ratio may differ from it
+a little. Nothing is extrapolated: other machines, sizes and versions give other ratios.
 
 To repeat it on an otherwise idle machine:
 
