@@ -53,9 +53,12 @@ export function allocateShared<Kind extends NativeArray>(
 ): Kind {
   const large = bytes >= largeBytes;
   const slack = bytes === 0 ? 0 : lineBytes + (large ? places * placeBytes : 0);
-  const buffer = allocate(bytes, () => new SharedArrayBuffer(bytes + slack));
-  if (slack === 0) return make(buffer, 0);
-  const { address } = nativeAddon().describe(new Uint8Array(buffer));
-  const toLine = Number(-address & BigInt(lineBytes - 1));
-  return make(buffer, toLine + (large ? (placed++ % places) * placeBytes : 0));
+  // An array may be longer than JavaScript allows where its buffer is not.
+  return allocate(bytes, () => {
+    const buffer = new SharedArrayBuffer(bytes + slack);
+    if (slack === 0) return make(buffer, 0);
+    const { address } = nativeAddon().describe(new Uint8Array(buffer, 0, 1));
+    const toLine = Number(-address & BigInt(lineBytes - 1));
+    return make(buffer, toLine + (large ? (placed++ % places) * placeBytes : 0));
+  });
 }
