@@ -6,9 +6,7 @@ namespace {
 int64_t CountNonFinite(const Elements& elements, int64_t begin, int64_t end) {
   int64_t count = 0;
   ForBlocks(begin, end, [&](int64_t from, int32_t length) __attribute__((always_inline)) {
-    count += elements.dtype == DType::kFloat32
-                 ? NonFiniteOfBlock<Float32>(At<float>(elements, from), nullptr, length)
-                 : NonFiniteOfBlock<BFloat16Nearest>(At<uint16_t>(elements, from), nullptr, length);
+    count += NonFiniteOfBlock(elements, nullptr, from, length);
   });
   return count;
 }

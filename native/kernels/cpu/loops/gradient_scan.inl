@@ -15,10 +15,27 @@ SOUL_HOST_DEVICE int32_t NonFinite(const typename Storage::Element* gradients, c
   return count;
 }
 
-template <typename Storage>
-int32_t NonFiniteOfBlock(const typename Storage::Element* gradients, const uint32_t* frozen, int32_t length) {
-  return frozen == nullptr ? NonFinite<Storage, false>(gradients, frozen, length)
-                           : NonFinite<Storage, true>(gradients, frozen, length);
+int32_t NonFinitePairs(const Pair* pairs, int32_t count) {
+  int32_t non_finite = 0;
+  for (int32_t i = 0; i < count; ++i) {
+    non_finite += (pairs[i] & 0x00007f80u) == 0x00007f80u ? 1 : 0;
+    non_finite += (pairs[i] & 0x7f800000u) == 0x7f800000u ? 1 : 0;
+  }
+  return non_finite;
+}
+
+// Of elements [from, from + length); one whose word in `frozen` is ones counts for nothing.
+int32_t NonFiniteOfBlock(const Elements& elements, const uint32_t* frozen, int64_t from, int32_t length) {
+  if (elements.dtype == DType::kFloat32) {
+    const float* const floats = At<float>(elements, from);
+    return frozen == nullptr ? NonFinite<Float32, false>(floats, frozen, length)
+                             : NonFinite<Float32, true>(floats, frozen, length);
+  }
+  const uint16_t* const halves = At<uint16_t>(elements, from);
+  if (frozen != nullptr) return NonFinite<BFloat16Nearest, true>(halves, frozen, length);
+  const int32_t paired = length / 2 * 2;
+  return NonFinitePairs(PairsAt(elements, from), paired / 2) +
+         NonFinite<BFloat16Nearest, false>(halves + paired, frozen, length - paired);
 }
 
 GradientScan ScanGradient(const Elements& gradients, FrozenMask mask, int64_t begin, int64_t end) {
@@ -30,9 +47,7 @@ GradientScan ScanGradient(const Elements& gradients, FrozenMask mask, int64_t be
     if (frozen == Frozen::kAll) return;
     const uint32_t* words = frozen == Frozen::kSome ? block.words() : nullptr;
     squares.Add(gradients, words, from, length);
-    non_finite += gradients.dtype == DType::kFloat32
-                      ? NonFiniteOfBlock<Float32>(At<float>(gradients, from), words, length)
-                      : NonFiniteOfBlock<BFloat16Nearest>(At<uint16_t>(gradients, from), words, length);
+    non_finite += NonFiniteOfBlock(gradients, words, from, length);
   });
   return {squares.Total(), non_finite};
 }
