@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <string>
 
-#include "kernels/cpu/memory.h"
+#include "kernels/memory.h"
 #include "runtime/interface.h"
 
 namespace soul {

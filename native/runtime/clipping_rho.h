@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "kernels/cpu/memory.h"
+#include "kernels/memory.h"
 #include "kernels/sophia.h"
 #include "runtime/order_statistic.h"
 #include "runtime/thread_pool.h"

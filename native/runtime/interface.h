@@ -15,18 +15,21 @@
 extern "C" {
 #endif
 
-#define SOUL_INTERFACE_VERSION 1u
+#define SOUL_INTERFACE_VERSION 2u
 
 // Initialisers of a napi_type_tag {lower, upper}.
 #define SOUL_INTERFACE_TAG {0x8f1c2a5d73e94b06ull, 0xb64d09e1c7a83f52ull}
 #define SOUL_MEMORY_TAG {0x3e7740b9d15c4f8aull, 0x97a2c86f1e0bd435ull}
 
-// Memory that another trainer owns. `dtype` is one of the numbers below.
+// Memory of a device, or memory that another trainer owns. `dtype` is one of the numbers below.
 typedef struct SoulMemory {
   void* data;
   uint64_t length;  // in elements
   uint32_t dtype;
+  int32_t device;  // the CUDA device that it lies on; SOUL_CPU: none
 } SoulMemory;
+
+#define SOUL_CPU (-1)
 
 #define SOUL_FLOAT32 0u
 #define SOUL_BFLOAT16 1u
@@ -85,6 +88,34 @@ typedef struct SoulInterface {
   // the job that runs, and calls every outstanding `complete(context, false)`. Harmless when done twice;
   // `post` returns false after it.
   void (*shut_down)(void* dispatcher);
+
+  // For jobs that work on a CUDA device, called within `run`. The job is complete only when the device has
+  // come to the end of what was enqueued on the environment's stream of it; an error of the device then
+  // reaches `failed(context, sentence)` on another thread before `complete` is called. Null on success, else
+  // a sentence why the device cannot be used; sentences stay readable until the thread's next call of the
+  // table.
+  const char* (*wait_for_device)(void* dispatcher, int32_t device,
+                                 void (*failed)(void* context, const char* sentence), void* context);
+  // The caller's work on `stream` (a CUstream) comes after what is enqueued on the environment's stream; and,
+  // on leaving, the other way round. Null on success.
+  const char* (*enter_stream)(void* dispatcher, int32_t device, void* stream);
+  const char* (*leave_stream)(void* dispatcher, int32_t device, void* stream);
+
+  // The token losses over rows in device memory, as are all pointers in the structs: enqueued on `stream`.
+  // Null on success.
+  const char* (*score_tokens_on_device)(void* dispatcher, int32_t device, void* stream,
+                                        const SoulTokenRows* rows, const SoulTokenScores* scores);
+  const char* (*token_gradient_on_device)(void* dispatcher, int32_t device, void* stream,
+                                          const SoulTokenRows* rows, const int32_t* labels,
+                                          const float* weights, const float* log_sum_exp);
+  const char* (*score_divergence_on_device)(void* dispatcher, int32_t device, void* stream,
+                                            const SoulTokenRows* rows, const SoulTokenRows* reference,
+                                            float* divergence, float* log_sum_exp,
+                                            float* reference_log_sum_exp);
+  const char* (*divergence_gradient_on_device)(void* dispatcher, int32_t device, void* stream,
+                                               const SoulTokenRows* rows, const SoulTokenRows* reference,
+                                               const float* weights, const float* log_sum_exp,
+                                               const float* reference_log_sum_exp);
 } SoulInterface;
 
 #ifdef __cplusplus

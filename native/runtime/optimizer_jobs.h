@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "kernels/cpu/memory.h"
+#include "kernels/memory.h"
 #include "runtime/thread_pool.h"
 
 namespace soul {

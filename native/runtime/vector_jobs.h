@@ -4,8 +4,8 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/memory.h"
-#include "kernels/cpu/vectors.h"
+#include "kernels/memory.h"
+#include "kernels/vectors.h"
 #include "runtime/thread_pool.h"
 
 namespace soul {

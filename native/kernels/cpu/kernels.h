@@ -5,8 +5,8 @@
 #include <span>
 
 #include "kernels/adamw.h"
-#include "kernels/cpu/memory.h"
-#include "kernels/cpu/vectors.h"
+#include "kernels/memory.h"
+#include "kernels/vectors.h"
 #include "kernels/sophia.h"
 #include "runtime/interface.h"
 

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernels/cpu/memory.h"
+#include "kernels/memory.h"
 
 namespace soul {
 
