@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/kernels.h"
+#include "kernels/order_statistic.h"
 #include "runtime/chunks.h"
 #include "runtime/thread_pool.h"
 
@@ -66,10 +67,7 @@ std::optional<uint32_t> KeyReachedBy(ThreadPool& pool, const std::vector<Element
   for_blocks([&](int worker, const uint32_t* keys, int32_t length) { upper.AddUpper(worker, keys, length); });
   const int64_t total = upper.Total();
   if (total == 0) return std::nullopt;
-  // The nearest count, halves up.
-  auto wanted = static_cast<int64_t>(fraction * static_cast<double>(total) + 0.5);
-  wanted = wanted < 1 ? 1 : wanted > total ? total : wanted;
-  const Histogram::Place high = upper.Find(wanted);
+  const Histogram::Place high = upper.Find(RankReachedBy(fraction, total));
   Histogram lower(workers);
   for_blocks([&](int worker, const uint32_t* keys, int32_t length) {
     lower.AddLower(worker, keys, length, high.bin);

@@ -6,6 +6,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/memory.h"
+#include "kernels/order_statistic.h"
 #include "kernels/vectors.h"
 #include "kernels/sophia.h"
 #include "runtime/interface.h"
@@ -18,9 +19,6 @@ constexpr int64_t kBlock = 1024;
 static_assert(static_cast<uint32_t>(DType::kFloat32) == SOUL_FLOAT32 &&
               static_cast<uint32_t>(DType::kBFloat16) == SOUL_BFLOAT16 &&
               static_cast<uint32_t>(DType::kUint8) == SOUL_UINT8);
-
-// Takes no part in an order statistic; NaN's bits, so no magnitude's.
-constexpr uint32_t kNoKey = 0xffffffffu;
 
 // What a step does beside its rule.
 struct StepPass {

@@ -7,18 +7,15 @@ void MagnitudeKeys(const MagnitudeTerms& terms, int64_t from, int32_t length, ui
   alignas(64) float copies[2][kBlock];
   const float* a = AsFloats(terms.a, from, length, copies[0]);
   const float* b = terms.b ? AsFloats(terms.b, from, length, copies[1]) : a;
-  const auto key = [](float x, bool counts) __attribute__((always_inline)) {
-    return counts && x == x ? FloatBits(x) & 0x7fffffffu : kNoKey;
-  };
   switch (terms.of) {
     case MagnitudeOf::kElement:
-      for (int32_t i = 0; i < length; ++i) keys[i] = key(a[i], true);
+      for (int32_t i = 0; i < length; ++i) keys[i] = MagnitudeKey(a[i], true);
       break;
     case MagnitudeOf::kProduct:
-      for (int32_t i = 0; i < length; ++i) keys[i] = key(a[i] * b[i], true);
+      for (int32_t i = 0; i < length; ++i) keys[i] = MagnitudeKey(a[i] * b[i], true);
       break;
     case MagnitudeOf::kRatio:
-      for (int32_t i = 0; i < length; ++i) keys[i] = key(a[i] / b[i], b[i] >= 0.0f);
+      for (int32_t i = 0; i < length; ++i) keys[i] = MagnitudeKey(a[i] / b[i], b[i] >= 0.0f);
       break;
   }
 }
