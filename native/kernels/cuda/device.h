@@ -91,11 +91,16 @@ SOUL_DEVICE Words2 LoadWords2(const void* address) {
   const uint2 v = *static_cast<const uint2*>(address);
   return {{v.x, v.y}};
 }
+// To device memory. As instructions: a vector of computed floats is something the compiler takes apart.
 SOUL_DEVICE void Store(void* address, const Words4& w) {
-  *static_cast<uint4*>(address) = make_uint4(w.words[0], w.words[1], w.words[2], w.words[3]);
+  asm volatile("st.global.v4.u32 [%0], {%1, %2, %3, %4};" ::"l"(__cvta_generic_to_global(address)),
+               "r"(w.words[0]), "r"(w.words[1]), "r"(w.words[2]), "r"(w.words[3])
+               : "memory");
 }
 SOUL_DEVICE void Store(void* address, const Words2& w) {
-  *static_cast<uint2*>(address) = make_uint2(w.words[0], w.words[1]);
+  asm volatile("st.global.v2.u32 [%0], {%1, %2};" ::"l"(__cvta_generic_to_global(address)), "r"(w.words[0]),
+               "r"(w.words[1])
+               : "memory");
 }
 
 }  // namespace soul
