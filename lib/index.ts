@@ -4,10 +4,18 @@
  * @module
  */
 
+export {
+  type CudaDevice,
+  type Device,
+  type DeviceName,
+  type Devices,
+  defaultDevice,
+  describeDevices,
+  machineCode,
+} from './core/devices.ts';
 export { errorCodes, SoulError, type SoulErrorCode } from './core/errors.ts';
 export {
   type ArrayOf,
-  type Device,
   type DType,
   FlatBuffer,
   type FlatBufferOptions,

@@ -16,7 +16,10 @@ export interface NativeExternal {
   readonly [external]: true;
 }
 
-/** Memory as native code takes it: an array that cannot be detached, or a handle to memory of another owner. */
+/**
+ * Memory as native code takes it: an array that cannot be detached, or a handle to memory of a CUDA device or of another
+ * owner.
+ */
 export type NativeMemory = NativeArray | NativeExternal;
 
 /** Arrays by dtype: `f32`, `bf16` (its bits) and `u8`. */
@@ -51,9 +54,28 @@ export interface NativeMachine {
   hardwareThreads: number;
 }
 
+/** What CUDA offers on this machine. */
+export interface NativePlatform {
+  /** Why no device can be used, in one sentence; empty where they can. */
+  problem: string;
+  /** 13000 is 13.0; 0 where there is no driver. */
+  driverVersion: number;
+  devices: {
+    /** As the driver gives it. */
+    name: string;
+    /** Compute capability: 90 is 9.0. */
+    architecture: number;
+    /** Bytes. */
+    memory: number;
+    multiprocessors: number;
+  }[];
+}
+
 /**
- * The calls of native/addon. Functions that return promises run on the environment's dispatcher, in the order of the
- * calls, or, where they are short and nothing is pending, at once; arguments are checked before anything is posted.
+ * The calls of native/addon. Memory may lie on a CUDA device, all of a call on one; of `copy` and `cast` also on two.
+ * Functions that return promises run on the environment's dispatcher, in the order of the calls, or, where
+ * they are short and nothing is pending, at once; on a device they resolve when it has done the work. Arguments are
+ * checked before anything is posted.
  */
 export interface NativeAddon {
   readonly version: number;
@@ -62,12 +84,32 @@ export interface NativeAddon {
 
   machine(): NativeMachine;
   /** The instruction set is the process's, the threads are this environment's. The bits of every result stay. */
-  configure(settings: { instructionSet?: string; threads?: number }): Promise<void>;
+  configure(settings: {
+    instructionSet?: string;
+    threads?: number;
+    /** Shapes of launches, for tests; 0: the device's own. */
+    cudaThreads?: number;
+    cudaBlocks?: number;
+  }): Promise<void>;
   /** Reads and writes every byte of the buffers once, with next to no arithmetic: the memory limit of a step. */
   streamPattern(reads: readonly NativeMemory[], writes: readonly NativeMemory[]): Promise<void>;
 
+  /** Looks for the driver and its devices once; never throws, makes no context. */
+  cudaPlatform(): NativePlatform;
+  /** Which code runs on a device, as `'sm_90'`; makes the device's context. */
+  cudaMachineCode(device: number): string;
+  /** Zeroed memory of a device. */
+  allocDevice(device: number, length: number, dtype: 'f32' | 'bf16' | 'u8'): NativeExternal;
+  /** Frees memory of `allocDevice` in its turn; neither it nor its views may be used any more. */
+  releaseDevice(memory: NativeExternal): Promise<void>;
+  /** This environment's work on a device goes to this CUstream from here on; 0n: to the default stream. */
+  useStream(device: number, stream: bigint): Promise<void>;
+  /** Resolves to [milliseconds], taken on the device since this environment's first such call. */
+  deviceTime(device: number): Promise<number[]>;
+
   describe(memory: NativeMemory): { address: bigint; byteLength: bigint };
-  fromPointer(address: bigint, length: number, dtype: 'f32' | 'bf16' | 'u8'): NativeExternal;
+  /** `device` is a CUDA device, or -1 for the CPU. */
+  fromPointer(address: bigint, length: number, dtype: 'f32' | 'bf16' | 'u8', device: number): NativeExternal;
   view(memory: NativeExternal, start: number, length: number): NativeExternal;
   fill(memory: NativeMemory, value: number): Promise<void>;
   copy(destination: NativeMemory, source: NativeMemory): Promise<void>;
@@ -120,7 +162,8 @@ export interface NativeAddon {
   ): Promise<void>;
   /**
    * Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. Settings
-   * are numbered by lib/optim/native-settings.ts.
+   * are numbered by lib/optim/native-settings.ts. `deviceControl` is 64 bytes on the parameters' device, in which the
+   * control block lies while jobs are under way there; undefined on the CPU.
    */
   sophiaStep(
     values: NativeMemory,
@@ -133,6 +176,7 @@ export interface NativeAddon {
     control: Float64Array,
     segments: Float64Array,
     settings: Float64Array,
+    deviceControl: NativeExternal | undefined,
   ): Promise<number[]>;
   /** As `sophiaStep`. */
   adamwStep(
@@ -145,6 +189,7 @@ export interface NativeAddon {
     control: Float64Array,
     segments: Float64Array,
     settings: Float64Array,
+    deviceControl: NativeExternal | undefined,
   ): Promise<number[]>;
   /** Resolves to [skipped]. */
   hessianUpdate(
@@ -153,6 +198,7 @@ export interface NativeAddon {
     frozen: NativeMemory | undefined,
     control: Float64Array,
     settings: Float64Array,
+    deviceControl: NativeExternal | undefined,
   ): Promise<number[]>;
 
   elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;

@@ -9,9 +9,12 @@ import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon }
 import { allocate, allocateFloats, allocateShared } from './allocate.ts';
 import { bufferOf, byteOffsetOf, isDetached, isResizable, lengthOf } from './array-intrinsics.ts';
 import { detached, pin } from './detachable.ts';
+import { checkDevice, type Device, type DeviceName, ordinalOf } from './devices.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { bytesOf, checkNumberArray, type NumberArray, setFrom } from './number-array.ts';
 import { checkNames } from './option-names.ts';
+
+export type { Device, DeviceName } from './devices.ts';
 
 /**
  * Element types that a buffer can have: float32, bfloat16 (the upper half of a float32) and bytes, which masks are made
@@ -27,14 +30,11 @@ export type ArrayOf<Kind extends DType> = {
   u8: Uint8Array;
 }[Kind];
 
-/** Where a buffer's memory lies; `cuda:N` is named for what is to come and refused today. */
-export type Device = 'cpu' | `cuda:${number}`;
-
 export interface FlatBufferOptions<Kind extends DType = DType> {
   /** Default `'f32'`. */
   dtype?: Kind;
-  /** Default `'cpu'`. */
-  device?: Device;
+  /** Default `'cpu'`; `'cuda'` is `'cuda:0'`. */
+  device?: DeviceName;
 }
 
 /** What a buffer and its views stand on. */
@@ -42,6 +42,8 @@ interface Storage {
   readonly memory: NativeMemory;
   /** Address of an array that could be detached, checked before every call; undefined where it cannot be. */
   readonly address: bigint | undefined;
+  /** Memory of a device that `release` frees; not of a view, nor what somebody else owns. */
+  readonly ownsDeviceMemory: boolean;
 }
 
 /** Names of {@link FlatBufferOptions}, for `checkNames`. */
@@ -49,7 +51,7 @@ export const kindNames = ['dtype', 'device'] as const satisfies readonly (keyof 
 
 const bytesPerElement: Readonly<Record<DType, number>> = { f32: 4, bf16: 2, f16: 2, u8: 1 };
 
-/** Keeps what owns foreign memory alive while a handle to it lives, in a running job too. */
+/** Keeps what owns the memory of a handle alive while the handle lives, in a running job too. */
 const owners = new WeakMap<NativeExternal, unknown>();
 
 let hasStorage: (value: object) => boolean;
@@ -67,7 +69,9 @@ let adopt: <Kind extends DType>(
  *
  * Methods that touch the memory run on a thread of their own, in the order of the calls, awaited or not; their promises
  * resolve when it is done. Short work, on at most 8192 elements, is done at once on the calling thread where nothing else
- * is pending. After `release` every use throws SOUL_RELEASED.
+ * is pending. On a CUDA device a call is put on the device's stream and its promise resolves when the device has come past
+ * it; no thread waits for it meanwhile. Buffers that meet in one call lie on one device; `copyFrom` and `copyTo` alone go from
+ * one to another. After `release` every use throws SOUL_RELEASED.
  *
  * @example
  * const values = FlatBuffer.from(new Float32Array([1, 2, 3]));
@@ -87,7 +91,7 @@ export class FlatBuffer<Kind extends DType = DType> {
     memoryOf = (buffer, argument) => buffer.#check(argument).memory;
     adopt = (memory, length, dtype, device, owner) => {
       if (!isArray(memory)) owners.set(memory, owner);
-      return new FlatBuffer({ memory, address: undefined }, length, dtype, device, undefined);
+      return new FlatBuffer(unpinned(memory), length, dtype, device, undefined);
     };
   }
 
@@ -100,19 +104,25 @@ export class FlatBuffer<Kind extends DType = DType> {
   }
 
   /**
-   * New memory, zeroed. It stands on a part of a SharedArrayBuffer: nothing can detach it, and workers can be given it.
+   * New memory, zeroed. On the CPU it stands on a part of a SharedArrayBuffer: nothing can detach it, and workers can be
+   * given it. Memory of a CUDA device is there until `release`, or until garbage collection finds the buffer unused, which
+   * knows nothing of what a device has left: release what you no longer need.
    *
    * @param length number of elements, 0 or more
-   * @throws SoulError SOUL_OUT_OF_MEMORY when there isn't enough memory, SOUL_UNSUPPORTED for a dtype or device that
-   *   this version lacks
+   * @throws SoulError SOUL_OUT_OF_MEMORY when there isn't enough memory, SOUL_UNSUPPORTED for a dtype that this version lacks
+   *   or a device that this machine lacks, with what was looked for
    */
   static alloc<Kind extends DType = 'f32'>(length: number, options: FlatBufferOptions<Kind> = {}): FlatBuffer<Kind> {
     checkLength(length, 'length');
     checkNames('options', options, kindNames);
     const { dtype, device } = checkKind(options);
+    if (device !== 'cpu') {
+      const memory = nativeAddon().allocDevice(ordinalOf(device), length, dtype as Exclude<Kind, 'f16'>);
+      return new FlatBuffer({ ...unpinned(memory), ownsDeviceMemory: true }, length, dtype, device, undefined);
+    }
     const bytes = length * bytesPerElement[dtype];
     const array = allocateShared(bytes, (buffer, byteOffset) => arrayOn(buffer, byteOffset, length, dtype));
-    return new FlatBuffer({ memory: array, address: undefined }, length, dtype, device, undefined);
+    return new FlatBuffer(unpinned(array), length, dtype, device, undefined);
   }
 
   /**
@@ -128,7 +138,7 @@ export class FlatBuffer<Kind extends DType = DType> {
    * what they are given from inside Node (a read of a BYOB reader into it, `enqueue` of a
    * `ReadableByteStreamController`); a WebAssembly.Memory that grows; and `fromPointer` with a wrong pointer.
    *
-   * @param options the dtype may be said; it must be the array's
+   * @param options dtype and device may be said: the array's, and `'cpu'`
    * @throws SoulError SOUL_INVALID_ARGUMENT for anything but such an array, and for one that stands on a resizable
    *   ArrayBuffer, a growable SharedArrayBuffer or a frozen ArrayBuffer; SOUL_DETACHED for a detached one
    */
@@ -139,7 +149,14 @@ export class FlatBuffer<Kind extends DType = DType> {
     const dtype = dtypeOf(array);
     if (dtype === undefined) throw invalidArgument('array', 'a Float32Array, Uint16Array or Uint8Array', array);
     checkNames('options', options, kindNames);
-    checkKind(options);
+    const { device } = checkKind(options);
+    if (device !== 'cpu') {
+      throw new SoulError(
+        'SOUL_INVALID_ARGUMENT',
+        `device must be 'cpu' where an array is wrapped, but is ${device}; use FlatBuffer.alloc(length, { device }) and copyFrom(array)`,
+        { argument: 'device', found: device },
+      );
+    }
     const { dtype: wanted = dtype } = options;
     if (wanted !== dtype) throw invalidArgument('dtype', `'${dtype}', the array's`, wanted);
     const buffer = bufferOf(array);
@@ -148,11 +165,11 @@ export class FlatBuffer<Kind extends DType = DType> {
       throw invalidArgument('array', 'on a buffer of fixed length', `on a resizable ${tagOf(buffer)}`);
     }
     const length = lengthOf(array);
-    if (shared) return new FlatBuffer({ memory: array, address: undefined }, length, dtype, 'cpu', undefined);
+    if (shared) return new FlatBuffer(unpinned(array), length, dtype, device, undefined);
     if (isDetached(buffer as ArrayBuffer)) throw detached('array');
     pin(buffer as ArrayBuffer);
     const { address } = nativeAddon().describe(array);
-    return new FlatBuffer({ memory: array, address }, length, dtype, 'cpu', undefined);
+    return new FlatBuffer({ ...unpinned(array), address }, length, dtype, device, undefined);
   }
 
   /** Size in bytes. */
@@ -169,15 +186,13 @@ export class FlatBuffer<Kind extends DType = DType> {
    * The memory itself, for reading and writing from JavaScript; of `bf16` the bits. What pending work does to it shows
    * when that is done.
    *
-   * @throws SoulError SOUL_UNSUPPORTED for memory that came from a pointer, SOUL_RELEASED, SOUL_DETACHED
+   * @throws SoulError SOUL_UNSUPPORTED for memory of a CUDA device or that came from a pointer, SOUL_RELEASED, SOUL_DETACHED
    */
   get array(): ArrayOf<Kind> {
     const { memory } = this.#check('buffer');
     if (isArray(memory)) return memory as ArrayOf<Kind>;
-    throw new SoulError(
-      'SOUL_UNSUPPORTED',
-      'memory that came from a pointer cannot be shown as an array; use toFloat32Array() or copyTo()',
-    );
+    const what = this.device === 'cpu' ? 'memory that came from a pointer' : `memory of ${this.device}`;
+    throw new SoulError('SOUL_UNSUPPORTED', `${what} cannot be shown as an array; use toFloat32Array() or copyTo()`);
   }
 
   /**
@@ -201,14 +216,14 @@ export class FlatBuffer<Kind extends DType = DType> {
       part = arrayOn(bufferOf(memory), byteOffset, count, this.dtype);
     } else {
       part = nativeAddon().view(memory, start, count);
-      owners.set(part, owners.get(memory));
+      owners.set(part, memory);
     }
     const partAddress = address === undefined ? undefined : nativeAddon().describe(part).address;
-    return new FlatBuffer({ memory: part, address: partAddress }, count, this.dtype, this.device, this);
+    return new FlatBuffer({ ...unpinned(part), address: partAddress }, count, this.dtype, this.device, this);
   }
 
   /**
-   * Copies `source` here. A typed array is read at once, a buffer when its turn comes.
+   * Copies `source` here. A typed array is read at once, a buffer, on whatever device, when its turn comes.
    *
    * Numbers of JavaScript are rounded to float32, and from there to the nearest `bf16`; for `u8` they must be integers
    * from 0 to 255. A typed array holds numbers, so a Uint16Array is not taken for bits of `bf16`: wrap those with
@@ -274,9 +289,16 @@ export class FlatBuffer<Kind extends DType = DType> {
    * @returns when all work that was called before is done
    */
   async release(): Promise<void> {
-    if (this.#storage === undefined) return;
+    const storage = this.#storage;
+    if (storage === undefined) return;
     this.#storage = undefined;
-    await nativeAddon().fence();
+    await (storage.ownsDeviceMemory
+      ? nativeAddon().releaseDevice(storage.memory as NativeExternal)
+      : nativeAddon().fence());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
   }
 
   #check(argument: string): Storage {
@@ -327,6 +349,7 @@ export function adoptMemory<Kind extends DType>(
 export function overlaps(first: FlatBuffer, second: FlatBuffer): boolean {
   const a = nativeAddon().describe(nativeMemory(first, 'first'));
   const b = nativeAddon().describe(nativeMemory(second, 'second'));
+  if (first.device !== second.device) return false;
   return a.address < b.address + b.byteLength && b.address < a.address + a.byteLength;
 }
 
@@ -337,21 +360,22 @@ export function checkLength(length: number, argument: string): void {
   }
 }
 
-/** Fills in defaults and refuses what this version lacks. */
+/** Fills in defaults, gives a device its full name, and refuses what this version lacks. */
 export function checkKind<Kind extends DType>(options: FlatBufferOptions<Kind>): { dtype: Kind; device: Device } {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
-  const { dtype = 'f32' as Kind, device = 'cpu' } = options;
+  const { dtype = 'f32' as Kind, device } = options;
   if (dtype === 'f16') {
     throw new SoulError('SOUL_UNSUPPORTED', "dtype f16 is not supported yet; use 'bf16' or 'f32'", { dtype });
   }
   if (dtype !== 'f32' && dtype !== 'bf16' && dtype !== 'u8') {
     throw invalidArgument('dtype', "'f32', 'bf16' or 'u8'", dtype);
   }
-  if (typeof device === 'string' && /^cuda:\d+$/.test(device)) {
-    throw new SoulError('SOUL_UNSUPPORTED', `device ${device} is not supported yet; use 'cpu'`, { device });
-  }
-  if (device !== 'cpu') throw invalidArgument('device', "'cpu'", device);
-  return { dtype, device };
+  return { dtype, device: device === undefined ? 'cpu' : checkDevice('device', device) };
+}
+
+/** Memory that JavaScript cannot take away. */
+function unpinned(memory: NativeMemory): Storage {
+  return { memory, address: undefined, ownsDeviceMemory: false };
 }
 
 function isArray(memory: NativeMemory): memory is NativeArray {

@@ -18,13 +18,16 @@ export interface WeightRange {
 }
 
 /**
- * The mask that freezes the weights of some ranges, which may overlap.
+ * The mask that freezes the weights of some ranges, which may overlap; on the CPU. A mask lies on the device of the weights,
+ * where `copyFrom` brings it.
  *
  * @param length number of weights in all
  * @throws SoulError SOUL_INVALID_ARGUMENT, also for a range that ends past `length`; SOUL_OUT_OF_MEMORY
  *
  * @example
  * const frozen = maskOfRanges(values.length, [{ start: 0, length: embeddings }]);
+ * const onDevice = FlatBuffer.alloc(frozen.length, { dtype: 'u8', device: 'cuda' });
+ * await onDevice.copyFrom(frozen);
  */
 export function maskOfRanges(length: number, ranges: readonly WeightRange[]): FlatBuffer<'u8'> {
   checkLength(length, 'length');
@@ -38,7 +41,7 @@ export function maskOfRanges(length: number, ranges: readonly WeightRange[]): Fl
 
 /**
  * The mask that freezes every weight whose element of a buffer is 0 (or -0): for instance rows of an embedding that no
- * batch has touched, by their curvature. Runs when its turn comes.
+ * batch has touched, by their curvature. It lies on the buffer's device. Runs when its turn comes.
  *
  * @param buffer of dtype `f32` or `bf16`, an element for each weight
  * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_DETACHED, SOUL_OUT_OF_MEMORY
@@ -49,7 +52,7 @@ export function maskOfRanges(length: number, ranges: readonly WeightRange[]): Fl
 export async function maskWhereZero(buffer: FlatBuffer): Promise<FlatBuffer<'u8'>> {
   const memory = nativeMemory(buffer, 'buffer');
   if (buffer.dtype !== 'f32' && buffer.dtype !== 'bf16') throw otherDtype('buffer', 'f32 or bf16', buffer.dtype);
-  const mask = FlatBuffer.alloc(Math.ceil(buffer.length / 8), { dtype: 'u8' });
+  const mask = FlatBuffer.alloc(Math.ceil(buffer.length / 8), { dtype: 'u8', device: buffer.device });
   await nativeAddon().maskZeros(memory, nativeMemory(mask, 'mask'));
   return mask;
 }

@@ -1,17 +1,20 @@
 /**
  * Flat buffers as vectors: norms, inner products, updates, casts and quantiles.
  *
- * Every function takes buffers of dtype `f32` or `bf16`, in any mix, and runs in native code, in the order of the calls
- * with all other work on buffers, awaited or not: on the addon's threads, or, as {@link FlatBuffer} says, at once. Elements are widened to float32, in which
- * updates are computed; sums are in float64. Every result is the same to the bit for any number of threads and any
- * instruction set.
+ * Every function takes buffers of dtype `f32` or `bf16`, in any mix, on one device, and runs in native code, in the order of
+ * the calls with all other work on buffers, awaited or not: on the addon's threads, or, as {@link FlatBuffer} says, at once;
+ * or on the CUDA device on which the buffers lie. Elements are widened to float32, in which updates are computed; sums are in
+ * float64. Every result is the same to the bit for any number of threads and any instruction set. What CUDA devices write
+ * into buffers, and counts and quantiles, have the CPU's bits; their sums add in another order and may differ from the CPU's
+ * in the last places, and are the same from call to call on one device.
  *
- * All throw SoulError: SOUL_INVALID_ARGUMENT for a wrong argument, length or dtype, SOUL_RELEASED, SOUL_DETACHED.
+ * All throw SoulError: SOUL_INVALID_ARGUMENT for a wrong argument, length, dtype or device, SOUL_RELEASED, SOUL_DETACHED.
  *
  * @module
  */
 
 import { type NativeMemory, type NativeRounding, nativeAddon } from './addon.ts';
+import { checkSameDevice } from './devices.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { checkSameLength, type DType, type FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
 import { checkNames } from './option-names.ts';
@@ -60,7 +63,7 @@ export async function countNonFinite(buffer: FlatBuffer): Promise<number> {
 export async function dot(a: FlatBuffer, b: FlatBuffer): Promise<number> {
   const first = floatingMemory(a, 'a');
   const second = floatingMemory(b, 'b');
-  checkSameLength('b', b.length, a.length);
+  checkAlike('b', b, 'a', a);
   const [sum] = await nativeAddon().dot(first, second);
   return sum!;
 }
@@ -78,7 +81,7 @@ export async function gram(buffers: readonly FlatBuffer[]): Promise<number[][]> 
   const count = buffers.length;
   const memories = Array.from(buffers, (buffer, i) => {
     const memory = floatingMemory(buffer, `buffers[${i}]`);
-    checkSameLength(`buffers[${i}]`, buffer.length, buffers[0]!.length);
+    checkAlike(`buffers[${i}]`, buffer, 'buffers[0]', buffers[0]!);
     return memory;
   });
   const products = await nativeAddon().gram(memories);
@@ -105,7 +108,7 @@ export async function axpy(alpha: number, x: FlatBuffer, y: FlatBuffer, options:
   const single = finiteSingle('alpha', alpha);
   const source = floatingMemory(x, 'x');
   const target = floatingMemory(y, 'y');
-  checkSameLength('y', y.length, x.length);
+  checkAlike('y', y, 'x', x);
   return nativeAddon().axpy(single, source, target, roundingOf(options));
 }
 
@@ -120,7 +123,7 @@ export async function scale(buffer: FlatBuffer, factor: number, options: Roundin
 }
 
 /**
- * Copies `source` to `target`, rounded to its dtype. From `bf16` to `f32` and between buffers of one dtype nothing is
+ * Copies `source` to `target`, on the same device or another, rounded to its dtype. From `bf16` to `f32` and between buffers of one dtype nothing is
  * lost, and rounding says nothing.
  *
  * @param target of the source's length; of one dtype the two may overlap, otherwise not
@@ -157,7 +160,7 @@ export async function quantile(terms: QuantileOf, fraction: number): Promise<num
   let second: NativeMemory | undefined;
   if (of !== 'magnitude') {
     second = floatingMemory(terms.b, 'b');
-    checkSameLength('b', terms.b.length, a.length);
+    checkAlike('b', terms.b, 'a', a);
   }
   const [threshold] = await nativeAddon().quantile(of, first, second, fraction);
   return threshold!;
@@ -168,6 +171,11 @@ function floatingMemory(buffer: FlatBuffer, argument: string): NativeMemory {
   const memory = nativeMemory(buffer, argument);
   if (!isFloating(buffer.dtype)) throw otherDtype(argument, 'f32 or bf16', buffer.dtype);
   return memory;
+}
+
+function checkAlike(argument: string, buffer: FlatBuffer, otherArgument: string, other: FlatBuffer): void {
+  checkSameLength(argument, buffer.length, other.length);
+  checkSameDevice(argument, buffer, otherArgument, other);
 }
 
 function isFloating(dtype: DType): boolean {

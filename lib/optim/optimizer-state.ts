@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type NativeArray, type NativeMemory, nativeAddon } from '../core/addon.ts';
+import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from '../core/addon.ts';
 import { SoulError } from '../core/errors.ts';
 import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
@@ -12,16 +12,16 @@ import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 import { checkFrozen } from './options.ts';
 import { checkPrecision } from './precision.ts';
 
-/** Slots of the control block, as native/runtime/optimizer_jobs.h numbers them. */
-export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4 } as const;
-const slotCount = 7;
+/** Slots of the control block, as native code numbers them. */
+export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4, changed: 7 } as const;
+const slotCount = 8;
 
 /** The master's name in state files. */
 const masterName = 'master';
 
 /**
- * Moving averages by their names in state files, a float32 master where the values are bf16, and the counters of
- * native/runtime/optimizer_jobs.h.
+ * Moving averages by their names in state files, a float32 master where the values are bf16, and the counters that native
+ * code keeps; all on the parameters' device.
  */
 export class OptimizerState<Name extends string> {
   readonly #parameters: OptimizerParameters;
@@ -31,8 +31,13 @@ export class OptimizerState<Name extends string> {
   /** Why the values could not be copied to the master: no step may act on it then. */
   #masterFailure: unknown;
   readonly stochasticRounding: boolean;
-  /** Read and written by jobs on the dispatcher, so that calls that nobody awaits find it right. */
+  /**
+   * Read and written by jobs, so that calls that nobody awaits find it right. On a CUDA device jobs have it in memory of the
+   * device, from where it comes back when they are done; whoever writes to it here says so with {@link slots.changed}, and
+   * the next job takes it there.
+   */
   readonly control: Float64Array = new Float64Array(new SharedArrayBuffer(slotCount * Float64Array.BYTES_PER_ELEMENT));
+  readonly #deviceControl: FlatBuffer | undefined;
   #released = false;
 
   constructor(parameters: OptimizerParameters, options: OptimizerOptions, names: readonly Name[]) {
@@ -48,6 +53,10 @@ export class OptimizerState<Name extends string> {
       this.#master = FlatBuffer.alloc(length, { dtype: 'f32', device });
       this.#copyToMaster(this.#master).catch(() => {});
     }
+    if (device !== 'cpu') {
+      this.#deviceControl = FlatBuffer.alloc(this.control.byteLength, { dtype: 'u8', device });
+      this.control[slots.changed] = 1;
+    }
   }
 
   get step(): number {
@@ -62,6 +71,12 @@ export class OptimizerState<Name extends string> {
 
   get frozen(): NativeMemory | undefined {
     return this.#frozen && nativeMemory(this.#frozen, 'frozen');
+  }
+
+  /** The control block on the parameters' device; undefined on the CPU. */
+  get deviceControl(): NativeExternal | undefined {
+    // Memory of a device is a handle, never an array.
+    return this.#deviceControl && (nativeMemory(this.#deviceControl, 'state') as NativeExternal);
   }
 
   /** What a step reads and writes, checked, in the order in which native code takes it. */
@@ -117,7 +132,7 @@ export class OptimizerState<Name extends string> {
 
   async release(): Promise<void> {
     this.#released = true;
-    await Promise.all(this.#buffers().map(([, buffer]) => buffer.release()));
+    await Promise.all([...this.#buffers().map(([, buffer]) => buffer.release()), this.#deviceControl?.release()]);
   }
 
   /**
@@ -128,11 +143,10 @@ export class OptimizerState<Name extends string> {
    */
   async save(path: string, metadata: (control: Float64Array) => Record<string, string>): Promise<void> {
     this.checkAlive();
-    const control = new Float64Array(slotCount);
     const buffers = this.#buffers();
     // One job after the other, with no call of anybody's between them.
-    const [, ...copies] = await Promise.all([
-      nativeAddon().copy(new Uint8Array(control.buffer), new Uint8Array(this.control.buffer)),
+    const [control, ...copies] = await Promise.all([
+      this.#copyOfControl(),
       ...buffers.map(([name, buffer]) => copyOf(buffer, name)),
     ]);
     if (control[slots.partsTotal]! > 0) {
@@ -186,6 +200,23 @@ export class OptimizerState<Name extends string> {
     this.control[slots.step] = step;
     this.control[slots.partsTotal] = 0;
     finish();
+    this.control[slots.changed] = 1;
+  }
+
+  /** The counters as they are when the turn comes. */
+  async #copyOfControl(): Promise<Float64Array> {
+    const { copy } = nativeAddon();
+    const control = new Float64Array(slotCount);
+    const onHost = copy(new Uint8Array(control.buffer), new Uint8Array(this.control.buffer));
+    if (this.deviceControl === undefined) {
+      await onHost;
+      return control;
+    }
+    const ofDevice = new Float64Array(slotCount);
+    await Promise.all([onHost, copy(new Uint8Array(ofDevice.buffer), this.deviceControl)]);
+    // A job that was under way may not have brought its counters back; where none has begun since they were set, they are
+    // here alone.
+    return control[slots.changed] === 1 ? control : ofDevice;
   }
 
   #buffers(): [string, FlatBuffer][] {

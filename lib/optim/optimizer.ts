@@ -8,8 +8,8 @@ import type { FlatBuffer } from '../core/flat-buffer.ts';
 import type { Precision } from './precision.ts';
 
 /**
- * Two buffers of the same length and dtype, f32 or bf16: what is optimized, and what the backward pass adds to. They must
- * not share memory.
+ * Two buffers of the same length, dtype (f32 or bf16) and device: what is optimized, and what the backward pass adds to. They
+ * must not share memory. The optimizer's state lies on their device, and steps are computed there.
  */
 export interface OptimizerParameters {
   readonly values: FlatBuffer;
@@ -52,12 +52,12 @@ export interface OptimizerOptions {
   /**
    * Weights that are treated as if they were not there: neither they nor their moving averages change, and their
    * gradients count for nothing. A buffer of dtype u8 with a bit for each weight: weight i is frozen where bit `i % 8` of
-   * byte `i / 8` is set. It is read at every step, so bits may be changed between steps.
+   * byte `i / 8` is set, on the device of the values. It is read at every step, so bits may be changed between steps.
    */
   frozen?: FlatBuffer<'u8'>;
   /** Storage of the moving averages, and of a float32 master of bf16 values. */
   precision?: Precision;
-  /** Of stochastic rounding, which is a function of (seed, step, weight). Default 0n. */
+  /** Of stochastic rounding, which is a function of (seed, step, weight) on every device. Default 0n. */
   seed?: bigint;
 }
 
@@ -103,7 +103,13 @@ export interface StepStatistics {
   groups: GroupStatistics[];
 }
 
-/** Steps `values` by `gradients`. Calls take effect in their order, awaited or not. */
+/**
+ * Steps `values` by `gradients`. Calls take effect in their order, awaited or not.
+ *
+ * On a CUDA device a call puts the whole step on the device's stream, the guard, the clipping and the counters with it, and
+ * waits for nothing: a step that is not awaited costs the time of enqueueing it. The promise resolves with the statistics when
+ * the device is done.
+ */
 export interface Optimizer {
   readonly learningRate: number;
   readonly state: { readonly step: number };

@@ -204,6 +204,7 @@ export class Sophia implements SecondOrderOptimizer {
         part,
         parts,
       }),
+      this.#state.deviceControl,
     );
     return { skipped: numbers[0] !== 0 };
   }
@@ -231,6 +232,7 @@ export class Sophia implements SecondOrderOptimizer {
         batchSize: estimate.batchSize,
         prime: estimate.prime,
       }),
+      this.#state.deviceControl,
     );
     return stepStatistics(this.#layout, numbers, true);
   }
