@@ -21,7 +21,7 @@ export interface RunSettings {
   model: string;
   /** JSON lines that epochs run over: the forget set, or the training set of `method: 'finetune'`. */
   target: string;
-  /** JSON lines to be kept, for methods with a retain term and for the curvature. */
+  /** JSON lines to be kept: needed where the method has a retain term of any weight; also for the curvature. */
   retain?: string;
   /** Folder to be made. */
   out: string;
@@ -85,10 +85,10 @@ export function completeRunSettings(settings: RunSettings, method: Method): Comp
       { argument: 'curvature' },
     );
   }
-  if (method.retain && settings.retain === undefined) {
+  if (method.retain && method.retain.coefficient !== 0 && settings.retain === undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `the method ${settings.method} keeps a retain set; name its file (--retain)`,
+      `the method ${settings.method} keeps a retain set; name its file (--retain), or give it no weight (--retain-weight 0)`,
       { argument: 'retain' },
     );
   }

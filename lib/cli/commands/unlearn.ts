@@ -77,7 +77,10 @@ function ownOptions(): Option[] {
       '--forget <file>',
       'JSON lines to forget: question and answer, or prompt and completion',
     ).makeOptionMandatory(),
-    new Option('--retain <file>', 'JSON lines to keep; every objective but ascent needs them'),
+    new Option(
+      '--retain <file>',
+      'JSON lines to keep; every objective but ascent needs them, unless --retain-weight is 0',
+    ),
     new Option('--objective <name>', described.join('; ')).choices(Object.keys(objectives)).default('graddiff'),
     new Option('--forget-weight <number>', 'coefficient of the forget term (default: 1)').argParser(numberAtLeast(0)),
     new Option('--retain-weight <number>', 'coefficient of the retain term (default: 1)').argParser(numberAtLeast(0)),
