@@ -60,6 +60,8 @@ export interface NativePlatform {
   problem: string;
   /** 13000 is 13.0; 0 where there is no driver. */
   driverVersion: number;
+  /** Whether this build of the addon holds code for GPUs. */
+  deviceCode: boolean;
   devices: {
     /** As the driver gives it. */
     name: string;
@@ -68,6 +70,8 @@ export interface NativePlatform {
     /** Bytes. */
     memory: number;
     multiprocessors: number;
+    /** Why this one cannot be used; empty where it can. */
+    problem: string;
   }[];
 }
 
@@ -113,7 +117,7 @@ export interface NativeAddon {
   view(memory: NativeExternal, start: number, length: number): NativeExternal;
   fill(memory: NativeMemory, value: number): Promise<void>;
   copy(destination: NativeMemory, source: NativeMemory): Promise<void>;
-  /** Resolves when everything posted before is done. */
+  /** Resolves when everything posted before is done, on every device. */
   fence(): Promise<void>;
 
   /** Resolves to [count]. */

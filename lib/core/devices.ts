@@ -9,13 +9,13 @@
 import { type NativePlatform, nativeAddon } from './addon.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 
-/** Where a buffer lies. */
+/** Where something lies. */
 export type Device = 'cpu' | `cuda:${number}`;
 
 /** A device as options name it; `'cuda'` is `'cuda:0'`. */
 export type DeviceName = Device | 'cuda';
 
-/** A CUDA device that can be used. */
+/** A CUDA device of this machine. */
 export interface CudaDevice {
   /** As options name it. */
   readonly name: `cuda:${number}`;
@@ -26,6 +26,8 @@ export interface CudaDevice {
   /** Bytes. */
   readonly memory: number;
   readonly multiprocessors: number;
+  /** Why this one cannot be used, in one sentence; undefined where nothing speaks against it. */
+  readonly problem: string | undefined;
 }
 
 /** What this machine has beside the CPU. */
@@ -37,6 +39,8 @@ export interface Devices {
     readonly problem: string | undefined;
     /** The newest CUDA that the driver runs, for instance `'13.0'`; undefined without a driver. */
     readonly driverVersion: string | undefined;
+    /** Whether this build of the addon holds code for GPUs. */
+    readonly deviceCode: boolean;
     readonly devices: readonly CudaDevice[];
   };
 }
@@ -51,20 +55,22 @@ export interface Devices {
  * console.log(cuda.available ? cuda.devices[0]!.model : cuda.problem);
  */
 export function describeDevices(): Devices {
-  const { problem, driverVersion, devices } = nativeAddon().cudaPlatform();
+  const { problem, driverVersion, deviceCode, devices } = nativeAddon().cudaPlatform();
   return {
     cuda: {
       available: problem === '',
-      problem: problem === '' ? undefined : problem,
+      problem: sentence(problem),
       driverVersion: driverVersion === 0 ? undefined : versionText(driverVersion),
+      deviceCode,
       devices: devices.map(describeDevice),
     },
   };
 }
 
-/** `'cuda:0'` where there is a CUDA device that can be used, else `'cpu'`. */
+/** The first CUDA device that can be used, `'cuda:0'` for the most part; where there is none, `'cpu'`. */
 export function defaultDevice(): Device {
-  return describeDevices().cuda.available ? 'cuda:0' : 'cpu';
+  const { available, devices } = describeDevices().cuda;
+  return (available && devices.find(({ problem }) => problem === undefined)?.name) || 'cpu';
 }
 
 /**
@@ -112,11 +118,20 @@ export function checkSameDevice(
   );
 }
 
-function describeDevice(
-  { name, architecture, memory, multiprocessors }: NativePlatform['devices'][number],
-  index: number,
-): CudaDevice {
-  return { name: `cuda:${index}`, model: name, architecture: `sm_${architecture}`, memory, multiprocessors };
+function describeDevice(device: NativePlatform['devices'][number], index: number): CudaDevice {
+  const { name: model, architecture, memory, multiprocessors, problem } = device;
+  return {
+    name: `cuda:${index}`,
+    model,
+    architecture: `sm_${architecture}`,
+    memory,
+    multiprocessors,
+    problem: sentence(problem),
+  };
+}
+
+function sentence(problem: string): string | undefined {
+  return problem === '' ? undefined : problem;
 }
 
 /** 13010 -> '13.1'. */

@@ -197,6 +197,8 @@ export class OptimizerState<Name extends string> {
     for (const [name, buffer] of buffers) nativeMemory(buffer, name);
     const copies = buffers.map(([name, buffer]) => buffer.copyFrom(contents[name as Name] ?? this.#parameters.values));
     await Promise.all(copies);
+    // Jobs before that nobody awaited have brought their counters back then.
+    if (this.#deviceControl !== undefined) await nativeAddon().fence();
     this.control[slots.step] = step;
     this.control[slots.partsTotal] = 0;
     finish();
