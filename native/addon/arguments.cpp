@@ -3,11 +3,10 @@
 #include <cmath>
 
 #include "addon/work.h"
+#include "addon/wrapped_memory.h"
 
 namespace soul {
 namespace {
-
-constexpr napi_type_tag kMemoryTag = SOUL_MEMORY_TAG;
 
 template <typename Element>
 bool ReadTyped(const Napi::Value& value, napi_typedarray_type wanted, Memory<Element>* memory) {
@@ -63,19 +62,14 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
   if (ReadTyped(value, napi_uint8_array, &bytes)) {
     return {{bytes.data, DType::kUint8}, bytes.length, value};
   }
-  if (value.IsExternal()) {
-    bool tagged = false;
-    void* data = nullptr;
-    if (napi_check_object_type_tag(value.Env(), value, &kMemoryTag, &tagged) == napi_ok && tagged &&
-        napi_get_value_external(value.Env(), value, &data) == napi_ok) {
-      const SoulMemory* foreign = static_cast<const SoulMemory*>(data);
-      const auto dtype = static_cast<DType>(foreign->dtype);
-      if (foreign->dtype > SOUL_UINT8 || (foreign->data == nullptr && foreign->length > 0) ||
-          reinterpret_cast<uintptr_t>(foreign->data) % SizeOf(dtype) != 0) {
-        ThrowInvalid(value.Env(), name, "memory of a known dtype, not null, and aligned to it");
-      }
-      return {{foreign->data, dtype}, static_cast<int64_t>(foreign->length), value};
+  if (const WrappedMemory* wrapped = Unwrap(value); wrapped != nullptr) {
+    if (wrapped->dtype == SOUL_RELEASED || (wrapped->allocation && wrapped->allocation->released)) {
+      ThrowFailure(value.Env(), "SOUL_RELEASED", std::string(name) + " was released; make a new FlatBuffer");
     }
+    return {{wrapped->data, static_cast<DType>(wrapped->dtype)},
+            static_cast<int64_t>(wrapped->length),
+            value,
+            wrapped->device};
   }
   ThrowInvalid(value.Env(), name, "memory of a FlatBuffer");
 }
@@ -106,8 +100,27 @@ FlatMemory ReadMask(const Napi::Value& value, const char* name, int64_t length) 
   return memory;
 }
 
+std::string DeviceName(int32_t device) {
+  return device == SOUL_CPU ? "cpu" : "cuda:" + std::to_string(device);
+}
+
+int32_t ReadDevice(Napi::Env env, std::initializer_list<NamedMemory> memories) {
+  const NamedMemory* first = nullptr;
+  for (const NamedMemory& named : memories) {
+    if (named.memory->value.IsEmpty()) continue;
+    if (first == nullptr) first = &named;
+    if (named.memory->device != first->memory->device) {
+      ThrowInvalid(env, named.name,
+                   "on " + DeviceName(first->memory->device) + " as " + first->name + " is, but is on " +
+                       DeviceName(named.memory->device));
+    }
+  }
+  return first == nullptr ? SOUL_CPU : first->memory->device;
+}
+
 Memory<float> ReadFloats(const Napi::Value& value, const char* name) {
   const FlatMemory memory = ReadMemory(value, name);
+  if (memory.device != SOUL_CPU) ThrowInvalid(value.Env(), name, "on the CPU");
   if (memory.elements.dtype != DType::kFloat32) ThrowInvalid(value.Env(), name, "float32 memory");
   return {static_cast<float*>(memory.elements.data), memory.length, value};
 }

@@ -5,6 +5,7 @@
 #include <napi.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 #include "kernels/memory.h"
@@ -25,6 +26,7 @@ struct FlatMemory {
   Elements elements;
   int64_t length = 0;
   Napi::Value value;
+  int32_t device = SOUL_CPU;
 };
 
 // The argument as it lies; undefined when it was left out.
@@ -32,7 +34,8 @@ inline Napi::Value Argument(const Napi::CallbackInfo& info, std::size_t index) {
   return info[index];
 }
 
-// A Float32Array, a Uint16Array (bfloat16), a Uint8Array, or an External to memory of another trainer.
+// A Float32Array, a Uint16Array (bfloat16), a Uint8Array, or an External to memory of a device or of another
+// trainer.
 FlatMemory ReadMemory(const Napi::Value& value, const char* name);
 // As ReadMemory, of float32 or bfloat16.
 FlatMemory ReadFloating(const Napi::Value& value, const char* name);
@@ -43,7 +46,16 @@ FlatMemory ReadFloating(const Napi::Value& value, const char* name, int64_t leng
 // A mask of one bit for each of `length` weights; none where the value is undefined.
 FlatMemory ReadMask(const Napi::Value& value, const char* name, int64_t length);
 
-// ReadMemory of float32.
+// The one device that all lie on, or SOUL_CPU; memory that is left out (none) lies anywhere.
+struct NamedMemory {
+  const char* name;
+  const FlatMemory* memory;
+};
+int32_t ReadDevice(Napi::Env env, std::initializer_list<NamedMemory> memories);
+// "cpu" or "cuda:0".
+std::string DeviceName(int32_t device);
+
+// ReadMemory of float32 on the host.
 Memory<float> ReadFloats(const Napi::Value& value, const char* name);
 // As ReadFloats, and of exactly this length.
 Memory<float> ReadFloats(const Napi::Value& value, const char* name, int64_t length);

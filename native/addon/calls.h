@@ -7,6 +7,7 @@
 
 namespace soul {
 
+void ExportDeviceCalls(Napi::Env env, Napi::Object exports);
 void ExportMachineCalls(Napi::Env env, Napi::Object exports);
 void ExportMemoryCalls(Napi::Env env, Napi::Object exports);
 void ExportTokenCalls(Napi::Env env, Napi::Object exports);

@@ -4,7 +4,9 @@
 #include "addon/calls.h"
 #include "addon/work.h"
 #include "kernels/cpu/kernels.h"
+#include "kernels/cuda/device.h"
 #include "runtime/chunks.h"
+#include "runtime/cuda/vector_launches.h"
 
 namespace soul {
 namespace {
@@ -26,8 +28,14 @@ Napi::Value Machine(const Napi::CallbackInfo& info) {
   return machine;
 }
 
-// configure({ instructionSet?, threads? }) -> Promise<void>, in the order of the calls. The instruction set
-// is the process's, the threads are this environment's.
+// -1 where it is left out.
+int64_t ReadShape(const Napi::Value& value, const char* name, int64_t most) {
+  return value.IsUndefined() ? -1 : ReadInteger(value, name, 0, most);
+}
+
+// configure({ instructionSet?, threads?, cudaThreads?, cudaBlocks? }) -> Promise<void>, in the order of the
+// calls. The instruction set is the process's, the rest is this environment's; a launch shape of 0 is the
+// device's own.
 Napi::Value Configure(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Napi::Object settings = ReadObject(Argument(info, 0), "settings");
@@ -45,9 +53,15 @@ Napi::Value Configure(const Napi::CallbackInfo& info) {
   const Napi::Value count = settings.Get("threads");
   const int threads =
       count.IsUndefined() ? 0 : static_cast<int>(ReadInteger(count, "threads", 1, ThreadPool::kMostThreads));
-  return PostWork(env, {}, [&pool = PoolOf(env), wanted, threads] {
+  const int64_t cuda_threads = ReadShape(settings.Get("cudaThreads"), "cudaThreads", kMostThreads);
+  const int64_t cuda_blocks = ReadShape(settings.Get("cudaBlocks"), "cudaBlocks", INT32_MAX);
+  if (cuda_threads % kWarp != 0) ThrowInvalid(env, "cudaThreads", "a multiple of 32");
+  if ((cuda_threads < 0) != (cuda_blocks < 0))
+    ThrowInvalid(env, "cudaBlocks", "given with cudaThreads, and only so");
+  return PostWork(env, {}, [&environment = EnvironmentOf(env), wanted, threads, cuda_threads, cuda_blocks] {
     if (wanted != nullptr) UseKernels(wanted->name);
-    if (threads > 0) pool.set_threads(threads);
+    if (threads > 0) environment.pool.set_threads(threads);
+    if (cuda_threads >= 0) environment.queues.ForceShape(static_cast<int32_t>(cuda_threads), cuda_blocks);
     return Outcome{};
   });
 }
@@ -70,9 +84,15 @@ Napi::Value StreamPattern(const Napi::CallbackInfo& info) {
   std::vector<Napi::Value> held;
   std::vector<Stream> streams;
   int64_t length = -1;
+  int32_t device = SOUL_CPU;
   for (const std::vector<FlatMemory>* buffers : {&reads, &writes}) {
     for (const FlatMemory& memory : *buffers) {
-      if (length < 0) length = memory.length;
+      if (length < 0) {
+        length = memory.length;
+        device = memory.device;
+      }
+      if (memory.device != device)
+        ThrowInvalid(info.Env(), "writes", "on " + DeviceName(device) + " as the others are");
       if (memory.length != length) ThrowInvalid(info.Env(), "writes", "of the length of the reads");
       held.push_back(memory.value);
       Stream* known = nullptr;
@@ -82,6 +102,13 @@ Napi::Value StreamPattern(const Napi::CallbackInfo& info) {
       if (known == nullptr) known = &streams.emplace_back(Stream{memory.elements, false, false});
       (buffers == &reads ? known->read : known->written) = true;
     }
+  }
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, device,
+                          [streams = std::move(streams), length](cuda::Queue& queue) -> DeviceOutcome {
+                            cuda::EnqueueStreamPattern(queue, streams, length);
+                            return {};
+                          });
   }
   return PostWork(info.Env(), held, [&pool = PoolOf(info.Env()), streams = std::move(streams), length] {
     ForChunks(pool, 0, length, [&](int64_t begin, int64_t end, int) {

@@ -12,6 +12,7 @@
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
+#include "runtime/cuda/optimizer_launches.h"
 #include "runtime/optimizer_jobs.h"
 
 namespace soul {
@@ -132,6 +133,7 @@ struct StepBuffers {
   Elements first_state;
   Elements second_state;
   int64_t length = 0;
+  int32_t device = SOUL_CPU;
   std::vector<Napi::Value> held;
 };
 
@@ -150,6 +152,11 @@ StepBuffers ReadStepBuffers(const Napi::CallbackInfo& info, const char* first, c
       first_state.elements,
       second_state.elements,
       values.length,
+      ReadDevice(info.Env(), {{"values", &values},
+                              {"gradients", &gradients},
+                              {first, &first_state},
+                              {second, &second_state},
+                              {"frozen", &frozen}}),
       {}};
   buffers.held.reserve(kStepBuffers + 2);
   buffers.held = {values.value, gradients.value, first_state.value, second_state.value};
@@ -158,15 +165,41 @@ StepBuffers ReadStepBuffers(const Napi::CallbackInfo& info, const char* first, c
     if (dtype != DType::kBFloat16) {
       ThrowInvalid(info.Env(), "values", "bfloat16 memory where there is a master");
     }
-    const Memory<float> master = ReadFloats(Argument(info, 1), "master", values.length);
-    buffers.parameters.master = master.data;
+    const FlatMemory master = ReadFloating(Argument(info, 1), "master", values.length, DType::kFloat32);
+    ReadDevice(info.Env(), {{"values", &values}, {"master", &master}});
+    buffers.parameters.master = static_cast<float*>(master.elements.data);
     buffers.held.push_back(master.value);
   }
   return buffers;
 }
 
+// The control block of an optimizer on a device: the host's, which follows it, and the device's own, the last
+// argument.
+DeviceControl ReadDeviceControl(const Napi::CallbackInfo& info, std::size_t index, int32_t device,
+                                const Memory<double>& control, std::vector<Napi::Value>* held) {
+  const FlatMemory memory = ReadMemory(Argument(info, index), "deviceControl");
+  if (memory.device != device || memory.elements.dtype != DType::kUint8 ||
+      memory.length < kDeviceControlBytes ||
+      reinterpret_cast<uintptr_t>(memory.elements.data) % alignof(double) != 0) {
+    ThrowInvalid(info.Env(), "deviceControl",
+                 std::to_string(kDeviceControlBytes) + " bytes of uint8 memory on " + DeviceName(device));
+  }
+  held->push_back(memory.value);
+  return {control.data, static_cast<double*>(memory.elements.data)};
+}
+
+// Enqueues a step; `enqueue` gives what reads its report when the device is done.
+template <typename Enqueue>
+Napi::Value PostStepOnDevice(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
+                             const double* control, Enqueue enqueue) {
+  return PostDeviceWork(
+      env, held, device, [enqueue = std::move(enqueue), control](cuda::Queue& queue) -> DeviceOutcome {
+        return [report = enqueue(queue), control] { return StepOutcome(report(), control); };
+      });
+}
+
 // sophiaStep(values, master, gradients, momentum, hessian, frozen, estimate | undefined, control, segments,
-// settings)
+// settings, deviceControl | undefined)
 Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
   StepBuffers buffers = ReadStepBuffers(info, "momentum", "hessian");
   const Memory<double> control = ReadDoubles(Argument(info, 7), "control", kControlSlots);
@@ -180,6 +213,9 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
   buffers.held.push_back(control.value);
   if (!Argument(info, 6).IsUndefined()) {
     const FlatMemory estimate = ReadFloating(Argument(info, 6), "estimate", buffers.length);
+    if (estimate.device != buffers.device) {
+      ThrowInvalid(info.Env(), "estimate", "on " + DeviceName(buffers.device) + " as the values are");
+    }
     settings.estimate_from = estimate.elements;
     settings.batch_size = given.Number(kBatchSize, "batchSize", 0, kLargest);
     settings.prime = given.Flag(kPrime);
@@ -189,6 +225,14 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
   // The order statistic, where it is needed, takes longer than a short step.
   const bool may_find_rho = settings.clipped_fraction > 0;
   const SophiaMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
+  if (buffers.device != SOUL_CPU) {
+    const DeviceControl both = ReadDeviceControl(info, 10, buffers.device, control, &buffers.held);
+    return PostStepOnDevice(info.Env(), buffers.held, buffers.device, control.data,
+                            [both, memory, length = buffers.length, segments = std::move(segments),
+                             settings](cuda::Queue& queue) {
+                              return cuda::EnqueueSophiaStep(queue, both, memory, length, segments, settings);
+                            });
+  }
   return PostWork(
       info.Env(), buffers.held,
       [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
@@ -198,7 +242,8 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
       may_find_rho ? kLongWork : buffers.length);
 }
 
-// adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings)
+// adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings,
+// deviceControl | undefined)
 Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
   StepBuffers buffers = ReadStepBuffers(info, "average", "squareAverage");
   const Memory<double> control = ReadDoubles(Argument(info, 6), "control", kControlSlots);
@@ -207,6 +252,14 @@ Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
   ReadStepSettings(Settings(Argument(info, 8)), &settings);
   buffers.held.push_back(control.value);
   const AdamWMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
+  if (buffers.device != SOUL_CPU) {
+    const DeviceControl both = ReadDeviceControl(info, 9, buffers.device, control, &buffers.held);
+    return PostStepOnDevice(info.Env(), buffers.held, buffers.device, control.data,
+                            [both, memory, length = buffers.length, segments = std::move(segments),
+                             settings](cuda::Queue& queue) {
+                              return cuda::EnqueueAdamWStep(queue, both, memory, length, segments, settings);
+                            });
+  }
   return PostWork(
       info.Env(), buffers.held,
       [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
@@ -216,7 +269,13 @@ Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
       buffers.length);
 }
 
-// hessianUpdate(hessian, estimate, frozen | undefined, control, settings) -> [skipped]
+Outcome UpdateOutcome(const StepReport& report) {
+  if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
+  return Outcome{{}, {report.skipped ? 1.0 : 0.0}};
+}
+
+// hessianUpdate(hessian, estimate, frozen | undefined, control, settings, deviceControl | undefined) ->
+// [skipped]
 Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
   const FlatMemory hessian = ReadFloating(Argument(info, 0), "hessian");
   const FlatMemory gradients = ReadFloating(Argument(info, 1), "estimate", hessian.length);
@@ -234,14 +293,26 @@ Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
   settings.seed = given.Seed();
   std::vector<Napi::Value> held{hessian.value, gradients.value, control.value};
   if (frozen.elements) held.push_back(frozen.value);
+  const int32_t device =
+      ReadDevice(info.Env(), {{"hessian", &hessian}, {"estimate", &gradients}, {"frozen", &frozen}});
+  if (device != SOUL_CPU) {
+    const DeviceControl both = ReadDeviceControl(info, 5, device, control, &held);
+    return PostDeviceWork(info.Env(), held, device,
+                          [both, hessian = hessian.elements, gradients = gradients.elements,
+                           mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length,
+                           settings](cuda::Queue& queue) -> DeviceOutcome {
+                            return [report = cuda::EnqueueHessianUpdate(queue, both, hessian, gradients, mask,
+                                                                        length, settings)] {
+                              return UpdateOutcome(report());
+                            };
+                          });
+  }
   return PostWork(
       info.Env(), held,
       [&pool = PoolOf(info.Env()), hessian = hessian.elements, gradients = gradients.elements,
        mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length, control = control.data,
        settings] {
-        const StepReport report = RunHessianUpdate(pool, control, hessian, gradients, mask, length, settings);
-        if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
-        return Outcome{{}, {report.skipped ? 1.0 : 0.0}};
+        return UpdateOutcome(RunHessianUpdate(pool, control, hessian, gradients, mask, length, settings));
       },
       hessian.length);
 }

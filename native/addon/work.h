@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/cuda/queues.h"
 #include "runtime/dispatcher.h"
 #include "runtime/interface.h"
 #include "runtime/thread_pool.h"
@@ -19,8 +20,9 @@ namespace soul {
 
 // What one environment owns; lives in its instance data.
 struct Environment {
-  // Used by the dispatcher's jobs alone; outlives it.
+  // Used by jobs in their turn alone; both outlive the dispatcher.
   ThreadPool pool;
+  cuda::Queues queues;
   std::unique_ptr<Dispatcher> dispatcher;
   SoulInterface interface{};
 };
@@ -42,6 +44,17 @@ struct Outcome {
 // Throws a JavaScript error with a code.
 [[noreturn]] void ThrowFailure(Napi::Env env, const char* code, const std::string& message);
 
+// Calls `call`, whose DriverErrors become JavaScript errors.
+template <typename Call>
+void CallDriver(Napi::Env env, const Call& call) {
+  try {
+    call();
+  } catch (const cuda::DriverError& error) {
+    ThrowFailure(env, error.code(), error.what());
+  }
+}
+
+Environment& EnvironmentOf(Napi::Env env);
 // The threads for jobs of this environment.
 ThreadPool& PoolOf(Napi::Env env);
 
@@ -54,5 +67,22 @@ constexpr int64_t kLongWork = INT64_MAX;
 // else is pending.
 Napi::Value PostWork(Napi::Env env, const std::vector<Napi::Value>& held, std::function<Outcome()> run,
                      int64_t elements = kLongWork);
+
+// What a job on a device gives once the device is done; empty: undefined.
+using DeviceOutcome = std::function<Outcome()>;
+using EnqueueOnDevice = std::function<DeviceOutcome(cuda::Queue& queue)>;
+
+// Calls `enqueue` in its turn, at once where nothing that was posted before still has to run. When the device
+// has done what was enqueued, what it returned is called on the device's completion thread, and the promise
+// settles with the outcome. Exceptions reject the promise.
+Napi::Value PostDeviceWork(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
+                           EnqueueOnDevice enqueue);
+
+// As PostDeviceWork, for what nobody waits for.
+void PostDeviceWorkUnseen(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
+                          EnqueueOnDevice enqueue);
+
+// Resolves when everything posted before is done, on devices too.
+Napi::Value PostFence(Napi::Env env);
 
 }  // namespace soul

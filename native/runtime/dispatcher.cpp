@@ -1,5 +1,6 @@
 #include "runtime/dispatcher.h"
 
+#include <iterator>
 #include <new>
 #include <system_error>
 
@@ -17,10 +18,6 @@ std::unique_ptr<Dispatcher> Dispatcher::Create(napi_env env) {
   return dispatcher;
 }
 
-Dispatcher::~Dispatcher() {
-  ShutDown();
-}
-
 bool Dispatcher::Post(Run run, Complete complete, void* context) {
   {
     std::lock_guard lock(mutex_);
@@ -36,8 +33,30 @@ bool Dispatcher::Post(Run run, Complete complete, void* context) {
   }
   wake_.notify_one();
   ran_here_ = 0;
-  if (pending_++ == 0) napi_ref_threadsafe_function(env_, finished_signal_);
+  CountPending();
   return true;
+}
+
+Dispatcher::Job* Dispatcher::PostHeld(Complete complete, void* context) {
+  Job* job = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    if (closing_) return nullptr;
+    try {
+      running_.push_back({nullptr, complete, context});
+    } catch (const std::bad_alloc&) {
+      return nullptr;
+    }
+    job = &running_.back();
+    job->self = std::prev(running_.end());
+    job->holds = 1;
+  }
+  CountPending();
+  return job;
+}
+
+void Dispatcher::CountPending() {
+  if (pending_++ == 0) napi_ref_threadsafe_function(env_, finished_signal_);
 }
 
 bool Dispatcher::MayRunHere() {
@@ -48,21 +67,46 @@ bool Dispatcher::MayRunHere() {
   return true;
 }
 
+bool Dispatcher::MayEnqueueHere() {
+  std::lock_guard lock(mutex_);
+  return queued_.empty() && current_ == nullptr && !closing_;
+}
+
+Dispatcher::Job* Dispatcher::Hold() {
+  std::lock_guard lock(mutex_);
+  ++current_->holds;
+  return current_;
+}
+
+void Dispatcher::Release(Job* job) {
+  std::lock_guard lock(mutex_);
+  ReleaseLocked(job);
+}
+
+void Dispatcher::ReleaseLocked(Job* job) {
+  if (--job->holds > 0) return;
+  finished_.splice(finished_.end(), running_, job->self);
+  // One signal carries all that finished since the last one was taken.
+  if (finished_.size() == 1 && !closing_) {
+    napi_call_threadsafe_function(finished_signal_, nullptr, napi_tsfn_nonblocking);
+  }
+}
+
 void Dispatcher::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
     wake_.wait(lock, [this] { return closing_ || !queued_.empty(); });
     if (closing_) return;
-    std::list<Job> job;
-    job.splice(job.end(), queued_, queued_.begin());
+    running_.splice(running_.end(), queued_, queued_.begin());
+    Job* job = &running_.back();
+    job->self = std::prev(running_.end());
+    job->holds = 1;
+    current_ = job;
     lock.unlock();
-    job.front().run(job.front().context);
+    job->run(job->context);
     lock.lock();
-    finished_.splice(finished_.end(), job);
-    // One signal carries all that finished since the last one was taken.
-    if (finished_.size() == 1 && !closing_) {
-      napi_call_threadsafe_function(finished_signal_, nullptr, napi_tsfn_nonblocking);
-    }
+    current_ = nullptr;
+    ReleaseLocked(job);
   }
 }
 
@@ -86,15 +130,17 @@ void Dispatcher::CompleteFinished() {
   }
 }
 
-void Dispatcher::ShutDown() {
+void Dispatcher::ShutDown(const std::function<void()>& drain) {
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
   }
   wake_.notify_all();
   if (thread_.joinable()) thread_.join();
-  // The thread is gone: no lock is needed. The signal itself is closed by the environment, which made it.
-  for (std::list<Job>* jobs : {&finished_, &queued_}) {
+  drain();
+  // No other thread is left: no lock is needed. The signal itself is closed by the environment, which made
+  // it.
+  for (std::list<Job>* jobs : {&finished_, &running_, &queued_}) {
     while (!jobs->empty()) {
       const Job job = jobs->front();
       jobs->pop_front();

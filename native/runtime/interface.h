@@ -34,6 +34,7 @@ typedef struct SoulMemory {
 #define SOUL_FLOAT32 0u
 #define SOUL_BFLOAT16 1u
 #define SOUL_UINT8 2u
+#define SOUL_RELEASED 0xffffffffu  // of memory that was given up
 
 // Rows of float32 logits, one per label token: row i begins at logits + i * stride, in elements.
 typedef struct SoulTokenRows {

@@ -8,18 +8,11 @@
 #include <unordered_map>
 #include <vector>
 
+#include "runtime/cuda/device_code.h"
 #include "runtime/cuda/driver.h"
 #include "runtime/cuda/tuning.h"
 
 namespace soul::cuda {
-
-// The device code is in parts, each loaded when it is first used.
-enum class DeviceCode : int {
-  kOptimizers,
-  kVectors,
-  kTokens,
-};
-constexpr int kDeviceCodes = 3;
 
 // What CUDA offers on this machine, without making a context.
 struct DeviceDescription {
@@ -27,6 +20,7 @@ struct DeviceDescription {
   int32_t architecture = 0;  // 90: compute capability 9.0
   uint64_t memory = 0;       // bytes
   int32_t multiprocessors = 0;
+  std::string problem;  // empty: it can be used; else one sentence
 };
 
 struct Platform {
@@ -48,6 +42,7 @@ class Device {
   int32_t index() const { return index_; }
   const DeviceDescription& description() const { return description_; }
   const Tuning& tuning() const { return tuning_; }
+  Context context() const { return context_; }
 
   // Makes the device's primary context current on this thread.
   void Use() const;
@@ -58,7 +53,7 @@ class Device {
 
   Function Find(DeviceCode code, const char* name);
 
-  // "sm_90": machine code of this package runs; "compute_75, compiled by the driver": its PTX does.
+  // What runs there: "sm_90", or "sm_110, compiled by the driver from PTX".
   std::string MachineCode();
 
  private:

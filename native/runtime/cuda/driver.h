@@ -105,6 +105,12 @@ class DriverError : public std::exception {
   std::string message_;
 };
 
+// The driver; throws DriverError where there is none.
+const Driver& TheDriver();
+
+// "CUDA_ERROR_OUT_OF_MEMORY, out of memory"
+std::string NameOf(Result result);
+
 // Throws where `result` is a failure of `what` ("cuLaunchKernel").
 void Check(Result result, const char* what);
 

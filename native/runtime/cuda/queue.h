@@ -3,49 +3,56 @@
 
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <type_traits>
 #include <vector>
 
-#include "kernels/memory.h"
 #include "runtime/cuda/device.h"
 
 namespace soul::cuda {
 
-// Pinned host memory for what a job reads back. What it holds is there when the device has come past the
-// copies that were enqueued into it.
-class HostResult {
+class PinnedPool;
+
+// Pinned host memory that a job reads something back into. What it holds is there when the job is done.
+class ReadBack {
  public:
+  ReadBack(std::shared_ptr<PinnedPool> pool, void* data, std::size_t bytes)
+      : pool_(std::move(pool)), data_(data), bytes_(bytes) {}
+  ~ReadBack();
+  ReadBack(const ReadBack&) = delete;
+  ReadBack& operator=(const ReadBack&) = delete;
+
   template <typename T>
   const T* As() const {
     return static_cast<const T*>(data_);
   }
 
  private:
-  friend class Queue;
-  friend class ResultPool;
-  void* data_ = nullptr;
-  std::size_t bytes_ = 0;
+  const std::shared_ptr<PinnedPool> pool_;
+  void* const data_;
+  const std::size_t bytes_;
 };
 
-// Lives as long as its environment. Everything but Await is called by one thread at a time: the dispatcher's,
-// or the one that runs a job in its place; the device's context is current while a job runs (Device::Use).
-// Every function throws DriverError where the driver refuses.
+// Used by one thread at a time: the dispatcher's, or the one that enqueues a job in its place. Every function
+// throws DriverError where the driver refuses.
 class Queue {
  public:
   explicit Queue(Device& device);
+  // Waits for what is enqueued, and calls what awaits it.
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
 
   Device& device() { return device_; }
   Stream stream() const { return stream_; }
-  // From here on work goes to another stream, after what went to the one before.
+  // From here on work goes to another stream, after what went to the one before. Null: the default stream.
   void UseStream(Stream stream);
-  // For work of somebody else on a stream of their own: it begins after what is enqueued here, and what comes
+  // For somebody else's work on a stream of their own: it begins after what is enqueued here; and what comes
   // here later begins after it.
   void HandOver(Stream other);
   void TakeOver(Stream other);
@@ -58,64 +65,75 @@ class Queue {
     return static_cast<T*>(Scratch(static_cast<std::size_t>(count) * sizeof(T)));
   }
 
-  // Blocks of `threads` for a kernel that walks `tiles` in strides of the grid: enough to fill the device, no
-  // more than there are tiles, at least one.
-  int64_t BlocksFor(int64_t tiles, int32_t blocks_per_multiprocessor) const;
-  // Threads of a block of a kernel that walks memory.
+  // Threads of a block of a kernel that walks memory, and blocks for one that walks `tiles` in strides of the
+  // grid: enough to fill the device, no more than there are tiles, at least one.
   int32_t Threads() const;
+  int64_t BlocksFor(int64_t tiles) const;
   // Tests try several shapes; 0: the device's own.
   void ForceShape(int32_t threads, int64_t blocks);
 
-  // Enqueues kernel `name` of device code `code`; `parameters` are copied at once.
+  // Enqueues the kernel `name`; `parameters` are copied at once.
   template <typename Parameters>
   void Launch(DeviceCode code, const char* name, int64_t blocks, int32_t threads,
               const Parameters& parameters) {
+    LaunchOn(stream_, code, name, blocks, threads, parameters);
+  }
+  template <typename Parameters>
+  void LaunchOn(Stream stream, DeviceCode code, const char* name, int64_t blocks, int32_t threads,
+                const Parameters& parameters) {
     static_assert(std::is_trivially_copyable_v<Parameters> && sizeof(Parameters) <= 4096);
-    LaunchRaw(code, name, blocks, threads, &parameters);
+    LaunchRaw(stream, code, name, blocks, threads, &parameters);
   }
 
   void CopyOnDevice(void* target, const void* source, std::size_t bytes);
-  // From and to ordinary host memory: returns when the host memory has been read, or written.
+  // From and to host memory: returns when that has been read, or written, so that the host's next work finds
+  // it so.
   void CopyToDevice(void* target, const void* source, std::size_t bytes);
   void CopyFromDevice(void* target, const void* source, std::size_t bytes);
+  // Begins after what is enqueued on the source's queue, whose later work begins after it.
   void CopyFromOtherDevice(void* target, Queue& other, const void* source, std::size_t bytes);
   // `count` elements of 1, 2 or 4 bytes.
   void Fill(void* target, uint32_t bits, std::size_t element_bytes, std::size_t count);
 
-  // What will have been copied from device memory when the job is done.
-  std::shared_ptr<const HostResult> ReadBack(const void* source, std::size_t bytes);
+  // What will have been copied from device memory when the job is done; no host memory is waited for.
+  std::shared_ptr<const ReadBack> Read(const void* source, std::size_t bytes);
+
+  // Milliseconds of the device's time at this place of the stream, since the first one asked for here; to be
+  // called when the job is done.
+  std::function<double()> Time();
 
   // Waits until everything enqueued is done.
   void Synchronize();
 
   // Ends the job: its scratch memory is free for the next. Calls done(error) when the device has come here,
-  // on this device's completion thread, in the order of the calls; `error` is null, or why the device failed.
+  // on the queue's completion thread, in the order of the calls; `error` is null, or why the device failed.
   void Await(std::function<void(std::exception_ptr error)> done);
 
  private:
-  void LaunchRaw(DeviceCode code, const char* name, int64_t blocks, int32_t threads, const void* parameters);
-
   struct Waiting {
     Event event;
+    std::vector<void*> outgrown;  // scratch memory that was too small
     std::function<void(std::exception_ptr)> done;
   };
-  struct Block {
-    void* memory;
-    std::size_t bytes;
-  };
 
-  void Complete();
+  void LaunchRaw(Stream stream, DeviceCode code, const char* name, int64_t blocks, int32_t threads,
+                 const void* parameters);
+  void Order(Stream earlier, Stream later);
   Event TakeEvent();
-  void ReturnEvent(Event event);
+  void Complete();
 
   Device& device_;
   Stream stream_ = nullptr;
   int32_t forced_threads_ = 0;
   int64_t forced_blocks_ = 0;
 
-  std::vector<Block> scratch_;  // the last is the one in use, earlier ones were too small
+  char* scratch_ = nullptr;
+  std::size_t scratch_bytes_ = 0;
   std::size_t scratch_used_ = 0;
-  std::shared_ptr<class ResultPool> results_;
+  std::vector<void*> outgrown_;
+  std::shared_ptr<PinnedPool> pinned_;
+  Event order_ = nullptr;
+  Event first_time_ = nullptr;
 
   std::mutex mutex_;
   std::condition_variable wake_;

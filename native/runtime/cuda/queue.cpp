@@ -1,0 +1,250 @@
+#include "runtime/cuda/queue.h"
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <system_error>
+
+#include "runtime/cuda/pinned_pool.h"
+
+namespace soul::cuda {
+namespace {
+
+Address AddressOf(const void* memory) {
+  return reinterpret_cast<uintptr_t>(memory);
+}
+
+constexpr std::size_t kScratchAlignment = 256;
+
+std::size_t Aligned(std::size_t bytes) {
+  return (bytes + kScratchAlignment - 1) / kScratchAlignment * kScratchAlignment;
+}
+
+}  // namespace
+
+ReadBack::~ReadBack() {
+  pool_->Return(data_, bytes_);
+}
+
+Queue::Queue(Device& device) : device_(device), pinned_(std::make_shared<PinnedPool>()) {
+  device_.Use();
+  Check(TheDriver().cuEventCreate(&order_, kEventDisableTiming), "cuEventCreate");
+}
+
+Queue::~Queue() {
+  {
+    const std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_all();
+  if (completion_.joinable()) completion_.join();
+  const Driver& driver = TheDriver();
+  // Where the device is gone, so is what it held.
+  if (driver.cuCtxSetCurrent(device_.context()) != kSuccess) return;
+  for (void* memory : outgrown_) device_.Free(memory);
+  device_.Free(scratch_);
+  for (const Event event : free_events_) driver.cuEventDestroy_v2(event);
+  driver.cuEventDestroy_v2(order_);
+  if (first_time_ != nullptr) driver.cuEventDestroy_v2(first_time_);
+}
+
+void Queue::Order(Stream earlier, Stream later) {
+  if (earlier == later) return;
+  const Driver& driver = TheDriver();
+  device_.Use();
+  Check(driver.cuEventRecord(order_, earlier), "cuEventRecord");
+  Check(driver.cuStreamWaitEvent(later, order_, 0), "cuStreamWaitEvent");
+}
+
+void Queue::UseStream(Stream stream) {
+  Order(stream_, stream);
+  stream_ = stream;
+}
+
+void Queue::HandOver(Stream other) {
+  Order(stream_, other);
+}
+
+void Queue::TakeOver(Stream other) {
+  Order(other, stream_);
+}
+
+void* Queue::Scratch(std::size_t bytes) {
+  const std::size_t needed = Aligned(std::max<std::size_t>(bytes, 1));
+  if (needed > scratch_bytes_ - scratch_used_) {
+    const std::size_t size = std::max({needed, 2 * scratch_bytes_, std::size_t{1} << 20});
+    void* memory = device_.Allocate(size);
+    if (scratch_ != nullptr) outgrown_.push_back(scratch_);
+    scratch_ = static_cast<char*>(memory);
+    scratch_bytes_ = size;
+    scratch_used_ = 0;
+  }
+  char* memory = scratch_ + scratch_used_;
+  scratch_used_ += needed;
+  return memory;
+}
+
+int32_t Queue::Threads() const {
+  return forced_threads_ > 0 ? forced_threads_ : device_.tuning().threads;
+}
+
+int64_t Queue::BlocksFor(int64_t tiles) const {
+  if (forced_blocks_ > 0) return forced_blocks_;
+  const int64_t full = int64_t{device_.description().multiprocessors} * device_.tuning().blocks;
+  return std::clamp<int64_t>(tiles, 1, std::max<int64_t>(full, 1));
+}
+
+void Queue::ForceShape(int32_t threads, int64_t blocks) {
+  forced_threads_ = threads;
+  forced_blocks_ = blocks;
+}
+
+void Queue::LaunchRaw(Stream stream, DeviceCode code, const char* name, int64_t blocks, int32_t threads,
+                      const void* parameters) {
+  device_.Use();
+  const Function function = device_.Find(code, name);
+  void* arguments[] = {const_cast<void*>(parameters)};
+  Check(TheDriver().cuLaunchKernel(function, static_cast<unsigned>(blocks), 1, 1,
+                                   static_cast<unsigned>(threads), 1, 1, 0, stream, arguments, nullptr),
+        "cuLaunchKernel");
+}
+
+void Queue::CopyOnDevice(void* target, const void* source, std::size_t bytes) {
+  if (bytes == 0 || target == source) return;
+  device_.Use();
+  Check(TheDriver().cuMemcpyDtoDAsync_v2(AddressOf(target), AddressOf(source), bytes, stream_),
+        "cuMemcpyDtoDAsync");
+}
+
+void Queue::CopyToDevice(void* target, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
+  device_.Use();
+  Check(TheDriver().cuMemcpyHtoDAsync_v2(AddressOf(target), source, bytes, stream_), "cuMemcpyHtoDAsync");
+  Synchronize();
+}
+
+void Queue::CopyFromDevice(void* target, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
+  device_.Use();
+  Check(TheDriver().cuMemcpyDtoHAsync_v2(target, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
+  Synchronize();
+}
+
+void Queue::CopyFromOtherDevice(void* target, Queue& other, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
+  const Driver& driver = TheDriver();
+  other.device_.Use();
+  Check(driver.cuEventRecord(other.order_, other.stream_), "cuEventRecord");
+  device_.Use();
+  Check(driver.cuStreamWaitEvent(stream_, other.order_, 0), "cuStreamWaitEvent");
+  Check(driver.cuMemcpyPeerAsync(AddressOf(target), device_.context(), AddressOf(source),
+                                 other.device_.context(), bytes, stream_),
+        "cuMemcpyPeerAsync");
+  Check(driver.cuEventRecord(order_, stream_), "cuEventRecord");
+  other.device_.Use();
+  Check(driver.cuStreamWaitEvent(other.stream_, order_, 0), "cuStreamWaitEvent");
+  device_.Use();
+}
+
+void Queue::Fill(void* target, uint32_t bits, std::size_t element_bytes, std::size_t count) {
+  if (count == 0) return;
+  device_.Use();
+  const Driver& driver = TheDriver();
+  const Address address = AddressOf(target);
+  if (element_bytes == 1) {
+    Check(driver.cuMemsetD8Async(address, static_cast<unsigned char>(bits), count, stream_),
+          "cuMemsetD8Async");
+  } else if (element_bytes == 2) {
+    Check(driver.cuMemsetD16Async(address, static_cast<unsigned short>(bits), count, stream_),
+          "cuMemsetD16Async");
+  } else {
+    Check(driver.cuMemsetD32Async(address, bits, count, stream_), "cuMemsetD32Async");
+  }
+}
+
+std::shared_ptr<const ReadBack> Queue::Read(const void* source, std::size_t bytes) {
+  device_.Use();
+  void* piece = pinned_->Take(bytes);
+  auto result = std::make_shared<const ReadBack>(pinned_, piece, bytes);
+  Check(TheDriver().cuMemcpyDtoHAsync_v2(piece, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
+  return result;
+}
+
+std::function<double()> Queue::Time() {
+  device_.Use();
+  const Driver& driver = TheDriver();
+  Event event = nullptr;
+  Check(driver.cuEventCreate(&event, kEventBlockingSync), "cuEventCreate");
+  const std::shared_ptr<CUevent_st> held(event, [](Event gone) { TheDriver().cuEventDestroy_v2(gone); });
+  if (first_time_ == nullptr) {
+    Check(driver.cuEventCreate(&first_time_, kEventBlockingSync), "cuEventCreate");
+    Check(driver.cuEventRecord(first_time_, stream_), "cuEventRecord");
+  }
+  Check(driver.cuEventRecord(event, stream_), "cuEventRecord");
+  return [held, first = first_time_] {
+    float milliseconds = 0;
+    Check(TheDriver().cuEventElapsedTime(&milliseconds, first, held.get()), "cuEventElapsedTime");
+    return static_cast<double>(milliseconds);
+  };
+}
+
+void Queue::Synchronize() {
+  device_.Use();
+  Check(TheDriver().cuStreamSynchronize(stream_), "cuStreamSynchronize");
+}
+
+Event Queue::TakeEvent() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!free_events_.empty()) {
+      const Event event = free_events_.back();
+      free_events_.pop_back();
+      return event;
+    }
+  }
+  Event event = nullptr;
+  Check(TheDriver().cuEventCreate(&event, kEventBlockingSync | kEventDisableTiming), "cuEventCreate");
+  return event;
+}
+
+void Queue::Await(std::function<void(std::exception_ptr)> done) {
+  device_.Use();
+  const Event event = TakeEvent();
+  std::list<Waiting> waiting;
+  waiting.push_back({event, std::move(outgrown_), std::move(done)});
+  outgrown_.clear();
+  Check(TheDriver().cuEventRecord(event, stream_), "cuEventRecord");
+  scratch_used_ = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!completion_.joinable()) completion_ = std::thread(&Queue::Complete, this);
+    waiting_.splice(waiting_.end(), waiting);
+  }
+  wake_.notify_one();
+}
+
+void Queue::Complete() {
+  const Driver& driver = TheDriver();
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [this] { return closing_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    std::list<Waiting> next;
+    next.splice(next.end(), waiting_, waiting_.begin());
+    lock.unlock();
+    Waiting& waiting = next.front();
+    std::exception_ptr error;
+    try {
+      device_.Use();
+      Check(driver.cuEventSynchronize(waiting.event), "work on the device");
+    } catch (...) {
+      error = std::current_exception();
+    }
+    waiting.done(error);
+    for (void* memory : waiting.outgrown) device_.Free(memory);
+    lock.lock();
+    free_events_.push_back(waiting.event);
+  }
+}
+
+}  // namespace soul::cuda
