@@ -154,4 +154,17 @@ Function Device::Find(DeviceCode code, const char* name) {
   return function;
 }
 
+std::string Device::MachineCode() {
+  Use();
+  // Any kernel tells: all are built for the same architectures.
+  const Function function = Find(DeviceCode::kVectors, "soul_scale_f32");
+  int binary = 0;
+  int ptx = 0;
+  Check(TheDriver().cuFuncGetAttribute(&binary, kBinaryVersion, function), "cuFuncGetAttribute");
+  Check(TheDriver().cuFuncGetAttribute(&ptx, kPtxVersion, function), "cuFuncGetAttribute");
+  const std::string code = "sm_" + std::to_string(binary);
+  // What the driver compiles is for the device itself, from PTX of an older architecture.
+  return binary == ptx ? code : code + ", compiled by the driver from PTX of compute_" + std::to_string(ptx);
+}
+
 }  // namespace soul::cuda

@@ -32,6 +32,7 @@ constexpr int kMultiprocessorCount = 16;
 constexpr int kComputeCapabilityMajor = 75;
 constexpr int kComputeCapabilityMinor = 76;
 // CUfunction_attribute
+constexpr int kPtxVersion = 5;
 constexpr int kBinaryVersion = 6;
 // CUpointer_attribute
 constexpr int kPointerMemoryType = 2;
