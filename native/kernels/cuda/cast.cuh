@@ -20,7 +20,7 @@ class CastWork {
   template <int kCount>
   SOUL_DEVICE void Finish(int64_t index, const Loaded<kCount>& source) {
     uint32_t random[kCount];
-    draws_.Fill(index, random);
+    draws_.Fill(p_.first + index, random);
     Group<Target, kCount> target;
 #pragma unroll
     for (int i = 0; i < kCount; ++i) {

@@ -9,11 +9,12 @@
 
 namespace soul {
 
-// target <- source, of the other dtype.
+// target <- source, of the other dtype. Random bits are those of elements `first`, first + 1, ...
 struct CastParameters {
   const void* source;
   void* target;
   Rounding rounding;
+  int64_t first;
   int64_t length;
 };
 
@@ -74,7 +75,7 @@ struct MaskParameters {
   int64_t length;
 };
 
-constexpr int32_t kMostStreams = 16;
+constexpr int32_t kMostStreams = 32;
 
 struct StreamsParameters {
   Stream streams[kMostStreams];
