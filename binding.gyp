@@ -1,29 +1,11 @@
+# The addon for the CPU alone; CMakeLists.txt builds it with code for GPUs.
 {
   # '' or 'address', 'undefined', 'address,undefined': for fuzzing under sanitizers.
   'variables': {'sanitize%': ''},
   'targets': [
     {
       'target_name': 'soul',
-      'sources': [
-        'native/addon/addon.cpp',
-        'native/addon/arguments.cpp',
-        'native/addon/machine_calls.cpp',
-        'native/addon/memory_calls.cpp',
-        'native/addon/optimizer_calls.cpp',
-        'native/addon/token_calls.cpp',
-        'native/addon/vector_calls.cpp',
-        'native/addon/work.cpp',
-        'native/kernels/cpu/kernels.cpp',
-        'native/kernels/cpu/paths/avx2.cpp',
-        'native/kernels/cpu/paths/avx512.cpp',
-        'native/kernels/cpu/paths/baseline.cpp',
-        'native/runtime/clipping_rho.cpp',
-        'native/runtime/dispatcher.cpp',
-        'native/runtime/optimizer_jobs.cpp',
-        'native/runtime/order_statistic.cpp',
-        'native/runtime/thread_pool.cpp',
-        'native/runtime/vector_jobs.cpp',
-      ],
+      'sources': ['<!@(find native/addon native/kernels/cpu native/runtime -name "*.cpp" | sort)'],
       'include_dirs': ['native', '<!(node -p "require(\'node-addon-api\').include_dir")'],
       'defines': [
         'NAPI_VERSION=9',
@@ -39,6 +21,7 @@
         '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math', '-Wall', '-Wextra', '-Wno-unused-parameter',
       ],
       'conditions': [
+        ['OS=="linux"', {'libraries': ['-ldl']}],
         ['OS=="mac"', {
           'xcode_settings': {
             'CLANG_CXX_LANGUAGE_STANDARD': 'c++20',

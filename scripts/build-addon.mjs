@@ -1,6 +1,11 @@
-// Builds the optimizer addon with node-gyp into build/Release/soul.node, when its sources changed since the last time.
+// Builds the optimizer addon into build/Release/soul.node, when its sources changed since the last time: for the CPU with
+// node-gyp, or also for GPUs with nvcc and cmake-js. GPUs count where one is there with nvcc; what was built for them stays
+// until its sources change.
 //
 //   node scripts/build-addon.mjs                         quiet unless it fails
+//   node scripts/build-addon.mjs --cuda                  for GPUs: the one that is there, or where there is none for all
+//   node scripts/build-addon.mjs --cuda --arch 90        for GPUs of one architecture
+//   node scripts/build-addon.mjs --cpu                   for the CPU alone
 //   node scripts/build-addon.mjs --force                 also when nothing has changed
 //   node scripts/build-addon.mjs --sanitize address,undefined
 //                                                        into build-sanitize/, for scripts/fuzz-under-sanitizer.mjs
@@ -12,9 +17,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { argv, env, execPath, exit, platform, version, versions } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { architectureOf, buildDeviceCode, findNvcc } from './build-device-code.mjs';
+import { buildWithCmake, findCmakeJs } from './build-with-cmake.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const sources = ['binding.gyp', 'native/kernels', 'native/runtime', 'native/addon'];
+const sources = ['binding.gyp', 'CMakeLists.txt', 'native/kernels', 'native/runtime', 'native/addon'];
 
 const candidates = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
 
@@ -51,15 +59,15 @@ function compilerVersion() {
   return '';
 }
 
-/** What a finished build depends on, as one hash. */
-function stampOf(sanitize) {
+/** What a finished build depends on, as one hash; `target` says for which GPUs it is, or that it is for none. */
+function stampOf(sanitize, target) {
   const hash = createHash('sha256');
   const { version: headers } = createRequire(import.meta.url)('node-addon-api/package.json');
   const compiler = [env.CXX ?? '', env.CXXFLAGS ?? '', compilerVersion()];
-  hash.update([sanitize, versions.modules, platform, process.arch, headers, ...compiler].join('\n'));
+  hash.update([sanitize, target, versions.modules, platform, process.arch, headers, ...compiler].join('\n'));
   for (const source of sources) {
     const path = join(root, source);
-    for (const file of source.endsWith('.gyp') ? [path] : filesBelow(path)) {
+    for (const file of /\.(gyp|txt)$/.test(source) ? [path] : filesBelow(path)) {
       hash.update(`\n${file.slice(root.length)}\n`).update(readFileSync(file));
     }
   }
@@ -85,21 +93,57 @@ function workingFolder(sanitize) {
   return folder;
 }
 
+/** The architectures of the GPUs of this machine, as its driver's tool tells them; none where there is no such tool. */
+export function presentArchitectures() {
+  const { status, stdout } = spawnSync('nvidia-smi', ['--query-gpu=compute_cap', '--format=csv,noheader'], {
+    encoding: 'utf8',
+    timeout: 20_000,
+  });
+  if (status !== 0) return [];
+  const found = [...stdout.matchAll(/^(\d+)\.(\d+)\s*$/gm)].map(([, major, minor]) => Number(major + minor));
+  return [...new Set(found)];
+}
+
+/** Which GPUs an addon is built for: 'cpu', 'all' or one architecture. */
+function targetFor(cuda, arch) {
+  if (cuda === false) return 'cpu';
+  if (arch !== undefined) return String(arch);
+  const present = presentArchitectures();
+  if (cuda === undefined) {
+    const able = present.length > 0 && findNvcc() !== undefined && findCmakeJs() !== undefined;
+    if (!able || spawnSync('cmake', ['--version'], { stdio: 'ignore' }).status !== 0) return 'cpu';
+  }
+  return present.length === 1 ? String(present[0]) : 'all';
+}
+
 /** Builds what is missing; returns the folder that holds build/Release/soul.node, or throws one sentence. */
-export function buildAddon({ sanitize = '', force = false } = {}) {
+export async function buildAddon({ sanitize = '', force = false, cuda, arch } = {}) {
   if (platform === 'win32') throw new Error('Windows is not supported yet; use Linux, macOS or the Linux of WSL.');
   const folder = workingFolder(sanitize);
   const addon = join(folder, 'build', 'Release', 'soul.node');
   const stampFile = join(folder, 'build', 'soul.stamp');
-  const stamp = stampOf(sanitize);
-  const upToDate = existsSync(addon) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
-  if (upToDate && !force) return folder;
+  const [builtFor, builtFrom] =
+    existsSync(addon) && existsSync(stampFile) ? readFileSync(stampFile, 'utf8').split(' ') : [];
+  const isFresh = builtFor !== undefined && builtFrom === stampOf(sanitize, builtFor);
+  if (isFresh && !force && cuda === undefined && builtFor !== 'cpu') return folder;
+  const target = sanitize ? 'cpu' : targetFor(cuda, arch);
+  if (isFresh && !force && builtFor === target) return folder;
 
   if (!findCompiler()) {
     throw new Error(
       'No C++20 compiler was found; install g++ 11 or clang 14 (Debian: apt install g++; macOS: xcode-select --install).',
     );
   }
+  if (target === 'cpu') buildWithNodeGyp(folder, addon, sanitize);
+  else {
+    const deviceCode = await buildDeviceCode({ arch: target === 'all' ? undefined : Number(target) });
+    buildWithCmake({ build: join(root, 'build-cuda', 'addon'), deviceCode: deviceCode.folder, addon });
+  }
+  writeFileSync(stampFile, `${target} ${stampOf(sanitize, target)}`);
+  return folder;
+}
+
+function buildWithNodeGyp(folder, addon, sanitize) {
   const [command, ...words] = [...nodeGyp(), 'rebuild', '-C', folder];
   // The headers of the Node that runs, where it brought them along: nothing is downloaded then.
   const prefix = resolve(dirname(execPath), '..');
@@ -115,15 +159,26 @@ export function buildAddon({ sanitize = '', force = false } = {}) {
       `The addon could not be built with node-gyp (Node ${version}).\n${build.stdout ?? ''}${build.stderr ?? ''}${build.error ?? ''}`,
     );
   }
-  writeFileSync(stampFile, stamp);
-  return folder;
 }
 
 if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
-  const words = argv.slice(2);
-  const at = words.indexOf('--sanitize');
   try {
-    buildAddon({ sanitize: at >= 0 ? (words[at + 1] ?? 'address') : '', force: words.includes('--force') });
+    const { values } = parseArgs({
+      options: {
+        sanitize: { type: 'string' },
+        force: { type: 'boolean', default: false },
+        cuda: { type: 'boolean' },
+        cpu: { type: 'boolean', default: false },
+        arch: { type: 'string' },
+      },
+    });
+    const { sanitize, force, arch } = values;
+    await buildAddon({
+      sanitize,
+      force,
+      arch: architectureOf(arch),
+      cuda: values.cpu ? false : (values.cuda ?? (arch ? true : undefined)),
+    });
   } catch (error) {
     console.error(`build-addon: ${error.message}`);
     exit(1);

@@ -9,7 +9,7 @@ import { buildAddon } from './build-addon.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const [calls = '10000', seed = '1'] = argv.slice(2);
 
-const folder = buildAddon({ sanitize: 'address,undefined' });
+const folder = await buildAddon({ sanitize: 'address,undefined' });
 const [compiler, ...words] = (env.CXX ?? 'g++').split(' ');
 const library = execFileSync(compiler, [...words, '-print-file-name=libasan.so'], { encoding: 'utf8' }).trim();
 const program = `

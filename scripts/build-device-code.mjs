@@ -1,0 +1,248 @@
+// Compiles the kernels (native/kernels/cuda/*.cu) with nvcc into one .fatbin for each part: machine code of every
+// architecture, and PTX for others. Needs no GPU. Fails on a warning, a spill, a stack frame, and where a kernel lacks the
+// wide memory accesses that scripts/device-code-accesses.json names. What was compiled before is not compiled again.
+//
+//   node scripts/build-device-code.mjs                  all architectures, into build-cuda/device-code
+//   node scripts/build-device-code.mjs --arch 90        one architecture and its PTX, into build-cuda/device-code-90
+//   --out FOLDER     another folder        --force    compile again what is there
+//   --json           print kernels and registers as JSON        --quiet    print nothing unless it fails
+import { spawn, spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { argv, env, exit, pid } from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { problemsOf, readAccesses, readCompilerReport, registerTable } from './check-device-code.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const kernels = join(root, 'native', 'kernels');
+
+/** Machine code for each of these. */
+export const architectures = [75, 80, 86, 89, 90, 100, 103, 120];
+/** PTX, which the driver compiles: the first for what lies between, the second for what comes later. */
+const ptxArchitectures = [75, 120];
+export const parts = ['optimizers', 'vectors', 'tokens'];
+
+// Without -fmad=false the arithmetic would not have the CPU's bits.
+const flags = ['-std=c++20', '-O3', '-fmad=false', '-Xptxas', '-v', '-Werror', 'all-warnings'];
+
+/** The number that the option --arch names, undefined where it is not given. */
+export function architectureOf(word) {
+  if (word === undefined) return undefined;
+  if (/^\d{2,3}$/.test(word)) return Number(word);
+  throw new Error(`--arch must be a compute capability without its point, for instance 90, but is ${word}`);
+}
+
+/** The first nvcc of SOUL_NVCC, the PATH, CUDA_HOME and /usr/local/cuda that runs: its command and version. */
+export function findNvcc() {
+  const places = env.SOUL_NVCC
+    ? [env.SOUL_NVCC]
+    : ['nvcc', ...[env.CUDA_HOME, '/usr/local/cuda'].filter(Boolean).map((folder) => join(folder, 'bin', 'nvcc'))];
+  for (const command of places) {
+    const { status, stdout } = spawnSync(command, ['--version'], { encoding: 'utf8' });
+    const version = /release (\d+\.\d+), V(\S+)/.exec(stdout ?? '')?.[2];
+    if (status === 0 && version !== undefined) return { command, version };
+  }
+  return undefined;
+}
+
+function requireNvcc(wanted) {
+  const nvcc = findNvcc();
+  if (nvcc === undefined) {
+    throw new Error(
+      `nvcc was not found (${env.SOUL_NVCC ? `SOUL_NVCC is ${env.SOUL_NVCC}` : 'looked on the PATH and in /usr/local/cuda/bin'}); ` +
+        'install the CUDA toolkit 13.0, or name its nvcc in SOUL_NVCC.',
+    );
+  }
+  const { stdout } = spawnSync(nvcc.command, ['--list-gpu-code'], { encoding: 'utf8' });
+  const known = new Set([...(stdout ?? '').matchAll(/sm_(\d+)/g)].map(([, number]) => Number(number)));
+  const unknown = wanted.filter((architecture) => !known.has(architecture));
+  if (unknown.length > 0) {
+    throw new Error(
+      `nvcc ${nvcc.version} has no code for ${unknown.map((each) => `sm_${each}`).join(', ')}; ` +
+        `use CUDA 13.0, or choose one architecture with --arch (it knows ${[...known].join(', ')}).`,
+    );
+  }
+  return nvcc;
+}
+
+/** The sources of device code, and what compiles them, as one hash. */
+function keyOf(nvcc) {
+  const hash = createHash('sha256').update(
+    [nvcc.version, ...flags, env.NVCC_PREPEND_FLAGS ?? '', env.NVCC_APPEND_FLAGS ?? ''].join('\n'),
+  );
+  const names = readdirSync(kernels, { recursive: true })
+    .filter((name) => /\.(h|cuh|cu)$/.test(name) && !name.startsWith('cpu'))
+    .sort();
+  for (const name of names) hash.update(`\n${name}\n`).update(readFileSync(join(kernels, name)));
+  return hash.digest('hex').slice(0, 32);
+}
+
+function run(command, words, cwd) {
+  return new Promise((done) => {
+    let output = '';
+    const child = spawn(command, words, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    child.stdout.on('data', (text) => {
+      output += text;
+    });
+    child.stderr.on('data', (text) => {
+      output += text;
+    });
+    child.on('error', (error) => done({ status: 1, output: `${command}: ${error.message}` }));
+    child.on('close', (status) => done({ status, output }));
+  });
+}
+
+/** One part for one architecture: files .cubin, .ptx and .txt (what the compiler said) in `folder`. */
+async function compile(nvcc, folder, part, architecture, force) {
+  const name = join(folder, `${part}.sm_${architecture}`);
+  const finished = ['.cubin', '.ptx', '.txt'].every((extension) => existsSync(name + extension));
+  if (finished && !force) return;
+  const workplace = `${name}.${pid}`;
+  mkdirSync(workplace, { recursive: true });
+  const words = [
+    ...flags,
+    '-I',
+    join(root, 'native'),
+    `-arch=sm_${architecture}`,
+    '--cubin',
+    '--keep',
+    '--keep-dir',
+    workplace,
+  ];
+  const cubin = join(workplace, `${part}.cubin`);
+  const { status, output } = await run(
+    nvcc.command,
+    [...words, join(kernels, 'cuda', `${part}.cu`), '-o', cubin],
+    root,
+  );
+  if (status !== 0) {
+    rmSync(workplace, { recursive: true, force: true });
+    throw new Error(`${part}.cu for sm_${architecture} could not be compiled:\n${output.trim()}`);
+  }
+  const warning = output.split('\n').find((line) => /\bwarning\b/i.test(line));
+  if (warning !== undefined) throw new Error(`${part}.cu for sm_${architecture}: ${warning}`);
+  writeFileSync(join(workplace, `${part}.txt`), output);
+  for (const extension of ['.cubin', '.ptx', '.txt']) renameSync(join(workplace, part + extension), name + extension);
+  rmSync(workplace, { recursive: true, force: true });
+}
+
+/** Runs `work` on each item, as many at a time as there are processors. */
+async function forEach(items, work) {
+  const waiting = [...items];
+  const worker = async () => {
+    for (let item = waiting.shift(); item !== undefined; item = waiting.shift()) await work(item);
+  };
+  await Promise.all(Array.from({ length: Math.min(availableParallelism(), items.length) }, worker));
+}
+
+/** The program fatbinary that belongs to nvcc. */
+function fatbinaryOf(nvcc) {
+  const { stdout, stderr } = spawnSync(
+    nvcc.command,
+    ['--dryrun', '--fatbin', '-arch=sm_75', '-x', 'cu', '/dev/null', '-o', 'none'],
+    {
+      encoding: 'utf8',
+    },
+  );
+  const folder = /^#\$ _HERE_=(.+)$/m.exec(`${stdout}${stderr}`)?.[1];
+  const beside = folder === undefined ? undefined : join(folder.trim(), 'fatbinary');
+  return beside !== undefined && existsSync(beside) ? beside : 'fatbinary';
+}
+
+function readNeeded(part) {
+  return JSON.parse(readFileSync(join(root, 'scripts', 'device-code-accesses.json'), 'utf8'))[part] ?? [];
+}
+
+/**
+ * Compiles and checks what is missing. Returns { folder, key, nvcc, architectures, functions }; throws with every problem
+ * that was found.
+ */
+export async function buildDeviceCode({ arch, out, force = false, onProgress = () => {} } = {}) {
+  const wanted = arch === undefined ? architectures : [arch];
+  const ptx = arch === undefined ? ptxArchitectures : [arch];
+  const nvcc = requireNvcc(wanted);
+  const key = keyOf(nvcc);
+  const objects = join(root, 'build-cuda', 'objects');
+  const folder = join(objects, key);
+  mkdirSync(folder, { recursive: true });
+  for (const other of readdirSync(objects)) {
+    if (other !== key) rmSync(join(objects, other), { recursive: true, force: true });
+  }
+
+  const jobs = parts.flatMap((part) => wanted.map((architecture) => ({ part, architecture })));
+  const failures = [];
+  await forEach(jobs, async ({ part, architecture }) => {
+    try {
+      await compile(nvcc, folder, part, architecture, force);
+      onProgress(`${part} for sm_${architecture}`);
+    } catch (error) {
+      failures.push(error.message);
+    }
+  });
+  if (failures.length > 0) throw new Error(failures.join('\n'));
+
+  const functions = [];
+  for (const part of parts) {
+    const compiled = wanted.flatMap((architecture) =>
+      readCompilerReport(readFileSync(join(folder, `${part}.sm_${architecture}.txt`), 'utf8')),
+    );
+    const accesses = new Map(
+      wanted.map((architecture) => [
+        `compute_${architecture}`,
+        readAccesses(readFileSync(join(folder, `${part}.sm_${architecture}.ptx`), 'utf8')),
+      ]),
+    );
+    failures.push(...problemsOf({ part, functions: compiled, accesses, needed: readNeeded(part) }));
+    functions.push(...compiled.map((each) => ({ part, ...each })));
+  }
+  if (failures.length > 0) throw new Error(failures.join('\n'));
+
+  const target = resolve(out ?? join(root, 'build-cuda', arch === undefined ? 'device-code' : `device-code-${arch}`));
+  mkdirSync(target, { recursive: true });
+  const fatbinary = fatbinaryOf(nvcc);
+  for (const part of parts) {
+    const file = join(target, `${part}.fatbin`);
+    const words = [`--create=${file}.${pid}`, '-64'];
+    for (const each of wanted)
+      words.push(`--image3=kind=elf,sm=${each},file=${join(folder, `${part}.sm_${each}.cubin`)}`);
+    for (const each of ptx) words.push(`--image3=kind=ptx,sm=${each},file=${join(folder, `${part}.sm_${each}.ptx`)}`);
+    const { status, output } = await run(fatbinary, words, root);
+    if (status !== 0) throw new Error(`${part}.fatbin could not be written:\n${output}`);
+    const written = readFileSync(`${file}.${pid}`);
+    // The same bytes keep their time, so that nothing that holds them is built again.
+    if (existsSync(file) && readFileSync(file).equals(written)) rmSync(`${file}.${pid}`);
+    else renameSync(`${file}.${pid}`, file);
+  }
+  return { folder: target, key, nvcc, architectures: wanted, functions };
+}
+
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
+  try {
+    const { values } = parseArgs({
+      options: {
+        arch: { type: 'string' },
+        out: { type: 'string' },
+        force: { type: 'boolean', default: false },
+        json: { type: 'boolean', default: false },
+        quiet: { type: 'boolean', default: false },
+      },
+    });
+    const loud = !values.quiet && !values.json;
+    const built = await buildDeviceCode({
+      ...values,
+      arch: architectureOf(values.arch),
+      onProgress: loud ? (line) => console.error(`device code: ${line}`) : undefined,
+    });
+    if (values.json) console.log(JSON.stringify(built, undefined, 2));
+    else if (loud) {
+      console.log(registerTable(built.functions));
+      console.log(`device code: nvcc ${built.nvcc.version}, no spill, no stack frame, no warning; in ${built.folder}`);
+    }
+  } catch (error) {
+    console.error(`build-device-code: ${error.message}`);
+    exit(1);
+  }
+}

@@ -1,0 +1,121 @@
+// Builds the stand-in for NVIDIA's driver library, with the kernels in it, for tests on a machine without a GPU:
+// build-emulator/libsoul-emulated-cuda.so, and a library that lacks most functions beside it.
+//
+//   node scripts/build-emulator.mjs            only what has changed since the last time
+//   node scripts/build-emulator.mjs --force    everything
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { argv, exit, platform } from 'node:process';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { findCompiler } from './build-addon.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const folder = join(root, 'build-emulator');
+
+/** The stand-in, and one that lacks nearly every function. */
+export const emulatedDriver = join(folder, 'libsoul-emulated-cuda.so');
+export const incompleteDriver = join(folder, 'libsoul-incomplete-cuda.so');
+
+const flags = ['-std=c++20', '-fPIC', '-pthread', '-fvisibility=hidden', '-Inative', '-Itest/native'];
+const driverFlags = [...flags, '-O2', '-g1', '-Wall', '-Wextra'];
+// The same bits as the addon's, and what C++ leaves undefined ends the kernel.
+const kernelFlags = [
+  ...flags,
+  ...['-O2', '-g1', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math'],
+  ...['-fsanitize=alignment,bounds,shift,signed-integer-overflow', '-fsanitize-undefined-trap-on-error'],
+];
+
+const filesOf = (place, ending) =>
+  existsSync(join(root, place))
+    ? readdirSync(join(root, place)).flatMap((name) => (name.endsWith(ending) ? [join(place, name)] : []))
+    : [];
+
+/** What an object depends on: every file that its sources may include. */
+function headersHash() {
+  const hash = createHash('sha256');
+  for (const place of [
+    'native/kernels',
+    'native/kernels/cuda',
+    'native/runtime/cuda',
+    'test/native/simt',
+    'test/native/driver',
+  ]) {
+    for (const file of [...filesOf(place, '.h'), ...filesOf(place, '.cuh')].sort()) {
+      hash.update(`\n${file}\n`).update(readFileSync(join(root, file)));
+    }
+  }
+  return hash.digest('hex');
+}
+
+function run(command, words) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, words, { cwd: root, stdio: ['ignore', 2, 2] });
+    child.on('error', reject);
+    child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command} ${words.join(' ')} failed`))));
+  });
+}
+
+/** Builds one target where its stamp differs from what it would be built from. */
+async function make(target, sources, stamp, command, words, force) {
+  const hash = createHash('sha256')
+    .update(stamp)
+    .update([command, ...words].join('\n'));
+  for (const source of sources) hash.update(readFileSync(join(root, source)));
+  const digest = hash.digest('hex');
+  const stampFile = `${target}.stamp`;
+  if (!force && existsSync(target) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest) return;
+  await run(command, words);
+  writeFileSync(stampFile, digest);
+}
+
+/** Builds what is missing; returns the path of the stand-in, or throws one sentence. */
+export async function buildEmulator({ force = false } = {}) {
+  if (platform !== 'linux') throw new Error('The stand-in for the CUDA driver is built on Linux only.');
+  const compiler = findCompiler();
+  if (!compiler) throw new Error('No C++20 compiler was found.');
+  mkdirSync(folder, { recursive: true });
+  const [command, ...words] = compiler.split(' ');
+  const headers = headersHash();
+  const alone = 'test/native/driver/incomplete.cpp';
+  const jobs = [
+    ...[...filesOf('test/native/simt', '.cpp'), ...filesOf('test/native/driver', '.cpp')]
+      .filter((source) => source !== alone)
+      .map((source) => ({ source, words: [...driverFlags, '-c', source] })),
+    ...filesOf('native/kernels/cuda', '.cu').map((source) => ({
+      source,
+      words: [...kernelFlags, '-x', 'c++', '-c', source],
+    })),
+  ].map((job) => ({ ...job, object: join(folder, `${basename(job.source)}.o`) }));
+  const queue = [...jobs];
+  const worker = async () => {
+    for (let job = queue.shift(); job; job = queue.shift()) {
+      await make(job.object, [job.source], headers, command, [...words, ...job.words, '-o', job.object], force);
+    }
+  };
+  // Two compilers at once, however many cores: each takes its memory.
+  await Promise.all([worker(), worker()]);
+  const objects = jobs.map(({ object }) => object);
+  const link = ['-shared', '-pthread', '-Wl,-Bsymbolic', '-Wl,--no-undefined'];
+  const built = objects.map((object) => readFileSync(`${object}.stamp`, 'utf8')).join('\n');
+  await make(emulatedDriver, [], built, command, [...words, ...link, ...objects, '-o', emulatedDriver], force);
+  await make(
+    incompleteDriver,
+    [alone],
+    '',
+    command,
+    [...words, ...flags, '-shared', alone, '-o', incompleteDriver],
+    force,
+  );
+  return emulatedDriver;
+}
+
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
+  try {
+    await buildEmulator({ force: argv.includes('--force') });
+  } catch (error) {
+    console.error(`build-emulator: ${error.message}`);
+    exit(1);
+  }
+}

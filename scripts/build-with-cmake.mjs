@@ -1,0 +1,55 @@
+// Builds the optimizer addon with cmake-js: the build that holds code for GPUs.
+import { spawnSync } from 'node:child_process';
+import { copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { execPath, pid } from 'node:process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const { resolve } = createRequire(import.meta.url);
+
+/** cmake-js's program, undefined where it is not installed. */
+export function findCmakeJs() {
+  try {
+    return join(dirname(resolve('cmake-js/package.json')), 'bin', 'cmake-js');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Builds in folder `build` with the .fatbin files of folder `deviceCode`, and puts the result at `addon`. */
+export function buildWithCmake({ build, deviceCode, addon, strip = false }) {
+  const program = findCmakeJs();
+  if (program === undefined) {
+    throw new Error(
+      'cmake-js was not found, which builds the addon for GPUs; run: npm install cmake-js@8 node-api-headers',
+    );
+  }
+  if (spawnSync('cmake', ['--version'], { stdio: 'ignore' }).status !== 0) {
+    throw new Error('cmake was not found, which builds the addon for GPUs; install it (Debian: apt install cmake).');
+  }
+  const words = ['--directory', root, '--out', build, '--target', 'soul', '--parallel', String(availableParallelism())];
+  words.push(`--CDSOUL_DEVICE_CODE_FOLDER=${deviceCode}`, `--CDSOUL_STRIP=${strip ? 'ON' : 'OFF'}`);
+  words.push(`--CDSOUL_NODE_ADDON_API=${dirname(resolve('node-addon-api/package.json'))}`);
+  // Settings of an earlier build in the same folder are taken over only by configuring again.
+  for (const command of ['configure', 'build']) {
+    const { status, stdout, stderr, error } = spawnSync(execPath, [program, command, ...words], {
+      cwd: root,
+      encoding: 'utf8',
+      maxBuffer: 2 ** 28,
+    });
+    if (status !== 0) {
+      throw new Error(
+        `The addon could not be built with cmake-js (${command}).\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`,
+      );
+    }
+  }
+  const built = join(build, 'Release', 'soul.node');
+  if (!existsSync(built)) throw new Error(`cmake-js ended well, but there is no ${built}`);
+  mkdirSync(dirname(addon), { recursive: true });
+  // A process that has the present one loaded keeps it.
+  copyFileSync(built, `${addon}.${pid}`);
+  renameSync(`${addon}.${pid}`, addon);
+}

@@ -1,0 +1,10 @@
+export interface DynamicSymbol {
+  name: string | undefined;
+  version: string | undefined;
+  defined: boolean;
+}
+export const newestGlibc: string;
+export function readNeeded(text: string): string[];
+export function readSymbols(text: string): DynamicSymbol[];
+export function newestGlibcOf(symbols: readonly DynamicSymbol[]): string | undefined;
+export function problemsOf(file: { needed: readonly string[]; symbols: readonly DynamicSymbol[] }): string[];

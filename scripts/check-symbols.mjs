@@ -1,0 +1,91 @@
+// Checks that a built addon runs on systems older than the one that built it, and keeps to itself: no glibc symbol newer
+// than 2.34, no libstdc++, libgcc or driver needed, nothing exported but the module's entry. Linux, with binutils.
+//
+//   node scripts/check-symbols.mjs prebuilds/linux-x64/node.napi.glibc.node
+import { spawnSync } from 'node:child_process';
+import { argv, exit } from 'node:process';
+import { pathToFileURL } from 'node:url';
+
+export const newestGlibc = '2.34';
+const entries = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
+// What every glibc system has; Node itself needs more.
+const libraries = [/^libc\.so/, /^libm\.so/, /^libdl\.so/, /^libpthread\.so/, /^librt\.so/, /^ld-linux/];
+
+/** The libraries that `readelf --dynamic` names as needed. */
+export function readNeeded(text) {
+  return [...text.matchAll(/\(NEEDED\).*\[([^\]]+)\]/g)].map(([, name]) => name);
+}
+
+/** The symbols that `objdump --dynamic-syms` lists: name, version (or undefined), and whether the file defines them. */
+export function readSymbols(text) {
+  const symbols = [];
+  for (const line of text.split('\n')) {
+    const match = /^[0-9a-f]{8,16} .{7} (\S+)\s+[0-9a-f]{8,16}\s+(?:\.(?:hidden|protected|internal)\s+)?(.*)$/.exec(
+      line,
+    );
+    if (!match) continue;
+    const words = match[2].trim().split(/\s+/);
+    const name = words.pop();
+    symbols.push({ name, version: words[0]?.replace(/[()]/g, '') || undefined, defined: match[1] !== '*UND*' });
+  }
+  return symbols;
+}
+
+const isNewer = (a, b) => {
+  const [left, right] = [a, b].map((version) => version.split('.').map(Number));
+  return left[0] !== right[0] ? left[0] > right[0] : (left[1] ?? 0) > (right[1] ?? 0);
+};
+
+/** The newest glibc version among the symbols, undefined where none has one. */
+export function newestGlibcOf(symbols) {
+  const versions = symbols.flatMap(({ version }) => /^GLIBC_(\d.*)$/.exec(version ?? '')?.[1] ?? []);
+  return versions.reduce((newest, each) => (newest === undefined || isNewer(each, newest) ? each : newest), undefined);
+}
+
+/** What keeps an addon with these libraries and symbols from running elsewhere, one sentence each. */
+export function problemsOf({ needed, symbols }) {
+  const problems = needed
+    .filter((name) => !libraries.some((pattern) => pattern.test(name)))
+    .map((name) => `it needs ${name}, which must be part of it or be found at run time`);
+  for (const { name, version, defined } of symbols) {
+    const glibc = /^GLIBC_(\d.*)$/.exec(version ?? '')?.[1];
+    if (!defined && glibc !== undefined && isNewer(glibc, newestGlibc)) {
+      problems.push(`it needs ${name} of glibc ${glibc}, newer than ${newestGlibc}`);
+    }
+    if (!defined && /^(GLIBCXX|CXXABI|GCC)_/.test(version ?? '')) {
+      problems.push(`it needs ${name} of ${version}, of a compiler's runtime that must be part of it`);
+    }
+    if (defined && !entries.includes(name)) problems.push(`it exports ${name}`);
+  }
+  if (!symbols.some(({ name, defined }) => defined && name === entries[0])) problems.push(`it lacks ${entries[0]}`);
+  return problems;
+}
+
+function read(command, ...words) {
+  const { status, stdout, stderr, error } = spawnSync(command, words, { encoding: 'utf8', maxBuffer: 2 ** 28 });
+  if (status === 0) return stdout;
+  throw new Error(`${command} ${words.join(' ')} failed (Debian: apt install binutils): ${error?.message ?? stderr}`);
+}
+
+/** Throws with every problem of the addon; returns the newest glibc version that it needs, and the libraries. */
+export function checkSymbols(file) {
+  const needed = readNeeded(read('readelf', '--dynamic', '--wide', file));
+  const symbols = readSymbols(read('objdump', '--dynamic-syms', '--wide', file));
+  if (symbols.length === 0) throw new Error(`${file} has no dynamic symbols`);
+  const problems = problemsOf({ needed, symbols });
+  if (problems.length > 0) throw new Error(`${file} is not fit for other systems:\n${problems.join('\n')}`);
+  return { glibc: newestGlibcOf(symbols), needed };
+}
+
+if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
+  try {
+    if (argv.length < 3) throw new Error('name the addon to check');
+    for (const file of argv.slice(2)) {
+      const { glibc, needed } = checkSymbols(file);
+      console.log(`${file}: needs glibc ${glibc} and ${needed.join(', ')}; exports its entry alone`);
+    }
+  } catch (error) {
+    console.error(`check-symbols: ${error.message}`);
+    exit(1);
+  }
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from '@jest/globals';
+import { problemsOf, readAccesses, readCompilerReport, registerTable } from '../../scripts/check-device-code.mjs';
+
+/** The form in which ptxas -v writes. */
+function reportOf(...kernels: { name: string; stack?: number; stored?: number; loaded?: number }[]): string {
+  return [
+    'ptxas info    : 0 bytes gmem',
+    ...kernels.flatMap(({ name, stack = 0, stored = 0, loaded = 0 }) => [
+      `ptxas info    : Compiling entry function '${name}' for 'sm_90'`,
+      `ptxas info    : Function properties for ${name}`,
+      `    ${stack} bytes stack frame, ${stored} bytes spill stores, ${loaded} bytes spill loads`,
+      `ptxas info    : Used 40 registers, used 1 barriers, ${stack} bytes cumulative stack size, 64 bytes smem`,
+      'ptxas info    : Compile time = 4.861 ms',
+    ]),
+  ].join('\n');
+}
+
+const ptx = `
+.visible .entry soul_wide(
+	.param .align 8 .b8 soul_wide_param_0[24]
+)
+.maxntid 512
+{
+	ld.param.v2.u64 	{%rd1, %rd2}, [soul_wide_param_0];
+	ld.global.v4.u32 	{%r4, %r5, %r6, %r7}, [%rd12];
+	@%p1 st.global.v4.u32 	[%rd15], {%r4, %r5, %r6, %r7};
+	st.global.f32 	[%rd15], %f1;
+	ret;
+}
+.visible .entry soul_halves(
+	.param .align 8 .b8 soul_halves_param_0[24]
+)
+{
+	ld.global.nc.L1::no_allocate.v2.b32 	{%r4, %r5}, [%rd12];
+	ld.shared.v4.u32 	{%r4, %r5, %r6, %r7}, [%r12];
+	st.local.v4.f32 	[%rd15], {%f1, %f2, %f3, %f4};
+	st.global.v4.u8 	[%rd15], {%rs1, %rs2, %rs3, %rs4};
+	ret;
+}
+.visible .entry soul_single(
+	.param .align 8 .b8 soul_single_param_0[24]
+)
+{
+	ld.global.u16 	%rs1, [%rd10];
+	ret;
+}
+.func (.param .b32 func_retval0) helper(
+	.param .b64 helper_param_0
+)
+{
+	ld.global.v4.u32 	{%r4, %r5, %r6, %r7}, [%rd12];
+	ret;
+}
+`;
+
+const clean = readCompilerReport(reportOf({ name: 'soul_wide' }, { name: 'soul_halves' }, { name: 'soul_single' }));
+const accesses = new Map([['compute_90', readAccesses(ptx)]]);
+const needed = [
+  { kernels: 'soul_wide', loads: 4, stores: 4 },
+  { kernels: 'soul_hal*', loads: 2, stores: 1 },
+  { kernels: 'soul_*', loads: 0, stores: 0 },
+];
+
+describe('the compiler report', () => {
+  it('gives registers, stack frame and spills of every kernel', () => {
+    expect(readCompilerReport(reportOf({ name: 'soul_a', stack: 16, stored: 8, loaded: 12 }))).toEqual([
+      { name: 'soul_a', architecture: 90, registers: 40, stackFrame: 16, spillStores: 8, spillLoads: 12 },
+    ]);
+    expect(clean.map(({ name }) => name)).toEqual(['soul_wide', 'soul_halves', 'soul_single']);
+  });
+
+  it("is refused where it does not speak of a function's stack frame", () => {
+    const cut = reportOf({ name: 'soul_a' }).replace(/ {4}0 bytes.*\n/, '');
+    expect(() => readCompilerReport(cut)).toThrow(/stack frame of soul_a/);
+  });
+});
+
+describe('the accesses of a PTX text', () => {
+  it('are the widest to global memory, in words, of each kernel and not of functions beside it', () => {
+    expect(Object.fromEntries(readAccesses(ptx))).toEqual({
+      soul_wide: { loads: 4, stores: 4 },
+      soul_halves: { loads: 2, stores: 1 },
+      soul_single: { loads: 1, stores: 0 },
+    });
+  });
+});
+
+describe('what is wrong with device code', () => {
+  const problems = (changes: Partial<Parameters<typeof problemsOf>[0]>) =>
+    problemsOf({ part: 'vectors', functions: clean, accesses, needed, ...changes });
+
+  it('is nothing where all is well', () => {
+    expect(problems({})).toEqual([]);
+  });
+
+  it('is a spill or a stack frame', () => {
+    const spilled = readCompilerReport(reportOf({ name: 'soul_wide', stored: 4, loaded: 4 }));
+    expect(problems({ functions: spilled })).toEqual([
+      'vectors: soul_wide on sm_90 spills registers: 4 bytes stored, 4 bytes loaded',
+    ]);
+    const framed = readCompilerReport(reportOf({ name: 'soul_wide', stack: 32 }));
+    expect(problems({ functions: framed })).toEqual(['vectors: soul_wide on sm_90 has a stack frame of 32 bytes']);
+  });
+
+  it('is an access narrower than wanted, told once for each target', () => {
+    const wanted = [{ kernels: 'soul_halves', loads: 4, stores: 4 }, ...needed];
+    expect(problems({ needed: wanted })).toEqual([
+      'vectors: soul_halves for compute_90 has no load of 4 words; its widest is of 2',
+      'vectors: soul_halves for compute_90 has no store of 4 words; its widest is of 1',
+      expect.stringContaining('no kernel is named soul_hal*'),
+    ]);
+  });
+
+  it('is a kernel without an entry, and an entry without a kernel', () => {
+    expect(problems({ needed: needed.slice(0, 2) })).toEqual([expect.stringMatching(/soul_single has no entry/)]);
+    const stale = { kernels: 'soul_gone', loads: 4, stores: 4 };
+    expect(problems({ needed: [...needed, stale] })).toEqual([expect.stringMatching(/no kernel is named soul_gone/)]);
+  });
+});
+
+it('registers are shown by kernel and architecture', () => {
+  const table = registerTable([
+    { name: 'soul_b', architecture: 75, registers: 32 },
+    { name: 'soul_a', architecture: 120, registers: 255 },
+    { name: 'soul_a', architecture: 75, registers: 24 },
+  ]);
+  expect(table.split('\n').map((line) => line.trim().split(/\s+/))).toEqual([
+    ['kernel', 'sm_75', 'sm_120'],
+    ['soul_a', '24', '255'],
+    ['soul_b', '32'],
+  ]);
+});
