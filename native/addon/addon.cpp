@@ -159,6 +159,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMachineCalls(env, exports);
   ExportMemoryCalls(env, exports);
   ExportTokenCalls(env, exports);
+  ExportFunctionCalls(env, exports);
   ExportOptimizerCalls(env, exports);
   ExportVectorCalls(env, exports);
 

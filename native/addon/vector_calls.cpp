@@ -5,6 +5,8 @@
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
+#include "runtime/cuda/cast_across.h"
+#include "runtime/cuda/vector_launches.h"
 #include "runtime/vector_jobs.h"
 
 namespace soul {
@@ -33,14 +35,26 @@ bool Overlap(const FlatMemory& a, const FlatMemory& b) {
 void CheckElementwise(Napi::Env env, const char* name, const FlatMemory& target, const FlatMemory& source) {
   const bool same =
       source.elements.data == target.elements.data && source.elements.dtype == target.elements.dtype;
-  if (!same && Overlap(source, target)) {
+  if (!same && target.device == source.device && Overlap(source, target)) {
     ThrowFailure(env, "SOUL_ALIASED", std::string(name) + " must not share a part of the other's memory");
   }
+}
+
+// Reads one number when the device is done.
+template <typename Number>
+DeviceOutcome OneNumber(std::function<Number()> read) {
+  return [read = std::move(read)] { return Outcome{{}, {static_cast<double>(read())}}; };
 }
 
 // countNonFinite(buffer) -> Promise<[count]>
 Napi::Value CountNonFiniteCall(const Napi::CallbackInfo& info) {
   const FlatMemory memory = ReadFloating(Argument(info, 0), "buffer");
+  if (memory.device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), {memory.value}, memory.device,
+                          [elements = memory.elements, length = memory.length](cuda::Queue& queue) {
+                            return OneNumber(cuda::EnqueueCountNonFinite(queue, elements, length));
+                          });
+  }
   return PostWork(info.Env(), {memory.value},
                   [&pool = PoolOf(info.Env()), elements = memory.elements, length = memory.length] {
                     return Outcome{{}, {static_cast<double>(CountNonFinite(pool, elements, length))}};
@@ -51,6 +65,12 @@ Napi::Value CountNonFiniteCall(const Napi::CallbackInfo& info) {
 Napi::Value DotCall(const Napi::CallbackInfo& info) {
   const FlatMemory a = ReadFloating(Argument(info, 0), "a");
   const FlatMemory b = ReadFloating(Argument(info, 1), "b", a.length);
+  if (const int32_t device = ReadDevice(info.Env(), {{"a", &a}, {"b", &b}}); device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), {a.value, b.value}, device,
+                          [first = a.elements, second = b.elements, length = a.length](cuda::Queue& queue) {
+                            return OneNumber(cuda::EnqueueInnerProduct(queue, first, second, length));
+                          });
+  }
   return PostWork(info.Env(), {a.value, b.value},
                   [&pool = PoolOf(info.Env()), first = a.elements, second = b.elements, length = a.length] {
                     return Outcome{{}, {InnerProduct(pool, first, second, length)}};
@@ -64,18 +84,28 @@ Napi::Value GramCall(const Napi::CallbackInfo& info) {
   if (count < 1 || count > kMostVectors) ThrowInvalid(info.Env(), "buffers", "an array of 1 to 4 buffers");
   std::array<Elements, kMostVectors> vectors;
   std::vector<Napi::Value> held;
-  int64_t length = 0;
+  FlatMemory first;
   for (uint32_t i = 0; i < count; ++i) {
     const Napi::Value buffer = buffers.As<Napi::Array>().Get(i);
     const FlatMemory memory =
-        i == 0 ? ReadFloating(buffer, "buffers") : ReadFloating(buffer, "buffers", length);
-    length = memory.length;
+        i == 0 ? ReadFloating(buffer, "buffers") : ReadFloating(buffer, "buffers", first.length);
+    if (i == 0) first = memory;
+    ReadDevice(info.Env(), {{"buffers[0]", &first}, {"buffers", &memory}});
     vectors[i] = memory.elements;
     held.push_back(memory.value);
   }
-  return PostWork(info.Env(), held, [&pool = PoolOf(info.Env()), vectors, count, length] {
-    const InnerProducts products = ProductsOfPairs(pool, vectors.data(), static_cast<int32_t>(count), length);
+  const int64_t length = first.length;
+  const auto outcome = [count](const InnerProducts& products) {
     return Outcome{{}, {products.sums, products.sums + count * (count + 1) / 2}};
+  };
+  if (first.device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, first.device, [=](cuda::Queue& queue) -> DeviceOutcome {
+      return [=, read = cuda::EnqueueProductsOfPairs(queue, vectors.data(), static_cast<int32_t>(count),
+                                                     length)] { return outcome(read()); };
+    });
+  }
+  return PostWork(info.Env(), held, [=, &pool = PoolOf(info.Env())] {
+    return outcome(ProductsOfPairs(pool, vectors.data(), static_cast<int32_t>(count), length));
   });
 }
 
@@ -85,13 +115,22 @@ Napi::Value AxpyCall(const Napi::CallbackInfo& info) {
   const FlatMemory x = ReadFloating(Argument(info, 1), "x");
   const FlatMemory y = ReadFloating(Argument(info, 2), "y", x.length);
   const Rounding rounding = ReadRounding(Argument(info, 3));
+  const int32_t device = ReadDevice(info.Env(), {{"x", &x}, {"y", &y}});
   CheckElementwise(info.Env(), "y", y, x);
-  return PostWork(info.Env(), {x.value, y.value},
-                  [&pool = PoolOf(info.Env()), factor = static_cast<float>(alpha), from = x.elements,
-                   to = y.elements, length = x.length, rounding] {
-                    AddScaled(pool, factor, from, to, rounding, length);
-                    return Outcome{};
-                  });
+  const auto factor = static_cast<float>(alpha);
+  const Elements from = x.elements;
+  const Elements to = y.elements;
+  const int64_t length = x.length;
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), {x.value, y.value}, device, [=](cuda::Queue& queue) -> DeviceOutcome {
+      cuda::EnqueueAddScaled(queue, factor, from, to, rounding, length);
+      return {};
+    });
+  }
+  return PostWork(info.Env(), {x.value, y.value}, [=, &pool = PoolOf(info.Env())] {
+    AddScaled(pool, factor, from, to, rounding, length);
+    return Outcome{};
+  });
 }
 
 // scale(buffer, factor, rounding?) -> Promise<void>
@@ -99,21 +138,65 @@ Napi::Value ScaleCall(const Napi::CallbackInfo& info) {
   const FlatMemory memory = ReadFloating(Argument(info, 0), "buffer");
   const double factor = ReadNumber(Argument(info, 1), "factor", -kLargestFloat, kLargestFloat);
   const Rounding rounding = ReadRounding(Argument(info, 2));
-  return PostWork(info.Env(), {memory.value},
-                  [&pool = PoolOf(info.Env()), by = static_cast<float>(factor), elements = memory.elements,
-                   length = memory.length, rounding] {
-                    Scale(pool, by, elements, rounding, length);
-                    return Outcome{};
-                  });
+  const auto by = static_cast<float>(factor);
+  const Elements elements = memory.elements;
+  const int64_t length = memory.length;
+  if (memory.device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), {memory.value}, memory.device,
+                          [=](cuda::Queue& queue) -> DeviceOutcome {
+                            cuda::EnqueueScale(queue, by, elements, rounding, length);
+                            return {};
+                          });
+  }
+  return PostWork(info.Env(), {memory.value}, [=, &pool = PoolOf(info.Env())] {
+    Scale(pool, by, elements, rounding, length);
+    return Outcome{};
+  });
 }
 
-// cast(source, target, rounding?) -> Promise<void>; of one dtype the two may overlap.
+// A cast that is not the CPU's alone.
+Napi::Value PostDeviceCast(Napi::Env env, const FlatMemory& source, const FlatMemory& target,
+                           const Rounding& rounding) {
+  const auto enqueue = [&queues = EnvironmentOf(env).queues, from = source.elements,
+                        from_device = source.device, to = target.elements, to_device = target.device,
+                        rounding, length = source.length] {
+    const auto queue_of = [&queues](int32_t device) -> cuda::Queue& { return queues.Of(device); };
+    if (from.dtype == to.dtype) {
+      cuda::Transfer(queue_of, to, to_device, from, from_device, length);
+    } else if (from_device == to_device) {
+      cuda::EnqueueCast(queue_of(to_device), from, to, rounding, 0, length);
+    } else {
+      cuda::CastAcross(queue_of, to, to_device, from, from_device, rounding, length);
+    }
+  };
+  const std::vector<Napi::Value> held{source.value, target.value};
+  // Host memory is waited for, which the JavaScript thread must not do.
+  if (source.device == SOUL_CPU || target.device == SOUL_CPU) {
+    const int32_t device = source.device == SOUL_CPU ? target.device : source.device;
+    return PostWork(env, held, [enqueue, device, &queues = EnvironmentOf(env).queues] {
+      enqueue();
+      queues.Of(device).Synchronize();
+      queues.Of(device).Await([](std::exception_ptr) {});
+      return Outcome{};
+    });
+  }
+  return PostDeviceWork(env, held, target.device, [enqueue](cuda::Queue&) -> DeviceOutcome {
+    enqueue();
+    return {};
+  });
+}
+
+// cast(source, target, rounding?) -> Promise<void>, also from one device to another; of one dtype the two may
+// overlap.
 Napi::Value CastCall(const Napi::CallbackInfo& info) {
   const FlatMemory source = ReadFloating(Argument(info, 0), "source");
   const FlatMemory target = ReadFloating(Argument(info, 1), "target", source.length);
   const Rounding rounding = ReadRounding(Argument(info, 2));
   if (source.elements.dtype != target.elements.dtype) {
     CheckElementwise(info.Env(), "target", target, source);
+  }
+  if (source.device != SOUL_CPU || target.device != SOUL_CPU) {
+    return PostDeviceCast(info.Env(), source, target, rounding);
   }
   return PostWork(info.Env(), {source.value, target.value},
                   [&pool = PoolOf(info.Env()), from = source.elements, to = target.elements,
@@ -140,9 +223,16 @@ Napi::Value QuantileCall(const Napi::CallbackInfo& info) {
   const double fraction = ReadNumber(Argument(info, 3), "fraction", 0, 1);
   std::vector<Napi::Value> held{a.value};
   if (of != MagnitudeOf::kElement) held.push_back(b.value);
-  return PostWork(info.Env(), held,
-                  [&pool = PoolOf(info.Env()), terms = MagnitudeTerms{of, a.elements, b.elements}, fraction,
-                   length = a.length] { return Outcome{{}, {Quantile(pool, terms, fraction, length)}}; });
+  const MagnitudeTerms terms{of, a.elements, b.elements};
+  const int64_t length = a.length;
+  if (const int32_t device = ReadDevice(info.Env(), {{"a", &a}, {"b", &b}}); device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, device, [=](cuda::Queue& queue) {
+      return OneNumber(cuda::EnqueueQuantile(queue, terms, fraction, length));
+    });
+  }
+  return PostWork(info.Env(), held, [=, &pool = PoolOf(info.Env())] {
+    return Outcome{{}, {Quantile(pool, terms, fraction, length)}};
+  });
 }
 
 // maskZeros(buffer, mask) -> Promise<void>
@@ -150,13 +240,22 @@ Napi::Value MaskZerosCall(const Napi::CallbackInfo& info) {
   const FlatMemory memory = ReadFloating(Argument(info, 0), "buffer");
   if (Argument(info, 1).IsUndefined()) ThrowInvalid(info.Env(), "mask", "uint8 memory");
   const FlatMemory mask = ReadMask(Argument(info, 1), "mask", memory.length);
+  const int32_t device = ReadDevice(info.Env(), {{"buffer", &memory}, {"mask", &mask}});
   CheckElementwise(info.Env(), "mask", mask, memory);
-  return PostWork(info.Env(), {memory.value, mask.value},
-                  [&pool = PoolOf(info.Env()), elements = memory.elements,
-                   bits = static_cast<uint8_t*>(mask.elements.data), length = memory.length] {
-                    MaskZeros(pool, elements, bits, length);
-                    return Outcome{};
-                  });
+  const Elements elements = memory.elements;
+  auto* bits = static_cast<uint8_t*>(mask.elements.data);
+  const int64_t length = memory.length;
+  const std::vector<Napi::Value> held{memory.value, mask.value};
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, device, [=](cuda::Queue& queue) -> DeviceOutcome {
+      cuda::EnqueueMaskZeros(queue, elements, bits, length);
+      return {};
+    });
+  }
+  return PostWork(info.Env(), held, [=, &pool = PoolOf(info.Env())] {
+    MaskZeros(pool, elements, bits, length);
+    return Outcome{};
+  });
 }
 
 }  // namespace
