@@ -25,8 +25,17 @@ export const architectures = [75, 80, 86, 89, 90, 100, 103, 120];
 const ptxArchitectures = [75, 120];
 export const parts = ['optimizers', 'vectors', 'tokens'];
 
-// Without -fmad=false the arithmetic would not have the CPU's bits.
-const flags = ['-std=c++20', '-O3', '-fmad=false', '-Xptxas', '-v', '-Werror', 'all-warnings'];
+// Without -fmad=false the arithmetic would not have the CPU's bits; std::bit_cast and other constexpr functions are called.
+const flags = [
+  '-std=c++20',
+  '-O3',
+  '-fmad=false',
+  '--expt-relaxed-constexpr',
+  '-Xptxas',
+  '-v',
+  '-Werror',
+  'all-warnings',
+];
 
 /** The number that the option --arch names, undefined where it is not given. */
 export function architectureOf(word) {
@@ -120,7 +129,11 @@ async function compile(nvcc, folder, part, architecture, force) {
   );
   if (status !== 0) {
     rmSync(workplace, { recursive: true, force: true });
-    throw new Error(`${part}.cu for sm_${architecture} could not be compiled:\n${output.trim()}`);
+    const lines = output.trim().split('\n');
+    throw new Error(
+      [`${part}.cu for sm_${architecture} could not be compiled:`, ...lines.slice(0, 40)].join('\n') +
+        (lines.length > 40 ? `\n(${lines.length - 40} lines more)` : ''),
+    );
   }
   const warning = output.split('\n').find((line) => /\bwarning\b/i.test(line));
   if (warning !== undefined) throw new Error(`${part}.cu for sm_${architecture}: ${warning}`);
@@ -175,6 +188,8 @@ export async function buildDeviceCode({ arch, out, force = false, onProgress = (
   const jobs = parts.flatMap((part) => wanted.map((architecture) => ({ part, architecture })));
   const failures = [];
   await forEach(jobs, async ({ part, architecture }) => {
+    // What one architecture does not compile, the others hardly will.
+    if (failures.length > 0) return;
     try {
       await compile(nvcc, folder, part, architecture, force);
       onProgress(`${part} for sm_${architecture}`);

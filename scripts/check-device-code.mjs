@@ -73,6 +73,7 @@ export function problemsOf({ part, functions, accesses, needed }) {
     if (stackFrame > 0) problems.push(`${where} has a stack frame of ${stackFrame} bytes`);
   }
   const used = new Set();
+  const narrow = new Map();
   for (const [target, kernels] of accesses) {
     for (const [name, { loads, stores }] of kernels) {
       const entry = needed.find(({ kernels: pattern }) => wildcard(pattern).test(name));
@@ -88,10 +89,12 @@ export function problemsOf({ part, functions, accesses, needed }) {
         ['store', stores, entry.stores],
       ]) {
         if (found >= wanted) continue;
-        problems.push(`${part}: ${name} for ${target} has no ${kind} of ${wanted} words; its widest is of ${found}`);
+        const sentence = `${part}: ${name} has no ${kind} of ${wanted} words, its widest is of ${found}`;
+        narrow.set(sentence, [...(narrow.get(sentence) ?? []), target]);
       }
     }
   }
+  for (const [sentence, targets] of narrow) problems.push(`${sentence}, in the PTX for ${targets.join(', ')}`);
   for (const entry of needed) {
     if (!used.has(entry)) {
       problems.push(`${part}: no kernel is named ${entry.kernels}; take it out of scripts/device-code-accesses.json`);

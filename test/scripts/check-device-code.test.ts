@@ -104,9 +104,10 @@ describe('what is wrong with device code', () => {
 
   it('is an access narrower than wanted, told once for each target', () => {
     const wanted = [{ kernels: 'soul_halves', loads: 4, stores: 4 }, ...needed];
-    expect(problems({ needed: wanted })).toEqual([
-      'vectors: soul_halves for compute_90 has no load of 4 words; its widest is of 2',
-      'vectors: soul_halves for compute_90 has no store of 4 words; its widest is of 1',
+    const both = new Map([...accesses, ['compute_100', readAccesses(ptx)]]);
+    expect(problems({ needed: wanted, accesses: both })).toEqual([
+      'vectors: soul_halves has no load of 4 words, its widest is of 2, in the PTX for compute_90, compute_100',
+      'vectors: soul_halves has no store of 4 words, its widest is of 1, in the PTX for compute_90, compute_100',
       expect.stringContaining('no kernel is named soul_hal*'),
     ]);
   });
