@@ -4,28 +4,54 @@
  * @module
  */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { integerAtLeast, numberAtLeast } from '../lib/cli/arguments.ts';
 import { nativeAddon } from '../lib/core/addon.ts';
+import type { Device } from '../lib/core/devices.ts';
 import { SoulError } from '../lib/core/errors.ts';
+import { Budget } from './budget.ts';
 import { describeMachine, type MachineDescription } from './machine.ts';
+import { device } from './options.ts';
+import { devicePlace, hostPlace, type Place } from './place.ts';
 import { formatResults, type Results, writeResults } from './results.ts';
 
 /** Load that a shell and an idle system stay below. */
 const busyLoad = 0.5;
 
 export interface BenchmarkOptions {
+  device: Device;
   threads?: number;
   instructionSet?: string;
-  seconds: number;
-  json?: boolean;
+  seconds?: number;
+  budget?: number;
+  /** MiB. */
+  flush: number;
+  json?: boolean | string;
   out?: string;
 }
 
+/** A run that has begun. */
+export interface Run {
+  readonly startedAt: Date;
+  readonly machine: MachineDescription;
+  readonly place: Place;
+  readonly budget: Budget;
+  /** Seconds for each measurement. */
+  readonly seconds: number;
+}
+
+/** MiB: four times the largest cache of a GPU of today. */
+const flushedByDefault = 512;
+/** Seconds of a whole run on a device. */
+const deviceBudget = 120;
+
 /** A command with the options that all benchmarks have. */
-export function benchmarkCommand(script: string, description: string, seconds: number): Command {
+export function benchmarkCommand(script: string, description: string): Command {
   return new Command(`npm run ${script} --`)
     .description(description)
+    .addOption(
+      new Option('--device <name>', 'cpu, or cuda or cuda:N').argParser(device).default('cpu' satisfies Device, 'cpu'),
+    )
     .option(
       '--threads <n>',
       'threads of the kernels; by default SOUL_THREADS, else all that the machine has',
@@ -35,12 +61,22 @@ export function benchmarkCommand(script: string, description: string, seconds: n
       '--instruction-set <name>',
       'portable, avx2, avx512 or neon; by default SOUL_INSTRUCTION_SET, else the widest that the machine has',
     )
-    .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', numberAtLeast(0), seconds)
+    .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', numberAtLeast(0))
+    .option(
+      '--budget <seconds>',
+      `time for the whole run, the most important first; what it leaves out is named; by default ${deviceBudget} on a device, else none`,
+      numberAtLeast(0),
+    )
+    .addOption(
+      new Option('--flush <MiB>', 'on a device: memory that is read before each timed call, so that caches are cold')
+        .argParser(numberAtLeast(0))
+        .default(flushedByDefault),
+    )
     .option(
       '--out <file>',
-      'where results go; by default bench/results/<processor and date>.json, nowhere where options leave a part out',
+      'where results go; by default bench/results/<processor and date, or GPU>.json, nowhere where options leave a part out',
     )
-    .option('--json', 'the results on stdout as JSON, instead of a table')
+    .option('--json [file]', 'the results on stdout as JSON, instead of a table; with a file as --out')
     .showHelpAfterError('(add --help for the options)');
 }
 
@@ -49,7 +85,7 @@ export function benchmarkCommand(script: string, description: string, seconds: n
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for an instruction set that this machine or build lacks
  */
-export async function configureAddon({ threads, instructionSet }: BenchmarkOptions): Promise<void> {
+async function configureAddon({ threads, instructionSet }: BenchmarkOptions): Promise<void> {
   const { instructionSets } = nativeAddon().machine();
   if (instructionSet !== undefined && !instructionSets.includes(instructionSet)) {
     throw new SoulError(
@@ -67,9 +103,28 @@ export async function configureAddon({ threads, instructionSet }: BenchmarkOptio
 /** Options that change no figure. */
 const unrecorded = ['--json', '--out', '--python'];
 
-/** Describes the machine as it is before anything is measured, and says so where it is busy with something else. */
-export function describeQuietMachine(): MachineDescription {
-  const machine = describeMachine();
+/**
+ * Sets the addon up, describes the machine as it is before anything is measured, and takes the device.
+ *
+ * @param secondsOn of each measurement by default, on the CPU and on a device
+ * @throws SoulError SOUL_UNSUPPORTED where the device cannot be used
+ */
+export async function beginRun(options: BenchmarkOptions, secondsOn: { cpu: number; device: number }): Promise<Run> {
+  const startedAt = new Date();
+  const onDevice = options.device !== 'cpu';
+  await configureAddon(options);
+  return {
+    startedAt,
+    machine: describeQuietMachine(options.device),
+    place: onDevice ? await devicePlace(options.device, options.flush * 2 ** 20) : hostPlace(),
+    budget: new Budget(options.budget ?? (onDevice ? deviceBudget : undefined)),
+    seconds: options.seconds ?? (onDevice ? secondsOn.device : secondsOn.cpu),
+  };
+}
+
+/** Says so where the machine is busy with something else. */
+function describeQuietMachine(device: Device): MachineDescription {
+  const machine = describeMachine(device);
   if (machine.load > busyLoad) {
     process.stderr.write(
       `The machine is busy (load ${machine.load.toFixed(1)}): figures of a run beside other work are worth nothing.\n`,
@@ -99,7 +154,7 @@ export function givenCommand(script: string, given: readonly string[] = process.
   for (let i = 0; i < given.length; i++) {
     const word = given[i]!;
     if (!unrecorded.includes(word.split('=')[0]!)) words.push(word);
-    else if (word !== '--json' && !word.includes('=')) i++; // its value
+    else if (!word.includes('=') && !(given[i + 1] ?? '').startsWith('--')) i++; // its value
   }
   return [`npm run ${script}`, ...(words.length > 0 ? ['--', ...words.map(quoted)] : [])].join(' ');
 }
@@ -115,11 +170,12 @@ function quoted(word: string): string {
  */
 export function deliver(
   results: Results,
-  { out, json }: BenchmarkOptions,
+  { out: named, json }: Pick<BenchmarkOptions, 'out' | 'json'>,
   table: string,
   filters: readonly string[],
 ): void {
-  process.stdout.write(json ? formatResults(results) : `${table}\n`);
+  const out = named ?? (typeof json === 'string' ? json : undefined);
+  process.stdout.write(json === true ? formatResults(results) : `${table}\n`);
   if (out === undefined && filters.length > 0) {
     process.stderr.write(`Not written: with ${filters.join(', ')} this is a part; --out <file> keeps it.\n`);
     return;

@@ -5,146 +5,150 @@
  */
 
 import { type Command, Option } from 'commander';
-import { progressOn } from '../lib/cli/progress.ts';
-import { callCases, measureCall } from './cases/call-overhead.ts';
-import { type KernelCase, kernelContestant, limitContestant } from './cases/case.ts';
-import { helperCases } from './cases/helpers.ts';
+import { type Progress, progressOn } from '../lib/cli/progress.ts';
+import { plannedCalls } from './cases/calls.ts';
+import { kernelContestant, limitContestant } from './cases/case.ts';
 import { collectGarbage } from './cases/memory.ts';
-import { optimizerCases } from './cases/optimizers.ts';
-import { type StorageName, storages } from './cases/storages.ts';
-import { type LogitsShape, tokenLossCases, tokenLossKernels } from './cases/token-loss.ts';
 import {
   type BenchmarkOptions,
+  beginRun,
   benchmarkCommand,
   checkPlan,
-  configureAddon,
   deliver,
-  describeQuietMachine,
   givenCommand,
   givenFilters,
+  type Run,
   runCommand,
 } from './command.ts';
-import { alternate } from './measure.ts';
+import { type DeviceCopy, deviceCopy } from './device-copy.ts';
+import { inTurn, spreadOf, spreadOfRatios } from './measure.ts';
+import { Omissions } from './omissions.ts';
 import { namesOf, shapes, sizes } from './options.ts';
+import { turnOptions } from './place.ts';
+import {
+  byImportance,
+  type Choice,
+  defaults,
+  kernelNames,
+  labelOf,
+  type Measurement,
+  measurements,
+  sizeText,
+  storageNames,
+  wantsCalls,
+} from './plan.ts';
 import { callTable, kernelTable } from './report/kernel-tables.ts';
 import { textTable } from './report/table.ts';
 import { type CallMeasurement, type KernelMeasurement, type KernelResults, resultsHead } from './results.ts';
 
-interface Options extends BenchmarkOptions {
-  sizes: number[];
-  shapes: LogitsShape[];
-  kernels?: string[];
-  storage?: StorageName[];
-}
+type Options = BenchmarkOptions & Choice;
 
-/** A case at one size. */
-interface Measurement {
-  readonly kernelCase: KernelCase;
-  readonly elements: number;
-}
-
-const storageNames = storages.map(({ name }) => name);
-const callOverhead = 'calls';
-const kernelNames = [
-  ...new Set([...optimizerCases, ...helperCases].map(({ kernel }) => kernel)),
-  ...tokenLossKernels,
-  callOverhead,
-];
-
-const defaultSizes = '16,18,20,22,24,26,28';
-const defaultShapes = '16x49152,512x49152,4096x2048,128x151936';
-
-/** Of the memory that is free, what buffers may take. */
-const usableShare = 0.85;
-
-const command = benchmarkCommand('bench', 'Every kernel and storage, beside the memory limit of its own pattern.', 1)
+const command = benchmarkCommand('bench', 'Every kernel and storage, beside the memory limit of its own pattern.')
   .addOption(
-    new Option('--sizes <exponents>', 'numbers of weights as exponents of two, as in 16,20,24 or 16-28')
-      .argParser(sizes)
-      .default(sizes(defaultSizes), defaultSizes),
+    new Option(
+      '--sizes <exponents>',
+      `numbers of weights as exponents of two, as in 16,20,24 or 16-28; by default ${defaults.cpu.sizes}, on a device ${defaults.cuda.sizes}`,
+    ).argParser(sizes),
   )
   .addOption(
-    new Option('--shapes <list>', 'logits of the token losses, rows x vocabulary')
-      .argParser(shapes)
-      .default(shapes(defaultShapes), defaultShapes),
+    new Option(
+      '--shapes <list>',
+      `logits of the token losses, rows x vocabulary; by default ${defaults.cpu.shapes}, on a device ${defaults.cuda.shapes}`,
+    ).argParser(shapes),
   )
+  .option('--quick', `only the sizes ${defaults.quick.sizes}, and logits of ${defaults.quick.shapes}`)
   .option('--kernels <list>', `some of ${kernelNames.join(', ')}`, namesOf(kernelNames))
   .option('--storage <list>', `some of ${storageNames.join(', ')}`, namesOf(storageNames))
   .addHelpText(
     'after',
     `
-Kernel and limit take turns: the limit is a plain loop over the same buffers, on the same threads, that reads and writes the
-same bytes. Their times are of awaited calls; a ratio is taken of each pair of turns. Sizes whose buffers do not fit into
-the free memory are left out, and named on stderr. With --kernels, --storage, --sizes or --shapes nothing is written but where
---out says.`,
+Kernel and limit take turns: the limit is a plain loop over the same buffers, on the same threads or the same device, that
+reads and writes the same bytes. On the CPU times are of awaited calls. On a device they are the device's own, with cold
+caches, and its copy of two large buffers has its turn too. A ratio is taken of each round of turns. Sizes whose buffers do
+not fit into the free memory are left out, and named on stderr. With --kernels, --storage, --sizes, --shapes or --quick
+nothing is written but where --out says. Without npm: node --import tsx bench/kernels.ts`,
   )
   .action(run);
 
 await runCommand(command);
 
 async function run(options: Options, given: Command): Promise<void> {
-  const startedAt = new Date();
-  const filters = givenFilters(given, ['kernels', 'storage', 'sizes', 'shapes']);
-  const plan = measurements(options);
-  const callPlan = wantsCalls(options) ? callCases : [];
-  const total = plan.length + callPlan.length;
-  checkPlan(total, filters);
-  await configureAddon(options);
-  const machine = describeQuietMachine();
+  const filters = givenFilters(given, ['kernels', 'storage', 'sizes', 'shapes', 'quick']);
+  const all = measurements(options);
+  const withCalls = wantsCalls(options);
+  checkPlan(all.length + (withCalls ? 1 : 0), filters);
+  const begun = await beginRun(options, { cpu: 1, device: 0.03 });
+  const { place, machine } = begun;
   const progress = progressOn('bench');
-  const kernels: KernelMeasurement[] = [];
-  for (const [index, { kernelCase, elements }] of plan.entries()) {
-    const label = `${kernelCase.kernel} ${kernelCase.storage} ${sizeText(kernelCase, elements)}`;
-    progress.update(index, total, label);
-    const needed = kernelCase.residentBytesPerElement * elements;
-    await collectGarbage();
-    if (needed > process.availableMemory() * usableShare) {
-      progress.log(`left out, does not fit into memory: ${label}`);
-      continue;
-    }
-    kernels.push(await measure(kernelCase, elements, options.seconds));
-  }
-  const calls: CallMeasurement[] = [];
-  for (const callCase of callPlan) {
-    progress.update(plan.length + calls.length, total, callCase.title);
-    calls.push(await measureCall(callCase));
-  }
-  progress.update(total, total);
-  progress.end();
+  const omissions = new Omissions(progress.log);
+  const largest = Math.max(0, ...all.map(({ kernelCase, elements }) => (kernelCase.shape ? 0 : elements)));
+  const calls = withCalls ? await measureCalls(begun, largest, progress, omissions) : [];
+  const copy = place.device === 'cpu' || all.length === 0 ? undefined : await largeCopy(begun, all);
+  const kernels = await measureKernels(all, begun, copy, progress, omissions);
+  await copy?.release();
+  await place.release();
   const results: KernelResults = {
     kind: 'kernels',
-    ...resultsHead(startedAt, givenCommand('bench'), machine),
+    ...resultsHead(begun.startedAt, givenCommand('bench'), machine),
+    ...(copy ? { copy: copy.measurement } : {}),
     kernels,
     calls,
+    ...(omissions.lines.length > 0 ? { leftOut: omissions.lines } : {}),
   };
   deliver(results, options, textTables(results), filters);
 }
 
-/** Everything that can be measured, the small sizes of a kernel before the large ones. */
-function measurements({ sizes: elementCounts, shapes: logits, storage, kernels }: Options): Measurement[] {
-  const sized = [...optimizerCases, ...helperCases].flatMap((kernelCase) =>
-    elementCounts.map((elements) => ({ kernelCase, elements })),
-  );
-  const shaped = logits.flatMap((shape) =>
-    tokenLossCases(shape).map((kernelCase) => ({ kernelCase, elements: shape.rows * shape.vocabulary })),
-  );
-  return [...sized, ...shaped].filter(
-    ({ kernelCase }) =>
-      (storage?.includes(kernelCase.storage) ?? true) && (kernels?.includes(kernelCase.kernel) ?? true),
-  );
+/** The copy of the largest buffers that a kernel has, where they leave room for a kernel's own. */
+async function largeCopy({ place, seconds }: Run, all: readonly Measurement[]): Promise<DeviceCopy> {
+  const roomy = 2 ** Math.floor(Math.log2(place.usableMemory() / 32));
+  const elements = Math.min(roomy, Math.max(...all.map((measurement) => measurement.elements)));
+  return deviceCopy(place, elements, turnOptions(place.device, seconds));
 }
 
-/** A call has no storage. */
-function wantsCalls({ kernels, storage }: Options): boolean {
-  return kernels ? kernels.includes(callOverhead) : storage === undefined;
+/** What does not fit, or comes after the time is over, is left out. */
+async function measureKernels(
+  all: readonly Measurement[],
+  run: Run,
+  copy: DeviceCopy | undefined,
+  progress: Progress,
+  omissions: Omissions,
+): Promise<KernelMeasurement[]> {
+  const measured = new Map<Measurement, KernelMeasurement>();
+  const ordered = run.place.device === 'cpu' ? all : byImportance(all);
+  for (const [index, measurement] of ordered.entries()) {
+    const label = labelOf(measurement);
+    progress.update(index, ordered.length, label);
+    if (run.budget.spent) {
+      omissions.leave(label, run.budget.reason);
+      continue;
+    }
+    await collectGarbage();
+    const needed = measurement.kernelCase.residentBytesPerElement * measurement.elements;
+    if (needed > run.place.usableMemory() - (copy?.residentBytes ?? 0)) {
+      omissions.leave(label, 'does not fit into memory');
+      continue;
+    }
+    const figures = await omissions.attempt(label, () => measure(measurement, run, copy));
+    if (figures) measured.set(measurement, figures);
+  }
+  progress.update(ordered.length, ordered.length);
+  progress.end();
+  return all.flatMap((measurement) => measured.get(measurement) ?? []);
 }
 
-async function measure(kernelCase: KernelCase, elements: number, seconds: number): Promise<KernelMeasurement> {
-  const prepared = await kernelCase.prepare(elements);
+async function measure(
+  { kernelCase, elements, bar }: Measurement,
+  { place, seconds }: Run,
+  copy: DeviceCopy | undefined,
+): Promise<KernelMeasurement> {
+  const prepared = await kernelCase.prepare(elements, place.device);
   try {
-    const { first, second, ratio } = await alternate(limitContestant(prepared), kernelContestant(prepared), {
-      seconds,
-    });
+    const contestants = [
+      limitContestant(prepared, place),
+      kernelContestant(prepared, place),
+      ...(copy ? [copy.contestant(kernelCase.bytesPerElement * elements)] : []),
+    ];
+    const [limit, kernel, copied] = await inTurn(contestants, turnOptions(place.device, seconds));
     return {
       subject: kernelCase.subject,
       kernel: kernelCase.kernel,
@@ -153,17 +157,32 @@ async function measure(kernelCase: KernelCase, elements: number, seconds: number
       elements,
       ...(kernelCase.shape ? { shape: sizeText(kernelCase, elements) } : {}),
       bytesPerElement: kernelCase.bytesPerElement,
-      time: second,
-      limit: first,
-      fractionOfLimit: ratio,
+      time: spreadOf(kernel!),
+      limit: spreadOf(limit!),
+      fractionOfLimit: spreadOfRatios(limit!, kernel!),
+      ...(copied ? { copy: spreadOf(copied), fractionOfCopy: spreadOfRatios(copied, kernel!) } : {}),
+      ...(bar ? { bar } : {}),
     };
   } finally {
     await prepared.release();
   }
 }
 
-function sizeText({ shape }: KernelCase, elements: number): string {
-  return shape ? `${shape.rows} x ${shape.vocabulary}` : `2^${Math.log2(elements)}`;
+async function measureCalls(
+  { place }: Run,
+  elements: number,
+  progress: Progress,
+  omissions: Omissions,
+): Promise<CallMeasurement[]> {
+  const planned = plannedCalls(place, elements);
+  const calls: CallMeasurement[] = [];
+  for (const [index, { title, bar, measure: take }] of planned.entries()) {
+    progress.update(index, planned.length, title);
+    const time = await omissions.attempt(title, take);
+    if (time) calls.push({ title, time, ...(bar ? { bar } : {}) });
+  }
+  progress.end();
+  return calls;
 }
 
 function textTables({ kernels, calls }: KernelResults): string {

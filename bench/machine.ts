@@ -8,7 +8,9 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { addonStatus, nativeAddon } from '../lib/core/addon.ts';
+import { type Device, describeDevices, machineCode } from '../lib/core/devices.ts';
 import { packageRoot, packageVersion } from '../lib/core/package.ts';
+import { usableDevice } from './place.ts';
 
 export interface MachineDescription {
   processor: string;
@@ -24,14 +26,31 @@ export interface MachineDescription {
   load: number;
   system: string;
   node: string;
+  /** The CUDA device that ran the kernels, where it was one. */
+  gpu?: GpuDescription;
   /** That built the addon. */
   compiler?: string;
   package: string;
   commit?: string;
 }
 
+export interface GpuDescription {
+  name: string;
+  /** `'sm_90'` is compute capability 9.0. */
+  architecture: string;
+  /** Which of the addon's code runs there, as `'sm_90'`. */
+  machineCode: string;
+  /** Bytes. */
+  memory: number;
+  multiprocessors: number;
+  /** The CUDA version that the driver offers, as `'13.0'`. */
+  cuda: string;
+  /** The driver's own version, where the system tells it. */
+  driver?: string;
+}
+
 /** The machine, and the addon as it is configured at present. */
-export function describeMachine(): MachineDescription {
+export function describeMachine(device: Device): MachineDescription {
   const { instructionSet, threads } = nativeAddon().machine();
   const compiler = addonCompiler();
   const commit = gitCommit();
@@ -44,9 +63,24 @@ export function describeMachine(): MachineDescription {
     load: loadavg()[0]!,
     system: `${type()} ${release().split('-')[0]} ${process.arch}`,
     node: process.version,
+    ...(device === 'cpu' ? {} : { gpu: describeGpu(device) }),
     ...(compiler ? { compiler } : {}),
     package: `soul-unlearn ${packageVersion}`,
     ...(commit ? { commit } : {}),
+  };
+}
+
+function describeGpu(device: Device): GpuDescription {
+  const { model, architecture, memory, multiprocessors } = usableDevice(device);
+  const driver = /Kernel Module\s.*?(\d+\.[\d.]+)/.exec(readOptional('/proc/driver/nvidia/version'))?.[1];
+  return {
+    name: model,
+    architecture,
+    machineCode: machineCode(device),
+    memory,
+    multiprocessors,
+    cuda: describeDevices().cuda.driverVersion ?? 'unknown',
+    ...(driver ? { driver } : {}),
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * Times of two contestants taken in turn, and what can be said of them.
+ * Times of contestants taken in turn, and what can be said of them.
  *
  * @module
  */
@@ -18,13 +18,13 @@ export interface Contestant {
   turn(): Promise<number>;
 }
 
-export interface AlternationOptions {
-  /** Time that the timed parts of all turns together may take, beyond the fewest pairs. */
+export interface TurnOptions {
+  /** Time that the timed parts of all turns together may take, beyond the fewest rounds. */
   seconds: number;
-  /** Pairs that are taken whatever they cost. Default 5. */
-  fewestPairs?: number;
+  /** Rounds, of one turn each, that are taken whatever they cost. Default 5. */
+  fewestRounds?: number;
   /** Default 2000. */
-  mostPairs?: number;
+  mostRounds?: number;
   /** Pause after every turn, so that one side's idle threads are asleep when the other's turn begins. Default 0. */
   pauseMilliseconds?: number;
 }
@@ -39,7 +39,7 @@ export interface Alternation {
 
 /** A share of the time goes to turns that aren't counted, so that memory is touched and clocks have risen. */
 const warmUpShare = 0.1;
-const fewestWarmUpPairs = 2;
+const fewestWarmUpRounds = 2;
 
 /**
  * The quantile of sorted samples.
@@ -78,41 +78,45 @@ export async function nanosecondsOf(run: () => Promise<unknown>): Promise<number
 }
 
 /** Gives the two their turns, one after the other (A B A B ...), so that what slows the machine slows both. */
-export async function alternate(
-  first: Contestant,
-  second: Contestant,
-  options: AlternationOptions,
-): Promise<Alternation> {
-  const { seconds, fewestPairs = 5, mostPairs = 2000 } = options;
-  const nanoseconds = seconds * 1e9;
-  await takePairs(first, second, options, fewestWarmUpPairs, mostPairs, nanoseconds * warmUpShare);
-  const pairs = await takePairs(first, second, options, fewestPairs, mostPairs, nanoseconds);
-  return {
-    first: spreadOf(pairs.map((pair) => pair[0])),
-    second: spreadOf(pairs.map((pair) => pair[1])),
-    ratio: spreadOf(pairs.map((pair) => pair[0] / pair[1])),
-  };
+export async function alternate(first: Contestant, second: Contestant, options: TurnOptions): Promise<Alternation> {
+  const [a, b] = (await inTurn([first, second], options)) as [number[], number[]];
+  return { first: spreadOf(a), second: spreadOf(b), ratio: spreadOfRatios(a, b) };
 }
 
-async function takePairs(
-  first: Contestant,
-  second: Contestant,
-  { pauseMilliseconds = 0 }: AlternationOptions,
+/** Gives any number of contestants their turns (A B C A B C ...): the times of each, as many as there were rounds. */
+export async function inTurn(contestants: readonly Contestant[], options: TurnOptions): Promise<number[][]> {
+  const { seconds, fewestRounds = 5, mostRounds = 2000 } = options;
+  const nanoseconds = seconds * 1e9;
+  await takeRounds(contestants, options, fewestWarmUpRounds, mostRounds, nanoseconds * warmUpShare);
+  const rounds = await takeRounds(contestants, options, fewestRounds, mostRounds, nanoseconds);
+  return contestants.map((_, index) => rounds.map((round) => round[index]!));
+}
+
+/** Of one contestant's times to another's, round by round. */
+export function spreadOfRatios(times: readonly number[], others: readonly number[]): Spread {
+  return spreadOf(times.map((time, round) => time / others[round]!));
+}
+
+async function takeRounds(
+  contestants: readonly Contestant[],
+  { pauseMilliseconds = 0 }: TurnOptions,
   fewest: number,
   most: number,
   nanoseconds: number,
-): Promise<[number, number][]> {
-  const pairs: [number, number][] = [];
+): Promise<number[][]> {
+  const rounds: number[][] = [];
   let spent = 0;
-  while (pairs.length < fewest || (pairs.length < most && spent < nanoseconds)) {
-    const a = await first.turn();
-    await pause(pauseMilliseconds);
-    const b = await second.turn();
-    await pause(pauseMilliseconds);
-    pairs.push([a, b]);
-    spent += a + b;
+  while (rounds.length < fewest || (rounds.length < most && spent < nanoseconds)) {
+    const times: number[] = [];
+    for (const contestant of contestants) {
+      const time = await contestant.turn();
+      times.push(time);
+      spent += time;
+      await pause(pauseMilliseconds);
+    }
+    rounds.push(times);
   }
-  return pairs;
+  return rounds;
 }
 
 async function pause(milliseconds: number): Promise<void> {

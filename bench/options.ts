@@ -5,6 +5,7 @@
  */
 
 import { InvalidArgumentError } from 'commander';
+import { checkDevice, type Device } from '../lib/core/devices.ts';
 import type { LogitsShape } from './cases/token-loss.ts';
 
 /** Largest exponent of a size. */
@@ -32,6 +33,15 @@ export function shapes(text: string): LogitsShape[] {
     }
     return { rows, vocabulary };
   });
+}
+
+/** `cpu`, `cuda` (the first device) or `cuda:N`. */
+export function device(text: string): Device {
+  try {
+    return checkDevice('--device', text.trim());
+  } catch {
+    throw new InvalidArgumentError('Expected cpu, cuda or cuda:N.');
+  }
 }
 
 /** Some of `known`, separated by commas. */

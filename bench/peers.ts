@@ -7,39 +7,39 @@
 import { type Command, Option } from 'commander';
 import { integerAtLeast } from '../lib/cli/arguments.ts';
 import { progressOn } from '../lib/cli/progress.ts';
-import { callCases, measureCall } from './cases/call-overhead.ts';
+import { tokenLossBars } from './bars.ts';
+import { plannedCalls } from './cases/calls.ts';
 import {
   type BenchmarkOptions,
+  beginRun,
   benchmarkCommand,
   checkPlan,
-  configureAddon,
   deliver,
-  describeQuietMachine,
   givenCommand,
   givenFilters,
+  type Run,
   runCommand,
 } from './command.ts';
 import { callsPerTurn, comparisonRow } from './peers/compare.ts';
-import { atMost, comparisons, logitsShapes } from './peers/comparisons.ts';
+import { comparisons, compiles, deviceComparisons, deviceLogitsShapes, logitsShapes } from './peers/comparisons.ts';
 import { hasWords, measureRow, type PlannedRow } from './peers/planned-row.ts';
-import { memoryRows } from './peers/token-loss-memory.ts';
+import { deviceMemoryRow, memoryRows } from './peers/token-loss-memory.ts';
 import { TorchPeer } from './peers/torch-process.ts';
 import { peerTable } from './report/peer-tables.ts';
 import { textTable } from './report/table.ts';
 import { callSubject, type PeerResults, type PeerRow, resultsHead } from './results.ts';
 
 interface Options extends BenchmarkOptions {
-  size: number;
+  size?: number;
   python: string;
   only?: string;
 }
 
-/** Nanoseconds. */
-const callBound = 20_000;
-
-const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its users run it, in turn in one run.', 2)
+const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its users run it, in turn in one run.')
   .addOption(
-    new Option('--size <n>', 'weights of each optimizer').argParser(integerAtLeast(1)).default(2 ** 25, '2^25'),
+    new Option('--size <n>', 'weights of each optimizer; by default 2^25, on a device 2^28').argParser(
+      integerAtLeast(1),
+    ),
   )
   .addOption(
     new Option('--only <words>', 'only rows whose first two columns have all of these words in them, in any case'),
@@ -48,9 +48,11 @@ const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its user
   .addHelpText(
     'after',
     `
-PyTorch runs in a process of its own, on as many threads. The two take turns of ${callsPerTurn} calls, with a pause after each, in
-which idle threads fall asleep; a ratio is taken of each pair of turns. Of peak memory, each side has fresh processes. A row
-that fails is shown with the reason. With --only or --size nothing is written but where --out says.
+PyTorch runs in a process of its own, on as many threads, or on the same device. The two take turns of ${callsPerTurn} calls, on
+the CPU with a pause after each, in which idle threads fall asleep; a ratio is taken of each pair of turns. On a device
+times are the device's own, with cold caches. Of peak memory, each side has fresh processes on the CPU. A row that fails is
+shown with the reason. With --only or --size nothing is written but where --out says.
+Without npm: node --import tsx bench/peers.ts
 
 To get PyTorch:
   python3 -m venv torch-peer && torch-peer/bin/pip install torch==2.13.0 numpy
@@ -61,12 +63,14 @@ To get PyTorch:
 await runCommand(command);
 
 async function run(options: Options, given: Command): Promise<void> {
-  const startedAt = new Date();
   const filters = givenFilters(given, ['only', 'size']);
-  await configureAddon(options);
-  const machine = describeQuietMachine();
-  const torch = new TorchPeer(options.python, machine.threads);
-  const plan = everyRow(torch, options, machine.threads).filter(
+  const begun = await beginRun(options, { cpu: 2, device: 0.1 });
+  const { place, machine, budget } = begun;
+  const { threads } = machine;
+  const size = options.size ?? (place.device === 'cpu' ? 2 ** 25 : 2 ** 28);
+  const flushBytes = options.flush * 2 ** 20;
+  const torch = new TorchPeer(options.python, { threads, device: place.device, flushBytes });
+  const plan = everyRow(torch, size, options.python, begun).filter(
     ({ head }) => options.only === undefined || hasWords(options.only, head),
   );
   checkPlan(plan.length, filters);
@@ -76,40 +80,45 @@ async function run(options: Options, given: Command): Promise<void> {
   try {
     for (const planned of plan) {
       progress.update(rows.length, plan.length, planned.head.ours);
-      rows.push(await measureRow(planned, progress.log));
+      const { head } = planned;
+      rows.push(budget.spent ? { ...head, missing: budget.reason } : await measureRow(planned, progress.log));
     }
     progress.update(plan.length, plan.length);
   } finally {
     progress.end();
     await torch.stop();
+    await place.release();
   }
   const results: PeerResults = {
     kind: 'peers',
-    ...resultsHead(startedAt, givenCommand('bench:peers'), machine),
+    ...resultsHead(begun.startedAt, givenCommand('bench:peers'), machine),
     peer,
-    elements: options.size,
+    elements: size,
     rows,
   };
   deliver(results, options, textTable(peerTable(rows)), filters);
 }
 
-function everyRow(torch: TorchPeer, { size, seconds, python }: Options, threads: number): PlannedRow[] {
-  return [
-    ...comparisons(size).map((comparison) => comparisonRow(comparison, torch, size, seconds)),
-    ...logitsShapes.flatMap((shape) => memoryRows('sampled', shape, python, threads, atMost(1 / 2))),
-    ...callRows(),
-  ];
-}
-
-/** What a call costs; of work that is done at once, against its bar. */
-function callRows(): PlannedRow[] {
-  return callCases.map((callCase) => ({
-    head: {
-      subject: callSubject,
-      ours: callCase.title,
-      unit: 'ns',
-      ...(callCase.dispatched ? {} : { bar: atMost(callBound) }),
-    },
-    measure: async () => ({ ours: (await measureCall(callCase)).time }),
+function everyRow(torch: TorchPeer, size: number, python: string, { place, machine, seconds }: Run): PlannedRow[] {
+  const sides = { place, torch, size, seconds };
+  const calls = plannedCalls(place, size).map(({ title, bar, measure }) => ({
+    head: { subject: callSubject, ours: title, unit: 'ns' as const, ...(bar ? { bar } : {}) },
+    measure: async () => ({ ours: await measure() }),
   }));
+  if (place.device === 'cpu') {
+    return [
+      ...comparisons(size).map((comparison) => comparisonRow(comparison, sides)),
+      ...logitsShapes.flatMap((shape) => memoryRows('sampled', shape, python, machine.threads, tokenLossBars.memory)),
+      ...calls,
+    ];
+  }
+  const compared = deviceComparisons(size);
+  const rowsOf = (late: boolean) =>
+    compared.filter((comparison) => compiles(comparison) === late).map((one) => comparisonRow(one, sides));
+  return [
+    ...calls,
+    ...rowsOf(false),
+    ...deviceLogitsShapes.map((shape) => deviceMemoryRow('sampled', shape, torch, place.device, tokenLossBars.memory)),
+    ...rowsOf(true),
+  ];
 }

@@ -44,18 +44,39 @@ export interface KernelMeasurement {
   limit: Spread;
   /** Time of the limit over time of the kernel, pair by pair; 1 is the limit. */
   fractionOfLimit: Spread;
+  /** On a GPU: what the device's copy takes to move as many bytes. */
+  copy?: Spread;
+  /** Time of that copy over time of the kernel, pair by pair. */
+  fractionOfCopy?: Spread;
+  /** Of the fraction of the copy. */
+  bar?: Bar;
 }
 
-/** One awaited call from JavaScript, in nanoseconds. */
+/** A copy between two large buffers of a device, in turn; nanoseconds. */
+export interface CopyMeasurement {
+  /** Read and written together. */
+  bytes: number;
+  /** By the addon's plain loop. */
+  loop: Spread;
+  /** By the driver. */
+  driver: Spread;
+}
+
+/** One call from JavaScript, in nanoseconds. */
 export interface CallMeasurement {
   title: string;
   time: Spread;
+  bar?: Bar;
 }
 
 export interface KernelResults extends ResultsHead {
   kind: 'kernels';
+  /** Of the GPU, where kernels ran on one. */
+  copy?: CopyMeasurement;
   kernels: KernelMeasurement[];
   calls: CallMeasurement[];
+  /** What was asked for and not measured, and why. */
+  leftOut?: string[];
 }
 
 /** `'ns'`: nanoseconds; `'bytes'`: resident memory. */
@@ -106,6 +127,8 @@ export interface PeerDescription {
   threads: number;
   /** PyTorch's name for the instruction set that it uses. */
   instructionSet: string;
+  /** The CUDA version that it was built with, where it ran on a GPU. */
+  cuda?: string;
 }
 
 export type Results = KernelResults | PeerResults;
@@ -118,19 +141,34 @@ export function resultsHead(startedAt: Date, command: string, machine: MachineDe
   return { format, startedAt: startedAt.toISOString(), command, machine };
 }
 
-/** The figure that a bar applies to, and whether it was reached; undefined without a bar or a figure. */
-export function verdict({ bar, measured }: PeerRow): { figure: number; met: boolean } | undefined {
-  if (!bar || !measured) return undefined;
-  const figure = (measured.ratio ?? measured.ours).median;
+/** A figure that a bar applies to, and whether the bar was reached. */
+export interface Verdict {
+  figure: number;
+  met: boolean;
+}
+
+/** Undefined without a bar or a figure. */
+export function verdictOn(bar: Bar | undefined, spread: Spread | undefined): Verdict | undefined {
+  if (!bar || !spread) return undefined;
+  const figure = spread.median;
   return { figure, met: bar.bound === 'at most' ? figure <= bar.value : figure >= bar.value };
+}
+
+export function verdict({ bar, measured }: PeerRow): Verdict | undefined {
+  return verdictOn(bar, measured?.ratio ?? measured?.ours);
 }
 
 /** Where results lie that the report is made from. */
 export const resultsFolder: string = fileURLToPath(new URL('results', import.meta.url));
 
-/** `<processor>-<threads>-threads-<date>-<kind>.json`, in lower case without spaces. */
+/**
+ * `<processor>-<threads>-threads-<date>-<kind>.json`, or `<gpu>-<kind>.json` where kernels ran on one; in lower case
+ * without spaces.
+ */
 export function resultsFileName({ machine, startedAt, kind }: Results): string {
-  const words = `${machine.processor} ${machine.instructionSet} ${machine.threads} threads ${startedAt.slice(0, 10)} ${kind}`;
+  const { gpu, processor, instructionSet, threads } = machine;
+  const where = gpu ? gpu.name : `${processor} ${instructionSet} ${threads} threads ${startedAt.slice(0, 10)}`;
+  const words = `${where} ${kind}`;
   return `${words
     .toLowerCase()
     .replace(/\((r|tm)\)/g, '')

@@ -8,10 +8,10 @@
  */
 
 import { nativeAddon } from '../../lib/core/addon.ts';
+import type { Device } from '../../lib/core/devices.ts';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { type OptimizerOptions, Sophia } from '../../lib/index.ts';
-import { nanosecondsOf, spreadOf } from '../measure.ts';
-import type { CallMeasurement } from '../results.ts';
+import { nanosecondsOf, type Spread, spreadOf } from '../measure.ts';
 
 /** A call that is measured. */
 export interface CallCase {
@@ -30,8 +30,9 @@ export interface PreparedCall {
 const short = 16;
 /** The fewest weights of which a step is work for another thread. */
 const dispatched = 8193;
-const warmUpCalls = 2000;
-const calls = 20_000;
+const mostCalls = 20_000;
+const fewestCalls = 20;
+const warmUpShare = 0.1;
 
 const bare: OptimizerOptions = { nonFinite: 'propagate' };
 const guarded: OptimizerOptions = { nonFinite: 'skip', clipNorm: 1 };
@@ -39,25 +40,43 @@ const guarded: OptimizerOptions = { nonFinite: 'skip', clipNorm: 1 };
 const allocated = (elements: number) => FlatBuffer.alloc(elements);
 const wrapped = (elements: number) => FlatBuffer.from(new Float32Array(elements));
 
+/** An empty job. */
+const roundTrip: CallCase = {
+  title: 'an empty job, to another thread and back',
+  dispatched: true,
+  prepare: async () => ({ run: () => nativeAddon().configure({}), release: async () => {} }),
+};
+
 export const callCases: readonly CallCase[] = [
   stepCase('a bare step', short, bare, allocated),
   stepCase('a guarded and clipped step', short, guarded, allocated),
-  stepCase('a bare step', short, bare, wrapped, ', buffers from arrays'),
+  stepCase('a bare step', short, bare, wrapped, ', buffers from arrays, done at once'),
   stepCase('a bare step', dispatched, bare, allocated),
-  {
-    title: 'an empty job, to another thread and back',
-    dispatched: true,
-    prepare: async () => ({ run: () => nativeAddon().configure({}), release: async () => {} }),
-  },
+  roundTrip,
 ];
 
-export async function measureCall({ title, prepare }: CallCase): Promise<CallMeasurement> {
+/** What an awaited call costs whose work a device does, whatever its size. */
+export function deviceCallCases(device: Device): CallCase[] {
+  const onDevice = (elements: number) => FlatBuffer.alloc(elements, { device });
+  return [
+    stepCase('a bare step', short, bare, onDevice, ', on the device and back'),
+    stepCase('a guarded and clipped step', short, guarded, onDevice, ', on the device and back'),
+    roundTrip,
+  ];
+}
+
+/** @param seconds that the calls may take, those beyond the fewest */
+export async function measureCall({ prepare }: CallCase, seconds = Number.POSITIVE_INFINITY): Promise<Spread> {
   const prepared = await prepare();
   try {
-    for (let i = 0; i < warmUpCalls; i++) await prepared.run();
     const samples: number[] = [];
-    for (let i = 0; i < calls; i++) samples.push(await nanosecondsOf(prepared.run));
-    return { title, time: spreadOf(samples) };
+    const end = performance.now() + seconds * 1000;
+    const wanted = mostCalls * (1 + warmUpShare);
+    while (samples.length < wanted && (samples.length < fewestCalls || performance.now() < end)) {
+      samples.push(await nanosecondsOf(prepared.run));
+    }
+    const warmUp = Math.round((samples.length * warmUpShare) / (1 + warmUpShare));
+    return spreadOf(samples.slice(warmUp));
   } finally {
     await prepared.release();
   }
@@ -68,13 +87,11 @@ function stepCase(
   elements: number,
   options: OptimizerOptions,
   make: (elements: number) => FlatBuffer,
-  note = '',
+  note = elements < dispatched ? ', done at once' : ', on another thread',
 ): CallCase {
-  const elsewhere = elements >= dispatched;
-  const way = elsewhere ? 'on another thread' : 'done at once';
   return {
-    title: `${name} on ${elements.toLocaleString('en')} weights${note}, ${way}`,
-    dispatched: elsewhere,
+    title: `${name} on ${elements.toLocaleString('en')} weights${note}`,
+    dispatched: elements >= dispatched,
     async prepare() {
       const [values, gradients] = [make(elements), make(elements)];
       await gradients.fill(1e-3);

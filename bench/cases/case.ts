@@ -5,8 +5,9 @@
  */
 
 import { nativeAddon } from '../../lib/core/addon.ts';
-import { type FlatBuffer, nativeMemory } from '../../lib/core/flat-buffer.ts';
-import { type Contestant, nanosecondsOf } from '../measure.ts';
+import { type Device, type FlatBuffer, nativeMemory } from '../../lib/core/flat-buffer.ts';
+import type { Contestant } from '../measure.ts';
+import type { Place } from '../place.ts';
 import type { Subject } from '../results.ts';
 import type { StorageName } from './storages.ts';
 
@@ -33,7 +34,6 @@ export interface KernelCase {
   /** Short name, as `--kernels` takes it. */
   readonly kernel: string;
   readonly title: string;
-
   readonly storage: StorageName;
   /** That the kernel must move for each element: what it reads and what it writes. */
   readonly bytesPerElement: number;
@@ -41,29 +41,31 @@ export interface KernelCase {
   readonly residentBytesPerElement: number;
   /** Of cases over logits; others run at any size. */
   readonly shape?: { readonly rows: number; readonly vocabulary: number };
-  prepare(elements: number): Promise<Prepared>;
+  /** On the CPU where no device is named. */
+  prepare(elements: number, device?: Device): Promise<Prepared>;
 }
 
-/** The kernel itself, a turn being one awaited call. */
-export function kernelContestant(prepared: Prepared): Contestant {
-  return contestant(prepared, prepared.run);
+/** The kernel itself, a turn being one call. */
+export function kernelContestant(prepared: Prepared, place: Place): Contestant {
+  return contestant(prepared, place, prepared.run);
 }
 
 /** The memory limit of the same pattern: the addon's streams over the same buffers. */
-export function limitContestant(prepared: Prepared): Contestant {
+export function limitContestant(prepared: Prepared, place: Place): Contestant {
   const addon = nativeAddon();
   const passes = prepared.passes.map(({ reads, writes }) => ({
     reads: reads.map((buffer) => nativeMemory(buffer, 'reads')),
     writes: writes.map((buffer) => nativeMemory(buffer, 'writes')),
   }));
-  return contestant(prepared, () => Promise.all(passes.map(({ reads, writes }) => addon.streamPattern(reads, writes))));
+  const run = () => Promise.all(passes.map(({ reads, writes }) => addon.streamPattern(reads, writes)));
+  return contestant(prepared, place, run);
 }
 
-function contestant(prepared: Prepared, run: () => Promise<unknown>): Contestant {
+function contestant(prepared: Prepared, place: Place, run: () => Promise<unknown>): Contestant {
   return {
     async turn() {
       await prepared.reset?.();
-      return nanosecondsOf(run);
+      return place.measure(run);
     },
   };
 }

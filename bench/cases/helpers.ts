@@ -108,8 +108,8 @@ function helperCase({ kernel, title, bytes, dtypes, passes, run }: Helper, stora
     storage,
     bytesPerElement: bytes[storage],
     residentBytesPerElement: dtypes(storage).reduce((total, dtype) => total + (dtype === 'f32' ? 4 : 2), 0),
-    async prepare(elements) {
-      const buffers = await Promise.all(dtypes(storage).map((dtype) => filledBuffer(elements, dtype, 1e-2)));
+    async prepare(elements, device) {
+      const buffers = await Promise.all(dtypes(storage).map((dtype) => filledBuffer(elements, dtype, 1e-2, device)));
       return {
         run: () => run(buffers),
         passes: passes(buffers),

@@ -130,12 +130,13 @@ function optimizerCase({ kernel, title, bytes, needs, start }: OptimizerKernel, 
     storage: storage.name,
     bytesPerElement: bytes[storage.name],
     residentBytesPerElement: storage.residentBytes + extraBytes,
-    async prepare(elements): Promise<Prepared> {
+    async prepare(elements, device): Promise<Prepared> {
+      const filled = (scale: number) => filledBuffer(elements, storage.dtype, scale, device);
       const buffers: Buffers = {
-        values: await filledBuffer(elements, storage.dtype, 0.02),
-        gradients: await filledBuffer(elements, storage.dtype, gradientScale),
-        ...(needs === 'estimate' ? { estimate: await filledBuffer(elements, storage.dtype, gradientScale) } : {}),
-        ...(needs === 'mask' ? { frozen: await randomBits(elements) } : {}),
+        values: await filled(0.02),
+        gradients: await filled(gradientScale),
+        ...(needs === 'estimate' ? { estimate: await filled(gradientScale) } : {}),
+        ...(needs === 'mask' ? { frozen: await randomBits(elements, device) } : {}),
       };
       const { optimizer, run, passes } = start(buffers, storage);
       // An estimate and a step touch every page of the states.

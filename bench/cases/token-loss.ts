@@ -5,7 +5,7 @@
  */
 
 import { nativeAddon } from '../../lib/core/addon.ts';
-import { nativeMemory } from '../../lib/core/flat-buffer.ts';
+import { type Device, nativeMemory } from '../../lib/core/flat-buffer.ts';
 import type { KernelCase, Prepared } from './case.ts';
 import { filledBuffer } from './memory.ts';
 
@@ -43,7 +43,7 @@ export function tokenLossCase(labels: Labels, shape: LogitsShape): KernelCase {
     // One read for the scores, then a read and a write.
     bytesPerElement: 4 + 4 + 4,
     residentBytesPerElement: 4 + 4,
-    prepare: () => prepareTokenLoss(labels, shape, true),
+    prepare: (_, device) => prepareTokenLoss(labels, shape, true, device),
   };
 }
 
@@ -51,11 +51,16 @@ export function tokenLossCase(labels: Labels, shape: LogitsShape): KernelCase {
  * @param keep whether the logits are put back before each run; without, each run works on the gradients that the one
  *   before left, in half the memory
  */
-export async function prepareTokenLoss(labels: Labels, shape: LogitsShape, keep: boolean): Promise<Prepared> {
+export async function prepareTokenLoss(
+  labels: Labels,
+  shape: LogitsShape,
+  keep: boolean,
+  device: Device = 'cpu',
+): Promise<Prepared> {
   const addon = nativeAddon();
   const { vocabulary } = shape;
-  const logits = await filledLogits(shape);
-  const original = keep ? await filledLogits(shape) : undefined;
+  const logits = await filledLogits(shape, device);
+  const original = keep ? await filledLogits(shape, device) : undefined;
   const memory = nativeMemory(logits, 'logits');
   const { labelOf, weights, logSumExp, nll } = rowArrays(shape);
   return {
@@ -88,9 +93,9 @@ function tokenScores(shape: LogitsShape): KernelCase {
     title: 'Token scores with argmax, mean and variance',
     bytesPerElement: 4,
     residentBytesPerElement: 4,
-    async prepare() {
+    async prepare(_, device) {
       const { rows, vocabulary } = shape;
-      const logits = await filledLogits(shape);
+      const logits = await filledLogits(shape, device);
       const memory = nativeMemory(logits, 'logits');
       const { labelOf, logSumExp, nll } = rowArrays(shape);
       const statistics = {
@@ -116,13 +121,13 @@ function divergenceLoss(shape: LogitsShape): KernelCase {
     // One read of both for the scores, then a read of both and a write.
     bytesPerElement: 8 + 8 + 4,
     residentBytesPerElement: 4 + 4 + 4,
-    async prepare() {
+    async prepare(_, device) {
       const addon = nativeAddon();
       const { rows, vocabulary } = shape;
       const [logits, original, reference] = [
-        await filledLogits(shape),
-        await filledLogits(shape),
-        await filledLogits(shape, logitScale / 2),
+        await filledLogits(shape, device),
+        await filledLogits(shape, device),
+        await filledLogits(shape, device, logitScale / 2),
       ];
       const memory = nativeMemory(logits, 'logits');
       const other = nativeMemory(reference, 'reference');
@@ -151,8 +156,8 @@ function overLogits(shape: LogitsShape): Pick<KernelCase, 'subject' | 'storage' 
   return { subject: 'The token loss', storage: 'f32', shape };
 }
 
-function filledLogits({ rows, vocabulary }: LogitsShape, scale = logitScale) {
-  return filledBuffer(rows * vocabulary, 'f32', scale);
+function filledLogits({ rows, vocabulary }: LogitsShape, device: Device | undefined, scale = logitScale) {
+  return filledBuffer(rows * vocabulary, 'f32', scale, device);
 }
 
 /** What there is one of for each row. */

@@ -4,11 +4,13 @@
  * @module
  */
 
-import { type KernelCase, kernelContestant, limitContestant, type Prepared } from '../cases/case.ts';
+import { kernelContestant, limitContestant } from '../cases/case.ts';
 import { collectGarbage } from '../cases/memory.ts';
+import { deviceCopy } from '../device-copy.ts';
 import { alternate, type Contestant, median } from '../measure.ts';
+import { type Place, turnOptions } from '../place.ts';
 import type { PeerFigures } from '../results.ts';
-import type { Comparison } from './comparisons.ts';
+import type { Comparison, Other } from './comparisons.ts';
 import type { PlannedRow } from './planned-row.ts';
 import type { TorchCase, TorchPeer } from './torch-process.ts';
 
@@ -17,50 +19,63 @@ export const callsPerTurn = 3;
 /** Long enough for the threads of either side to fall asleep. */
 const pauseMilliseconds = 30;
 
-/** @param size weights of each optimizer */
-export function comparisonRow(comparison: Comparison, torch: TorchPeer, size: number, seconds: number): PlannedRow {
+/** What rows of comparisons are measured with. */
+export interface Sides {
+  readonly place: Place;
+  readonly torch: TorchPeer;
+  /** Weights of each optimizer. */
+  readonly size: number;
+  /** For each row. */
+  readonly seconds: number;
+}
+
+export function comparisonRow(comparison: Comparison, sides: Sides): PlannedRow {
   const { subject, title, ours, other, bar } = comparison;
   return {
     head: {
       subject,
       ours: title,
-      theirs: other.kind === 'limit' ? 'the same bytes in the same pattern' : other.title,
+      theirs: titleOf(other),
       unit: 'ns',
       bytesPerElement: ours.bytesPerElement,
       ...(bar ? { bar } : {}),
     },
-    measure: () => compare(comparison, torch, size, seconds),
+    measure: () => compare(comparison, sides),
   };
 }
 
-async function compare(
-  { ours, other }: Comparison,
-  torch: TorchPeer,
-  size: number,
-  seconds: number,
-): Promise<PeerFigures> {
+function titleOf(other: Other): string {
+  if (other.kind === 'limit') return 'the same bytes in the same pattern';
+  return other.kind === 'copy' ? "the device's copy of as many bytes" : other.title;
+}
+
+async function compare({ ours, other }: Comparison, { place, torch, size, seconds }: Sides): Promise<PeerFigures> {
   // A turn is as long as the median of its calls.
-  const time = { seconds: seconds / callsPerTurn };
-  const held: Prepared[] = [];
-  const prepare = async (kernelCase: KernelCase) => {
-    const prepared = await kernelCase.prepare(size);
-    held.push(prepared);
+  const time = turnOptions(place.device, seconds / callsPerTurn);
+  const held: { release(): Promise<void> }[] = [];
+  const hold = async <Held extends { release(): Promise<void> }>(prepared: Promise<Held>): Promise<Held> => {
+    held.push(await prepared);
     return prepared;
   };
   try {
     await collectGarbage();
-    const prepared = await prepare(ours);
-    const our = severalCalls(kernelContestant(prepared));
-    if (other.kind === 'limit') {
-      const limit = severalCalls(limitContestant(prepared));
-      const { first, second, ratio } = await alternate(limit, our, time);
+    const prepared = await hold(ours.prepare(size, place.device));
+    const our = severalCalls(kernelContestant(prepared, place));
+    if (other.kind === 'limit' || other.kind === 'copy') {
+      const limit =
+        other.kind === 'limit'
+          ? limitContestant(prepared, place)
+          : (await hold(deviceCopy(place, size, time))).contestant(ours.bytesPerElement * size);
+      const { first, second, ratio } = await alternate(severalCalls(limit), our, time);
       return { ours: second, theirs: first, ratio };
     }
     const their =
       other.kind === 'torch'
         ? await torchContestant(torch, other.torchCase)
-        : severalCalls(kernelContestant(await prepare(other.other)));
-    const { first, second, ratio } = await alternate(our, their, { ...time, pauseMilliseconds });
+        : severalCalls(kernelContestant(await hold(other.other.prepare(size, place.device)), place));
+    // On a device no threads spin, idle, in the other's turn.
+    const pauses = place.device === 'cpu' ? { pauseMilliseconds } : {};
+    const { first, second, ratio } = await alternate(our, their, { ...time, ...pauses });
     return { ours: first, theirs: second, ratio };
   } finally {
     for (const prepared of held) await prepared.release();

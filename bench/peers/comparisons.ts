@@ -4,6 +4,7 @@
  * @module
  */
 
+import { barElements, deviceBars, hostBars, tokenLossBars } from '../bars.ts';
 import type { KernelCase } from '../cases/case.ts';
 import { optimizerCases } from '../cases/optimizers.ts';
 import { type StorageName, storageTitles } from '../cases/storages.ts';
@@ -11,9 +12,10 @@ import { type Labels, type LogitsShape, tokenLossCase } from '../cases/token-los
 import type { Bar } from '../results.ts';
 import type { TorchCase } from './torch-process.ts';
 
-/** What ours is measured against: the memory limit of its own pattern, another of our cases, or PyTorch. */
+/** What ours is measured against: the memory limit of its own pattern, a device's copy, another of our cases, or PyTorch. */
 export type Other =
   | { readonly kind: 'limit' }
+  | { readonly kind: 'copy' }
   | { readonly kind: 'ours'; readonly title: string; readonly other: KernelCase }
   | { readonly kind: 'torch'; readonly title: string; readonly torchCase: TorchCase };
 
@@ -31,17 +33,38 @@ export const logitsShapes: readonly LogitsShape[] = [
   { rows: 4096, vocabulary: 2048 },
 ];
 
+/** On a device also those of a model with a large vocabulary. */
+export const deviceLogitsShapes: readonly LogitsShape[] = [...logitsShapes, { rows: 2048, vocabulary: 151936 }];
+
 /** @param elements weights of each optimizer */
 export function comparisons(elements: number): Comparison[] {
   return [...limits(), ...adamw(elements), ...eagerSophia(elements), ...logitsShapes.flatMap(tokenLosses)];
 }
 
+/**
+ * On a GPU, what bars are for first.
+ *
+ * @param elements weights of each optimizer
+ */
+export function deviceComparisons(elements: number): Comparison[] {
+  const bars = elements >= barElements;
+  const others = [...deviceAdamW(elements, bars), ...deviceSophia(elements)];
+  const all = [...copies(bars), ...others, ...deviceLogitsShapes.flatMap(tokenLosses)];
+  return all.toSorted((a, b) => Number(!a.bar) - Number(!b.bar));
+}
+
+/** Whether PyTorch compiles code first, which takes long. */
+export function compiles({ other }: Comparison): boolean {
+  return other.kind === 'torch' && other.torchCase.with.compiled === true;
+}
+
 function limits(): Comparison[] {
   const limit = { kind: 'limit' } as const;
   const subject = 'The memory limit of the same pattern';
+  const bar = hostBars.fractionOfLimit;
   return [
-    { subject, ...ours('sophia-step', 'f32'), other: limit, bar: atLeast(0.95) },
-    { subject, ...ours('sophia-fused-step', 'f32'), other: limit, bar: atLeast(0.95) },
+    { subject, ...ours('sophia-step', 'f32'), other: limit, bar },
+    { subject, ...ours('sophia-fused-step', 'f32'), other: limit, bar },
     { subject, ...ours('hessian-update', 'f32'), other: limit },
     { subject, ...ours('hessian-update', 'bf16'), other: limit },
     { subject, ...ours('adamw-step', 'f32'), other: limit },
@@ -50,48 +73,102 @@ function limits(): Comparison[] {
   ];
 }
 
-function adamw(size: number): Comparison[] {
-  const subject = 'AdamW of PyTorch';
-  const peer = (form: 'fused' | 'foreach', dtype: 'f32' | 'bf16', clip: boolean): Other => ({
+function copies(bars: boolean): Comparison[] {
+  const storagesWithBar = ['f32', 'bf16'] as const;
+  return ['sophia-step', 'adamw-step'].flatMap((kernel) =>
+    storagesWithBar.map((storage) => ({
+      subject: "The device's copy",
+      ...ours(kernel, storage),
+      other: { kind: 'copy' } as const,
+      ...(bars ? { bar: deviceBars.fractionOfCopy } : {}),
+    })),
+  );
+}
+
+const adamwSubject = 'AdamW of PyTorch';
+
+function torchAdamW(size: number, form: 'fused' | 'foreach', dtype: 'f32' | 'bf16', clip = false): Other {
+  return {
     kind: 'torch',
     title: `torch.optim.AdamW ${form}, ${dtype === 'f32' ? 'float32' : 'bfloat16'}${clip ? ', with clip_grad_norm_' : ''}`,
     torchCase: { prepare: 'AdamW', with: { size, dtype, form, clip } },
-  });
+  };
+}
+
+function adamw(size: number): Comparison[] {
+  const subject = adamwSubject;
+  const { sophiaBesideFusedAdamW, adamWBesideFusedAdamW, clippedSophiaBesideFusedAdamW } = hostBars;
+  const { bf16BesideF32, bf16SophiaBesideFusedAdamW } = hostBars;
+  const fused = (dtype: 'f32' | 'bf16', clip = false) => torchAdamW(size, 'fused', dtype, clip);
+  const foreach = (dtype: 'f32' | 'bf16', clip = false) => torchAdamW(size, 'foreach', dtype, clip);
   return [
-    { subject, ...ours('sophia-step', 'f32'), other: peer('fused', 'f32', false), bar: atMost(0.87) },
-    { subject, ...ours('adamw-step', 'f32'), other: peer('fused', 'f32', false), bar: atMost(1) },
-    { subject, ...ours('adamw-step', 'f32'), other: peer('foreach', 'f32', false) },
-    { subject, ...ours('sophia-guarded-step', 'f32'), other: peer('fused', 'f32', true), bar: atMost(0.9) },
-    { subject, ...ours('adamw-guarded-step', 'f32'), other: peer('fused', 'f32', true) },
-    { subject, ...ours('adamw-guarded-step', 'f32'), other: peer('foreach', 'f32', true) },
+    { subject, ...ours('sophia-step', 'f32'), other: fused('f32'), bar: sophiaBesideFusedAdamW },
+    { subject, ...ours('adamw-step', 'f32'), other: fused('f32'), bar: adamWBesideFusedAdamW },
+    { subject, ...ours('adamw-step', 'f32'), other: foreach('f32') },
+    { subject, ...ours('sophia-guarded-step', 'f32'), other: fused('f32', true), bar: clippedSophiaBesideFusedAdamW },
+    { subject, ...ours('adamw-guarded-step', 'f32'), other: fused('f32', true) },
+    { subject, ...ours('adamw-guarded-step', 'f32'), other: foreach('f32', true) },
     {
       subject,
       ...ours('sophia-step', 'bf16'),
       other: { kind: 'ours', title: 'our own float32 step', other: caseOf('sophia-step', 'f32') },
-      bar: atMost(0.55),
+      bar: bf16BesideF32,
     },
-    { subject, ...ours('sophia-step', 'bf16'), other: peer('fused', 'bf16', false), bar: atMost(0.35) },
-    { subject, ...ours('adamw-step', 'bf16'), other: peer('fused', 'bf16', false) },
-    { subject, ...ours('adamw-step', 'bf16'), other: peer('foreach', 'bf16', false) },
-    { subject, ...ours('sophia-guarded-step', 'bf16'), other: peer('fused', 'bf16', true) },
-    { subject, ...ours('adamw-guarded-step', 'bf16'), other: peer('foreach', 'bf16', true) },
+    { subject, ...ours('sophia-step', 'bf16'), other: fused('bf16'), bar: bf16SophiaBesideFusedAdamW },
+    { subject, ...ours('adamw-step', 'bf16'), other: fused('bf16') },
+    { subject, ...ours('adamw-step', 'bf16'), other: foreach('bf16') },
+    { subject, ...ours('sophia-guarded-step', 'bf16'), other: fused('bf16', true) },
+    { subject, ...ours('adamw-guarded-step', 'bf16'), other: foreach('bf16', true) },
   ];
 }
 
-function eagerSophia(size: number): Comparison[] {
-  const subject = 'Sophia written in PyTorch';
-  const peer = (call: 'step' | 'update_hessian', dtype: 'f32' | 'bf16', compiled: boolean): Other => ({
+function deviceAdamW(size: number, bars: boolean): Comparison[] {
+  const subject = adamwSubject;
+  const { sophiaBesideFusedAdamW, bf16SophiaBesideFusedAdamW } = deviceBars;
+  const fused = (dtype: 'f32' | 'bf16', clip = false) => torchAdamW(size, 'fused', dtype, clip);
+  return [
+    { subject, ...ours('sophia-step', 'f32'), other: fused('f32'), ...(bars ? { bar: sophiaBesideFusedAdamW } : {}) },
+    {
+      subject,
+      ...ours('sophia-step', 'bf16'),
+      other: fused('bf16'),
+      ...(bars ? { bar: bf16SophiaBesideFusedAdamW } : {}),
+    },
+    { subject, ...ours('sophia-step', 'bf16'), other: fused('f32') },
+    { subject, ...ours('adamw-step', 'f32'), other: fused('f32') },
+    { subject, ...ours('adamw-step', 'bf16'), other: fused('bf16') },
+    { subject, ...ours('sophia-guarded-step', 'f32'), other: fused('f32', true) },
+    { subject, ...ours('sophia-guarded-step', 'bf16'), other: fused('bf16', true) },
+    { subject, ...ours('adamw-guarded-step', 'f32'), other: fused('f32', true) },
+    { subject, ...ours('adamw-guarded-step', 'bf16'), other: fused('bf16', true) },
+    { subject, ...ours('sophia-step', 'bf16-master'), other: fused('f32') },
+  ];
+}
+
+const sophiaSubject = 'Sophia written in PyTorch';
+
+function torchSophia(size: number, call: 'step' | 'update_hessian', dtype: 'f32' | 'bf16', compiled: boolean): Other {
+  return {
     kind: 'torch',
     title: `Sophia's ${call} ${compiled ? 'under torch.compile' : 'in eager PyTorch'}, ${dtype === 'f32' ? 'float32' : 'bfloat16'}`,
     torchCase: { prepare: 'Sophia', with: { size, dtype, call, compiled } },
-  });
+  };
+}
+
+function eagerSophia(size: number): Comparison[] {
+  const [eager, ...others] = deviceSophia(size);
+  return [{ ...eager!, bar: hostBars.besideEagerSophia }, ...others];
+}
+
+function deviceSophia(size: number): Comparison[] {
+  const subject = sophiaSubject;
   return [
-    { subject, ...ours('sophia-step', 'f32'), other: peer('step', 'f32', false), bar: atMost(1 / 12) },
-    { subject, ...ours('sophia-step', 'f32'), other: peer('step', 'f32', true) },
-    { subject, ...ours('hessian-update', 'f32'), other: peer('update_hessian', 'f32', false) },
-    { subject, ...ours('hessian-update', 'f32'), other: peer('update_hessian', 'f32', true) },
-    { subject, ...ours('sophia-step', 'bf16'), other: peer('step', 'bf16', false) },
-    { subject, ...ours('sophia-step', 'bf16'), other: peer('step', 'bf16', true) },
+    { subject, ...ours('sophia-step', 'f32'), other: torchSophia(size, 'step', 'f32', false) },
+    { subject, ...ours('sophia-step', 'f32'), other: torchSophia(size, 'step', 'f32', true) },
+    { subject, ...ours('hessian-update', 'f32'), other: torchSophia(size, 'update_hessian', 'f32', false) },
+    { subject, ...ours('hessian-update', 'f32'), other: torchSophia(size, 'update_hessian', 'f32', true) },
+    { subject, ...ours('sophia-step', 'bf16'), other: torchSophia(size, 'step', 'bf16', false) },
+    { subject, ...ours('sophia-step', 'bf16'), other: torchSophia(size, 'step', 'bf16', true) },
   ];
 }
 
@@ -103,7 +180,7 @@ function tokenLosses(shape: LogitsShape): Comparison[] {
       title: `${ours.title}, ${shape.rows} x ${shape.vocabulary}`,
       ours,
       other: { kind: 'torch', title: tokenLossTitle(labels), torchCase: torchTokenLoss(labels, shape, true) },
-      ...(labels === 'sampled' ? { bar: atMost(1 / 3) } : {}),
+      ...(labels === 'sampled' ? { bar: tokenLossBars.time } : {}),
     };
   });
 }
@@ -115,14 +192,6 @@ export function tokenLossTitle(labels: Labels): string {
 /** @param keep as of {@link prepareTokenLoss} */
 export function torchTokenLoss(labels: Labels, { rows, vocabulary }: LogitsShape, keep: boolean): TorchCase {
   return { prepare: 'TokenLoss', with: { rows, vocabulary, sampled: labels === 'sampled', keep } };
-}
-
-export function atMost(value: number): Bar {
-  return { bound: 'at most', value };
-}
-
-function atLeast(value: number): Bar {
-  return { bound: 'at least', value };
 }
 
 function ours(kernel: string, storage: StorageName): { title: string; ours: KernelCase } {

@@ -5,17 +5,17 @@ BATCH_SIZE = 1024
 GRADIENT_SCALE = 0.05  # such that about half of a Sophia step's weights are clipped
 
 
-def parameter(size, dtype):
-    values = torch.nn.Parameter(torch.empty(size, dtype=dtype).uniform_(-0.02, 0.02))
-    values.grad = torch.empty(size, dtype=dtype).uniform_(-GRADIENT_SCALE, GRADIENT_SCALE)
+def parameter(size, dtype, device):
+    values = torch.nn.Parameter(torch.empty(size, dtype=dtype, device=device).uniform_(-0.02, 0.02))
+    values.grad = torch.empty(size, dtype=dtype, device=device).uniform_(-GRADIENT_SCALE, GRADIENT_SCALE)
     return values
 
 
 class AdamW:
     """torch.optim.AdamW in its fused or its foreach form, the gradient's norm clipped before it where asked."""
 
-    def __init__(self, size, dtype, form, clip):
-        self.values = parameter(size, dtype)
+    def __init__(self, size, dtype, form, clip, device):
+        self.values = parameter(size, dtype, device)
         self.optimizer = torch.optim.AdamW([self.values], lr=1e-7, weight_decay=0.1, **{form: True})
         self.clip = clip
 
@@ -28,8 +28,8 @@ class AdamW:
 class Sophia:
     """The update of arXiv 2305.14342 an operation at a time, in the order of its reference code."""
 
-    def __init__(self, size, dtype, call, compiled):
-        self.values = parameter(size, dtype)
+    def __init__(self, size, dtype, call, compiled, device):
+        self.values = parameter(size, dtype, device)
         self.momentum = torch.zeros_like(self.values)
         self.hessian = (self.values.grad * self.values.grad).detach()  # without the batch size, which the step puts in
         function = {"step": sophia_step, "update_hessian": sophia_update_hessian}[call]

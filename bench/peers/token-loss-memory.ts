@@ -1,5 +1,5 @@
 /**
- * Peak memory of the token loss, each side in fresh processes that do nothing else.
+ * Peak memory of the token loss: on the CPU each side in fresh processes that do nothing else.
  *
  * @module
  */
@@ -7,12 +7,13 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import type { Labels, LogitsShape } from '../cases/token-loss.ts';
-import { spreadOf } from '../measure.ts';
+import type { Device } from '../../lib/core/devices.ts';
+import { type Labels, type LogitsShape, prepareTokenLoss } from '../cases/token-loss.ts';
+import { spreadOf, spreadOfRatios } from '../measure.ts';
 import type { Bar, PeerFigures } from '../results.ts';
 import { tokenLossTitle, torchTokenLoss } from './comparisons.ts';
 import type { PlannedRow, RowHead } from './planned-row.ts';
-import { TorchProcess } from './torch-process.ts';
+import { TorchError, TorchPeer } from './torch-process.ts';
 
 /** Bytes that are resident in a process. */
 export interface MemoryUse {
@@ -40,12 +41,6 @@ export function memoryRows(
   threads: number,
   bar: Bar,
 ): PlannedRow[] {
-  const head = (title: string): RowHead => ({
-    subject: 'The token loss',
-    ours: `${title}${labels === 'sampled' ? ', labels sampled' : ''}, ${shape.rows} x ${shape.vocabulary}`,
-    theirs: tokenLossTitle(labels),
-    unit: 'bytes',
-  });
   let measured: Promise<Uses> | undefined;
   const uses = () => {
     measured ??= measure(labels, shape, python, threads);
@@ -53,11 +48,35 @@ export function memoryRows(
   };
   return [
     {
-      head: { ...head('Peak memory of the loss'), bar },
-      measure: async () => figures(await uses(), ({ before, peak }) => peak - before),
+      head: { ...head('Peak memory of the loss', labels, shape), bar },
+      measure: async () => figures(await uses(), takenByLoss),
     },
-    { head: head('Peak memory of the whole process'), measure: async () => figures(await uses(), ({ peak }) => peak) },
+    {
+      head: head('Peak memory of the whole process', labels, shape),
+      measure: async () => figures(await uses(), ({ peak }) => peak),
+    },
   ];
+}
+
+/**
+ * Memory of a device that the loss takes, logits included: of ours what the device lacks while our process has it, as
+ * PyTorch's process sees it, of theirs what PyTorch has allocated at the highest. Nothing else may use the device.
+ */
+export function deviceMemoryRow(
+  labels: Labels,
+  shape: LogitsShape,
+  torch: TorchPeer,
+  device: Device,
+  bar: Bar,
+): PlannedRow {
+  return {
+    head: { ...head('Peak device memory of the loss', labels, shape), bar },
+    measure: async () => {
+      const ours = await ourDeviceMemory(labels, shape, torch, device);
+      const theirs = await theirMemory(torch, labels, shape);
+      return figures({ ours: [ours], theirs: [theirs] }, takenByLoss);
+    },
+  };
 }
 
 interface Uses {
@@ -65,23 +84,37 @@ interface Uses {
   readonly theirs: readonly MemoryUse[];
 }
 
+function head(title: string, labels: Labels, { rows, vocabulary }: LogitsShape): RowHead {
+  return {
+    subject: 'The token loss',
+    ours: `${title}${labels === 'sampled' ? ', labels sampled' : ''}, ${rows} x ${vocabulary}`,
+    theirs: tokenLossTitle(labels),
+    unit: 'bytes',
+  };
+}
+
 async function measure(labels: Labels, shape: LogitsShape, python: string, threads: number): Promise<Uses> {
   const ours: MemoryUse[] = [];
   const theirs: MemoryUse[] = [];
   for (let i = 0; i < processes; i++) {
     ours.push(await ourMemory(labels, shape, threads));
-    theirs.push(await theirMemory(labels, shape, python, threads));
+    const torch = new TorchPeer(python, { threads });
+    try {
+      theirs.push(await theirMemory(torch, labels, shape));
+    } finally {
+      await torch.stop();
+    }
   }
   return { ours, theirs };
 }
 
+function takenByLoss({ before, peak }: MemoryUse): number {
+  return peak - before;
+}
+
 function figures({ ours, theirs }: Uses, bytesOf: (use: MemoryUse) => number): PeerFigures {
   const [our, their] = [ours.map(bytesOf), theirs.map(bytesOf)];
-  return {
-    ours: spreadOf(our),
-    theirs: spreadOf(their),
-    ratio: spreadOf(our.map((bytes, index) => bytes / their[index]!)),
-  };
+  return { ours: spreadOf(our), theirs: spreadOf(their), ratio: spreadOfRatios(our, their) };
 }
 
 async function ourMemory(labels: Labels, { rows, vocabulary }: LogitsShape, threads: number): Promise<MemoryUse> {
@@ -90,16 +123,37 @@ async function ourMemory(labels: Labels, { rows, vocabulary }: LogitsShape, thre
   return JSON.parse(stdout) as MemoryUse;
 }
 
-async function theirMemory(labels: Labels, shape: LogitsShape, python: string, threads: number): Promise<MemoryUse> {
-  const torch = await TorchProcess.start(python, threads);
+async function ourDeviceMemory(
+  labels: Labels,
+  shape: LogitsShape,
+  torch: TorchPeer,
+  device: Device,
+): Promise<MemoryUse> {
+  const before = await takenAfterLosses(labels, fewLogits, torch, device);
+  return { before, peak: await takenAfterLosses(labels, shape, torch, device) };
+}
+
+/** Of the device, while logits and whatever else the losses needed are still there. */
+async function takenAfterLosses(labels: Labels, shape: LogitsShape, torch: TorchPeer, device: Device): Promise<number> {
+  const prepared = await prepareTokenLoss(labels, shape, false, device);
   try {
-    await torch.prepare(torchTokenLoss(labels, fewLogits, false));
-    await torch.release();
-    const { resident: before } = await torch.memory();
-    await torch.prepare(torchTokenLoss(labels, shape, false));
-    await torch.run(calls);
-    return { before, peak: (await torch.memory()).peak };
+    for (let i = 0; i < calls; i++) await prepared.run();
+    const { takenOfDevice } = await torch.memory();
+    if (takenOfDevice === undefined) throw new TorchError('it does not tell what is taken of the device');
+    return takenOfDevice;
   } finally {
-    await torch.stop();
+    await prepared.release();
   }
+}
+
+async function theirMemory(torch: TorchPeer, labels: Labels, shape: LogitsShape): Promise<MemoryUse> {
+  const first = await torch.prepare(torchTokenLoss(labels, fewLogits, false));
+  await first.run(calls); // whatever it makes once is there from now on
+  await torch.release();
+  const { resident: before } = await torch.memory();
+  const running = await torch.prepare(torchTokenLoss(labels, shape, false));
+  await running.run(calls);
+  const { peak } = await torch.memory();
+  await torch.release();
+  return { before, peak };
 }

@@ -5,10 +5,10 @@ import torch
 class TokenLoss:
     """Cross-entropy, forward and backward, of labels that are given or drawn from the softmax."""
 
-    def __init__(self, rows, vocabulary, sampled, keep):
-        self.logits = torch.empty(rows, vocabulary).uniform_(-4, 4).requires_grad_()
+    def __init__(self, rows, vocabulary, sampled, keep, device):
+        self.logits = torch.empty(rows, vocabulary, device=device).uniform_(-4, 4).requires_grad_()
         self.original = self.logits.detach().clone() if keep else None
-        self.labels = torch.randint(vocabulary, (rows,))
+        self.labels = torch.randint(vocabulary, (rows,), device=device)
         self.sampled = sampled
 
     def reset(self):

@@ -8,6 +8,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
+import type { Device } from '../../lib/core/devices.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import type { PeerDescription } from '../results.ts';
 
@@ -17,11 +18,25 @@ export interface TorchCase {
   readonly with: Readonly<Record<string, string | number | boolean>>;
 }
 
+/** Of the process, on a device what PyTorch has allocated there; bytes. */
 export interface ProcessMemory {
-  /** Bytes of resident memory at present. */
+  /** At present. */
   resident: number;
-  /** Bytes of resident memory at their highest. */
+  /** At the highest; on a device since the case was made. */
   peak: number;
+  /** On a device: what all processes together have taken of it. */
+  takenOfDevice?: number;
+}
+
+/** What a process of PyTorch is started with. */
+export interface TorchOptions {
+  threads: number;
+  /** Default `'cpu'`. */
+  device?: Device;
+  /** Bytes of a device's memory that are read before each timed call. Default 0. */
+  flushBytes?: number;
+  /** A program that answers as torch_worker.py does; by default that. */
+  script?: string;
 }
 
 /** What PyTorch cannot do, in its own words, or that its process has ended. */
@@ -55,11 +70,12 @@ export class TorchProcess {
   /**
    * Starts Python and imports torch.
    *
-   * @param script a program that answers as torch_worker.py does
-   * @throws SoulError SOUL_NOT_FOUND where Python or torch is missing, with how to get them
+   * @throws SoulError SOUL_NOT_FOUND where Python, torch or its device is missing, with how to get them
    */
-  static async start(python: string, threads: number, script: string = workerScript): Promise<TorchProcess> {
-    const child = spawn(python, [script, '--threads', String(threads)], {
+  static async start(python: string, options: TorchOptions): Promise<TorchProcess> {
+    const { threads, device = 'cpu', flushBytes = 0, script = workerScript } = options;
+    const words = ['--threads', String(threads), '--device', device, '--flush', String(flushBytes)];
+    const child = spawn(python, [script, ...words], {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, PYTHONDONTWRITEBYTECODE: '1' },
     });
@@ -76,7 +92,7 @@ export class TorchProcess {
     const first = await answers.next();
     if (first.done) {
       await closed; // all that it had to say has come
-      throw missing(python, complaint.trim());
+      throw missing(python, device, complaint.trim());
     }
     return new TorchProcess(child, closed, answers, () => complaint, JSON.parse(first.value) as PeerDescription);
   }
@@ -155,6 +171,10 @@ export class TorchPeer {
     return running;
   }
 
+  async memory(): Promise<ProcessMemory> {
+    return (await this.#running()).memory();
+  }
+
   /** Gives the case's memory up, where it has not gone with its process. */
   async release(): Promise<void> {
     if (this.#process?.ended === false) await this.#process.release();
@@ -178,11 +198,12 @@ function parsed<Answer>(line: string): Answer | undefined {
   }
 }
 
-function missing(python: string, complaint: string): SoulError {
+function missing(python: string, device: Device, complaint: string): SoulError {
+  const wheel = device === 'cpu' ? '' : ', built for CUDA,';
   return new SoulError(
     'SOUL_NOT_FOUND',
-    `PyTorch could not be started with ${python}:\n${complaint.replace(/^/gm, '  ')}\n` +
-      'The peers need Python 3.10 or newer with torch; in an environment of its own:\n' +
+    `PyTorch could not be started with ${python} on ${device}:\n${complaint.replace(/^/gm, '  ')}\n` +
+      `The peers need Python 3.10 or newer with torch${wheel}; in an environment of its own:\n` +
       '  python3 -m venv torch-peer && torch-peer/bin/pip install torch==2.13.0 numpy\n' +
       '  npm run bench:peers -- --python torch-peer/bin/python',
     { python },

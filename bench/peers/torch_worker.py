@@ -3,7 +3,7 @@
 
   {"prepare": "AdamW", "with": {...}}  makes a case with its tensors (classes of optimizer_steps.py and token_loss.py)
   {"run": n}                           n calls: {"times": [nanoseconds, ...]}
-  {"memory": true}                     {"resident": bytes at present, "peak": bytes at the highest} of this process
+  {"memory": true}                     {"resident": bytes at present, "peak": bytes at the highest}: see devices.py
   {"release": true}                    gives the tensors up
 
 It begins by describing itself. Where a call fails it answers {"error": "..."} and waits for the next.
@@ -11,14 +11,10 @@ It begins by describing itself. Where a call fails it answers {"error": "..."} a
 Needs: pip install torch==2.13.0
 """
 import argparse
-import gc
 import json
 import os
 import platform
-import re
-import resource
 import sys
-import time
 
 # Whatever prints, here or in a compiler that torch starts, must not come between the answers.
 answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -26,6 +22,7 @@ os.dup2(2, 1)
 
 import torch
 
+from devices import device_of
 from optimizer_steps import AdamW, Sophia
 from token_loss import TokenLoss
 
@@ -33,65 +30,65 @@ CASES = {"AdamW": AdamW, "Sophia": Sophia, "TokenLoss": TokenLoss}
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
-def memory():
-    try:
-        with open("/proc/self/status", encoding="utf-8") as status:
-            lines = dict(re.findall(r"^(VmHWM|VmRSS):\s+(\d+) kB$", status.read(), re.MULTILINE))
-        return {"resident": int(lines["VmRSS"]) * 1024, "peak": int(lines["VmHWM"]) * 1024}
-    except (OSError, KeyError):
-        unit = 1 if platform.system() == "Darwin" else 1024
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        return {"resident": peak, "peak": peak}
-
-
 class Worker:
-    def __init__(self):
+    def __init__(self, device):
+        self.device = device
         self.case = None
 
     def answer(self, command):
         if "prepare" in command:
-            options = dict(command["with"])
+            options = dict(command["with"], device=self.device.name)
             if "dtype" in options:
                 options["dtype"] = DTYPES[options["dtype"]]
+            self.device.forget_peak()
             self.case = CASES[command["prepare"]](**options)
             self.case.run()  # makes states, compiles
             return {}
         if "run" in command:
-            times = []
-            for _ in range(command["run"]):
-                if hasattr(self.case, "reset"):
-                    self.case.reset()  # not timed
-                begun = time.perf_counter_ns()
-                self.case.run()
-                times.append(time.perf_counter_ns() - begun)
-            return {"times": times}
+            return {"times": [self.time() for _ in range(command["run"])]}
         if "memory" in command:
-            return memory()
+            return self.device.memory()
         if "release" in command:
-            self.case = None
-            gc.collect()
+            self.forget()
             return {}
         raise ValueError(f"unknown command {command}")
+
+    def time(self):
+        if hasattr(self.case, "reset"):
+            self.case.reset()  # not timed
+        return self.device.time(self.case.run)
+
+    def forget(self):
+        self.case = None
+        self.device.free_unused()
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    torch.set_num_threads(parser.parse_args().threads)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda:N")
+    parser.add_argument("--flush", type=int, default=0, help="bytes of a device's memory that are read before each call")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
     torch.manual_seed(0)
+    device = device_of(options.device, options.flush)
     say({
         "torch": torch.__version__,
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "instructionSet": torch.backends.cpu.get_cpu_capability(),
+        **device.describe(),
     })
-    worker = Worker()
+    worker = Worker(device)
     for line in sys.stdin:
         try:
             say(worker.answer(json.loads(line)))
         except Exception as error:  # a case that torch cannot run must not end the others
-            worker.case = None
-            say({"error": f"{type(error).__name__}: {error}"})
+            message = f"{type(error).__name__}: {error}"
+        else:
+            continue
+        worker.forget()  # the error's frames, which held the case's tensors, are gone
+        say({"error": message})
 
 
 def say(answer):

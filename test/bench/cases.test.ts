@@ -3,10 +3,12 @@ import { bytesOfPasses, type KernelCase, kernelContestant, limitContestant } fro
 import { helperCases } from '../../bench/cases/helpers.ts';
 import { optimizerCases } from '../../bench/cases/optimizers.ts';
 import { tokenLossCases, tokenLossKernels } from '../../bench/cases/token-loss.ts';
-import { comparisons } from '../../bench/peers/comparisons.ts';
+import { type Comparison, comparisons, deviceComparisons } from '../../bench/peers/comparisons.ts';
+import { hostPlace } from '../../bench/place.ts';
 import type { StepStatistics } from '../../lib/index.ts';
 
 const elements = 1000;
+const place = hostPlace();
 const shape = { rows: 10, vocabulary: 100 };
 /** A bit for each weight, which the memory limit's pattern leaves out. */
 const maskBytes = 1 / 8;
@@ -21,7 +23,7 @@ describe.each<KernelCase>([...optimizerCases, ...helperCases, ...tokenLossCases(
       const buffers = new Set(prepared.passes.flatMap(({ reads, writes }) => [...reads, ...writes]));
       const resident = [...buffers].reduce((total, { byteLength }) => total + byteLength, 0);
       expect(kernelCase.residentBytesPerElement * elements).toBeGreaterThanOrEqual(resident);
-      for (const contestant of [kernelContestant(prepared), limitContestant(prepared)]) {
+      for (const contestant of [kernelContestant(prepared, place), limitContestant(prepared, place)]) {
         expect(await contestant.turn()).toBeGreaterThan(0);
       }
       await prepared.release();
@@ -44,6 +46,15 @@ test('names of cases over logits are the known ones', () => {
 test('no measurement is listed twice', () => {
   const names = [...optimizerCases, ...helperCases].map(({ kernel, storage }) => `${kernel} ${storage}`);
   expect(new Set(names).size).toBe(names.length);
-  const rows = comparisons(elements).map(({ title, other }) => `${title} ${other.kind === 'limit' ? '' : other.title}`);
-  expect(new Set(rows).size).toBe(rows.length);
+  const rowOf = ({ title, other }: Comparison) => `${title} ${'title' in other ? other.title : other.kind}`;
+  for (const compared of [comparisons(elements), deviceComparisons(elements)]) {
+    expect(new Set(compared.map(rowOf)).size).toBe(compared.length);
+  }
+});
+
+test('on a device the bars hold from 2^28 weights on, and come first', () => {
+  const barred = (size: number) => deviceComparisons(size).map(({ bar }) => bar !== undefined);
+  const [large, small] = [barred(2 ** 28), barred(2 ** 27)];
+  expect(large.filter(Boolean).length).toBeGreaterThan(small.filter(Boolean).length);
+  expect(large.lastIndexOf(true)).toBe(large.filter(Boolean).length - 1);
 });

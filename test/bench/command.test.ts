@@ -10,6 +10,7 @@ test('the recorded command leaves out where results go and where Python lies', (
   const given = ['--size', '1024', '--out', 'a.json', '--python=/somewhere/python', '--json', '--threads', '2'];
   expect(givenCommand('bench:peers', given)).toBe('npm run bench:peers -- --size 1024 --threads 2');
   expect(givenCommand('bench', ['--python', '/somewhere'])).toBe('npm run bench');
+  expect(givenCommand('bench', ['--json', 'a.json', '--quick'])).toBe('npm run bench -- --quick');
 });
 
 test('the recorded command can be given to a shell', () => {
@@ -18,7 +19,7 @@ test('the recorded command can be given to a shell', () => {
 });
 
 test('filters are those that were given, not the defaults', async () => {
-  const command = benchmarkCommand('bench', 'Example.', 1)
+  const command = benchmarkCommand('bench', 'Example.')
     .option('--sizes <list>', 'sizes', '16')
     .option('--only <words>', 'words')
     .action(() => {});
@@ -58,7 +59,7 @@ describe('delivery', () => {
 
   test('a part of the whole is printed, and written nowhere', () => {
     const results = kernelResults();
-    deliver(results, { seconds: 1 }, 'the table', ['--kernels', '--sizes']);
+    deliver(results, {}, 'the table', ['--kernels', '--sizes']);
     expect(process.stdout.write).toHaveBeenCalledWith('the table\n');
     expect(stderr).toBe('Not written: with --kernels, --sizes this is a part; --out <file> keeps it.\n');
     expect(existsSync(join(resultsFolder, resultsFileName(results)))).toBe(false);
@@ -66,9 +67,16 @@ describe('delivery', () => {
 
   test('a part is written where --out says', () => {
     const out = join(folder, 'part.json');
-    deliver(kernelResults(), { seconds: 1, out, json: true }, 'the table', ['--kernels']);
+    deliver(kernelResults(), { out, json: true }, 'the table', ['--kernels']);
     expect(stderr).toBe(`Written to ${out}\n`);
     expect(JSON.parse(readFileSync(out, 'utf8'))).toMatchObject({ kind: 'kernels' });
     expect(process.stdout.write).toHaveBeenCalledWith(readFileSync(out, 'utf8'));
+  });
+
+  test('or where --json says, and then the table is printed', () => {
+    const json = join(folder, 'named.json');
+    deliver(kernelResults(), { json }, 'the table', []);
+    expect(stderr).toBe(`Written to ${json}\n`);
+    expect(process.stdout.write).toHaveBeenCalledWith('the table\n');
   });
 });

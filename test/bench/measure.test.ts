@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { alternate, type Contestant, median, quantileOfSorted, spreadOf } from '../../bench/measure.ts';
+import { alternate, type Contestant, inTurn, median, quantileOfSorted, spreadOf } from '../../bench/measure.ts';
 
 describe('spreads', () => {
   test('quartiles interpolate as numpy does', () => {
@@ -58,15 +58,26 @@ describe('alternate', () => {
 
   test('the two take turns, warm-up included', async () => {
     const turns: string[] = [];
-    await alternate(scripted('a', [1], turns), scripted('b', [1], turns), { seconds: 0, fewestPairs: 3 });
+    await alternate(scripted('a', [1], turns), scripted('b', [1], turns), { seconds: 0, fewestRounds: 3 });
     expect(turns.join('')).toBe('ab'.repeat(2 + 3));
+  });
+
+  test('so do any number, each with its own times', async () => {
+    const turns: string[] = [];
+    const three = [scripted('a', [1], turns), scripted('b', [2], turns), scripted('c', [3], turns)];
+    expect(await inTurn(three, { seconds: 0, fewestRounds: 2 })).toEqual([
+      [1, 1],
+      [2, 2],
+      [3, 3],
+    ]);
+    expect(turns.join('')).toBe('abc'.repeat(2 + 2));
   });
 
   test('ratios are of pairs, so what slows both leaves them as they are', async () => {
     const { first, second, ratio } = await alternate(
       scripted('a', [1e6, 1e6, 8e6, 2e6, 4e6], []),
       scripted('b', [2e6, 2e6, 16e6, 4e6, 8e6], []),
-      { seconds: 0, fewestPairs: 5 },
+      { seconds: 0, fewestRounds: 5 },
     );
     expect(ratio).toEqual({ count: 5, minimum: 0.5, lowerQuartile: 0.5, median: 0.5, upperQuartile: 0.5 });
     expect(first.minimum).toBe(1e6);
@@ -74,10 +85,10 @@ describe('alternate', () => {
   });
 
   test('it goes on until the time is used up, or the most pairs are taken', async () => {
-    const quick = { seconds: 1, fewestPairs: 1 };
+    const quick = { seconds: 1, fewestRounds: 1 };
     const until = await alternate(scripted('a', [5e7], []), scripted('b', [5e7], []), quick);
     expect(until.ratio.count).toBe(10);
-    const capped = await alternate(scripted('a', [5e7], []), scripted('b', [5e7], []), { ...quick, mostPairs: 4 });
+    const capped = await alternate(scripted('a', [5e7], []), scripted('b', [5e7], []), { ...quick, mostRounds: 4 });
     expect(capped.ratio.count).toBe(4);
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { InvalidArgumentError } from 'commander';
-import { namesOf, shapes, sizes } from '../../bench/options.ts';
+import { device, namesOf, shapes, sizes } from '../../bench/options.ts';
 
 describe('sizes', () => {
   test('exponents and ranges of them, sorted, each once', () => {
@@ -32,4 +32,14 @@ test('names are checked against what is known', () => {
   const parse = namesOf(['f32', 'bf16']);
   expect(parse('bf16, f32')).toEqual(['bf16', 'f32']);
   expect(() => parse('f32,f64')).toThrow('Unknown: f64. Known are f32, bf16.');
+});
+
+describe('devices', () => {
+  test('the CPU, and CUDA devices by number', () => {
+    expect(['cpu', 'cuda', 'cuda:0', 'cuda:12'].map(device)).toEqual(['cpu', 'cuda:0', 'cuda:0', 'cuda:12']);
+  });
+
+  test.each(['', 'gpu', 'cuda:', 'cuda:-1', 'cuda:x', 'cpu:0'])('%j is refused', (text) => {
+    expect(() => device(text)).toThrow(InvalidArgumentError);
+  });
 });

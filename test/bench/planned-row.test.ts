@@ -1,10 +1,12 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { tokenLossBars } from '../../bench/bars.ts';
 import { callCases } from '../../bench/cases/call-overhead.ts';
 import { comparisonRow } from '../../bench/peers/compare.ts';
-import { atMost, comparisons } from '../../bench/peers/comparisons.ts';
+import { comparisons, deviceComparisons } from '../../bench/peers/comparisons.ts';
 import { hasWords, measureRow, type PlannedRow, type RowHead } from '../../bench/peers/planned-row.ts';
 import { memoryRows } from '../../bench/peers/token-loss-memory.ts';
 import { TorchError, TorchPeer } from '../../bench/peers/torch-process.ts';
+import { hostPlace } from '../../bench/place.ts';
 import { around } from './sample-results.ts';
 
 const head: RowHead = { subject: 'S', ours: 'Sophia step, float32', theirs: 'AdamW fused', unit: 'ns' };
@@ -19,16 +21,19 @@ describe('words that choose rows', () => {
   });
 
   test('they find the limit, peak memory and calls by the names that rows have', () => {
-    const torch = new TorchPeer('no-such-python', 1); // started by no row that is not measured
+    const torch = new TorchPeer('no-such-python', { threads: 1 }); // started by no row that is not measured
+    const sides = { place: hostPlace(), torch, size: 1000, seconds: 0 };
     const heads = [
-      ...comparisons(1000).map((comparison) => comparisonRow(comparison, torch, 1000, 0)),
-      ...memoryRows('sampled', { rows: 2, vocabulary: 16 }, 'no-such-python', 1, atMost(0.5)),
+      ...comparisons(1000).map((comparison) => comparisonRow(comparison, sides)),
+      ...memoryRows('sampled', { rows: 2, vocabulary: 16 }, 'no-such-python', 1, tokenLossBars.memory),
     ].map((row) => row.head);
     const found = (words: string) => heads.filter((row) => hasWords(words, row)).length;
     expect(found('same bytes sophia FLOAT32')).toBeGreaterThan(0);
     expect(found('peak memory 2 x 16')).toBe(2);
     expect(found('torch.compile update')).toBe(1);
     expect(found('no such words')).toBe(0);
+    const onDevice = deviceComparisons(1000).map((comparison) => comparisonRow(comparison, sides).head);
+    expect(onDevice.filter((row) => hasWords("device's copy", row)).length).toBeGreaterThan(0);
   });
 });
 

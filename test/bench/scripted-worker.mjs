@@ -3,7 +3,9 @@ import { createInterface } from 'node:readline';
 
 const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
-say({ torch: 'none', python: 'none', threads: Number(process.argv.at(-1)), instructionSet: 'none' });
+const given = (option) => process.argv[process.argv.indexOf(option) + 1];
+
+say({ torch: 'none', python: 'none', threads: Number(given('--threads')), instructionSet: given('--device') });
 for await (const line of createInterface({ input: process.stdin })) {
   const command = JSON.parse(line);
   const { then } = command.with ?? {};

@@ -5,12 +5,12 @@ import { SoulError } from '../../lib/index.ts';
 
 const worker = fileURLToPath(new URL('scripted-worker.mjs', import.meta.url));
 const caseThat = (then: string) => ({ prepare: 'AdamW', with: { then } }) as const;
-const peer = new TorchPeer(process.execPath, 2, worker);
+const peer = new TorchPeer(process.execPath, { threads: 2, script: worker });
 
 afterEach(() => peer.stop());
 
 test('a Python that is missing is named, with how to get torch', async () => {
-  const error: unknown = await TorchProcess.start('no-such-python', 1).catch((thrown: unknown) => thrown);
+  const error: unknown = await TorchProcess.start('no-such-python', { threads: 1 }).catch((thrown: unknown) => thrown);
   expect(error).toBeInstanceOf(SoulError);
   expect((error as SoulError).code).toBe('SOUL_NOT_FOUND');
   expect((error as SoulError).message).toMatch(/no-such-python.*pip install torch==2\.13\.0/s);
@@ -18,7 +18,9 @@ test('a Python that is missing is named, with how to get torch', async () => {
 
 test('what Python complains of is passed on', async () => {
   // Node does not know what to do with a file of Python.
-  await expect(TorchProcess.start(process.execPath, 1)).rejects.toThrow(/torch_worker\.py.*pip install torch/s);
+  await expect(TorchProcess.start(process.execPath, { threads: 1 })).rejects.toThrow(
+    /torch_worker\.py.*pip install torch/s,
+  );
 });
 
 test('a case that fails says why, and leaves the process as it is', async () => {

@@ -1,0 +1,24 @@
+/**
+ * How long a benchmark may take altogether.
+ *
+ * @module
+ */
+
+/** Seconds that the whole process may take; what has begun is finished. */
+export class Budget {
+  readonly #seconds: number;
+
+  constructor(seconds = Number.POSITIVE_INFINITY) {
+    this.#seconds = seconds;
+  }
+
+  /** Whether nothing new may begin. */
+  get spent(): boolean {
+    return performance.now() / 1000 >= this.#seconds; // since the process began
+  }
+
+  /** Why something was left out. */
+  get reason(): string {
+    return `the ${this.#seconds} seconds of --budget were over`;
+  }
+}
