@@ -206,7 +206,8 @@ export interface NativeAddon {
   ): Promise<number[]>;
 
   elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;
-  randomBits(seed: bigint, row: bigint, bits: Int32Array): Promise<void>;
+  /** Into an Int32Array, or as they are into float32 memory of a device. */
+  randomBits(seed: bigint, row: bigint, bits: Int32Array | NativeExternal): Promise<void>;
 }
 
 /** Raised with every change of what native/addon exports; the addon says the same number. */
