@@ -6,22 +6,11 @@
 #include <vector>
 
 #include "kernels/memory.h"
+#include "kernels/step_plan.h"
+#include "runtime/order_statistic.h"
 #include "runtime/thread_pool.h"
 
 namespace soul {
-
-// An optimizer's counters, in memory that JavaScript shares, so that calls that nobody awaits find them
-// right.
-enum ControlSlot : int {
-  kStep,        // steps taken
-  kRho,         // NaN until it is set
-  kEstimates,   // estimates that h holds
-  kPartsTotal,  // parts of the estimate under way, 0 when none is
-  kPartsDone,
-  kPartsKept,   // of those, the ones that were finite
-  kPartsPrime,  // 1 when the estimate under way sets h instead of averaging
-  kControlSlots,
-};
 
 // A range of the buffers that a step treats alike.
 struct Segment {
@@ -32,47 +21,12 @@ struct Segment {
   bool counts_for_rho;  // false for embeddings, most of whose rows have no curvature
 };
 
-// The paper's max(rho * h, epsilon) or the reference code's rho * h + epsilon.
-enum class Denominator {
-  kSum,
-  kMax,
-};
+// A segment's step size, and the share of a weight that stays.
+double LearningRateOf(const Segment& segment, const StepSettings& settings);
+float KeepOf(const Segment& segment, const StepSettings& settings);
 
-struct StepSettings {
-  double learning_rate = 0;
-  double weight_decay = 0;
-  double beta1 = 0;
-  double beta2 = 0;
-  double epsilon = 0;
-  double clip_norm = 0;  // 0: no clipping
-  bool maximize = false;
-  bool skip_non_finite = true;
-  bool zero_gradients = false;
-  bool stochastic_rounding = false;
-  uint64_t seed = 0;  // of stochastic rounding
-};
-
-struct SophiaSettings : StepSettings {
-  Denominator denominator = Denominator::kSum;
-  double clipped_fraction = 0;  // above 0: rho is set from it at the first step
-  bool momentum_correction = false;
-  // An estimate to take first, in the same pass; none without `estimate_from`.
-  Elements estimate_from;
-  double batch_size = 0;
-  bool prime = false;
-  bool estimate_clipped = false;  // the estimate is of the clipped gradient (the SOUL repository)
-};
-
-struct HessianSettings {
-  double beta2 = 0;
-  double batch_size = 0;
-  int64_t part = 0;
-  int64_t parts = 1;
-  bool prime = false;
-  bool skip_non_finite = true;
-  bool stochastic_rounding = false;
-  uint64_t seed = 0;
-};
+// Ranges whose weights rho is found from: all, where no segment counts.
+std::vector<ElementRange> RangesForRho(const std::vector<Segment>& segments, int64_t length);
 
 struct SegmentCounts {
   int64_t stepped;
@@ -88,6 +42,9 @@ struct StepReport {
   double gradient_norm = 0;
   std::vector<SegmentCounts> segments;
 };
+
+// A sentence that says what to do, empty for no error. `part` is the one that a Hessian's update was given.
+std::string SentenceOf(StepError error, const double* control, int64_t part);
 
 StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& memory, int64_t length,
                          const std::vector<Segment>& segments, const SophiaSettings& settings);

@@ -1,0 +1,104 @@
+// AdamW's step.
+#pragma once
+
+#include "kernels/adamw.h"
+#include "kernels/cuda/step_ranges.cuh"
+
+namespace soul {
+
+template <typename Value, bool kMaster, typename State>
+class AdamWWork {
+ public:
+  static constexpr bool kNarrow = sizeof(Value) == 2 && sizeof(State) == 2 && !kMaster;
+  static constexpr int kGroup = kNarrow ? kNarrowGroup : kMixedGroup;
+  static constexpr bool kRounds = sizeof(State) == 2 || (sizeof(Value) == 2 && !kMaster);
+
+  template <int kCount>
+  struct Loaded {
+    LoadedParameters<Value, kMaster, kCount> parameters;
+    Group<State, kCount> average;
+    Group<State, kCount> square_average;
+  };
+
+  SOUL_DEVICE AdamWWork(const AdamWParameters& parameters, const AdamWPlan& plan)
+      : parameters_(parameters),
+        coefficients_(plan.coefficients),
+        draws_({kRounds && parameters.stochastic, parameters.seed, static_cast<uint64_t>(plan.step)},
+               Purpose::kStep),
+        square_draws_(
+            {sizeof(State) == 2 && parameters.stochastic, parameters.seed, static_cast<uint64_t>(plan.step)},
+            Purpose::kSecondState) {}
+
+  SOUL_DEVICE int32_t Head(int64_t begin) const {
+    CommonHead<kGroup> head;
+    head.Add(static_cast<const Value*>(parameters_.values) + begin, sizeof(Value));
+    if constexpr (kMaster) head.Add(parameters_.master + begin, sizeof(float));
+    head.Add(static_cast<const Value*>(parameters_.gradients) + begin, sizeof(Value));
+    head.Add(static_cast<const State*>(parameters_.first_state) + begin, sizeof(State));
+    head.Add(static_cast<const State*>(parameters_.second_state) + begin, sizeof(State));
+    return head.head();
+  }
+
+  SOUL_DEVICE void Begin(const StepRange& range) {
+    coefficients_.step_size = ToFloat(range.learning_rate / parameters_.plan->correction);
+    coefficients_.keep = range.keep;
+  }
+  SOUL_DEVICE void End(int32_t range) { tally.Leave(parameters_.counts + range * kCountsOfRange); }
+
+  template <int kCount>
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+    Loaded<kCount> loaded;
+    loaded.parameters.Load(parameters_, index);
+    loaded.average = LoadGroup<kCount, State>(parameters_.first_state, index);
+    loaded.square_average = LoadGroup<kCount, State>(parameters_.second_state, index);
+    return loaded;
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void Finish(int64_t index, const Loaded<kCount>& loaded) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    uint32_t random[kCount];
+    draws_.template Fill<kCount>(index, random);
+    uint32_t square_random[kCount];
+    square_draws_.template Fill<kCount>(index, square_random);
+    SteppedParameters<Value, kMaster, kCount> stepped;
+    Group<State, kCount> average;
+    Group<State, kCount> square_average;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const bool frozen = old.IsFrozen(i);
+      const AdamWUpdate update =
+          AdamWStep(old.Old(i), loaded.average.Value(i), loaded.square_average.Value(i),
+                    old.gradients.Value(i), coefficients_);
+      const uint32_t rounded = RoundedBits<State>(update.average, draws_.stochastic(), random[i] >> 16);
+      average.Put(i, frozen ? loaded.average.Bits(i) : rounded);
+      const uint32_t square_rounded =
+          RoundedBits<State>(update.square_average, square_draws_.stochastic(), square_random[i]);
+      square_average.Put(i, frozen ? loaded.square_average.Bits(i) : square_rounded);
+      stepped.Put(i, update.value, old, draws_.stochastic(), random[i], &tally);
+    }
+    if (parameters_.square_sums != nullptr) tally.AddSquares(old.gradients, old.frozen);
+    stepped.Store(parameters_, index);
+    StoreGroup(parameters_.first_state, index, average);
+    StoreGroup(parameters_.second_state, index, square_average);
+  }
+
+  StepTally tally;
+
+ private:
+  const AdamWParameters& parameters_;
+  AdamWCoefficients coefficients_;
+  Draws draws_;
+  Draws square_draws_;
+};
+
+template <typename Value, bool kMaster, typename State>
+SOUL_DEVICE void StepAdamW(const AdamWParameters& parameters) {
+  const AdamWPlan plan = *parameters.plan;
+  if (plan.error != StepError::kNone || plan.skip) return;
+  AdamWWork<Value, kMaster, State> work(parameters, plan);
+  WalkRanges(parameters.ranges, work);
+  work.tally.LeaveSquares(parameters.square_sums);
+}
+
+}  // namespace soul

@@ -1,0 +1,94 @@
+// One read of a gradient: its norm, and whether every element is finite.
+#pragma once
+
+#include <cmath>
+
+#include "kernels/cuda/optimizer_parameters.h"
+#include "kernels/cuda/reduce.cuh"
+#include "kernels/cuda/streams.cuh"
+
+namespace soul {
+
+// The square of a float is exact in double, so that this rounds as a product and a sum do.
+SOUL_DEVICE double AddSquare(double sum, float x) {
+  const auto wide = static_cast<double>(x);
+  return std::fma(wide, wide, sum);
+}
+
+SOUL_DEVICE bool IsNonFinite(float x) {
+  return (FloatBits(x) & 0x7f800000u) == 0x7f800000u;
+}
+
+template <typename Element>
+class GradientReader {
+ public:
+  template <int kCount>
+  struct Loaded {
+    Group<Element, kCount> gradients;
+    uint32_t frozen;
+  };
+
+  SOUL_DEVICE GradientReader(const void* gradients, FrozenMask frozen)
+      : gradients_(gradients), frozen_(frozen) {}
+
+  template <int kCount>
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+    return {LoadGroup<kCount, Element>(gradients_, index), FrozenBits<kCount>(frozen_, index)};
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void Finish(int64_t, const Loaded<kCount>& loaded) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const float x = (loaded.frozen >> i & 1u) != 0 ? 0.0f : loaded.gradients.Value(i);
+      square_sum = AddSquare(square_sum, x);
+      non_finite += IsNonFinite(x) ? 1 : 0;
+    }
+  }
+
+  double square_sum = 0;
+  uint32_t non_finite = 0;
+
+ private:
+  const void* const gradients_;
+  const FrozenMask frozen_;
+};
+
+// The block's share, in its first thread.
+template <typename Element, int kGroup>
+SOUL_DEVICE void ScanElements(const void* elements, FrozenMask frozen, int64_t length, double* square_sum,
+                              uint64_t* non_finite) {
+  CommonHead<kGroup> head;
+  head.Add(elements, sizeof(Element));
+  GradientReader<Element> reader(elements, frozen);
+  WalkTiles<kGroup>(CutOf(0, length, head.head(), kGroup), reader);
+  *square_sum = BlockSum(reader.square_sum);
+  *non_finite = BlockSum(static_cast<uint64_t>(reader.non_finite));
+}
+
+SOUL_DEVICE void ScanGradients(const ScanParameters& parameters) {
+  ScanPartial partial{};
+  // The gradients, then the estimate where it is to be read.
+  for (int32_t turn = 0; turn < 2; ++turn) {
+    const Elements& elements = turn == 0 ? parameters.gradients : parameters.estimates;
+    if (elements.data == nullptr) continue;
+    double square_sum = 0;
+    uint64_t non_finite = 0;
+    if (elements.dtype == DType::kFloat32) {
+      ScanElements<float, kMixedGroup>(elements.data, parameters.frozen, parameters.length, &square_sum,
+                                       &non_finite);
+    } else {
+      ScanElements<uint16_t, kNarrowGroup>(elements.data, parameters.frozen, parameters.length, &square_sum,
+                                           &non_finite);
+    }
+    if (turn == 0) {
+      partial.square_sum = square_sum;
+      partial.non_finite = non_finite;
+    } else {
+      partial.non_finite_estimates = non_finite;
+    }
+  }
+  if (ThreadIndex() == 0) parameters.partials[BlockIndex()] = partial;
+}
+
+}  // namespace soul

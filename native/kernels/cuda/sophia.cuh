@@ -1,0 +1,133 @@
+// Sophia's step, with an estimate of the Hessian in the same pass where there is one.
+#pragma once
+
+#include <type_traits>
+
+#include "kernels/cuda/step_ranges.cuh"
+#include "kernels/sophia.h"
+
+namespace soul {
+
+// Where an estimate comes from: nowhere, the gradients, or another buffer of floats or bfloat16 (its type).
+struct NoEstimate;
+struct OwnGradients;
+
+template <typename Value, bool kMaster, typename State, typename Estimate>
+class SophiaWork {
+ public:
+  static constexpr bool kEstimates = !std::is_same_v<Estimate, NoEstimate>;
+  static constexpr bool kReadsEstimates = kEstimates && !std::is_same_v<Estimate, OwnGradients>;
+  static constexpr bool kNarrow =
+      sizeof(Value) == 2 && sizeof(State) == 2 && !kMaster && !std::is_same_v<Estimate, float>;
+  static constexpr int kGroup = kNarrow ? kNarrowGroup : kMixedGroup;
+  static constexpr bool kRounds = sizeof(State) == 2 || (sizeof(Value) == 2 && !kMaster);
+
+  template <int kCount>
+  struct Loaded {
+    LoadedParameters<Value, kMaster, kCount> parameters;
+    Group<State, kCount> momentum;
+    Group<State, kCount> hessian;
+    GroupIf<kReadsEstimates, Estimate, kCount> estimates;
+  };
+
+  SOUL_DEVICE SophiaWork(const SophiaParameters& parameters, const SophiaPlan& plan)
+      : parameters_(parameters),
+        decay_(plan.decay),
+        scale_(plan.scale),
+        coefficients_(plan.coefficients),
+        draws_({kRounds && parameters.stochastic, parameters.seed, static_cast<uint64_t>(plan.step)},
+               Purpose::kStep),
+        hessian_draws_({kEstimates && sizeof(State) == 2 && parameters.stochastic, parameters.seed,
+                        static_cast<uint64_t>(plan.step)},
+                       Purpose::kSecondState) {}
+
+  SOUL_DEVICE int32_t Head(int64_t begin) const {
+    CommonHead<kGroup> head;
+    head.Add(static_cast<const Value*>(parameters_.values) + begin, sizeof(Value));
+    if constexpr (kMaster) head.Add(parameters_.master + begin, sizeof(float));
+    head.Add(static_cast<const Value*>(parameters_.gradients) + begin, sizeof(Value));
+    head.Add(static_cast<const State*>(parameters_.first_state) + begin, sizeof(State));
+    head.Add(static_cast<const State*>(parameters_.second_state) + begin, sizeof(State));
+    if constexpr (kReadsEstimates) {
+      head.Add(static_cast<const Estimate*>(parameters_.estimates) + begin, sizeof(Estimate));
+    }
+    return head.head();
+  }
+
+  SOUL_DEVICE void Begin(const StepRange& range) {
+    coefficients_.learning_rate = ToFloat(range.learning_rate);
+    coefficients_.keep = range.keep;
+  }
+  SOUL_DEVICE void End(int32_t range) { tally.Leave(parameters_.counts + range * kCountsOfRange); }
+
+  template <int kCount>
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+    Loaded<kCount> loaded;
+    loaded.parameters.Load(parameters_, index);
+    loaded.momentum = LoadGroup<kCount, State>(parameters_.first_state, index);
+    loaded.hessian = LoadGroup<kCount, State>(parameters_.second_state, index);
+    if constexpr (kReadsEstimates) {
+      loaded.estimates = LoadGroup<kCount, Estimate>(parameters_.estimates, index);
+    }
+    return loaded;
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void Finish(int64_t index, const Loaded<kCount>& loaded) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    uint32_t random[kCount];
+    draws_.template Fill<kCount>(index, random);
+    uint32_t hessian_random[kCount];
+    hessian_draws_.template Fill<kCount>(index, hessian_random);
+    SteppedParameters<Value, kMaster, kCount> stepped;
+    Group<State, kCount> momentum;
+    Group<State, kCount> hessian;
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const bool frozen = old.IsFrozen(i);
+      const float gradient = old.gradients.Value(i);
+      // As it is stored: the step reads what the estimate has left.
+      float h = loaded.hessian.Value(i);
+      if constexpr (kEstimates) {
+        float estimate = gradient;
+        if constexpr (kReadsEstimates) estimate = loaded.estimates.Value(i);
+        const uint32_t rounded = RoundedBits<State>(HessianAverage(h, estimate, decay_, scale_),
+                                                    hessian_draws_.stochastic(), hessian_random[i]);
+        const uint32_t stored = frozen ? loaded.hessian.Bits(i) : rounded;
+        hessian.Put(i, stored);
+        h = ValueOfBits<State>(stored);
+      }
+      const SophiaUpdate update =
+          SophiaStep(old.Old(i), loaded.momentum.Value(i), h, gradient, coefficients_);
+      const uint32_t rounded = RoundedBits<State>(update.momentum, draws_.stochastic(), random[i] >> 16);
+      momentum.Put(i, frozen ? loaded.momentum.Bits(i) : rounded);
+      stepped.Put(i, update.value, old, draws_.stochastic(), random[i], &tally);
+      tally.clipped += frozen ? 0 : static_cast<uint32_t>(update.clipped);
+    }
+    if (parameters_.square_sums != nullptr) tally.AddSquares(old.gradients, old.frozen);
+    stepped.Store(parameters_, index);
+    StoreGroup(parameters_.first_state, index, momentum);
+    if constexpr (kEstimates) StoreGroup(parameters_.second_state, index, hessian);
+  }
+
+  StepTally tally;
+
+ private:
+  const SophiaParameters& parameters_;
+  const float decay_;
+  const float scale_;
+  SophiaCoefficients coefficients_;
+  Draws draws_;
+  Draws hessian_draws_;
+};
+
+template <typename Value, bool kMaster, typename State, typename Estimate>
+SOUL_DEVICE void StepSophia(const SophiaParameters& parameters) {
+  const SophiaPlan plan = *parameters.plan;
+  if (plan.error != StepError::kNone || plan.skip) return;
+  SophiaWork<Value, kMaster, State, Estimate> work(parameters, plan);
+  WalkRanges(parameters.ranges, work);
+  work.tally.LeaveSquares(parameters.square_sums);
+}
+
+}  // namespace soul
