@@ -1,13 +1,14 @@
 // Builds the stand-in for NVIDIA's driver library, with the kernels in it, for tests on a machine without a GPU:
-// build-emulator/libsoul-emulated-cuda.so, and a library that lacks most functions beside it.
+// build-emulator/libsoul-emulated-cuda.so; beside it a library that lacks most functions, and the trials of the emulator
+// itself (test/cuda/emulator.test.ts runs them).
 //
 //   node scripts/build-emulator.mjs            only what has changed since the last time
 //   node scripts/build-emulator.mjs --force    everything
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { argv, exit, platform } from 'node:process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { argv, exit, pid, platform } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { findCompiler } from './build-addon.mjs';
 
@@ -17,6 +18,7 @@ const folder = join(root, 'build-emulator');
 /** The stand-in, and one that lacks nearly every function. */
 export const emulatedDriver = join(folder, 'libsoul-emulated-cuda.so');
 export const incompleteDriver = join(folder, 'libsoul-incomplete-cuda.so');
+export const emulatorTrials = join(folder, 'emulator-trials');
 
 const flags = ['-std=c++20', '-fPIC', '-pthread', '-fvisibility=hidden', '-Inative', '-Itest/native'];
 const driverFlags = [...flags, '-O2', '-g1', '-Wall', '-Wextra'];
@@ -41,6 +43,7 @@ function headersHash() {
     'native/runtime/cuda',
     'test/native/simt',
     'test/native/driver',
+    'test/native/trials',
   ]) {
     for (const file of [...filesOf(place, '.h'), ...filesOf(place, '.cuh')].sort()) {
       hash.update(`\n${file}\n`).update(readFileSync(join(root, file)));
@@ -66,7 +69,10 @@ async function make(target, sources, stamp, command, words, force) {
   const digest = hash.digest('hex');
   const stampFile = `${target}.stamp`;
   if (!force && existsSync(target) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest) return;
-  await run(command, words);
+  // Beside its place first: two builds at once do not read what the other has half written.
+  const fresh = `${target}.${pid}`;
+  await run(command, [...words, '-o', fresh]);
+  renameSync(fresh, target);
   writeFileSync(stampFile, digest);
 }
 
@@ -78,36 +84,34 @@ export async function buildEmulator({ force = false } = {}) {
   mkdirSync(folder, { recursive: true });
   const [command, ...words] = compiler.split(' ');
   const headers = headersHash();
+  const stamps = (objects) => objects.map((object) => readFileSync(`${object}.stamp`, 'utf8')).join('\n');
+  const compile = (given) => (source) => ({ source, given, object: join(folder, `${source.replaceAll('/', '-')}.o`) });
   const alone = 'test/native/driver/incomplete.cpp';
-  const jobs = [
-    ...[...filesOf('test/native/simt', '.cpp'), ...filesOf('test/native/driver', '.cpp')]
-      .filter((source) => source !== alone)
-      .map((source) => ({ source, words: [...driverFlags, '-c', source] })),
-    ...filesOf('native/kernels/cuda', '.cu').map((source) => ({
-      source,
-      words: [...kernelFlags, '-x', 'c++', '-c', source],
-    })),
-  ].map((job) => ({ ...job, object: join(folder, `${basename(job.source)}.o`) }));
-  const queue = [...jobs];
+  const driver = [...filesOf('test/native/simt', '.cpp'), ...filesOf('test/native/driver', '.cpp')]
+    .filter((source) => source !== alone)
+    .map(compile(driverFlags));
+  const kernels = filesOf('native/kernels/cuda', '.cu').map(compile(kernelFlags));
+  const trials = [
+    compile(driverFlags)('test/native/trials/trials.cpp'),
+    compile(kernelFlags)('test/native/trials/kernels.cu'),
+  ];
+  const queue = [...kernels, ...driver, ...trials];
   const worker = async () => {
     for (let job = queue.shift(); job; job = queue.shift()) {
-      await make(job.object, [job.source], headers, command, [...words, ...job.words, '-o', job.object], force);
+      const language = job.source.endsWith('.cu') ? ['-x', 'c++'] : [];
+      const given = [...words, ...job.given, ...language, '-c', job.source];
+      await make(job.object, [job.source], headers, command, given, force);
     }
   };
   // Two compilers at once, however many cores: each takes its memory.
   await Promise.all([worker(), worker()]);
-  const objects = jobs.map(({ object }) => object);
-  const link = ['-shared', '-pthread', '-Wl,-Bsymbolic', '-Wl,--no-undefined'];
-  const built = objects.map((object) => readFileSync(`${object}.stamp`, 'utf8')).join('\n');
-  await make(emulatedDriver, [], built, command, [...words, ...link, ...objects, '-o', emulatedDriver], force);
-  await make(
-    incompleteDriver,
-    [alone],
-    '',
-    command,
-    [...words, ...flags, '-shared', alone, '-o', incompleteDriver],
-    force,
-  );
+  const library = [...driver, ...kernels].map(({ object }) => object);
+  const shared = ['-shared', '-Wl,-Bsymbolic', '-Wl,--no-undefined'];
+  await make(emulatedDriver, [], stamps(library), command, [...words, '-pthread', ...shared, ...library], force);
+  const program = [...driver, ...trials].map(({ object }) => object);
+  await make(emulatorTrials, [], stamps(program), command, [...words, '-pthread', ...program], force);
+  const incomplete = [...words, ...flags, '-shared', alone];
+  await make(incompleteDriver, [alone], '', command, incomplete, force);
   return emulatedDriver;
 }
 

@@ -76,9 +76,17 @@ SOUL_EXPORTED cuModuleGetFunction(Function* function, Module module, const char*
 SOUL_EXPORTED cuFuncGetAttribute(int* value, int attribute, Function function) {
   SOUL_BEGIN_IN_CONTEXT(device);
   if (!functions.Holds(function)) return kInvalidHandle;
-  if (attribute != soul::cuda::kBinaryVersion) return kInvalidValue;
-  *value = function->device->architecture;
-  return 0;
+  const int architecture = function->device->architecture;
+  switch (attribute) {
+    case soul::cuda::kBinaryVersion:
+      *value = architecture;
+      return 0;
+    case soul::cuda::kPtxVersion:
+      *value = TheScenario().ptx > 0 ? TheScenario().ptx : architecture;
+      return 0;
+    default:
+      return kInvalidValue;
+  }
 }
 
 SOUL_EXPORTED cuLaunchKernel(Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z,

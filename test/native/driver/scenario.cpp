@@ -31,6 +31,7 @@ Scenario ReadScenario() {
   scenario.devices = static_cast<int>(Number("SOUL_EMULATED_DEVICES", scenario.devices));
   scenario.memory =
       static_cast<std::size_t>(Number("SOUL_EMULATED_MEMORY", static_cast<int64_t>(scenario.memory)));
+  scenario.ptx = static_cast<int>(Number("SOUL_EMULATED_PTX", scenario.ptx));
   scenario.fault = Number("SOUL_EMULATED_FAULT", scenario.fault);
   scenario.lost_after = Number("SOUL_EMULATED_LOST_AFTER", scenario.lost_after);
   scenario.delay = Number("SOUL_EMULATED_DELAY", scenario.delay);

@@ -3,6 +3,7 @@
 //   SOUL_EMULATED_VERSION=12040             the driver's version: 12.4
 //   SOUL_EMULATED_DEVICES=0                 how many devices there are, at most 2
 //   SOUL_EMULATED_MEMORY=1000000            bytes of memory of each device
+//   SOUL_EMULATED_PTX=75                    kernels were compiled by the driver, from PTX of compute_75
 //   SOUL_EMULATED_FAIL=cuMemAlloc_v2:3:2    the third call of that function gives result 2; 3+: and all later
 //   ones;
 //                                           several with commas between
@@ -23,6 +24,7 @@ struct Scenario {
   int version = 13000;
   int devices = 2;
   std::size_t memory = std::size_t{1} << 30;
+  int ptx = 0;
   int64_t fault = 0;
   int64_t lost_after = -1;
   int64_t delay = 0;
