@@ -26,7 +26,7 @@ struct ScanParameters {
 };
 
 // What the host reads back of every call. The counts of a step's ranges follow it.
-struct StepOutcome {
+struct CallOutcome {
   double control[kControlSlots];
   double norm;
   StepError error;
@@ -43,7 +43,7 @@ struct CallParameters {
   bool changed;
   const ScanPartial* partials;
   int64_t partial_count;
-  StepOutcome* outcome;
+  CallOutcome* outcome;
   uint64_t* counts;  // to be zeroed
   int64_t count_of_counts;
 };
@@ -160,7 +160,7 @@ struct RhoParameters {
   SophiaSettings settings;
   SophiaPlan* plan;
   const ClippingSearch* search;
-  StepOutcome* outcome;
+  CallOutcome* outcome;
 };
 
 static_assert(sizeof(SophiaParameters) <= 4096 && sizeof(ClippingParameters) <= 4096 &&

@@ -29,7 +29,7 @@ SOUL_DEVICE void TakeControl(const CallParameters& call) {
 }
 
 SOUL_DEVICE void LeaveOutcome(const double* control, StepError error, bool skip, double norm,
-                              StepOutcome* outcome) {
+                              CallOutcome* outcome) {
   for (int slot = 0; slot < kControlSlots; ++slot) outcome->control[slot] = control[slot];
   outcome->norm = norm;
   outcome->error = error;
