@@ -1,10 +1,15 @@
 // Idle threads of OpenMP sleep soon (lib/torch/engine.ts does it in the product); must be set before jest copies the environment.
 process.env.GOMP_SPINCOUNT ??= '1000';
 
+// scripts/test.mjs runs jest twice: for test/cuda with devices, real or emulated, and for all else without.
+const cuda = '<rootDir>/test/cuda/';
+const onDevices = Boolean(process.env.SOUL_TEST_CUDA);
+
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  testMatch: ['<rootDir>/test/**/*.test.ts'],
+  testMatch: [onDevices ? `${cuda}**/*.test.ts` : '<rootDir>/test/**/*.test.ts'],
+  testPathIgnorePatterns: ['/node_modules/', ...(onDevices ? [] : [cuda])],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [

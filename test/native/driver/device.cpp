@@ -1,8 +1,10 @@
 #include "driver/device.h"
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <thread>
+#include <vector>
 
 #include "driver/scenario.h"
 #include "simt/block.h"
@@ -17,6 +19,8 @@ CUctx_st* MakeDevice(int ordinal) {
   return ordinal == 0 ? new CUctx_st(0, 90, 2, memory) : new CUctx_st(1, 86, 3, memory);
 }
 
+constexpr uintptr_t kLegacyStream = 1;
+constexpr uintptr_t kPerThreadStream = 2;
 constexpr uintptr_t kFirstNamedStream = 0x1000;
 constexpr uintptr_t kLastNamedStream = 0x10ff;
 
@@ -47,8 +51,15 @@ CUctx_st* OwnerOf(uintptr_t address) {
 
 WorkStream* StreamOf(CUctx_st* device, const void* handle) {
   auto name = reinterpret_cast<uintptr_t>(handle);
-  if (name == 1) name = 0;
-  if (name != 0 && (name < kFirstNamedStream || name > kLastNamedStream)) return nullptr;
+  if (name == kLegacyStream) name = 0;
+  if (name == kPerThreadStream) {
+    // One for each thread that calls: a name that no handle has.
+    static std::atomic<uintptr_t> threads = 0;
+    thread_local const uintptr_t thread = ++threads;
+    name = ~thread;
+  } else if (name != 0 && (name < kFirstNamedStream || name > kLastNamedStream)) {
+    return nullptr;
+  }
   const std::lock_guard lock(device->mutex);
   std::unique_ptr<WorkStream>& stream = device->streams[name];
   if (!stream) stream = std::make_unique<WorkStream>();

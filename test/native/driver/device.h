@@ -49,8 +49,9 @@ CUctx_st* DeviceAt(int ordinal);
 // Whose memory the address is; null where it is no device's.
 CUctx_st* OwnerOf(uintptr_t address);
 
-// The stream of a handle, on a device: null and 1 are the default stream, 0x1000 to 0x10ff are streams of
-// their own, made when they are first named, for tests that have no way to make one. Null for all others.
+// The stream of a handle, on a device: null and CU_STREAM_LEGACY are the default stream,
+// CU_STREAM_PER_THREAD is the calling thread's; 0x1000 to 0x10ff are streams made when they are first named,
+// for tests that have no way to make one. None waits for another but by events. Null for all other handles.
 WorkStream* StreamOf(CUctx_st* device, const void* handle);
 void WaitForAllStreams(CUctx_st* device);
 

@@ -1,0 +1,77 @@
+// The tests: what needs no GPU first, then test/cuda, on the machine's GPU or, where there is none, on emulated devices
+// (scripts/build-emulator.mjs).
+//
+//   node scripts/test.mjs                       everything
+//   node scripts/test.mjs --only cuda           test/cuda alone; or: --only cpu
+//   node scripts/test.mjs -- test/optim -t rho  what follows goes to jest: of each half what it selects
+//   --set-up        make the checkout ready first
+//   SOUL_TEST_CUDA=device|emulated              says which, where there is a choice
+import { spawnSync } from 'node:child_process';
+import { argv, env, execPath, exit, platform } from 'node:process';
+import { fileURLToPath } from 'node:url';
+import { buildEmulator, emulatedDriver, incompleteDriver } from './build-emulator.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
+
+// What jest is given may look like an option of this script's.
+const words = argv.slice(2);
+const given = [];
+let only = 'both';
+let setUp = false;
+for (let word = words.shift(); word !== undefined; word = words.shift()) {
+  if (word === '--only') only = words.shift();
+  else if (word === '--set-up') setUp = true;
+  else if (word !== '--') given.push(word);
+}
+if (!['both', 'cpu', 'cuda'].includes(only)) {
+  console.error(`test: --only takes cpu or cuda, not ${only}`);
+  exit(2);
+}
+
+const run = (words, more = {}, stdio = 'inherit') =>
+  spawnSync(execPath, words, { cwd: root, encoding: 'utf8', stdio, env: { ...env, ...more } });
+
+if (setUp && run(['scripts/setup.mjs', '--engine', 'optional']).status !== 0) exit(1);
+
+/** Whether a run has anything to do, where jest was told what to run. */
+const selects = (more) =>
+  given.length === 0 || run([...jest, '--listTests', ...given], more, ['ignore', 'pipe', 2]).stdout.trim() !== '';
+
+/** 'device' where the addon can use a GPU of this machine. */
+function whichCuda() {
+  if (env.SOUL_TEST_CUDA) return env.SOUL_TEST_CUDA;
+  const look = "import('./lib/core/devices.ts').then((m) => console.log(m.describeDevices().cuda.available))";
+  return run(['--import', 'tsx', '-e', look], {}, ['ignore', 'pipe', 2]).stdout.trim() === 'true'
+    ? 'device'
+    : 'emulated';
+}
+
+/** Makes the emulated devices and gives the environment that offers them; what there is of GPUs is left alone. */
+async function emulated() {
+  await buildEmulator();
+  // The stand-in has the kernels in it: an addon with device code and one without are tested alike.
+  return { SOUL_CUDA_DRIVER: emulatedDriver, SOUL_DEVICE_CODE: 'none', SOUL_TEST_INCOMPLETE_DRIVER: incompleteDriver };
+}
+
+const outcomes = [];
+const cpu = { SOUL_TEST_CUDA: '', SOUL_CUDA_DRIVER: 'none' };
+if (only !== 'cuda' && selects(cpu)) {
+  outcomes.push(['without a GPU', run([...jest, ...given], cpu).status === 0]);
+}
+// There is no CUDA elsewhere.
+const hasCuda = platform === 'linux' && only !== 'cpu';
+const which = hasCuda && selects({ SOUL_TEST_CUDA: 'emulated' }) ? whichCuda() : undefined;
+if (which !== undefined) {
+  try {
+    const devices = which === 'emulated' ? await emulated() : {};
+    const { status } = run([...jest, ...given], { ...devices, SOUL_TEST_CUDA: which });
+    outcomes.push([which === 'emulated' ? 'on emulated CUDA devices' : 'on a GPU', status === 0]);
+  } catch (error) {
+    console.error(`test: ${error.message}`);
+    outcomes.push(['on emulated CUDA devices', false]);
+  }
+}
+for (const [what, passed] of outcomes) console.error(`test: ${what}: ${passed ? 'passed' : 'FAILED'}`);
+if (outcomes.length === 0) console.error(`test: no test file matches ${given.join(' ')}`);
+exit(outcomes.length > 0 && outcomes.every(([, passed]) => passed) ? 0 : 1);
