@@ -4,11 +4,10 @@
  * @module
  */
 
-import { memory } from '../../lib/cli/terminal.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import { storageTitles } from '../cases/storages.ts';
-import type { MachineDescription } from '../machine.ts';
 import {
+  type CopyMeasurement,
   callSubject,
   type KernelMeasurement,
   type KernelResults,
@@ -16,8 +15,9 @@ import {
   type PeerRow,
   type Results,
 } from '../results.ts';
-import { elementCount } from './figures.ts';
-import { callTable, fractionTable, largestTable } from './kernel-tables.ts';
+import { elementCount, significant } from './figures.ts';
+import { callTable, copyTable, fractionTable, largestTable } from './kernel-tables.ts';
+import { machineFacts, machineWords } from './machine-words.ts';
 import { peerTable, shortTable } from './peer-tables.ts';
 import { markdownTable } from './table.ts';
 
@@ -35,12 +35,20 @@ To repeat it on an otherwise idle machine:
 \`\`\`sh
 npm run bench                                              # kernels beside the memory limit
 npm run bench:peers -- --python torch-peer/bin/python      # beside PyTorch; --help says how to get it
+npm run bench -- --device cuda                             # the same on a GPU, and bench:peers likewise
 npm run bench:report                                       # this page, from all of bench/results
 \`\`\``;
 
 const callWords =
   'Work on at most 8,192 weights is done at once on the JavaScript thread where nothing else is pending, for up to 64 calls in ' +
   'a row; all other work goes to a thread of the addon, and pays for the way there and back. Times are of awaited calls.';
+
+const deviceCallWords =
+  'What is not awaited is the time of the call alone, in which the host enqueues the step whole; what is awaited goes to the ' +
+  'device and back.';
+
+const deviceTimeWords =
+  "Times are the device's own, between two points of its stream around a call, with caches that hold nothing of the call's.";
 
 /** The document: a section for every result, the newest first. */
 export function performanceDocument(results: readonly Results[]): string {
@@ -49,17 +57,23 @@ export function performanceDocument(results: readonly Results[]): string {
   return `${[introduction, ...body].join('\n\n')}\n`;
 }
 
-/** The README's part: the bars, from the newest comparison with the peers. */
+/** The README's part: the bars, from the newest comparison with the peers, and from the newest on a GPU. */
 export function performanceSummary(results: readonly Results[]): string {
-  const newest = results.find((result): result is PeerResults => result.kind === 'peers');
-  if (!newest) return 'There are no results yet; `npm run bench:peers` makes them.';
-  const { machine, peer, elements, startedAt } = newest;
+  const peers = results.filter((result): result is PeerResults => result.kind === 'peers');
+  const onHost = peers.find(({ machine }) => !machine.gpu);
+  const onDevice = peers.find(({ machine }) => machine.gpu);
+  const blocks = [onHost, onDevice].flatMap((newest) => (newest ? summaryOf(newest) : []));
+  return blocks.join('\n\n') || 'There are no results yet; `npm run bench:peers` makes them.';
+}
+
+function summaryOf({ machine, peer, elements, startedAt, rows }: PeerResults): string[] {
+  const alike = machine.gpu ? '' : ' on as many threads';
   return [
-    `On ${machineWords(machine)}, beside PyTorch ${peer.torch} on as many threads, ${elementCount(elements)} weights, ` +
+    `On ${machineWords(machine)}, beside PyTorch ${peer.torch}${alike}, ${elementCount(elements)} weights, ` +
       `${startedAt.slice(0, 10)}. Each ratio is the median of pairs measured in turn; ` +
       '[docs/performance.md](docs/performance.md) has all of them, and how to repeat it.',
-    markdownTable(shortTable(newest.rows)),
-  ].join('\n\n');
+    markdownTable(shortTable(rows)),
+  ];
 }
 
 /**
@@ -79,17 +93,26 @@ export function withSummary(document: string, summary: string): string {
 
 function peerSection({ machine, peer, elements, rows, startedAt, command }: PeerResults): string {
   const subjects = [...new Set(rows.map(({ subject }) => subject))];
+  const { gpu } = machine;
+  const peerWords = gpu
+    ? `PyTorch ${peer.torch}, built for CUDA ${peer.cuda ?? 'unknown'}, on Python ${peer.python}.`
+    : `PyTorch ${peer.torch} on Python ${peer.python}, ${peer.instructionSet}, ${peer.threads} threads.`;
+  const memoryWords = gpu
+    ? 'Peak memory of a loss has its logits in it: of ours what the device lacks while the loss is there, of PyTorch what it ' +
+      `allocated at the highest. ${deviceTimeWords}`
+    : 'Peak memory of a loss has its logits in it, and leaves out what interpreter and libraries took before.';
+  const barWords = gpu
+    ? 'The bars are our own, set for an H100 or H200 and 2^28 weights.'
+    : 'The bars are our own, set for two cores with AVX-512.';
   return [
     `## Beside PyTorch: ${machineWords(machine)}`,
-    `${machineFacts(machine, startedAt, command)} PyTorch ${peer.torch} on Python ${peer.python}, ${peer.instructionSet}, ` +
-      `${peer.threads} threads. Optimizers have ${elementCount(elements)} weights in one buffer; ours through the public API, ` +
-      'PyTorch on one flat parameter. Bytes are those that ours must move for each weight or logit. Both sides write ' +
-      'logits anew before each call, untimed. Peak memory of a loss has its logits in it, and leaves out what interpreter and ' +
-      'libraries took before. Against the memory limit a ratio is the limit over ours, else ours over theirs. The bars ' +
-      'are our own, set for two cores with AVX-512.',
+    `${machineFacts(machine, startedAt, command)} ${peerWords} Optimizers have ${elementCount(elements)} weights in one ` +
+      'buffer; ours through the public API, PyTorch on one flat parameter. Bytes are those that ours must move for each weight or ' +
+      `logit. Both sides write logits anew before each call, untimed. ${memoryWords} Against the memory limit${gpu ? " or the device's copy" : ''} ` +
+      `a ratio is the limit over ours, else ours over theirs. ${barWords}`,
     ...subjects.flatMap((subject) => [
       `### ${subject}`,
-      ...(subject === callSubject ? [callWords] : []),
+      ...(subject === callSubject ? [gpu ? deviceCallWords : callWords] : []),
       markdownTable(peerTable(ofSubject(rows, subject))),
     ]),
   ].join('\n\n');
@@ -99,23 +122,39 @@ function ofSubject(rows: readonly PeerRow[], wanted: string): PeerRow[] {
   return rows.filter(({ subject }) => subject === wanted);
 }
 
-function kernelSection({ machine, kernels, calls, startedAt, command }: KernelResults): string {
+function kernelSection(results: KernelResults): string {
+  const { machine, kernels, calls, copy, leftOut = [], startedAt, command } = results;
   const parts = [
     `## Kernels: ${machineWords(machine)}`,
     machineFacts(machine, startedAt, command),
-    'Fractions of the memory limit, by number of weights. Both sides pay for the call, which is much of the time of the ' +
-      'smallest sizes; sizes that fit into a cache are held against the cache. The bits of a mask are counted as bytes, but are ' +
-      "not in the limit's pattern.",
+    copy ? copyWords(copy) : limitWords,
   ];
   for (const [title, measured] of kernelGroups(kernels)) {
     parts.push(`### ${title}`);
     if (measured.every(({ shape }) => shape === undefined)) {
       parts.push(markdownTable(fractionTable(measured)), 'At the largest size:');
     }
-    parts.push(markdownTable(largestTable(measured)));
+    parts.push(markdownTable((copy ? copyTable : largestTable)(measured)));
   }
-  if (calls.length > 0) parts.push(`### ${callSubject}`, callWords, markdownTable(callTable(calls)));
+  if (calls.length > 0) {
+    parts.push(`### ${callSubject}`, machine.gpu ? deviceCallWords : callWords, markdownTable(callTable(calls)));
+  }
+  if (leftOut.length > 0) parts.push('Not measured:', leftOut.map((line) => `- ${line}`).join('\n'));
   return parts.join('\n\n');
+}
+
+const limitWords =
+  'Fractions of the memory limit, by number of weights. Both sides pay for the call, which is much of the time of the ' +
+  'smallest sizes; sizes that fit into a cache are held against the cache. The bits of a mask are counted as bytes, but are ' +
+  "not in the limit's pattern.";
+
+function copyWords({ bytes, loop, driver }: CopyMeasurement): string {
+  return (
+    `Fractions of the device's copy, by number of weights. Reading and writing ${significant(bytes / 1e9)} GB, it moves ` +
+    `${significant(bytes / loop.median)} GB/s with a plain loop of ours, ${significant(bytes / driver.median)} GB/s as the driver does it; ` +
+    `the faster of the two is the copy, and has its turn beside each kernel. ${deviceTimeWords} Small sizes pay for the launch. ` +
+    'The limit is a plain loop over the same buffers; the bits of a mask are counted as bytes, but are not in its pattern.'
+  );
 }
 
 /** By what they are for and how their data are stored, in the order of the measurements. */
@@ -126,21 +165,4 @@ function kernelGroups(kernels: readonly KernelMeasurement[]): Map<string, Kernel
     groups.set(title, [...(groups.get(title) ?? []), measurement]);
   }
   return groups;
-}
-
-function machineWords({ processor, threads, instructionSet }: MachineDescription): string {
-  return `${processor}, ${threads} ${threads === 1 ? 'thread' : 'threads'}, ${instructionSet}`;
-}
-
-function machineFacts(machine: MachineDescription, startedAt: string, command: string): string {
-  const facts = [
-    `${machine.processors} processors`,
-    `${memory(machine.memory)} of memory`,
-    machine.system,
-    `load ${machine.load.toFixed(2)} before it began`,
-    `Node ${machine.node}`,
-    ...(machine.compiler ? [`addon compiled by ${machine.compiler}`] : []),
-    machine.package + (machine.commit ? ` at ${machine.commit}` : ''),
-  ];
-  return `Measured ${startedAt.slice(0, 10)} by \`${command}\`: ${facts.join(', ')}.`;
 }

@@ -5,14 +5,18 @@
  */
 
 import type { Spread } from '../measure.ts';
-import type { CallMeasurement, KernelMeasurement } from '../results.ts';
-import { elementCount, percent, significant, time } from './figures.ts';
+import { type CallMeasurement, type KernelMeasurement, verdictOn } from '../results.ts';
+import { bound, elementCount, percent, significant, time } from './figures.ts';
 import type { Table } from './table.ts';
 
 /** A row for every measurement; times and speeds of the median turn, the fraction the median of pairs. */
 export function kernelTable(measurements: readonly KernelMeasurement[]): Table {
+  const onDevice = measurements.some(({ fractionOfCopy }) => fractionOfCopy);
   return {
-    header: ['kernel', 'storage', 'size', 'bytes', 'ns each', 'GB/s', 'limit GB/s', 'of limit', 'quartiles', 'pairs'],
+    header: [
+      ...['kernel', 'storage', 'size', 'bytes', 'ns each', 'GB/s', 'limit GB/s', 'of limit', 'quartiles', 'rounds'],
+      ...(onDevice ? ['of copy', 'bar', 'met'] : []),
+    ],
     rows: measurements.map(({ kernel, storage, ...measurement }) => [
       kernel,
       storage,
@@ -21,11 +25,12 @@ export function kernelTable(measurements: readonly KernelMeasurement[]): Table {
       percent(measurement.fractionOfLimit.median),
       quartiles(measurement.fractionOfLimit),
       String(measurement.fractionOfLimit.count),
+      ...(onDevice ? copyCells(measurement) : []),
     ]),
   };
 }
 
-/** A row for every kernel of one storage, a column for every size: the fraction of the limit. */
+/** A row for every kernel of one storage, a column for every size: the fraction of the copy where there is one, else of the limit. */
 export function fractionTable(measurements: readonly KernelMeasurement[]): Table {
   const sizes = [...new Set(measurements.map(({ elements }) => elements))].toSorted((a, b) => a - b);
   const titles = [...new Set(measurements.map(({ title }) => title))];
@@ -35,40 +40,75 @@ export function fractionTable(measurements: readonly KernelMeasurement[]): Table
       const ofKernel = measurements.filter((measurement) => measurement.title === title);
       const fractions = sizes.map((size) => {
         const found = ofKernel.find(({ elements }) => elements === size);
-        return found ? percent(found.fractionOfLimit.median) : '-';
+        return found ? percent((found.fractionOfCopy ?? found.fractionOfLimit).median) : '-';
       });
       return [title, String(ofKernel[0]!.bytesPerElement), ...fractions];
     }),
   };
 }
 
+/** As {@link largestTable}, with the fraction of a device's copy and its bar. */
+export function copyTable(measurements: readonly KernelMeasurement[]): Table {
+  return {
+    header: [...largestHeader, 'of the limit', 'of the copy', 'bar', 'met'],
+    rows: largestOf(measurements).map((measurement) => [
+      ...largestCells(measurement),
+      percent(measurement.fractionOfLimit.median),
+      ...copyCells(measurement),
+    ]),
+  };
+}
+
+function copyCells({ fractionOfCopy, bar }: Pick<KernelMeasurement, 'fractionOfCopy' | 'bar'>): string[] {
+  const reached = verdictOn(bar, fractionOfCopy);
+  return [
+    fractionOfCopy ? percent(fractionOfCopy.median) : '-',
+    bar ? `>= ${percent(bar.value)}` : '',
+    reached ? (reached.met ? 'yes' : 'no') : '',
+  ];
+}
+
 /** A row for every kernel, and every shape of logits, at its largest size: the figures behind the fraction. */
 export function largestTable(measurements: readonly KernelMeasurement[]): Table {
+  return {
+    header: [...largestHeader, 'of the limit (quartiles)'],
+    rows: largestOf(measurements).map((measurement) => [
+      ...largestCells(measurement),
+      `${percent(measurement.fractionOfLimit.median)} (${quartiles(measurement.fractionOfLimit)})`,
+    ]),
+  };
+}
+
+const largestHeader = ['kernel', 'size', 'bytes each', 'ns each', 'GB/s', 'limit GB/s'];
+
+function largestCells(measurement: KernelMeasurement): string[] {
+  return [measurement.title, measurement.shape ?? elementCount(measurement.elements), ...speeds(measurement)];
+}
+
+function largestOf(measurements: readonly KernelMeasurement[]): KernelMeasurement[] {
   const largest = new Map<string, KernelMeasurement>();
   for (const measurement of measurements) {
     const name = `${measurement.title} ${measurement.shape ?? ''}`;
     const known = largest.get(name);
     if (!known || known.elements < measurement.elements) largest.set(name, measurement);
   }
-  return {
-    header: ['kernel', 'size', 'bytes each', 'ns each', 'GB/s', 'limit GB/s', 'of the limit (quartiles)'],
-    rows: [...largest.values()].map(({ title, ...measurement }) => [
-      title,
-      measurement.shape ?? elementCount(measurement.elements),
-      ...speeds(measurement),
-      `${percent(measurement.fractionOfLimit.median)} (${quartiles(measurement.fractionOfLimit)})`,
-    ]),
-  };
+  return [...largest.values()];
 }
 
+/** A row for every call, with its bar where one has one. */
 export function callTable(calls: readonly CallMeasurement[]): Table {
+  const barred = calls.some(({ bar }) => bar);
   return {
-    header: ['call', 'median', 'quartiles'],
-    rows: calls.map(({ title, time: spread }) => [
-      title,
-      time(spread.median),
-      `${time(spread.lowerQuartile)} to ${time(spread.upperQuartile)}`,
-    ]),
+    header: ['call', 'median', 'quartiles', ...(barred ? ['bar', 'met'] : [])],
+    rows: calls.map(({ title, time: spread, bar }) => {
+      const reached = verdictOn(bar, spread);
+      return [
+        title,
+        time(spread.median),
+        `${time(spread.lowerQuartile)} to ${time(spread.upperQuartile)}`,
+        ...(barred ? [bar ? bound(bar, 'ns') : '', reached ? (reached.met ? 'yes' : 'no') : ''] : []),
+      ];
+    }),
   };
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { performanceDocument, performanceSummary, withSummary } from '../../bench/report/document.ts';
 import { bound, elementCount, significant, time } from '../../bench/report/figures.ts';
 import { markdownTable } from '../../bench/report/table.ts';
-import { kernelResults, peerResults } from './sample-results.ts';
+import { gpuKernelResults, gpuPeerResults, kernelResults, peerResults } from './sample-results.ts';
 
 describe('figures', () => {
   test('times in the unit that suits them', () => {
@@ -72,6 +72,34 @@ describe('the document', () => {
   });
 });
 
+describe('the document of a GPU', () => {
+  const document = performanceDocument([gpuPeerResults(), gpuKernelResults()]);
+
+  test('names the device, its driver, its code and the versions', () => {
+    expect(document).toContain('## Beside PyTorch: Example GPU 100GB');
+    expect(document).toContain('## Kernels: Example GPU 100GB');
+    expect(document).toContain(
+      'architecture sm_90 with the code of sm_90, 100 multiprocessors, 100.00 GiB of device memory, ' +
+        'driver 580.65.06 for CUDA 13.0, Example(R) CPU',
+    );
+    expect(document).toContain('PyTorch 2.13.0+cu130, built for CUDA 13.0, on Python 3.11.7.');
+  });
+
+  test('holds kernels against the copy, with the bar where there is one', () => {
+    expect(document).toContain(
+      'Reading and writing 2.00 GB, it moves 2000 GB/s with a plain loop of ours, 2500 GB/s as',
+    );
+    expect(document).toContain('| Sophia step | 24 | 50.0 % | 93.0 % |');
+    expect(document).toMatch(/\| Sophia step \| 2\^28 \| 24 \|.*\| 96\.0 % \| 93\.0 % \| >= 92\.0 % \| yes \|/);
+    expect(document).toMatch(/\| Token loss \| 4 x 256 \| 24 \|.*\| 50\.0 % \| 70\.0 % \| {2}\| {2}\|/);
+  });
+
+  test('says what the host spends, what was missed and what was left out', () => {
+    expect(document).toContain('| a step of 150 tensors | 51.0 us | 48.5 us to 53.5 us | <= 50.0 us | no |');
+    expect(document).toContain('Not measured:\n\n- adamw-step f32 2^28: does not fit into memory');
+  });
+});
+
 describe('the summary', () => {
   const summary = performanceSummary([kernelResults(), peerResults()]);
 
@@ -79,6 +107,13 @@ describe('the summary', () => {
     expect(summary).toContain('| Sophia step, float32 | AdamW fused, float32 | 0.800 | <= 0.87 | yes |');
     expect(summary).toContain('| a bare step on 16 weights | - | 12.3 us | <= 20.0 us | yes |');
     expect(summary).not.toContain('foreach');
+  });
+
+  test('of a GPU stands after that of the CPU, and only where there is one', () => {
+    expect(summary).not.toContain('GPU');
+    const both = performanceSummary([gpuPeerResults(), peerResults()]);
+    expect(both.startsWith(summary)).toBe(true);
+    expect(both).toContain('On Example GPU 100GB, beside PyTorch 2.13.0+cu130, 2^28 weights, 2026-11-21.');
   });
 
   test('goes between the markers, and nowhere else', () => {

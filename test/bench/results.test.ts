@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { formatResults, readResults, resultsFileName, verdict, writeResults } from '../../bench/results.ts';
-import { kernelResults, peerResults } from './sample-results.ts';
+import { gpuKernelResults, gpuPeerResults, kernelResults, peerResults } from './sample-results.ts';
 
 let folder: string;
 
@@ -19,6 +19,11 @@ test('file names tell the processor, the date and the kind', () => {
   expect(resultsFileName(peerResults())).toBe(
     'example-cpu-2-50ghz-family-6-model-85-avx512-2-threads-2026-11-21-peers.json',
   );
+});
+
+test('file names of a GPU tell it alone, and the kind', () => {
+  expect(resultsFileName(gpuKernelResults())).toBe('example-gpu-100gb-kernels.json');
+  expect(resultsFileName(gpuPeerResults())).toBe('example-gpu-100gb-peers.json');
 });
 
 test('what is written is read back, the newest first', () => {

@@ -16,6 +16,19 @@ export const machine: MachineDescription = {
   commit: '0123456789ab',
 };
 
+export const gpuMachine: MachineDescription = {
+  ...machine,
+  gpu: {
+    name: 'Example GPU 100GB',
+    architecture: 'sm_90',
+    machineCode: 'sm_90',
+    memory: 100 * 2 ** 30,
+    multiprocessors: 100,
+    cuda: '13.0',
+    driver: '580.65.06',
+  },
+};
+
 /** A spread around a median. */
 export function around(median: number): Spread {
   return { count: 9, minimum: median * 0.9, lowerQuartile: median * 0.95, median, upperQuartile: median * 1.05 };
@@ -85,5 +98,35 @@ export function peerResults(): PeerResults {
         bar: { bound: 'at most', value: 20_000 },
       },
     ],
+  };
+}
+
+export function gpuKernelResults(): KernelResults {
+  const { kernels, ...head } = kernelResults();
+  const [small, large, , loss] = kernels;
+  const besideCopy = (fraction: number) => ({ copy: around(1e6), fractionOfCopy: around(fraction) });
+  return {
+    ...head,
+    machine: gpuMachine,
+    command: 'npm run bench -- --device cuda',
+    copy: { bytes: 2e9, loop: around(1e6), driver: around(0.8e6) },
+    kernels: [
+      { ...small!, ...besideCopy(0.5) },
+      { ...large!, elements: 2 ** 28, ...besideCopy(0.93), bar: { bound: 'at least', value: 0.92 } },
+      { ...loss!, ...besideCopy(0.7) },
+    ],
+    calls: [{ title: 'a step of 150 tensors', time: around(51_000), bar: { bound: 'at most', value: 50_000 } }],
+    leftOut: ['adamw-step f32 2^28: does not fit into memory'],
+  };
+}
+
+export function gpuPeerResults(): PeerResults {
+  const results = peerResults();
+  return {
+    ...results,
+    machine: gpuMachine,
+    peer: { ...results.peer, torch: '2.13.0+cu130', cuda: '13.0' },
+    elements: 2 ** 28,
+    rows: results.rows.filter(({ subject }) => subject === 'AdamW of PyTorch'),
   };
 }
