@@ -4,7 +4,7 @@
 #include "addon/calls.h"
 #include "addon/work.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/cuda/device.h"
+#include "kernels/cuda/block.h"
 #include "runtime/chunks.h"
 #include "runtime/cuda/vector_launches.h"
 

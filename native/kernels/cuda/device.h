@@ -10,12 +10,10 @@
 
 #include <cstdint>
 
+#include "kernels/cuda/block.h"
 #include "kernels/host_device.h"
 
 namespace soul {
-
-constexpr int32_t kWarp = 32;
-constexpr int32_t kMostThreads = 512;
 
 // What one access moves.
 struct alignas(16) Words4 {
