@@ -7,9 +7,10 @@
 //   --set-up        make the checkout ready first
 //   SOUL_TEST_CUDA=device|emulated              says which, where there is a choice
 import { spawnSync } from 'node:child_process';
+import { dirname } from 'node:path';
 import { argv, env, execPath, exit, platform } from 'node:process';
 import { fileURLToPath } from 'node:url';
-import { buildEmulator, emulatedDriver, incompleteDriver } from './build-emulator.mjs';
+import { buildEmulator } from './build-emulator.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
@@ -47,11 +48,12 @@ function whichCuda() {
     : 'emulated';
 }
 
-/** Makes the emulated devices and gives the environment that offers them; what there is of GPUs is left alone. */
-async function emulated() {
-  await buildEmulator();
+/** What the tests of CUDA find in their environment; tests of failures play them on emulated devices in any case. */
+async function environmentOf(which) {
+  const driver = await buildEmulator();
+  const emulator = { SOUL_TEST_CUDA: which, SOUL_TEST_EMULATOR: dirname(driver) };
   // The stand-in has the kernels in it: an addon with device code and one without are tested alike.
-  return { SOUL_CUDA_DRIVER: emulatedDriver, SOUL_DEVICE_CODE: 'none', SOUL_TEST_INCOMPLETE_DRIVER: incompleteDriver };
+  return which === 'device' ? emulator : { ...emulator, SOUL_CUDA_DRIVER: driver, SOUL_DEVICE_CODE: 'none' };
 }
 
 const outcomes = [];
@@ -64,8 +66,7 @@ const hasCuda = platform === 'linux' && only !== 'cpu';
 const which = hasCuda && selects({ SOUL_TEST_CUDA: 'emulated' }) ? whichCuda() : undefined;
 if (which !== undefined) {
   try {
-    const devices = which === 'emulated' ? await emulated() : {};
-    const { status } = run([...jest, ...given], { ...devices, SOUL_TEST_CUDA: which });
+    const { status } = run([...jest, ...given], await environmentOf(which));
     outcomes.push([which === 'emulated' ? 'on emulated CUDA devices' : 'on a GPU', status === 0]);
   } catch (error) {
     console.error(`test: ${error.message}`);

@@ -39,22 +39,26 @@ Scenario ReadScenario() {
   return scenario;
 }
 
+// As the variable says now; calls are counted anew when it changes.
 const std::vector<Failure>& Failures() {
-  static const auto& failures = *[] {
-    auto* read = new std::vector<Failure>;
-    const char* text = std::getenv("SOUL_EMULATED_FAIL");
-    std::istringstream all(text != nullptr ? text : "");
-    std::string one;
-    while (std::getline(all, one, ',')) {
-      const std::size_t first = one.find(':');
-      const std::size_t second = one.rfind(':');
-      if (first == std::string::npos || second == first) continue;
-      const std::string call = one.substr(first + 1, second - first - 1);
-      read->push_back({one.substr(0, first), std::strtoll(call.c_str(), nullptr, 10), call.ends_with('+'),
-                       std::atoi(one.c_str() + second + 1)});
-    }
-    return read;
-  }();
+  static auto& failures = *new std::vector<Failure>;
+  static auto& read = *new std::string;
+  const char* given = std::getenv("SOUL_EMULATED_FAIL");
+  const std::string text = given != nullptr ? given : "";
+  if (text == read) return failures;
+  read = text;
+  failures.clear();
+  calls.clear();
+  std::istringstream all(text);
+  std::string one;
+  while (std::getline(all, one, ',')) {
+    const std::size_t first = one.find(':');
+    const std::size_t second = one.rfind(':');
+    if (first == std::string::npos || second == first) continue;
+    const std::string call = one.substr(first + 1, second - first - 1);
+    failures.push_back({one.substr(0, first), std::strtoll(call.c_str(), nullptr, 10), call.ends_with('+'),
+                        std::atoi(one.c_str() + second + 1)});
+  }
   return failures;
 }
 
@@ -78,9 +82,10 @@ const Scenario& TheScenario() {
 int Announce(const char* function) {
   const std::lock_guard lock(mutex);
   TraceLocked(function);
-  if (Failures().empty()) return 0;
+  const std::vector<Failure>& failures = Failures();
+  if (failures.empty()) return 0;
   const int64_t call = ++calls[function];
-  for (const Failure& failure : Failures()) {
+  for (const Failure& failure : failures) {
     if (failure.function == function &&
         (call == failure.call || (failure.later_ones && call > failure.call))) {
       return failure.result;

@@ -1,4 +1,4 @@
-// What the stand-in driver plays: read once from the environment of the process.
+// What the stand-in driver plays, by the environment of the process.
 //
 //   SOUL_EMULATED_VERSION=12040             the driver's version: 12.4
 //   SOUL_EMULATED_DEVICES=0                 how many devices there are, at most 2
@@ -6,7 +6,8 @@
 //   SOUL_EMULATED_PTX=75                    kernels were compiled by the driver, from PTX of compute_75
 //   SOUL_EMULATED_FAIL=cuMemAlloc_v2:3:2    the third call of that function gives result 2; 3+: and all later
 //   ones;
-//                                           several with commas between
+//                                           several with commas between; may be changed while the
+//                                           process runs, all others hold from the first call on
 //   SOUL_EMULATED_FAULT=5                   the fifth kernel that runs accesses an illegal address
 //   SOUL_EMULATED_LOST_AFTER=10             with the launch after the tenth its device vanishes
 //   SOUL_EMULATED_DELAY=20                  milliseconds that a kernel takes at least
