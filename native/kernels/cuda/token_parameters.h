@@ -1,0 +1,87 @@
+// What the kernels on rows of logits are given.
+#pragma once
+
+#include <cstdint>
+
+#include "kernels/host_device.h"
+#include "runtime/interface.h"
+
+namespace soul {
+
+// A thread takes this many groups of 4 logits, a block's length apart, from each tile of a row.
+constexpr int32_t kTokenGroups = 4;
+
+// Logits in a tile of a block.
+SOUL_HOST_DEVICE int64_t TokenTile(int32_t threads) {
+  return int64_t{threads} * kTokenGroups * 4;
+}
+// Tiles of a row, wherever its first 16-byte boundary lies.
+SOUL_HOST_DEVICE int64_t TokenTiles(int64_t vocabulary, int32_t threads) {
+  return (vocabulary + 3 + TokenTile(threads) - 1) / TokenTile(threads);
+}
+
+// A block takes one part of one row, every part but the last of the same number of tiles. Where rows have
+// several parts, what each found is put together by a second kernel: a lane for each part.
+constexpr int32_t kMostTokenParts = 32;
+
+struct TokenParts {
+  int32_t parts;
+  int64_t tiles;  // of a part
+};
+
+// What a part of a row, or a row, comes to. Sums run over e = exp(d), d = logit - reference.
+struct TokenFigures {
+  float reference;
+  float maximum;
+  double sum;         // of e
+  double sum_d;       // of e * d
+  double sum_square;  // of e * d^2
+  float best_score;   // of the Gumbel scores
+  int32_t label;      // the first with that score
+  int32_t first_maximum;
+};
+
+struct TokenScoreParameters {
+  SoulTokenRows rows;
+  SoulTokenScores scores;
+  TokenParts split;
+  TokenFigures* figures;  // rows * parts, where there are several
+};
+
+struct TokenGradientParameters {
+  SoulTokenRows rows;
+  const int32_t* labels;
+  const float* weights;
+  const float* log_sum_exp;
+  TokenParts split;
+  double* others;  // rows * parts, where there are several: sums of the probabilities of all but the label
+};
+
+struct DivergenceFigures {
+  float reference;        // of the logits
+  float other_reference;  // of the reference's logits
+  double sum;
+  double other_sum;
+  double terms;
+};
+
+struct DivergenceParameters {
+  SoulTokenRows rows;
+  SoulTokenRows reference;
+  float* divergence;
+  float* log_sum_exp;
+  float* reference_log_sum_exp;
+  TokenParts split;
+  DivergenceFigures* figures;  // rows * parts, where there are several
+};
+
+struct DivergenceGradientParameters {
+  SoulTokenRows rows;
+  SoulTokenRows reference;
+  const float* weights;
+  const float* log_sum_exp;
+  const float* reference_log_sum_exp;
+  TokenParts split;
+};
+
+}  // namespace soul

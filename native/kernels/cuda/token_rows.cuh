@@ -1,0 +1,173 @@
+// How blocks walk rows of logits, and what a warp adds up on the way.
+//
+// A row is cut into groups of 4 logits at 16-byte boundaries, so that all but the first and the last group
+// are one access each wherever the row begins. What of these two lies outside the row is read as -infinity: a
+// masked token, which takes no part in anything.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "kernels/cuda/device.h"
+#include "kernels/cuda/token_parameters.h"
+#include "kernels/token_loss.h"
+
+namespace soul {
+
+// Logits of a tile that one thread holds in registers.
+constexpr int kTokens = 4 * kTokenGroups;
+
+// Where a thread's logits of one tile stand in their row.
+struct TokenPlace {
+  int64_t first;   // index of the first; negative where the row's first group begins before the row
+  int64_t stride;  // from one of the thread's groups to the next
+  bool whole;      // all lie in the row
+
+  SOUL_DEVICE int64_t Index(int i) const { return first + i / 4 * stride + i % 4; }
+};
+
+// Logits that the first group lacks.
+SOUL_DEVICE int32_t MissingBefore(const float* row) {
+  return static_cast<int32_t>(reinterpret_cast<uintptr_t>(row) / sizeof(float) % 4);
+}
+
+SOUL_DEVICE TokenPlace PlaceInTile(const float* row, int64_t vocabulary, int64_t tile) {
+  const int64_t stride = int64_t{ThreadCount()} * 4;
+  const int64_t first = tile * TokenTile(ThreadCount()) + int64_t{ThreadIndex()} * 4 - MissingBefore(row);
+  return {first, stride, first >= 0 && first + (kTokenGroups - 1) * stride + 4 <= vocabulary};
+}
+
+SOUL_DEVICE void LoadFour(const float* address, float* values) {
+  const Words4 four = LoadWords4(address);
+  for (int i = 0; i < 4; ++i) values[i] = FloatFromBits(four.words[i]);
+}
+
+// Calls work(tile) for the tiles of a part.
+template <typename Work>
+SOUL_DEVICE void ForTiles(const TokenParts& split, int64_t part, int64_t vocabulary, const Work& work) {
+  const int64_t all = TokenTiles(vocabulary, ThreadCount());
+  const int64_t begin = part * split.tiles;
+  const int64_t end = begin + split.tiles < all ? begin + split.tiles : all;
+  for (int64_t tile = begin; tile < end; ++tile) work(tile);
+}
+
+// Groups lie at 16-byte boundaries of the row that the place is of; not so of another row where `aligned` is
+// false.
+SOUL_DEVICE void LoadTile(const float* row, int64_t vocabulary, const TokenPlace& place, bool aligned,
+                          float (&values)[kTokens]) {
+  if (place.whole && aligned) {
+#pragma unroll
+    for (int i = 0; i < kTokens; i += 4) LoadFour(row + place.Index(i), values + i);
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < kTokens; ++i) {
+    const int64_t index = place.Index(i);
+    values[i] = index >= 0 && index < vocabulary ? row[index] : -Infinity();
+  }
+}
+
+// Those of four logits from `index` on that lie in the row.
+SOUL_DEVICE void StoreFour(float* row, int64_t vocabulary, int64_t index, const float* values) {
+  if (index >= 0 && index + 4 <= vocabulary) {
+    Store(row + index,
+          Words4{{FloatBits(values[0]), FloatBits(values[1]), FloatBits(values[2]), FloatBits(values[3])}});
+    return;
+  }
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    if (index + i >= 0 && index + i < vocabulary) row[index + i] = values[i];
+  }
+}
+
+// NaN is passed over.
+SOUL_DEVICE float LargestOf(const float (&values)[kTokens]) {
+  float largest = values[0];
+#pragma unroll
+  for (int i = 1; i < kTokens; ++i) largest = ::fmaxf(largest, values[i]);
+  return largest;
+}
+
+// By pairs, so that no more than four roundings meet.
+SOUL_DEVICE float SumOf(const float (&terms)[kTokens]) {
+  float sums[kTokens / 2];
+#pragma unroll
+  for (int i = 0; i < kTokens / 2; ++i) sums[i] = terms[2 * i] + terms[2 * i + 1];
+#pragma unroll
+  for (int width = kTokens / 4; width > 0; width /= 2) {
+#pragma unroll
+    for (int i = 0; i < width; ++i) sums[i] = sums[2 * i] + sums[2 * i + 1];
+  }
+  return sums[0];
+}
+
+// Over the lanes of a warp, for each of them.
+SOUL_DEVICE float WarpLargest(float value) {
+#pragma unroll
+  for (int32_t lanes = kWarp / 2; lanes > 0; lanes /= 2) value = ::fmaxf(value, ShuffleXor(value, lanes));
+  return value;
+}
+SOUL_DEVICE int32_t WarpLeast(int32_t value) {
+#pragma unroll
+  for (int32_t lanes = kWarp / 2; lanes > 0; lanes /= 2) {
+    const int32_t other = ShuffleXor(value, lanes);
+    value = other < value ? other : value;
+  }
+  return value;
+}
+SOUL_DEVICE double WarpSum(double value) {
+#pragma unroll
+  for (int32_t lanes = kWarp / 2; lanes > 0; lanes /= 2) value += ShuffleXor(value, lanes);
+  return value;
+}
+
+constexpr float kNoReference = -0x1.fffffep127f;
+
+// Moves the warp's reference to the largest logit of a tile where one is more than 1 above it. Returns what
+// is to be added to differences from the reference: 0 or less.
+SOUL_DEVICE float Rise(float largest, float* reference) {
+  if (Ballot(largest > *reference + 1.0f) == 0) return 0.0f;
+  const float before = *reference;
+  *reference = WarpLargest(largest);
+  return before - *reference;
+}
+
+// Below it Exp is 0.
+constexpr float kLeastExponent = -104.0f;
+
+// logit - reference, no less than kLeastExponent; NaN for NaN.
+SOUL_DEVICE float Difference(float logit, float reference) {
+  const float d = logit - reference;
+  return d < kLeastExponent ? kLeastExponent : d;
+}
+
+// Exp(x) to the bit for x in [-104, 24], in fewer operations: powers of two that may be denormal are 2^64
+// times too large until the last product.
+SOUL_DEVICE float ExpOfDifference(float x) {
+  const ReducedExponent reduced = ReduceExponent(x);
+  return ExpOfRest(reduced.rest) * PowerOfTwo(reduced.exponent + 64u) * 0x1p-64f;
+}
+
+// NaN for a row without a token, masked ones apart.
+SOUL_DEVICE float LogOfSum(double sum) {
+  return sum > 0 ? Log(static_cast<float>(sum)) : NotANumber();
+}
+
+// Calls work(row, part) for what this block takes.
+template <typename Work>
+SOUL_DEVICE void ForParts(int64_t rows, const TokenParts& split, const Work& work) {
+  const int64_t items = rows * split.parts;
+  for (int64_t item = BlockIndex(); item < items; item += BlockCount()) {
+    work(item / split.parts, item % split.parts);
+  }
+}
+
+// Calls work(row) for what this warp takes: a row each.
+template <typename Work>
+SOUL_DEVICE void ForRowsOfWarp(int64_t rows, const Work& work) {
+  const int64_t warps = ThreadCount() / kWarp;
+  const int64_t first = BlockIndex() * warps + ThreadIndex() / kWarp;
+  for (int64_t row = first; row < rows; row += BlockCount() * warps) work(row);
+}
+
+}  // namespace soul

@@ -1,0 +1,113 @@
+#include "runtime/cuda/token_launches.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+
+#include "kernels/cuda/token_parameters.h"
+
+namespace soul::cuda {
+namespace {
+
+constexpr int32_t kWarp = 32;
+
+// Tiles that a block takes of a row where there are rows enough: what a row costs besides is shared by them.
+constexpr int64_t kTilesOfRow = 4;
+
+// Where rows are few, they are cut into parts until this share of the device's threads is busy: kernels on
+// rows take up to 98 registers a thread, so that no more than about half of them stay anyhow.
+constexpr int64_t kBusyShare = 2;
+
+struct Shape {
+  int32_t threads;
+  int64_t blocks;
+  TokenParts split;
+  int64_t finishing_blocks;  // of the kernel that puts parts together; 0: none is needed
+};
+
+Shape ShapeFor(const Queue& queue, const SoulTokenRows& rows) {
+  Shape shape{};
+  const int64_t least = rows.vocabulary / (TokenTile(1) * kTilesOfRow) / kWarp * kWarp;
+  shape.threads = static_cast<int32_t>(std::clamp<int64_t>(least, kWarp, queue.Threads()));
+  // As many threads as BlocksFor's blocks have.
+  const int64_t full =
+      queue.BlocksFor(std::numeric_limits<int64_t>::max()) * (queue.Threads() / shape.threads);
+  const int64_t tiles = TokenTiles(rows.vocabulary, shape.threads);
+  const int64_t parts =
+      std::clamp<int64_t>(full / kBusyShare / rows.rows, 1, std::min<int64_t>(kMostTokenParts, tiles));
+  shape.split.tiles = (tiles + parts - 1) / parts;
+  shape.split.parts = static_cast<int32_t>((tiles + shape.split.tiles - 1) / shape.split.tiles);
+  shape.blocks = std::clamp<int64_t>(full, 1, rows.rows * shape.split.parts);
+  if (shape.split.parts > 1) {
+    const int64_t warps = shape.threads / kWarp;
+    shape.finishing_blocks = std::clamp<int64_t>((rows.rows + warps - 1) / warps, 1, full);
+  }
+  return shape;
+}
+
+// What parts of rows leave for the finishing kernel.
+template <typename Figures>
+Figures* ScratchFor(Queue& queue, const Shape& shape, const SoulTokenRows& rows) {
+  return shape.finishing_blocks > 0 ? queue.Scratch<Figures>(rows.rows * shape.split.parts) : nullptr;
+}
+
+}  // namespace
+
+void EnqueueTokenScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
+                        const SoulTokenScores& scores) {
+  if (rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, rows);
+  const bool samples = scores.sampled_labels != nullptr;
+  const bool moments = scores.mean_log_p != nullptr || scores.variance_log_p != nullptr;
+  const std::string figures = std::string(samples ? "_sampled" : "") + (moments ? "_moments" : "");
+  const TokenScoreParameters parameters{rows, scores, shape.split,
+                                        ScratchFor<TokenFigures>(queue, shape, rows)};
+  queue.LaunchOn(stream, DeviceCode::kTokens, ("soul_score_tokens" + figures).c_str(), shape.blocks,
+                 shape.threads, parameters);
+  if (shape.finishing_blocks == 0) return;
+  queue.LaunchOn(stream, DeviceCode::kTokens, ("soul_finish_scores" + figures).c_str(),
+                 shape.finishing_blocks, shape.threads, parameters);
+}
+
+void EnqueueTokenGradient(Queue& queue, Stream stream, const SoulTokenRows& rows, const int32_t* labels,
+                          const float* weights, const float* log_sum_exp) {
+  if (rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, rows);
+  const TokenGradientParameters parameters{rows,        labels,      weights,
+                                           log_sum_exp, shape.split, ScratchFor<double>(queue, shape, rows)};
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_token_gradient", shape.blocks, shape.threads, parameters);
+  if (shape.finishing_blocks == 0) return;
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_token_gradient", shape.finishing_blocks,
+                 shape.threads, parameters);
+}
+
+void EnqueueDivergence(Queue& queue, Stream stream, const SoulTokenRows& rows, const SoulTokenRows& reference,
+                       float* divergence, float* log_sum_exp, float* reference_log_sum_exp) {
+  if (rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, rows);
+  const DivergenceParameters parameters{rows,
+                                        reference,
+                                        divergence,
+                                        log_sum_exp,
+                                        reference_log_sum_exp,
+                                        shape.split,
+                                        ScratchFor<DivergenceFigures>(queue, shape, rows)};
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_score_divergence", shape.blocks, shape.threads,
+                 parameters);
+  if (shape.finishing_blocks == 0) return;
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_divergence", shape.finishing_blocks, shape.threads,
+                 parameters);
+}
+
+void EnqueueDivergenceGradient(Queue& queue, Stream stream, const SoulTokenRows& rows,
+                               const SoulTokenRows& reference, const float* weights, const float* log_sum_exp,
+                               const float* reference_log_sum_exp) {
+  if (rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, rows);
+  const DivergenceGradientParameters parameters{
+      rows, reference, weights, log_sum_exp, reference_log_sum_exp, shape.split};
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_divergence_gradient", shape.blocks, shape.threads,
+                 parameters);
+}
+
+}  // namespace soul::cuda
