@@ -83,3 +83,24 @@ test('casts across devices that nobody awaits keep their turn', async () => {
     expect(found.every((x) => x === i + 1)).toBe(true);
   }
 });
+
+test('more than one piece crosses over, with the random bits of its place', async () => {
+  const length = 2 ** 24 + 1003;
+  const host = FlatBuffer.alloc(length);
+  for (let i = 0; i < length; i++) host.array[i] = 1 + (i % 1013) / 1013;
+  const rounding: RoundingOptions = { rounding: 'stochastic', seed: 3n };
+  const wanted = FlatBuffer.alloc(length, { dtype: 'bf16' });
+  await cast(host, wanted, rounding);
+  const up = FlatBuffer.alloc(length, { dtype: 'bf16', device: 'cuda' });
+  await cast(host, up, rounding);
+  const wide = FlatBuffer.alloc(length, { device: 'cuda' });
+  await wide.copyFrom(host);
+  const down = FlatBuffer.alloc(length, { dtype: 'bf16' });
+  const bytes = ({ array }: FlatBuffer<Floating>) => Buffer.from(array.buffer, array.byteOffset, array.byteLength);
+  await up.copyTo(down);
+  expect(bytes(down).equals(bytes(wanted))).toBe(true);
+  await down.fill(0);
+  await cast(wide, down, rounding);
+  expect(bytes(down).equals(bytes(wanted))).toBe(true);
+  await Promise.all([up.release(), wide.release()]);
+});
