@@ -55,7 +55,7 @@ Napi::Value Configure(const Napi::CallbackInfo& info) {
       count.IsUndefined() ? 0 : static_cast<int>(ReadInteger(count, "threads", 1, ThreadPool::kMostThreads));
   const int64_t cuda_threads = ReadShape(settings.Get("cudaThreads"), "cudaThreads", kMostThreads);
   const int64_t cuda_blocks = ReadShape(settings.Get("cudaBlocks"), "cudaBlocks", INT32_MAX);
-  if (cuda_threads % kWarp != 0) ThrowInvalid(env, "cudaThreads", "a multiple of 32");
+  if (cuda_threads > 0 && cuda_threads % kWarp != 0) ThrowInvalid(env, "cudaThreads", "a multiple of 32");
   if ((cuda_threads < 0) != (cuda_blocks < 0))
     ThrowInvalid(env, "cudaBlocks", "given with cudaThreads, and only so");
   return PostWork(env, {}, [&environment = EnvironmentOf(env), wanted, threads, cuda_threads, cuda_blocks] {
