@@ -5,6 +5,8 @@
 // memory begins.
 #pragma once
 
+#include <cmath>
+
 #include "kernels/cuda/reduce.cuh"
 #include "kernels/cuda/streams.cuh"
 #include "kernels/cuda/vector_parameters.h"
@@ -49,7 +51,8 @@ SOUL_DEVICE Row<kVectorCount, kCount> LoadRow(const Elements* vectors, int64_t i
   return row;
 }
 
-// kAcross: of two vectors the product of one with the other alone.
+// kAcross: of two vectors the product of one with the other alone. Products of floats are exact in double, so
+// that this rounds as a product and a sum do.
 template <int kVectorCount, bool kAcross, int kCount>
 SOUL_DEVICE void AddProducts(const Row<kVectorCount, kCount>& row, double* sums) {
 #pragma unroll
@@ -58,13 +61,16 @@ SOUL_DEVICE void AddProducts(const Row<kVectorCount, kCount>& row, double* sums)
 #pragma unroll
     for (int v = 0; v < kVectorCount; ++v) x[v] = static_cast<double>(row.values[v][i]);
     if constexpr (kAcross) {
-      sums[0] += x[0] * x[1];
+      sums[0] = std::fma(x[0], x[1], sums[0]);
     } else {
       int product = 0;
 #pragma unroll
       for (int first = 0; first < kVectorCount; ++first) {
 #pragma unroll
-        for (int second = first; second < kVectorCount; ++second) sums[product++] += x[first] * x[second];
+        for (int second = first; second < kVectorCount; ++second) {
+          sums[product] = std::fma(x[first], x[second], sums[product]);
+          ++product;
+        }
       }
     }
   }
