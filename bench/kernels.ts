@@ -33,6 +33,7 @@ import {
   labelOf,
   type Measurement,
   measurements,
+  sizesOf,
   sizeText,
   storageNames,
   wantsCalls,
@@ -81,7 +82,7 @@ async function run(options: Options, given: Command): Promise<void> {
   const { place, machine } = begun;
   const progress = progressOn('bench');
   const omissions = new Omissions(progress.log);
-  const largest = Math.max(0, ...all.map(({ kernelCase, elements }) => (kernelCase.shape ? 0 : elements)));
+  const largest = sizesOf(options).at(-1)!;
   const calls = withCalls ? await measureCalls(begun, largest, progress, omissions) : [];
   const copy = place.device === 'cpu' || all.length === 0 ? undefined : await largeCopy(begun, all);
   const kernels = await measureKernels(all, begun, copy, progress, omissions);

@@ -56,22 +56,31 @@ const barStorages: readonly StorageName[] = ['f32', 'bf16'];
 
 /** Everything that can be measured, the small sizes of a kernel before the large ones. */
 export function measurements(choice: Choice): Measurement[] {
-  const { device, quick, storage, kernels } = choice;
-  const usual = quick ? defaults.quick : device === 'cpu' ? defaults.cpu : defaults.cuda;
+  const { device, storage, kernels } = choice;
   const sized = [...optimizerCases, ...helperCases].flatMap((kernelCase) =>
-    (choice.sizes ?? sizes(usual.sizes)).map((elements) => ({
+    sizesOf(choice).map((elements) => ({
       kernelCase,
       elements,
       ...(device !== 'cpu' && hasBar(kernelCase, elements) ? { bar: deviceBars.fractionOfCopy } : {}),
     })),
   );
-  const shaped = (choice.shapes ?? shapes(usual.shapes)).flatMap((shape) =>
+  const shaped = (choice.shapes ?? shapes(defaultsOf(choice).shapes)).flatMap((shape) =>
     tokenLossCases(shape).map((kernelCase) => ({ kernelCase, elements: shape.rows * shape.vocabulary })),
   );
   return [...sized, ...shaped].filter(
     ({ kernelCase }) =>
       (storage?.includes(kernelCase.storage) ?? true) && (kernels?.includes(kernelCase.kernel) ?? true),
   );
+}
+
+/** Numbers of weights, ascending. */
+export function sizesOf(choice: Choice): number[] {
+  return choice.sizes ?? sizes(defaultsOf(choice).sizes);
+}
+
+function defaultsOf({ device, quick }: Choice): { sizes: string; shapes: string } {
+  if (quick) return defaults.quick;
+  return device === 'cpu' ? defaults.cpu : defaults.cuda;
 }
 
 /** A call has no storage. */
