@@ -6,7 +6,7 @@
 
 import { nativeAddon } from './core/addon.ts';
 import { checkCudaDevice, type DeviceName, ordinalOf } from './core/devices.ts';
-import { invalidArgument } from './core/errors.ts';
+import { invalidArgument, SoulError } from './core/errors.ts';
 import {
   adoptMemory,
   checkKind,
@@ -71,10 +71,16 @@ export function pointerOf(buffer: FlatBuffer): bigint {
   return nativeAddon().describe(nativeMemory(buffer, 'buffer')).address;
 }
 
+/** CU_STREAM_PER_THREAD of the driver's interface. */
+const perThreadStream = 2n;
+
 export interface StreamOptions {
   /** A CUDA device. */
   device: DeviceName;
-  /** A `CUstream` (or `cudaStream_t`, which is the same) of that device's primary context; 0n: its default stream. */
+  /**
+   * A `CUstream` (or `cudaStream_t`, which is the same) of that device's primary context; 0n: its default stream. The stream
+   * that stands for another one on each thread (CU_STREAM_PER_THREAD) has no order between threads, and is refused.
+   */
   stream: bigint;
 }
 
@@ -97,6 +103,13 @@ export async function useStream(options: StreamOptions): Promise<void> {
   const { stream } = options;
   if (typeof stream !== 'bigint' || BigInt.asUintN(64, stream) !== stream) {
     throw invalidArgument('stream', 'a bigint, the handle of a CUDA stream, or 0n', stream);
+  }
+  if (stream === perThreadStream) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      'stream is CU_STREAM_PER_THREAD, which is another stream on each of the threads that enqueue work here; give a stream of its own handle, or 0n',
+      { argument: 'stream', found: stream },
+    );
   }
   return nativeAddon().useStream(ordinalOf(device), stream);
 }
