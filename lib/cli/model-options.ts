@@ -10,32 +10,58 @@ import type { ModelLoader } from '../study/runnable-model.ts';
 import { installedEngine } from '../torch/engine.ts';
 import { TorchLM } from '../torch/torch-lm.ts';
 import { integerAtLeast } from './arguments.ts';
+import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
 
 export interface ModelOptions {
-  device: 'cpu';
-  dtype: 'f32';
+  device: WantedDevice;
+  dtype: 'f32' | 'bf16';
   threads?: number;
+}
+
+/** How models are loaded in one run of a command. */
+export interface Loading extends DeviceChoice {
+  readonly load: ModelLoader;
+  /** For the record of the run. */
+  readonly record: Record<string, unknown>;
 }
 
 export function addModelOptions(command: Command): Command {
   return command
     .requiredOption('--model <folder>', 'Hugging Face folder: config.json, safetensors, tokenizer.json')
-    .addOption(new Option('--device <name>', 'where the model runs').choices(['cpu']).default('cpu'))
-    .addOption(new Option('--dtype <name>', 'what its weights are held in').choices(['f32']).default('f32'))
-    .option('--threads <number>', 'threads of the engine (default: all cores)', integerAtLeast(1));
+    .addOption(
+      new Option(
+        '--device <name>',
+        'where the model runs: cpu, cuda, cuda:N, or auto, the first GPU that can be used and else the CPU',
+      )
+        .argParser(deviceName)
+        .default('auto' satisfies WantedDevice),
+    )
+    .addOption(new Option('--dtype <name>', 'what its weights are held in').choices(['f32', 'bf16']).default('f32'))
+    .option('--threads <number>', 'threads of the engine on the CPU (default: all cores)', integerAtLeast(1));
 }
 
-export function modelLoader(options: ModelOptions): ModelLoader {
-  const { device, dtype, threads } = options;
-  return (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) });
-}
-
-/** How a model is loaded and by what, for the record of a run. */
-export function loadRecord({ device, dtype, threads }: ModelOptions): Record<string, unknown> {
+/**
+ * Decides where models run.
+ *
+ * @throws SoulError of {@link chooseDevice}
+ */
+export function decideLoading({ device: wanted, dtype, threads }: ModelOptions): Loading {
+  const { device, reason } = chooseDevice(wanted);
   return {
     device,
-    dtype,
-    threads: threads ?? availableParallelism(),
-    engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
+    reason,
+    load: (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) }),
+    record: {
+      device,
+      deviceReason: reason,
+      dtype,
+      threads: threads ?? availableParallelism(),
+      engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
+    },
   };
+}
+
+/** The line about the device that stands above a command's progress. */
+export function deviceLine({ device, reason }: DeviceChoice): string {
+  return `device: ${device} (${reason})`;
 }

@@ -13,7 +13,7 @@ import type { RunSettings } from '../study/run-settings.ts';
 import type { StepEvent } from '../unlearn/loop.ts';
 import { betas, fraction, integerAtLeast, numberAtLeast, seed } from './arguments.ts';
 import { cancelOnInterrupt } from './interrupt.ts';
-import { addModelOptions, loadRecord, type ModelOptions, modelLoader } from './model-options.ts';
+import { addModelOptions, decideLoading, deviceLine, type Loading, type ModelOptions } from './model-options.ts';
 import { type Progress, progressOn } from './progress.ts';
 import { duration, memory, type OutputOptions, printResult, table } from './terminal.ts';
 
@@ -174,7 +174,6 @@ export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | '
     maximumLength: options.maxLength,
     seed: options.seed,
     evaluate: options.evaluate,
-    load: loadRecord(options),
   });
 }
 
@@ -188,11 +187,13 @@ export async function performRun(
   const measuring = progressOn('measuring', { quiet: options.quiet ?? false });
   const interrupt = cancelOnInterrupt();
   try {
-    const result = await runTraining(settings, modelLoader(options), {
+    const loading = decideLoading(options);
+    progress.log(deviceLine(loading));
+    const result = await runTraining({ ...settings, load: loading.record }, loading.load, {
       ...watching(progress, measuring, words.target),
       signal: interrupt.signal,
     });
-    printResult(options, resultObject(result), resultText(result, words.target));
+    printResult(options, resultObject(result, loading), resultText(result, words.target));
   } finally {
     progress.end();
     interrupt.dispose();
@@ -220,9 +221,18 @@ export function stepNote({ losses, statistics }: StepEvent, target: string): str
   return parts.join('  ');
 }
 
-function resultObject({ out, summary, evaluation, peakMemory }: RunResult): object {
+function resultObject({ out, summary, evaluation, peakMemory }: RunResult, { device, reason }: Loading): object {
   const { last, ...totals } = summary;
-  return { out, ...totals, secondsPerStep: totals.seconds / totals.steps, losses: last.losses, evaluation, peakMemory };
+  return {
+    out,
+    device,
+    deviceReason: reason,
+    ...totals,
+    secondsPerStep: totals.seconds / totals.steps,
+    losses: last.losses,
+    evaluation,
+    peakMemory,
+  };
 }
 
 function resultText({ out, summary, evaluation, peakMemory }: RunResult, target: string): string {

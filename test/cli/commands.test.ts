@@ -1,36 +1,13 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { packageRoot } from '../../lib/core/package.ts';
 import { fictitiousAuthors, toJsonLines } from '../../lib/study/authors.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
-
-interface Outcome {
-  code: number | null;
-  out: string;
-  err: string;
-}
-
-function soul(...words: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--import', 'tsx', join(packageRoot, 'lib/cli/main.ts'), ...words], {
-      cwd: packageRoot,
-    });
-    const outcome: Outcome = { code: null, out: '', err: '' };
-    child.stdout.on('data', (text) => {
-      outcome.out += text;
-    });
-    child.stderr.on('data', (text) => {
-      outcome.err += text;
-    });
-    child.on('close', (code) => resolve({ ...outcome, code }));
-  });
-}
+import { soul } from './soul.ts';
 
 describe('without a model', () => {
   test('--help lists every command, and every command has its own', async () => {

@@ -12,13 +12,16 @@ import { type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
 import { jsonValue } from '../../study/out-folder.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { integerAtLeast, seed } from '../arguments.ts';
+import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
 import { cancelOnInterrupt } from '../interrupt.ts';
+import { deviceLine } from '../model-options.ts';
 import { progressOn } from '../progress.ts';
 import { stepNote } from '../run-options.ts';
 import { duration, memory, type OutputOptions, printResult, table } from '../terminal.ts';
 
 interface DemoCommandOptions extends OutputOptions {
   out?: string;
+  device: WantedDevice;
   seed: bigint;
   threads: number;
 }
@@ -36,16 +39,26 @@ export function demoCommand(): Command {
     .addOption(
       new Option('--seed <integer>', 'seed of the data, the weights and every draw').argParser(seed).default(0n, '0'),
     )
+    .addOption(
+      new Option(
+        '--device <name>',
+        'where the models run: cpu, cuda, cuda:N or auto; the figures in the README are of the CPU, another device rounds differently',
+      )
+        .argParser(deviceName)
+        .default('cpu' satisfies WantedDevice),
+    )
     .option('--threads <number>', 'threads of the engine; figures differ by rounding with it', integerAtLeast(1), 1)
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')
     .action(async (options: DemoCommandOptions) => {
+      const choice = chooseDevice(options.device);
+      const loading = { device: choice.device, dtype: 'f32', threads: options.threads } as const;
       const folder = options.out ?? (await mkdtemp(join(tmpdir(), 'soul-demo-')));
-      const loading = { device: 'cpu', dtype: 'f32', threads: options.threads } as const;
       const progress = progressOn('demo', { quiet: options.quiet ?? false });
+      progress.log(deviceLine(choice));
       const interrupt = cancelOnInterrupt();
       try {
-        const result = await runDemo({
+        const figures = await runDemo({
           folder,
           seed: options.seed,
           signal: interrupt.signal,
@@ -69,6 +82,7 @@ export function demoCommand(): Command {
           },
         });
         progress.end();
+        const result = { device: choice.device, deviceReason: choice.reason, ...figures };
         if (options.out) await writeFile(join(folder, 'demo.json'), `${JSON.stringify(result, jsonValue, 2)}\n`);
         printResult(options, result, demoText(result, options.out));
       } finally {

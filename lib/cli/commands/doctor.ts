@@ -8,15 +8,30 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { addonStatus } from '../../core/addon.ts';
+import { type CudaDevice, type Devices, describeDevices, machineCode } from '../../core/devices.ts';
 import { packageRoot, packageVersion } from '../../core/package.ts';
 import { describeEngine } from '../../torch/engine.ts';
+import { chooseDevice, type DeviceChoice } from '../device-choice.ts';
 import { memory, type OutputOptions, printResult, table } from '../terminal.ts';
+
+/** A CUDA device, and what of the addon runs there. */
+interface ReportedDevice extends CudaDevice {
+  readonly machineCode?: string;
+}
+
+/** What `--device` can mean on this machine; nothing of it without the addon. */
+interface DeviceReport {
+  readonly cuda?: Omit<Devices['cuda'], 'devices'> & { readonly devices: readonly ReportedDevice[] };
+  /** What `--device auto` takes. */
+  readonly auto?: DeviceChoice;
+}
 
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('Says what is installed, what is missing, and what to do about it.')
     .option('--json', 'print the result as JSON on stdout')
     .action(async (options: OutputOptions) => {
+      const addon = addonStatus();
       const report = {
         package: { version: packageVersion, root: packageRoot },
         node: { version: process.version, nodeApi: process.versions.napi },
@@ -26,8 +41,8 @@ export function doctorCommand(): Command {
           cores: availableParallelism(),
           memory: totalmem(),
         },
-        addon: addonStatus(),
-        devices: { cpu: 'used', cuda: 'not supported in this version' },
+        addon,
+        devices: addon.loaded ? reportDevices() : {},
         engine: await describeEngine(),
         tools: {
           compiler: firstLine('c++', '--version'),
@@ -35,7 +50,7 @@ export function doctorCommand(): Command {
           python: firstLine('python3', '--version'),
         },
       };
-      const { addon, engine, tools, machine } = report;
+      const { devices, engine, tools, machine } = report;
       const rows = [
         ['package', `soul-unlearn ${report.package.version}, node ${report.node.version}`],
         ['machine', `${machine.platform}, ${machine.processor}, ${machine.cores} cores, ${memory(machine.memory)}`],
@@ -47,11 +62,53 @@ export function doctorCommand(): Command {
             : 'not installed; run: soul engine install',
         ],
         ...engine.searched.map(({ place, found }) => [`  looked in`, `${place}: ${found}`]),
-        ['devices', 'cpu'],
+        ...deviceRows(devices),
         ...Object.entries(tools).map(([name, version]) => [name, version ?? 'not found (needed only to build)']),
       ];
       printResult(options, report, table(['what', 'found'], rows));
     });
+}
+
+function reportDevices(): DeviceReport {
+  const { cuda } = describeDevices();
+  const devices = cuda.available ? cuda.devices.map(tryDevice) : cuda.devices;
+  return { cuda: { ...cuda, devices }, auto: chooseDevice('auto') };
+}
+
+/** Takes the device up: only then is it known whether it can be used. */
+function tryDevice(device: CudaDevice): ReportedDevice {
+  if (device.problem !== undefined) return device;
+  try {
+    return { ...device, machineCode: machineCode(device.name) };
+  } catch (error) {
+    return { ...device, problem: (error as Error).message };
+  }
+}
+
+function deviceRows({ cuda, auto }: DeviceReport): string[][] {
+  if (cuda === undefined || auto === undefined) return [];
+  const { problem, driverVersion, deviceCode, devices } = cuda;
+  return [
+    ['driver', driverVersion === undefined ? 'none that can be used' : `CUDA ${driverVersion}`],
+    ['device code', deviceCode ? 'in the addon' : 'none in this build of the addon'],
+    ...devices.map((device) => [device.name, deviceText(device)]),
+    ...(problem === undefined ? [] : [['cuda', problem]]),
+    ['--device auto', `${auto.device}: ${auto.reason}`],
+  ];
+}
+
+function deviceText({
+  model,
+  architecture,
+  multiprocessors,
+  memory: bytes,
+  machineCode,
+  problem,
+}: ReportedDevice): string {
+  const parts = [`${model}, ${architecture}, ${multiprocessors} multiprocessors, ${memory(bytes)}`];
+  if (machineCode !== undefined) parts.push(`runs code for ${machineCode}`);
+  if (problem !== undefined) parts.push(`cannot be used: ${problem}`);
+  return parts.join('; ');
 }
 
 /** The first line that a tool prints, undefined where there is no such tool. */

@@ -12,7 +12,7 @@ import { evaluate } from '../../eval/evaluate.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
 import { integerAtLeast } from '../arguments.ts';
 import { cancelOnInterrupt } from '../interrupt.ts';
-import { addModelOptions, type ModelOptions, modelLoader } from '../model-options.ts';
+import { addModelOptions, decideLoading, deviceLine, type ModelOptions } from '../model-options.ts';
 import { progressOn } from '../progress.ts';
 import { duration, type OutputOptions, printResult, table } from '../terminal.ts';
 
@@ -53,11 +53,13 @@ export function evalCommand(): Command {
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')
     .action(async (options: EvalOptions) => {
+      const { device, reason, load } = decideLoading(options);
       const data = await readExamples(options.data);
       const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
       const tokenizer = await HuggingFaceTokenizer.load(options.model);
-      const model = await modelLoader(options)(options.model);
       const progress = progressOn('evaluating', { quiet: options.quiet ?? false });
+      progress.log(deviceLine({ device, reason }));
+      const model = await load(options.model);
       const interrupt = cancelOnInterrupt();
       const begun = performance.now();
       try {
@@ -86,7 +88,14 @@ export function evalCommand(): Command {
         ];
         printResult(
           options,
-          { model: options.model, data: { file: options.data, sha256: data.sha256 }, ...figures, seconds },
+          {
+            model: options.model,
+            device,
+            deviceReason: reason,
+            data: { file: options.data, sha256: data.sha256 },
+            ...figures,
+            seconds,
+          },
           `${table(['figure', 'value'], rows)}\n\nin ${duration(seconds)}`,
         );
         if (options.items) await writeItems(options.items, items);

@@ -1,0 +1,106 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
+import { TorchLM } from '../../lib/torch/index.ts';
+import { describeWithEngine } from '../torch/engine-available.ts';
+import { soul, soulIn } from './soul.ts';
+
+const withoutDriver = { SOUL_CUDA_DRIVER: '/nonexistent' };
+/** What was looked for, and what to do. */
+const problem = expect.stringMatching(/\/nonexistent could not be loaded .*driver 580/s);
+
+describe('without a driver', () => {
+  test('doctor says that there is none, and what runs instead', async () => {
+    const { code, out } = await soulIn(withoutDriver, 'doctor', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(out).devices).toEqual({
+      cuda: { available: false, problem, deviceCode: expect.any(Boolean), devices: [] },
+      auto: { device: 'cpu', reason: problem },
+    });
+    const text = await soulIn(withoutDriver, 'doctor');
+    expect(text.code).toBe(0);
+    expect(text.out).toMatch(/^driver +none that can be used$/m);
+    expect(text.out).toMatch(/^--device auto +cpu: .*\/nonexistent could not be loaded/m);
+  });
+
+  test.each(['cuda', 'cuda:1'])('--device %s is refused with the reason, before anything is read', async (device) => {
+    for (const words of [
+      ['eval', '--model', 'x', '--data', 'x.jsonl'],
+      ['train', '--model', 'x', '--data', 'x.jsonl', '--out', 'x'],
+      ['unlearn', '--model', 'x', '--forget', 'x.jsonl', '--out', 'x'],
+      ['demo'],
+    ]) {
+      const { code, out, err } = await soulIn(withoutDriver, ...words, '--device', device, '--json');
+      expect(code).toBe(2);
+      expect(JSON.parse(out).error).toMatchObject({ code: 'SOUL_UNSUPPORTED', message: problem });
+      expect(err).toContain(`--device ${device === 'cuda' ? 'cuda:0' : device} cannot be used`);
+    }
+  });
+});
+
+test.each(['gpu', 'cuda:', 'CUDA:0', ''])('--device %p is no device', async (device) => {
+  const { code, err } = await soul('eval', '--model', 'x', '--data', 'x', '--device', device);
+  expect(err).toMatch(/Expected auto, cpu, cuda, or cuda:N/);
+  expect(code).toBe(2);
+});
+
+describeWithEngine('a run', () => {
+  let folder: string;
+  const path = (name: string) => join(folder, name);
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'soul-devices-'));
+    await writeFile(path('data.jsonl'), '{"question": "Who?", "answer": "Nobody."}\n');
+    const { size } = await writeWordTokenizer(path('model'), ['Question: Who?\nAnswer: Nobody.']);
+    const architecture = { architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_act: 'silu' };
+    const sizes = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 };
+    const rest = { num_key_value_heads: 2, max_position_embeddings: 64, rms_norm_eps: 1e-5, rope_theta: 10000 };
+    const words = { tie_word_embeddings: true, vocab_size: size };
+    const model = await TorchLM.create({ ...architecture, ...sizes, ...rest, ...words }, 5n);
+    await model.save(path('model'));
+    model.release();
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  test('takes the CPU where there is no GPU, and says so in its result, its record and beside its progress', async () => {
+    const { code, out, err } = await soulIn(
+      withoutDriver,
+      ...['train', '--model', path('model'), '--data', path('data.jsonl'), '--out', path('auto'), '--steps', '1'],
+      '--json',
+    );
+    expect(code).toBe(0);
+    expect(err).toMatch(/^device: cpu \(.*\/nonexistent could not be loaded.*\)$/m);
+    expect(JSON.parse(out)).toMatchObject({ device: 'cpu', deviceReason: problem });
+    const { load } = JSON.parse(await readFile(path('auto/run.json'), 'utf8')).settings;
+    expect(load).toMatchObject({ device: 'cpu', deviceReason: problem, dtype: 'f32' });
+  });
+
+  test('takes the device that was asked for', async () => {
+    const words = [
+      '--model',
+      path('model'),
+      '--data',
+      path('data.jsonl'),
+      '--no-generate',
+      '--device',
+      'cpu',
+      '--json',
+    ];
+    const { code, out, err } = await soul('eval', ...words);
+    expect(code).toBe(0);
+    expect(err).toMatch(/^device: cpu \(asked for\)$/m);
+    expect(JSON.parse(out)).toMatchObject({ device: 'cpu', deviceReason: 'asked for' });
+  });
+
+  test('needs no retain set that has no weight', async () => {
+    const { code, err } = await soul(
+      ...['unlearn', '--model', path('model'), '--forget', path('data.jsonl'), '--out', path('forgotten')],
+      ...['--objective', 'graddiff', '--retain-weight', '0', '--steps', '1', '--evaluate', '0', '--device', 'cpu'],
+      '--quiet',
+    );
+    expect(err).toBe('');
+    expect(code).toBe(0);
+  });
+});
