@@ -7,9 +7,16 @@
 import { access, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
+import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
+import { openSafetensors, type SafetensorsDType, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
 import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
-import { isFloatDType, widen } from './widen.ts';
+import { widenHalf } from './widen.ts';
+
+/** What a model's weights can be held in. */
+export type WeightDType = 'f32' | 'bf16';
+
+/** Element types of weights that can be read. */
+const readable: ReadonlySet<SafetensorsDType> = new Set(['F32', 'BF16', 'F16']);
 
 const singleFile = 'model.safetensors';
 const indexFile = 'model.safetensors.index.json';
@@ -18,16 +25,20 @@ const indexFile = 'model.safetensors.index.json';
 const computed = /(^|\.)rotary_emb\.inv_freq$/;
 
 /**
- * Reads every parameter of `layout` into its place in `values`; float32, bfloat16 and float16 are taken, widened one
- * tensor at a time.
+ * Reads every parameter of `layout` into its place in `values`; float32, bfloat16 and float16 are taken, widened or rounded
+ * to the nearest. No more than one tensor at a time is held beside.
  *
  * A tied model may carry `lm_head.weight` all the same: it must then equal the embedding.
  *
- * @param values as long as the layout
+ * @param values as long as the layout, on any device
  * @throws SoulError SOUL_NOT_FOUND (no weights), SOUL_BAD_FILE (a weight missing, extra, of another shape, a damaged
  *   file; all are named), SOUL_UNSUPPORTED (an element type)
  */
-export async function readCheckpoint(folder: string, layout: ParameterLayout, values: Float32Array): Promise<void> {
+export async function readCheckpoint(
+  folder: string,
+  layout: ParameterLayout,
+  values: FlatBuffer<WeightDType>,
+): Promise<void> {
   const files = await openFiles(folder);
   try {
     const owners = new Map<string, SafetensorsFile>();
@@ -40,8 +51,7 @@ export async function readCheckpoint(folder: string, layout: ParameterLayout, va
     }
     checkTensors(folder, layout, owners);
     for (const [name, place] of layout) {
-      const target = values.subarray(place.offset, place.offset + sizeOf(place.shape));
-      await readTensor(owners.get(name)!, name, target);
+      await readTensor(owners.get(name)!, name, viewOf(values, place));
     }
     const extraHead = layout.get(head) ? undefined : owners.get(head);
     if (extraHead) await checkTiedHead(folder, extraHead, layout, values);
@@ -51,16 +61,21 @@ export async function readCheckpoint(folder: string, layout: ParameterLayout, va
 }
 
 /**
- * Writes every parameter of `layout` to `folder`/model.safetensors as float32, beside and renamed.
+ * Writes every parameter of `layout` to `folder`/model.safetensors in the dtype of `values`, beside and renamed. One tensor at a
+ * time is copied; work on `values` that was called before comes first.
  *
  * @param folder exists already
  */
-export async function writeCheckpoint(folder: string, layout: ParameterLayout, values: Float32Array): Promise<void> {
-  const tensors = [...layout].map(([name, { offset, shape }]) => ({
+export async function writeCheckpoint(
+  folder: string,
+  layout: ParameterLayout,
+  values: FlatBuffer<WeightDType>,
+): Promise<void> {
+  const tensors = [...layout].map(([name, place]) => ({
     name,
-    dtype: 'F32' as const,
-    shape,
-    data: values.subarray(offset, offset + sizeOf(shape)),
+    dtype: values.dtype === 'f32' ? ('F32' as const) : ('BF16' as const),
+    shape: place.shape,
+    data: () => hostCopy(viewOf(values, place)),
   }));
   await writeSafetensors(join(folder, singleFile), tensors, { format: 'pt' });
 }
@@ -130,7 +145,7 @@ function checkTensors(folder: string, layout: ParameterLayout, owners: ReadonlyM
   if (problems.length > 0) throw badCheckpoint(folder, problems);
   for (const [name] of layout) {
     const { dtype } = owners.get(name)!.tensors.get(name)!;
-    if (!isFloatDType(dtype)) {
+    if (!readable.has(dtype)) {
       throw new SoulError('SOUL_UNSUPPORTED', `${folder}: ${name} is ${dtype}; supported are F32, BF16 and F16`, {
         name,
       });
@@ -138,28 +153,42 @@ function checkTensors(folder: string, layout: ParameterLayout, owners: ReadonlyM
   }
 }
 
-async function readTensor(file: SafetensorsFile, name: string, target: Float32Array): Promise<void> {
+async function readTensor(file: SafetensorsFile, name: string, target: FlatBuffer<WeightDType>): Promise<void> {
   const { dtype } = file.tensors.get(name)!;
-  if (dtype === 'F32') await file.readInto(name, target);
-  else widen(await file.read(name), dtype, target);
+  const bytes = await file.read(name);
+  const { buffer, byteOffset } = bytes;
+  if (dtype === 'F16') await target.copyFrom(FlatBuffer.from(widenHalf(bytes)));
+  else if (dtype === 'F32') await target.copyFrom(FlatBuffer.from(new Float32Array(buffer, byteOffset, target.length)));
+  else await target.copyFrom(FlatBuffer.from(new Uint16Array(buffer, byteOffset, target.length)));
 }
 
 async function checkTiedHead(
   folder: string,
   file: SafetensorsFile,
   layout: ParameterLayout,
-  values: Float32Array,
+  values: FlatBuffer<WeightDType>,
 ): Promise<void> {
   const place = layout.get(embedding)!;
   const { shape, dtype } = file.tensors.get(head)!;
-  if (sameShape(shape, place) && isFloatDType(dtype)) {
-    const found = new Float32Array(sizeOf(shape));
+  if (sameShape(shape, place) && readable.has(dtype)) {
+    const found = FlatBuffer.alloc(sizeOf(shape), { dtype: values.dtype });
     await readTensor(file, head, found);
-    if (found.every((value, i) => Object.is(value, values[place.offset + i]))) return;
+    const expected = await hostCopy(viewOf(values, place));
+    if (found.array.every((value, i) => Object.is(value, expected[i]))) return;
   }
   throw badCheckpoint(folder, [
     `${head} differs from ${embedding}, though config.json ties them (tie_word_embeddings)`,
   ]);
+}
+
+function viewOf(values: FlatBuffer<WeightDType>, { offset, shape }: ParameterPlace): FlatBuffer<WeightDType> {
+  return values.view(offset, sizeOf(shape));
+}
+
+async function hostCopy(source: FlatBuffer<WeightDType>): Promise<ArrayOf<WeightDType>> {
+  const copy = FlatBuffer.alloc(source.length, { dtype: source.dtype });
+  await copy.copyFrom(source);
+  return copy.array;
 }
 
 function badCheckpoint(folder: string, problems: string[]): SoulError {

@@ -4,7 +4,7 @@
  * @module
  */
 
-export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+export { readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { type LlamaConfig, parseLlamaConfig, type RopeScaling, readLlamaConfig } from './config.ts';
 export type {
   AccumulateOptions,

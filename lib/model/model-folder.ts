@@ -8,7 +8,8 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSoulError } from '../core/errors.ts';
-import { writeCheckpoint } from './checkpoint.ts';
+import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { LlamaConfig } from './config.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
 
@@ -22,12 +23,15 @@ export async function writeModelFolder(
   folder: string,
   config: LlamaConfig,
   layout: ParameterLayout,
-  values: Float32Array,
+  values: FlatBuffer<WeightDType>,
   generationConfig?: string,
 ): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    await replaceFile(join(folder, 'config.json'), `${JSON.stringify(huggingFaceConfig(config), null, 2)}\n`);
+    await replaceFile(
+      join(folder, 'config.json'),
+      `${JSON.stringify(huggingFaceConfig(config, values.dtype), null, 2)}\n`,
+    );
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
     await writeCheckpoint(folder, layout, values);
   } catch (error) {
@@ -35,8 +39,9 @@ export async function writeModelFolder(
   }
 }
 
-/** The content of config.json: all that was read, with float32 weights and the rope in the keys of transformers 4 and of 5. */
-export function huggingFaceConfig(config: LlamaConfig): Record<string, unknown> {
+/** The content of config.json: all that was read, with the dtype of the weights and the rope in the keys of transformers 4 and of 5. */
+export function huggingFaceConfig(config: LlamaConfig, dtype: WeightDType = 'f32'): Record<string, unknown> {
+  const torchDType = dtype === 'f32' ? 'float32' : 'bfloat16';
   const { ropeScaling: scaling, ropeTheta } = config;
   const rope: Record<string, unknown> = { rope_type: scaling.type };
   if (scaling.type !== 'default') rope.factor = scaling.factor;
@@ -54,8 +59,8 @@ export function huggingFaceConfig(config: LlamaConfig): Record<string, unknown> 
     rope_theta: ropeTheta,
     rope_scaling: scaling.type === 'default' ? null : rope,
     rope_parameters: { rope_theta: ropeTheta, ...rope },
-    torch_dtype: 'float32',
-    dtype: 'float32',
+    torch_dtype: torchDType,
+    dtype: torchDType,
   };
 }
 

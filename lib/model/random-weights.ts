@@ -4,32 +4,38 @@
  * @module
  */
 
+import { allocateFloats } from '../core/allocate.ts';
+import { FlatBuffer } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
+import type { WeightDType } from './checkpoint.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
 
 /**
  * Fills `values` as transformers initialises a Llama: matrices and embeddings normal with `standardDeviation`, norm
- * weights 1, biases 0. Each draw is a function of (seed, parameter, element).
+ * weights 1, biases 0. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
  */
-export function fillRandomWeights(
-  values: Float32Array,
+export async function fillRandomWeights(
+  values: FlatBuffer<WeightDType>,
   layout: ParameterLayout,
   standardDeviation: number,
   seed: bigint,
-): void {
+): Promise<void> {
   for (const [name, { offset, shape, group }] of layout) {
     const size = shape.reduce((product, extent) => product * extent, 1);
+    const target = values.view(offset, size);
     if (group === 'vector') {
-      values.fill(name.endsWith('.bias') ? 0 : 1, offset, offset + size);
+      await target.fill(name.endsWith('.bias') ? 0 : 1);
       continue;
     }
+    const drawn = allocateFloats(size);
     const { bits } = randomStream(seed, `weights ${name}`);
     // Box and Muller: two uniform numbers make two normal ones.
     for (let i = 0; i < size; i += 2) {
       const radius = standardDeviation * Math.sqrt(-2 * Math.log((bits(0, i) + 1) / 2 ** 32));
       const angle = (2 * Math.PI * bits(0, i + 1)) / 2 ** 32;
-      values[offset + i] = radius * Math.cos(angle);
-      if (i + 1 < size) values[offset + i + 1] = radius * Math.sin(angle);
+      drawn[i] = radius * Math.cos(angle);
+      if (i + 1 < size) drawn[i + 1] = radius * Math.sin(angle);
     }
+    await target.copyFrom(FlatBuffer.from(drawn));
   }
 }

@@ -1,32 +1,22 @@
 /**
- * 16-bit floating-point numbers as float32; every value is kept exactly.
+ * Half-precision numbers as float32; every value is kept exactly.
  *
  * @module
  */
 
-import type { SafetensorsDType } from '../core/safetensors.ts';
-
-/** Element types of weights that can be read. */
-export type FloatDType = 'F32' | 'BF16' | 'F16';
-
-export function isFloatDType(dtype: SafetensorsDType): dtype is FloatDType {
-  return dtype === 'F32' || dtype === 'BF16' || dtype === 'F16';
-}
+import { allocateFloats } from '../core/allocate.ts';
 
 /**
- * Widens little-endian 16-bit numbers.
+ * Widens little-endian half-precision numbers.
  *
- * @param bytes two for each element of `target`, at an even offset
+ * @param bytes two for each element of the result, at an even offset
  */
-export function widen(bytes: Uint8Array, dtype: SafetensorsDType, target: Float32Array): void {
-  const narrow = new Uint16Array(bytes.buffer, bytes.byteOffset, target.length);
-  if (dtype === 'BF16') {
-    const bits = new Uint32Array(target.buffer, target.byteOffset, target.length);
-    for (let i = 0; i < narrow.length; i++) bits[i] = narrow[i]! << 16;
-  } else {
-    const values = halfValues();
-    for (let i = 0; i < narrow.length; i++) target[i] = values[narrow[i]!]!;
-  }
+export function widenHalf(bytes: Uint8Array): Float32Array<ArrayBuffer> {
+  const narrow = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2);
+  const values = halfValues();
+  const wide = allocateFloats(narrow.length);
+  for (let i = 0; i < narrow.length; i++) wide[i] = values[narrow[i]!]!;
+  return wide;
 }
 
 let halves: Float32Array | undefined;

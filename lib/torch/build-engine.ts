@@ -5,7 +5,7 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism, totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,6 +15,7 @@ import { cacheFolder } from './cache.ts';
 import {
   binaryName,
   carriesStamp,
+  describeInstalled,
   engineFolder,
   expectedStamp,
   type InstalledEngine,
@@ -27,8 +28,11 @@ import { runLogged } from './run-logged.ts';
 /** The versions that package.json names for a checkout; an installed package fetches them when it builds. */
 const buildTools = { 'cmake-js': '8.0.0', 'node-addon-api': '8.9.2' };
 
+/** Engines that stay in the cache: this one, and those that another version, checkout or libtorch may need. */
+const keptEngines = 4;
+
 /**
- * Compiles native/torch against `libtorch` and puts it into the cache, beside and renamed.
+ * Compiles native/torch against `libtorch` and puts it into the cache, beside and renamed. The oldest of many engines there go.
  *
  * @throws SoulError SOUL_ENGINE_MISSING naming the tool that is missing, or the log of a build that failed
  */
@@ -68,7 +72,23 @@ export async function buildEngine(
   } finally {
     await rm(workplace, { recursive: true, force: true });
   }
-  return { torchVersion: libtorch.version, libtorch: libtorch.folder, binary: join(target, binaryName) };
+  await prune(dirname(target), target);
+  return describeInstalled(libtorch, target);
+}
+
+/** A process that has loaded an engine keeps it, whether its file is still there or not. */
+async function prune(engines: string, current: string): Promise<void> {
+  const others: { folder: string; built: number }[] = [];
+  for (const name of await readdir(engines)) {
+    const folder = join(engines, name);
+    const built = await stat(join(folder, stampName)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
+    if (folder !== current) others.push({ folder, built });
+  }
+  others.sort((a, b) => b.built - a.built);
+  for (const { folder } of others.slice(keptEngines - 1)) await rm(folder, { recursive: true, force: true });
 }
 
 /** Files that include libtorch take a gigabyte each to compile. */

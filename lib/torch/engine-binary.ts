@@ -9,6 +9,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot, packageVersion } from '../core/package.ts';
 import { cacheFolder } from './cache.ts';
+import { hasCuda } from './cuda-libraries.ts';
 import { findLibtorch, type Libtorch, type SearchedPlace } from './libtorch.ts';
 
 /** What a binary was built from; written beside it and compared before it is loaded. */
@@ -27,6 +28,8 @@ export interface InstalledEngine {
   readonly torchVersion: string;
   /** Folder of the libtorch that it is linked to. */
   readonly libtorch: string;
+  /** Whether that is a CUDA build, which models on a GPU need. */
+  readonly cuda: boolean;
   /** The addon file. */
   readonly binary: string;
 }
@@ -64,8 +67,13 @@ export const stampName = 'stamp.json';
 
 /** The engine for the libtorch found on this machine, undefined when something is missing; loads nothing. */
 export function installedEngine(): InstalledEngine | undefined {
-  const { installed, torchVersion, libtorch, binary } = inspect();
-  return installed ? { torchVersion: torchVersion!, libtorch: libtorch!, binary: binary! } : undefined;
+  const libtorch = findLibtorch();
+  return libtorch && builtEngine(libtorch);
+}
+
+/** Whether the installed engine can run models on a CUDA device, as far as files tell; false where none is installed. */
+export function engineHasCuda(): boolean {
+  return installedEngine()?.cuda ?? false;
 }
 
 /** What was looked for and found. */
@@ -79,10 +87,11 @@ export function inspect(): EngineReport {
   const libtorch = findLibtorch(searched);
   if (!libtorch) return { installed: false, cache, searched, reason: 'no libtorch was found' };
   const built = builtEngine(libtorch);
-  const report = { cache, searched, torchVersion: libtorch.version, libtorch: libtorch.folder };
+  const { version: torchVersion, folder } = libtorch;
+  const report = { cache, searched, torchVersion, libtorch: folder, cuda: hasCuda(folder) };
   return built
     ? { ...report, ...built, installed: true }
-    : { ...report, installed: false, reason: `no engine is built for libtorch ${libtorch.version}` };
+    : { ...report, installed: false, reason: `no engine is built for libtorch ${torchVersion}` };
 }
 
 /** The engine for this libtorch, undefined when it is not built. */
@@ -90,7 +99,12 @@ export function builtEngine(libtorch: Libtorch): InstalledEngine | undefined {
   const stamp = expectedStamp(libtorch);
   const folder = engineFolder(stamp);
   if (!carriesStamp(folder, stamp)) return undefined;
-  return { torchVersion: libtorch.version, libtorch: libtorch.folder, binary: join(folder, binaryName) };
+  return describeInstalled(libtorch, folder);
+}
+
+/** The engine for `libtorch` whose binary lies in `folder`. */
+export function describeInstalled({ version, folder: libtorch }: Libtorch, folder: string): InstalledEngine {
+  return { torchVersion: version, libtorch, cuda: hasCuda(libtorch), binary: join(folder, binaryName) };
 }
 
 /** Whether `folder` holds a binary with this stamp. */

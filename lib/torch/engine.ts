@@ -6,15 +6,30 @@
 
 import { createRequire } from 'node:module';
 import { nativeAddon } from '../core/addon.ts';
+import type { Device } from '../core/devices.ts';
 import { SoulError } from '../core/errors.ts';
 import { typedCalls } from '../core/typed-calls.ts';
-import { inspect } from './engine-binary.ts';
+import { cudaLibraries, cudaLibrary } from './cuda-libraries.ts';
+import { type EngineReport, inspect } from './engine-binary.ts';
 import type { NativeEngine } from './native-engine.ts';
 
-export { describeEngine, type EngineReport, type InstalledEngine, installedEngine } from './engine-binary.ts';
+export {
+  describeEngine,
+  type EngineReport,
+  engineHasCuda,
+  type InstalledEngine,
+  installedEngine,
+} from './engine-binary.ts';
+
+interface LoadedEngine {
+  readonly calls: NativeEngine;
+  readonly report: EngineReport;
+  /** Why its CUDA part could not be loaded. */
+  readonly cudaFailure: SoulError | undefined;
+}
 
 const require = createRequire(import.meta.url);
-let loaded: NativeEngine | undefined;
+let loaded: LoadedEngine | undefined;
 
 /**
  * The engine of this environment, loaded when it is first needed.
@@ -23,13 +38,31 @@ let loaded: NativeEngine | undefined;
  */
 export function nativeEngine(): NativeEngine {
   loaded ??= load();
-  return loaded;
+  return loaded.calls;
+}
+
+/**
+ * Makes sure that models can be asked for on a CUDA device, as far as libtorch is concerned.
+ *
+ * @throws SoulError SOUL_ENGINE_MISSING with what was looked for, what was found and what to run
+ */
+export function requireCudaEngine(device: Device): void {
+  nativeEngine();
+  const { report, cudaFailure } = loaded!;
+  if (!report.cuda) {
+    throw new SoulError(
+      'SOUL_ENGINE_MISSING',
+      `a model on ${device} needs a CUDA build of libtorch, but the engine's is ${report.torchVersion} in ${report.libtorch}, which has no ${cudaLibrary}; run \`npx soul engine install --cuda\`, or use device 'cpu'`,
+      { device, ...report },
+    );
+  }
+  if (cudaFailure) throw cudaFailure;
 }
 
 const howToInstall =
   'Run `npx soul engine install` (in a checkout `npm run soul -- engine install`), or set SOUL_LIBTORCH to the folder of a libtorch and run it then.';
 
-function load(): NativeEngine {
+function load(): LoadedEngine {
   const addon = nativeAddon();
   const report = inspect();
   if (!report.installed) {
@@ -41,9 +74,9 @@ function load(): NativeEngine {
     );
   }
   try {
-    const engine = typedCalls(withShortSpin(() => require(report.binary!) as NativeEngine));
-    engine.init(addon.interface);
-    return engine;
+    const calls = typedCalls(withShortSpin(() => require(report.binary!) as NativeEngine));
+    calls.init(addon.interface);
+    return { calls, report, cudaFailure: loadCuda(calls, report) };
   } catch (cause) {
     if (cause instanceof SoulError) throw cause;
     throw new SoulError(
@@ -52,6 +85,20 @@ function load(): NativeEngine {
       { ...report },
       { cause },
     );
+  }
+}
+
+/**
+ * Loads the CUDA part where there is a GPU for it: at once, since libtorch looks for it when it is first used, a model on the
+ * CPU included.
+ */
+function loadCuda(calls: NativeEngine, { cuda, libtorch }: EngineReport): SoulError | undefined {
+  if (!cuda || nativeAddon().cudaPlatform().problem !== '') return undefined;
+  try {
+    calls.loadLibraries(cudaLibraries(libtorch!));
+    return undefined;
+  } catch (error) {
+    return error as SoulError;
   }
 }
 

@@ -10,6 +10,7 @@ import { mkdir, mkdtemp, readdir, realpath, rename, rm, symlink } from 'node:fs/
 import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { cacheFolder } from './cache.ts';
+import { cudaLibrary, hasCuda } from './cuda-libraries.ts';
 import { cachedLibtorch, inspectLibtorch, type Libtorch, type LibtorchVariant, torchVersion } from './libtorch.ts';
 import { runLogged } from './run-logged.ts';
 
@@ -48,6 +49,13 @@ export async function fetchLibtorch(
     if (typeof result === 'string') {
       throw new SoulError('SOUL_ENGINE_MISSING', `the wheel that pip fetched holds ${result}; see ${log}`, { log });
     }
+    if (variant === 'cuda' && !hasCuda(result.folder)) {
+      throw new SoulError(
+        'SOUL_ENGINE_MISSING',
+        `the wheel that pip fetched, of torch ${result.version}, is no CUDA build (it lacks ${cudaLibrary}); see ${log}`,
+        { log },
+      );
+    }
     const damaged = typeof inspectLibtorch(cachedLibtorch(variant)) === 'string';
     await moveInto(unpacked, target, workplace, force || damaged);
   } finally {
@@ -62,7 +70,7 @@ export async function fetchLibtorch(
  * @param folder of a libtorch, absolute
  */
 export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
-  const link = cachedLibtorch(libtorch.version.includes('+cu') ? 'cuda' : 'cpu');
+  const link = cachedLibtorch(hasCuda(libtorch.folder) ? 'cuda' : 'cpu');
   const [given, there] = await Promise.all(
     [libtorch.folder, link].map((path) => realpath(path).catch(() => undefined)),
   );
@@ -82,8 +90,9 @@ export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
 }
 
 async function download(variant: LibtorchVariant, wheels: string, log: string): Promise<void> {
-  const plain = variant === 'cuda' || process.platform === 'darwin';
-  const requirement = `torch==${torchVersion}${plain ? '' : '+cpu'}`;
+  // A CPU wheel also satisfies the plain version, and counts as later.
+  const plain = process.platform === 'darwin' ? '' : '+cpu';
+  const requirement = `torch==${torchVersion}${variant === 'cpu' ? plain : `,!=${torchVersion}+cpu`}`;
   const base = ['-m', 'pip', 'download', '--dest', wheels, '--only-binary=:all:', '--no-input', '--retries', '1'];
   if (variant === 'cpu') base.push('--no-deps');
   const indexes = variant === 'cpu' ? [[], ['--index-url', cpuIndex]] : [[]];

@@ -48,15 +48,17 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
 /**
  * Packs prompts into groups whose key-value cache stays within bounds.
  *
+ * @param bytesPerElement of the cache
  * @throws SoulError SOUL_INVALID_ARGUMENT
  */
 export function groupPrompts(
   prompts: readonly (readonly number[])[],
   maxNewTokens: number,
   config: LlamaConfig,
+  bytesPerElement: number,
 ): PromptGroup[] {
   if (!Array.isArray(prompts)) throw invalidArgument('prompts', 'an array of token arrays', prompts);
-  const bytesPerToken = 2 * 4 * config.layers * config.keyValueHeads * config.headSize;
+  const bytesPerToken = 2 * bytesPerElement * config.layers * config.keyValueHeads * config.headSize;
   const groups: PromptGroup[] = [];
   let indexes: number[] = [];
   let longest = 0;

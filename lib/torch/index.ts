@@ -5,6 +5,6 @@
  */
 
 export { TokenBatch } from '../model/token-batch.ts';
-export { describeEngine, type EngineReport, type InstalledEngine, installedEngine } from './engine.ts';
+export { describeEngine, type EngineReport, engineHasCuda, type InstalledEngine, installedEngine } from './engine.ts';
 export { type InstallOptions, installEngine } from './install.ts';
 export { type LoadOptions, TorchLM } from './torch-lm.ts';

@@ -15,16 +15,24 @@ import {
   cachedLibtorch,
   findLibtorch,
   inspectLibtorch,
+  isTested,
   type Libtorch,
   type LibtorchVariant,
   preferLibtorch,
   requireLibtorch,
+  torchVersion,
 } from './libtorch.ts';
 
 export interface InstallOptions {
-  /** `'cpu'` (default), or `'cuda'`: Linux, about 3 GB, with the nvidia wheels that libtorch depends on. */
+  /**
+   * `'cpu'`, or `'cuda'`: Linux, about 3 GB, with the nvidia wheels that libtorch depends on. By default whichever is there,
+   * else `'cpu'`.
+   */
   variant?: LibtorchVariant;
-  /** A libtorch that is there already: its folder, with lib/ and include/. The cache points to it from then on. */
+  /**
+   * A libtorch that is there already: its folder, with lib/ and include/. The cache points to it from then on. One of a
+   * version that is not tested is taken with a warning.
+   */
   libtorch?: string;
   /** Fetch and build again what is there. */
   force?: boolean;
@@ -39,14 +47,20 @@ export interface InstallOptions {
  * @throws SoulError SOUL_ENGINE_MISSING naming the missing tool, or the log; SOUL_INVALID_ARGUMENT; SOUL_FILE_SYSTEM
  */
 export async function installEngine(options: InstallOptions = {}): Promise<InstalledEngine> {
-  const { variant = 'cpu', force = false, onProgress = () => {} } = options;
-  if (variant !== 'cpu' && variant !== 'cuda') throw invalidArgument('variant', "'cpu' or 'cuda'", variant);
+  const { variant, force = false, onProgress = () => {} } = options;
+  if (variant !== undefined && variant !== 'cpu' && variant !== 'cuda')
+    throw invalidArgument('variant', "'cpu' or 'cuda'", variant);
   try {
     const logs = join(cacheFolder(), 'logs');
     await mkdir(logs, { recursive: true });
     const log = join(logs, `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`);
     const work = { log, force, onProgress };
     const libtorch = await chooseLibtorch(options.libtorch, variant, work);
+    if (!isTested(libtorch)) {
+      onProgress(
+        `warning: libtorch ${libtorch.version} is not what the engine is tested with (${torchVersion}); it may fail to build, or work in another way`,
+      );
+    }
     const engine = (force ? undefined : builtEngine(libtorch)) ?? (await buildEngine(libtorch, work));
     await preferLibtorch(libtorch);
     return engine;
@@ -57,14 +71,13 @@ export async function installEngine(options: InstallOptions = {}): Promise<Insta
 
 async function chooseLibtorch(
   given: string | undefined,
-  variant: LibtorchVariant,
+  variant: LibtorchVariant | undefined,
   work: { log: string; force: boolean; onProgress: (line: string) => void },
 ): Promise<Libtorch> {
   if (given !== undefined) return linkLibtorch(requireLibtorch(given));
   if (process.env.SOUL_LIBTORCH) return requireLibtorch(process.env.SOUL_LIBTORCH);
-  if (work.force) return fetchLibtorch(variant, work);
+  if (work.force) return fetchLibtorch(variant ?? 'cpu', work);
+  if (variant === undefined) return findLibtorch() ?? fetchLibtorch('cpu', work);
   const cached = inspectLibtorch(cachedLibtorch(variant));
-  if (typeof cached !== 'string') return cached;
-  const found = variant === 'cpu' ? findLibtorch() : undefined;
-  return found && found.folder !== cachedLibtorch('cuda') ? found : fetchLibtorch(variant, work);
+  return typeof cached === 'string' ? fetchLibtorch(variant, work) : cached;
 }

@@ -11,9 +11,9 @@ import { join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { cacheFolder } from './cache.ts';
 
-/** The version that is fetched, and the series that is accepted. */
+/** The version that is fetched, and the series that is tested. */
 export const torchVersion = '2.13.0';
-const accepted = /^2\.13\.\d+([+.]|$)/;
+const testedSeries = /^2\.13\.\d+([+.]|$)/;
 
 /** Which build of libtorch; the CUDA build also runs on the CPU. */
 export type LibtorchVariant = 'cpu' | 'cuda';
@@ -23,6 +23,11 @@ export interface Libtorch {
   readonly folder: string;
   /** For instance `2.13.0+cpu`. */
   readonly version: string;
+}
+
+/** Whether the engine is tested with this version of libtorch; where somebody names a folder, others are taken too. */
+export function isTested({ version }: Libtorch): boolean {
+  return testedSeries.test(version);
 }
 
 /** A place that was looked at, and what was there in a few words. */
@@ -60,7 +65,7 @@ export async function preferLibtorch(libtorch: Libtorch): Promise<void> {
 
 /**
  * Looks in SOUL_LIBTORCH, in the cache (the variant that was installed last, then the other) and at the PyTorch that python3
- * can import, in this order; the first match wins.
+ * can import, in this order; the first match wins. The last must be of the tested series; the others were chosen by somebody.
  *
  * SOUL_LIBTORCH is taken at its word: when it is set and no match, nothing else is looked at.
  */
@@ -77,7 +82,16 @@ export function findLibtorch(searched: SearchedPlace[] = []): Libtorch | undefin
     const found = look(folder, folder);
     if (found) return found;
   }
-  return look('the torch of python3', pythonTorch());
+  const python = pythonTorch();
+  const found = look('the torch of python3', python);
+  if (!found || isTested(found)) return found;
+  searched.pop();
+  const needed = torchVersion.replace(/\d+$/, 'x');
+  searched.push({
+    place: 'the torch of python3',
+    found: `libtorch ${found.version}, but ${needed} is what is tested; to take it all the same: soul engine install --libtorch ${python}`,
+  });
+  return undefined;
 }
 
 /** The libtorch in `folder`, or in a few words why there is none to use. */
@@ -89,7 +103,6 @@ export function inspectLibtorch(folder: string): Libtorch | string {
   if (!existsSync(join(folder, 'include', 'ATen'))) return 'no include/ATen';
   const version = readVersion(folder);
   if (version === undefined) return 'a libtorch that does not tell its version';
-  if (!accepted.test(version)) return `libtorch ${version}, but ${torchVersion.replace(/\d+$/, 'x')} is needed`;
   return { folder, version };
 }
 
@@ -103,7 +116,7 @@ export function requireLibtorch(folder: string): Libtorch {
   if (typeof result !== 'string') return result;
   throw new SoulError(
     'SOUL_INVALID_ARGUMENT',
-    `${folder} must be the folder of a libtorch ${torchVersion}, with lib/ and include/, but holds ${result}`,
+    `${folder} must be the folder of a libtorch, with lib/ and include/, but holds ${result}`,
     { argument: 'libtorch', folder },
   );
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { NativeExternal } from '../core/addon.ts';
+import type { NativeExternal, NativeMemory } from '../core/addon.ts';
 
 /** The shape of a decoder and where its weights lie. */
 export interface NativeModelSpecification {
@@ -20,6 +20,8 @@ export interface NativeModelSpecification {
   tied: boolean;
   attentionBias: boolean;
   mlpBias: boolean;
+  /** On the CPU too attention as it is on other devices; they have no other. */
+  portableAttention: boolean;
   /** First element of each named weight in the flat buffers. */
   offsets: Record<string, number>;
   /** 0: libtorch's own choice. */
@@ -35,10 +37,13 @@ export type NativeBatch = [tokens: Int32Array, offsets: Uint32Array, labelsFrom:
 export interface NativeEngine {
   readonly torchVersion: string;
   init(addonInterface: NativeExternal): void;
+  /** Loads shared libraries, in this order and for the whole process; before any model is made. */
+  loadLibraries(files: readonly string[]): void;
+  /** On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. */
   createModel(
     specification: NativeModelSpecification,
-    values: Float32Array,
-    gradients: Float32Array,
+    values: NativeMemory,
+    gradients: NativeMemory,
     inverseFrequencies: Float32Array,
   ): NativeExternal;
   releaseModel(model: NativeExternal): Promise<void> | undefined;

@@ -6,11 +6,12 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type NativeExternal, nativeAddon } from '../core/addon.ts';
+import type { NativeExternal } from '../core/addon.ts';
+import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { describe, invalidArgument, SoulError } from '../core/errors.ts';
-import { checkKind, type Device, type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
-import { readCheckpoint } from '../model/checkpoint.ts';
+import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { type LlamaConfig, parseLlamaConfig, readLlamaConfig } from '../model/config.ts';
 import type {
   AccumulateOptions,
@@ -27,24 +28,35 @@ import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { fillRandomWeights } from '../model/random-weights.ts';
 import { inverseFrequencies } from '../model/rope.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
-import { nativeEngine } from './engine.ts';
+import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, groupPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
 import { TorchPass } from './torch-pass.ts';
 
-export interface LoadOptions {
-  /** Where the model runs; `'cpu'` in this version. */
-  device?: Device;
-  /** What parameters are held in; `'f32'` in this version. Narrower weights of a file are widened. */
-  dtype?: DType;
+export interface LoadOptions<Kind extends WeightDType = WeightDType> {
+  /** Where the model runs and its parameters lie, default `'cpu'`; `'cuda'` is `'cuda:0'`. */
+  device?: DeviceName;
+  /**
+   * What parameters and gradients are held in, default `'f32'`; weights of a file are widened or rounded to it. With
+   * `'bf16'` products are computed in it too, as transformers does; losses are float32.
+   */
+  dtype?: Kind;
   /** Threads of libtorch; by default its own choice, all cores. */
   threads?: number;
   /** Bytes that the logits of one chunk may take; default 64 MiB. The whole logit matrix is never held. */
   logitsMemory?: number;
 }
 
+/** Options with defaults filled in. */
+interface CheckedOptions<Kind extends WeightDType> {
+  readonly device: Device;
+  readonly dtype: Kind;
+  readonly threads: number;
+  readonly logitsMemory: number;
+}
+
 /**
- * A LlamaForCausalLM whose parameters and gradients lie in flat buffers.
+ * A LlamaForCausalLM whose parameters and gradients lie in flat buffers, on the CPU or a CUDA device.
  *
  * Calls run on the engine's thread in the order they were made, awaited or not, with those of buffers and optimizers. After
  * `release` every use throws SOUL_RELEASED. A pass must be pulled back before the parameters change: `backward` computes with
@@ -58,20 +70,26 @@ export interface LoadOptions {
  * await pass.backward(new Float32Array(batch.labelCount).fill(0.5));    // adds the gradient of their mean
  * await model.save('other');
  */
-export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
+export class TorchLM<Kind extends WeightDType = WeightDType> implements DifferentiableLM, ReferenceLM, TextGenerator {
   readonly config: LlamaConfig;
   readonly parameters: {
-    readonly values: FlatBuffer<'f32'>;
-    readonly gradients: FlatBuffer<'f32'>;
+    readonly values: FlatBuffer<Kind>;
+    readonly gradients: FlatBuffer<Kind>;
     readonly layout: ParameterLayout;
   };
   readonly #handle: NativeExternal;
   readonly #generationConfig: string | undefined;
   #released = false;
 
-  private constructor(config: LlamaConfig, values: FlatBuffer<'f32'>, options: LoadOptions, generationConfig?: string) {
+  private constructor(
+    config: LlamaConfig,
+    values: FlatBuffer<Kind>,
+    options: CheckedOptions<Kind>,
+    generationConfig?: string,
+  ) {
     const layout = llamaLayout(config);
-    const gradients = FlatBuffer.alloc(layout.length);
+    const { device, dtype, threads, logitsMemory } = options;
+    const gradients = FlatBuffer.alloc(layout.length, { device, dtype });
     this.config = config;
     this.parameters = { values, gradients, layout };
     this.#generationConfig = generationConfig;
@@ -89,12 +107,13 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
         tied: config.tiedEmbeddings,
         attentionBias: config.attentionBias,
         mlpBias: config.mlpBias,
+        portableAttention: false,
         offsets: Object.fromEntries([...layout].map(([name, { offset }]) => [name, offset])),
-        threads: options.threads ?? 0,
-        logitsMemory: options.logitsMemory ?? 2 ** 26,
+        threads,
+        logitsMemory,
       },
-      values.array,
-      gradients.array,
+      nativeMemory(values, 'values'),
+      nativeMemory(gradients, 'gradients'),
       inverseFrequencies(config),
     );
   }
@@ -102,34 +121,58 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
   /**
    * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
    *
-   * @throws SoulError of {@link readLlamaConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING
+   * @throws SoulError of {@link readLlamaConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING, also where a CUDA device is
+   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY
    */
-  static async load(folder: string, options: LoadOptions = {}): Promise<TorchLM> {
+  static async load<Kind extends WeightDType = 'f32'>(
+    folder: string,
+    options: LoadOptions<Kind> = {},
+  ): Promise<TorchLM<Kind>> {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'the path of a Hugging Face folder', folder);
-    checkLoadOptions(options);
-    nativeEngine();
+    const checked = prepare(options);
     const config = await readLlamaConfig(folder);
-    const layout = llamaLayout(config);
-    const values = FlatBuffer.alloc(layout.length);
-    await readCheckpoint(folder, layout, values.array);
     const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
-    return new TorchLM(config, values, options, generationConfig);
+    const layout = llamaLayout(config);
+    return TorchLM.#fill(layout, checked, async (values) => {
+      await readCheckpoint(folder, layout, values);
+      return new TorchLM(config, values, checked, generationConfig);
+    });
   }
 
   /**
    * A model with random weights, as transformers draws them; each is a function of (seed, parameter, element).
    *
    * @param config the content of a config.json
-   * @throws SoulError of {@link parseLlamaConfig}; SOUL_ENGINE_MISSING
+   * @throws SoulError of {@link parseLlamaConfig}; SOUL_ENGINE_MISSING, SOUL_UNSUPPORTED, SOUL_OUT_OF_MEMORY as `load`
    */
-  static async create(config: object, seed: bigint, options: LoadOptions = {}): Promise<TorchLM> {
-    checkLoadOptions(options);
+  static async create<Kind extends WeightDType = 'f32'>(
+    config: object,
+    seed: bigint,
+    options: LoadOptions<Kind> = {},
+  ): Promise<TorchLM<Kind>> {
     if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
+    const checked = prepare(options);
     const parsed = parseLlamaConfig(config);
     const layout = llamaLayout(parsed);
-    const values = FlatBuffer.alloc(layout.length);
-    fillRandomWeights(values.array, layout, parsed.initializerRange, seed);
-    return new TorchLM(parsed, values, options);
+    return TorchLM.#fill(layout, checked, async (values) => {
+      await fillRandomWeights(values, layout, parsed.initializerRange, seed);
+      return new TorchLM(parsed, values, checked);
+    });
+  }
+
+  /** Memory of a device is given back when what fills it fails. */
+  static async #fill<Kind extends WeightDType>(
+    layout: ParameterLayout,
+    { device, dtype }: CheckedOptions<Kind>,
+    make: (values: FlatBuffer<Kind>) => Promise<TorchLM<Kind>>,
+  ): Promise<TorchLM<Kind>> {
+    const values = FlatBuffer.alloc(layout.length, { device, dtype });
+    try {
+      return await make(values);
+    } catch (error) {
+      await values.release();
+      throw error;
+    }
   }
 
   get vocabularySize(): number {
@@ -151,7 +194,10 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
     return new TorchPass(pass, values, batch.labelOffsets, () => this.#use());
   }
 
-  /** @param reference another TorchLM of the same vocabulary; it must not change before the pass is pulled back */
+  /**
+   * @param reference another TorchLM of the same vocabulary on the same device; it must not change before the pass is pulled
+   *   back
+   */
   async klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass> {
     if (!(reference instanceof TorchLM)) throw invalidArgument('reference', 'a TorchLM', reference);
     const { pass, values } = await nativeEngine().divergence(
@@ -189,7 +235,8 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
     const settings = checkGenerateOptions(options);
     const stream = randomStream(settings.seed, 'generation');
     const results: number[][] = [];
-    for (const group of groupPrompts(prompts, settings.maxNewTokens, this.config)) {
+    const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
+    for (const group of groupPrompts(prompts, settings.maxNewTokens, this.config, bytesPerElement)) {
       const seeds = BigUint64Array.from(group.indexes, (index) => stream.seed64(0, index));
       const { maxNewTokens, temperature, topP } = settings;
       const generated = await nativeEngine().generate(handle, group.tokens, group.offsets, settings.stopTokens, seeds, {
@@ -204,17 +251,15 @@ export class TorchLM implements DifferentiableLM, ReferenceLM, TextGenerator {
   }
 
   /**
-   * Writes a Hugging Face folder that transformers loads: config.json, model.safetensors in float32, and
-   * generation_config.json where the model came with one. Waits for the calls made before; don't change parameters until
+   * Writes a Hugging Face folder that transformers loads: config.json, model.safetensors in the model's own dtype, and
+   * generation_config.json where the model came with one. Calls made before come first; don't change parameters until
    * it is done.
    */
   async save(folder: string): Promise<void> {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'a path', folder);
     this.#use();
     const { values, layout } = this.parameters;
-    // What was asked before may still write to the buffer.
-    await nativeAddon().fence();
-    await writeModelFolder(folder, this.config, layout, values.array, this.#generationConfig);
+    await writeModelFolder(folder, this.config, layout, values, this.#generationConfig);
   }
 
   /** Gives the memory up once the calls made before are done; harmless when done twice. */
@@ -250,16 +295,19 @@ function batchArrays(batch: TokenBatch): NativeBatch {
   return [batch.tokens, batch.offsets, batch.labelsFrom];
 }
 
-function checkLoadOptions(options: LoadOptions): void {
-  const { dtype } = checkKind(options);
-  if (dtype !== 'f32') {
-    throw new SoulError('SOUL_UNSUPPORTED', `a model of dtype ${dtype} is not supported yet; use 'f32'`, { dtype });
-  }
-  const { threads, logitsMemory } = options;
-  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 4096)) {
+/** Checks options and loads the engine. */
+function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
+  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  const { dtype = 'f32' as Kind, threads = 0, logitsMemory = 2 ** 26 } = options;
+  const device = checkDevice('device', options.device ?? 'cpu');
+  if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
+  if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 4096)) {
     throw invalidArgument('threads', 'an integer from 1 to 4096', threads);
   }
-  if (logitsMemory !== undefined && !(Number.isSafeInteger(logitsMemory) && logitsMemory >= 1)) {
+  if (!(Number.isSafeInteger(logitsMemory) && logitsMemory >= 1)) {
     throw invalidArgument('logitsMemory', 'a positive number of bytes', describe(logitsMemory));
   }
+  if (device === 'cpu') nativeEngine();
+  else requireCudaEngine(device);
+  return { device, dtype, threads, logitsMemory };
 }

@@ -1,5 +1,4 @@
 // The engine addon: handles of models and passes, and the calls on them. Everything is kept per environment.
-#include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
 #include <napi.h>
 #include <torch/version.h>
@@ -9,6 +8,7 @@
 #include <utility>
 
 #include "arguments.h"
+#include "device_turn.h"
 #include "generate.h"
 #include "job.h"
 #include "passes.h"
@@ -20,7 +20,7 @@ constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
 constexpr napi_type_tag kModelTag = {0x5a0c6be2f1d84790ull, 0xa1c9e37d5042b86full};
 constexpr napi_type_tag kPassTag = {0xd2974f10be35a86cull, 0x81f6027ac94de35bull};
 
-// Behind the External of a model. The typed arrays stay alive with it.
+// Behind the External of a model. The memory of its weights stays alive with it.
 struct ModelHandle {
   std::shared_ptr<const Model> model;
   int64_t longest;
@@ -31,6 +31,7 @@ struct ModelHandle {
 struct PassHandle {
   std::shared_ptr<Pass> pass;
   int64_t label_count;
+  int32_t device;
   int64_t reported_bytes =
       0;  // of the graph, so that the garbage collector knows what a forgotten pass weighs
   Napi::Reference<Napi::Value> model, reference;
@@ -83,10 +84,29 @@ PassHandle& ReadPass(const Napi::Value& value) {
 }
 
 template <typename Element>
-Napi::TypedArrayOf<Element> Give(Napi::Env env, const std::vector<Element>& values) {
-  Napi::TypedArrayOf<Element> array = Napi::TypedArrayOf<Element>::New(env, values.size());
-  std::copy(values.begin(), values.end(), array.Data());
+Napi::TypedArrayOf<Element> Give(Napi::Env env, const Element* values, size_t length) {
+  Napi::TypedArrayOf<Element> array = Napi::TypedArrayOf<Element>::New(env, length);
+  std::copy_n(values, length, array.Data());
   return array;
+}
+
+// A tensor of the CPU.
+template <typename Element>
+Napi::TypedArrayOf<Element> Give(Napi::Env env, const at::Tensor& values) {
+  return Give(env, values.data_ptr<Element>(), static_cast<size_t>(values.numel()));
+}
+
+// Runs what may throw libtorch's exceptions on the JavaScript thread.
+template <typename Work>
+auto Guarded(Napi::Env env, const Work& work) {
+  try {
+    return work();
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (...) {
+    const Failure failure = CurrentFailure();
+    throw ToError(env, failure.code(), failure.what());
+  }
 }
 
 // init(interface): hands over the table of the first addon.
@@ -105,6 +125,13 @@ Napi::Value Init(const Napi::CallbackInfo& info) {
     *closing = true;
     table.shut_down(table.dispatcher);
   });
+  return info.Env().Undefined();
+}
+
+// loadLibraries(files): for all environments of the process; libtorch must not have been used before.
+Napi::Value LoadLibraryFiles(const Napi::CallbackInfo& info) {
+  const std::vector<std::string> files = ReadStrings(info[0], "files");
+  Guarded(info.Env(), [&] { LoadLibraries(files); });
   return info.Env().Undefined();
 }
 
@@ -127,14 +154,20 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
       ReadBoolean(given, "tied"),
       ReadBoolean(given, "attentionBias"),
       ReadBoolean(given, "mlpBias"),
+      ReadBoolean(given, "portableAttention"),
   };
   if (size.heads % size.key_value_heads != 0) ThrowInvalid(env, "heads must be a multiple of keyValueHeads");
-  std::vector<float> frequencies = ReadFloats(info[3], "inverseFrequencies");
+  const std::vector<float> frequencies = ReadFloats(info[3], "inverseFrequencies");
   if (size.head_size % 2 != 0 || static_cast<int64_t>(frequencies.size()) != size.head_size / 2) {
     ThrowInvalid(env, "inverseFrequencies must have half of an even headSize");
   }
-  const SharedFloats values = ReadShared(info[1], "values"), gradients = ReadShared(info[2], "gradients");
-  if (values.length != gradients.length) ThrowInvalid(env, "values and gradients must be of one length");
+  const FlatMemory values = ReadMemory(info[1], "values"), gradients = ReadMemory(info[2], "gradients");
+  const Place place = values.place;
+  if (values.length != gradients.length || place.dtype != gradients.place.dtype ||
+      place.ordinal != gradients.place.ordinal) {
+    ThrowInvalid(env, "values and gradients must be of one length and dtype, on one device");
+  }
+  if (place.on_device()) Guarded(env, [&] { PrepareDevice(place.ordinal); });
   const Napi::Value offsets = given.Get("offsets");
   if (!offsets.IsObject()) ThrowInvalid(env, "offsets must be an object of names");
 
@@ -145,32 +178,34 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
       length *= extent;
     }
     const int64_t offset = ReadInteger(offsets.As<Napi::Object>(), name.c_str(), 0, values.length - length);
-    return {at::from_blob(values.data + offset, shape), at::from_blob(gradients.data + offset, shape)};
+    const auto view = [&](const FlatMemory& memory) {
+      char* data = static_cast<char*>(memory.data) + offset * c10::elementSize(place.dtype);
+      return at::for_blob(data, shape).options(place.weights()).target_device(place.device()).make_tensor();
+    };
+    return {view(values), view(gradients)};
   };
   auto handle = std::make_unique<ModelHandle>();
   handle->longest = ReadInteger(given, "maxPositions", 1, kMost);
   const int threads = static_cast<int>(ReadInteger(given, "threads", 0, 4096));
   const int64_t logits_memory = ReadInteger(given, "logitsMemory", 1, int64_t{1} << 50);
-  try {
-    handle->model = std::make_shared<const Model>(
-        Model{Decoder(size, std::move(frequencies), parameter), environment.table, threads, logits_memory});
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const std::exception& error) {
-    throw ToError(env, "SOUL_INTERNAL", error.what());
-  }
+  handle->model = Guarded(env, [&] {
+    return std::make_shared<const Model>(Model{Decoder(size, place, frequencies, parameter),
+                                               TokenLosses(*environment.table, place), threads,
+                                               logits_memory});
+  });
   handle->values = Napi::Reference<Napi::Value>::New(info[1], 1);
   handle->gradients = Napi::Reference<Napi::Value>::New(info[2], 1);
   return MakeHandle(env, std::move(handle), kModelTag);
 }
 
-// releaseModel(model): calls made before still run; lets go of the typed arrays once they are done.
+// releaseModel(model): calls made before still run; lets go of the memory once they are done.
 Napi::Value ReleaseModel(const Napi::CallbackInfo& info) {
   ModelHandle& handle = ReadHandle<ModelHandle>(info[0], kModelTag, "model");
   if (!handle.model) return info.Env().Undefined();
+  const int32_t device = handle.model->place().ordinal;
   handle.model.reset();
   return Post(
-      info.Env(), {info[0]}, [] {},
+      info.Env(), {info[0]}, device, [] {},
       [&handle](Napi::Env env) {
         handle.values.Reset();
         handle.gradients.Reset();
@@ -190,6 +225,9 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
                                    std::to_string(handle.model->decoder.size().vocabulary) +
                                    " tokens, but has " + std::to_string(other->decoder.size().vocabulary));
     }
+    if (other->place().ordinal != handle.model->place().ordinal) {
+      ThrowInvalid(info.Env(), "reference must lie on the model's device");
+    }
   }
   const int64_t longest =
       other ? std::min(handle.longest, ReadModel(reference, "reference").longest) : handle.longest;
@@ -198,10 +236,11 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
 
   auto pass_handle = std::make_shared<std::unique_ptr<PassHandle>>(std::make_unique<PassHandle>());
   (*pass_handle)->label_count = arrays->LabelCount();
+  (*pass_handle)->device = handle.model->place().ordinal;
   (*pass_handle)->model = Napi::Reference<Napi::Value>::New(info[0], 1);
   if (other) (*pass_handle)->reference = Napi::Reference<Napi::Value>::New(reference, 1);
   return Post(
-      info.Env(), {info[0], reference},
+      info.Env(), {info[0], reference}, handle.model->place().ordinal,
       [=, model = handle.model, raw = pass_handle->get()] {
         raw->pass = std::make_shared<Pass>(model, other, *arrays);
       },
@@ -234,7 +273,8 @@ Napi::Value Backward(const Napi::CallbackInfo& info) {
   if (!handle.reference.IsEmpty()) ReadModel(handle.reference.Value(), "reference");
   auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[1], handle.label_count));
   return Post(
-      info.Env(), {info[0]}, [pass = handle.Take(info.Env()), weights] { pass->Backward(*weights); },
+      info.Env(), {info[0]}, handle.device,
+      [pass = handle.Take(info.Env()), weights] { pass->Backward(*weights); },
       [](Napi::Env env) { return env.Undefined(); });
 }
 
@@ -243,7 +283,7 @@ Napi::Value ReleasePass(const Napi::CallbackInfo& info) {
   PassHandle& handle = ReadHandle<PassHandle>(info[0], kPassTag, "pass");
   if (!handle.pass) return info.Env().Undefined();
   return Post(
-      info.Env(), {info[0]}, [pass = handle.Take(info.Env())]() mutable { pass.reset(); },
+      info.Env(), {info[0]}, handle.device, [pass = handle.Take(info.Env())]() mutable { pass.reset(); },
       [](Napi::Env env) { return env.Undefined(); });
 }
 
@@ -255,9 +295,9 @@ Napi::Value AccumulateBatch(const Napi::CallbackInfo& info) {
   const auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[4], arrays->LabelCount()));
   std::optional<uint64_t> seed;
   if (!info[5].IsUndefined()) seed = ReadUnsigned64(info[5], "seed");
-  const auto values = std::make_shared<std::vector<float>>();
+  const auto values = std::make_shared<at::Tensor>();
   return Post(
-      info.Env(), {info[0]},
+      info.Env(), {info[0]}, handle.model->place().ordinal,
       [=, model = handle.model] { *values = Accumulate(*model, *arrays, *weights, seed); },
       [=](Napi::Env env) { return Give<float>(env, *values); });
 }
@@ -269,7 +309,8 @@ Napi::Value ScoreBatch(const Napi::CallbackInfo& info) {
       ReadBatch(info, 1, handle.model->decoder.size().vocabulary, handle.longest));
   const auto scores = std::make_shared<Scores>();
   return Post(
-      info.Env(), {info[0]}, [=, model = handle.model] { *scores = Score(*model, *arrays); },
+      info.Env(), {info[0]}, handle.model->place().ordinal,
+      [=, model = handle.model] { *scores = Score(*model, *arrays); },
       [=](Napi::Env env) {
         const Napi::Object result = Napi::Object::New(env);
         result.Set("logProbability", Give<float>(env, scores->log_probability));
@@ -305,11 +346,12 @@ Napi::Value GenerateTokens(const Napi::CallbackInfo& info) {
   }
   const auto results = std::make_shared<std::vector<std::vector<int32_t>>>();
   return Post(
-      env, {info[0]}, [=, model = handle.model] { *results = Generate(*model, *prompts, *settings); },
+      env, {info[0]}, handle.model->place().ordinal,
+      [=, model = handle.model] { *results = Generate(*model, *prompts, *settings); },
       [=](Napi::Env environment) {
         const Napi::Array arrays = Napi::Array::New(environment, results->size());
         for (uint32_t i = 0; i < results->size(); ++i)
-          arrays.Set(i, Give<int32_t>(environment, (*results)[i]));
+          arrays.Set(i, Give(environment, (*results)[i].data(), (*results)[i].size()));
         return arrays;
       });
 }
@@ -318,6 +360,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   env.SetInstanceData(new Environment());
   exports.Set("torchVersion", TORCH_VERSION);
   exports.Set("init", Napi::Function::New(env, Init));
+  exports.Set("loadLibraries", Napi::Function::New(env, LoadLibraryFiles));
   exports.Set("createModel", Napi::Function::New(env, CreateModel));
   exports.Set("releaseModel", Napi::Function::New(env, ReleaseModel));
   exports.Set("nll", Napi::Function::New(env, Nll));

@@ -144,13 +144,51 @@ BatchArrays ReadBatch(const Napi::CallbackInfo& info, size_t first, int64_t voca
   return batch;
 }
 
-SharedFloats ReadShared(const Napi::Value& value, const char* name) {
-  const TypedArray array = ReadTyped(value, name, napi_float32_array, "Float32Array");
+FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
+  constexpr napi_type_tag kTag = SOUL_MEMORY_TAG;
+  bool tagged = false;
+  if (value.IsExternal() && napi_check_object_type_tag(value.Env(), value, &kTag, &tagged) == napi_ok &&
+      tagged) {
+    const SoulMemory& memory = *value.As<Napi::External<SoulMemory>>().Data();
+    if (memory.dtype != SOUL_FLOAT32 && memory.dtype != SOUL_BFLOAT16) {
+      ThrowInvalid(value.Env(), std::string(name) + " must be float32 or bfloat16");
+    }
+    if (!memory.data && memory.length > 0) {
+      throw ToError(value.Env(), "SOUL_RELEASED", std::string(name) + " was released");
+    }
+    const at::ScalarType dtype = memory.dtype == SOUL_FLOAT32 ? at::kFloat : at::kBFloat16;
+    return {memory.data, static_cast<int64_t>(memory.length), {memory.device, dtype}};
+  }
+  bool typed = false;
+  napi_typedarray_type type = napi_int8_array;
+  TypedArray array{};
+  size_t offset;
+  if (napi_is_typedarray(value.Env(), value, &typed) == napi_ok && typed) {
+    napi_get_typedarray_info(value.Env(), value, &type, &array.length, &array.data, &array.buffer, &offset);
+  }
+  if (type != napi_float32_array && type != napi_uint16_array) {
+    ThrowInvalid(value.Env(), std::string(name) +
+                                  " must be a Float32Array, a Uint16Array or a handle to memory of a buffer");
+  }
   bool ordinary = true;
   if (napi_is_arraybuffer(value.Env(), array.buffer, &ordinary) != napi_ok || ordinary) {
     ThrowInvalid(value.Env(), std::string(name) + " must lie on a SharedArrayBuffer");
   }
-  return {static_cast<float*>(array.data), static_cast<int64_t>(array.length)};
+  const at::ScalarType dtype = type == napi_float32_array ? at::kFloat : at::kBFloat16;
+  return {array.data, static_cast<int64_t>(array.length), {SOUL_CPU, dtype}};
+}
+
+std::vector<std::string> ReadStrings(const Napi::Value& value, const char* name) {
+  const std::string expected = std::string(name) + " must be an array of strings";
+  if (!value.IsArray()) ThrowInvalid(value.Env(), expected);
+  const auto array = value.As<Napi::Array>();
+  std::vector<std::string> strings;
+  for (uint32_t i = 0; i < array.Length(); ++i) {
+    const Napi::Value entry = array[i];
+    if (!entry.IsString()) ThrowInvalid(value.Env(), expected);
+    strings.push_back(entry.As<Napi::String>());
+  }
+  return strings;
 }
 
 }  // namespace soul

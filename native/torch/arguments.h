@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "passes.h"
+#include "place.h"
 
 namespace soul {
 
@@ -36,12 +37,15 @@ void CheckSequences(Napi::Env env, const std::vector<int32_t>& tokens, const std
 // tokens, offsets and labelsFrom of a batch, from three arguments in a row.
 BatchArrays ReadBatch(const Napi::CallbackInfo& info, size_t first, int64_t vocabulary, int64_t longest);
 
-// A Float32Array on a SharedArrayBuffer, which nothing can detach or shrink; used in place, so it must be
-// held.
-struct SharedFloats {
-  float* data;
+// Memory of a FlatBuffer: a Float32Array or Uint16Array (bfloat16) on a SharedArrayBuffer, which nothing can
+// detach or shrink, or an External to a SoulMemory. Used in place, so it must be held.
+struct FlatMemory {
+  void* data;
   int64_t length;
+  Place place;
 };
-SharedFloats ReadShared(const Napi::Value& value, const char* name);
+FlatMemory ReadMemory(const Napi::Value& value, const char* name);
+
+std::vector<std::string> ReadStrings(const Napi::Value& value, const char* name);
 
 }  // namespace soul

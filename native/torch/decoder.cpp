@@ -1,9 +1,7 @@
 #include "decoder.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -19,23 +17,40 @@ namespace soul {
 using at::Tensor;
 
 PackedTokens PackedTokens::Pack(const std::vector<int32_t>& tokens, std::vector<int64_t> offsets,
-                                const std::vector<int64_t>& wanted) {
+                                const std::vector<int64_t>& wanted, const Place& place) {
   std::vector<float> positions;
   positions.reserve(tokens.size());
   for (size_t i = 0; i + 1 < offsets.size(); ++i) {
     for (int64_t t = offsets[i]; t < offsets[i + 1]; ++t)
       positions.push_back(static_cast<float>(t - offsets[i]));
   }
-  std::vector<AttentionGroup> groups = GroupSequences(offsets);
-  return {at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end())), at::tensor(positions),
-          std::move(offsets), std::move(groups), at::tensor(wanted)};
+  std::vector<AttentionGroup> groups = GroupSequences(offsets, place);
+  PackedTokens packed{Upload(std::vector<int64_t>(tokens.begin(), tokens.end()), place),
+                      Upload(positions, place),
+                      std::move(offsets),
+                      std::move(groups),
+                      Upload(wanted, place),
+                      {},
+                      {}};
+  if (place.adds_rows_exactly()) return packed;
+  std::vector<int64_t> distinct(tokens.begin(), tokens.end()), which;
+  std::sort(distinct.begin(), distinct.end());
+  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+  which.reserve(tokens.size());
+  for (const int32_t token : tokens) {
+    which.push_back(std::lower_bound(distinct.begin(), distinct.end(), token) - distinct.begin());
+  }
+  packed.distinct = Upload(distinct, place);
+  packed.which = Upload(which, place);
+  return packed;
 }
 
-Decoder::Decoder(const DecoderSize& size, std::vector<float> inverse_frequencies,
+Decoder::Decoder(const DecoderSize& size, const Place& place, const std::vector<float>& inverse_frequencies,
                  const ParameterSource& parameter)
     : size_(size),
-      shape_{size.heads, size.key_value_heads, size.head_size},
-      inverse_frequencies_(at::tensor(inverse_frequencies)) {
+      place_(place),
+      shape_{size.heads, size.key_value_heads, size.head_size, size.portable_attention || place.on_device()},
+      inverse_frequencies_(at::tensor(inverse_frequencies).to(place.device())) {
   const int64_t query = size.heads * size.head_size, key = size.key_value_heads * size.head_size;
   const auto projection = [&](const std::string& name, int64_t out, int64_t in, bool bias) {
     Projection result{parameter(name + ".weight", {out, in}), {}};
@@ -64,7 +79,7 @@ Decoder::Decoder(const DecoderSize& size, std::vector<float> inverse_frequencies
 
 Decoder::Angles Decoder::ComputeAngles(const Tensor& positions) const {
   const Tensor angle = positions.unsqueeze(1).mul(inverse_frequencies_).unsqueeze(1);
-  return {angle.cos(), angle.sin()};
+  return {angle.cos().to(place_.dtype), angle.sin().to(place_.dtype)};
 }
 
 HiddenStates Decoder::Forward(const PackedTokens& batch, bool graph, KeyValueCache* cache) const {
@@ -81,7 +96,7 @@ HiddenStates Decoder::Forward(const PackedTokens& batch, bool graph, KeyValueCac
         places.push_back(static_cast<int64_t>(i) * cache->capacity + t);
       }
     }
-    slots = at::tensor(places);
+    slots = Upload(places, place_);
   }
 
   for (size_t i = 0; i < layers_.size(); ++i) {
@@ -113,20 +128,35 @@ HiddenStates Decoder::Forward(const PackedTokens& batch, bool graph, KeyValueCac
 void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Tensor& d_final) const {
   const Tensor d_embedded = torch::autograd::grad({states.final}, {states.embedded}, {d_final})[0];
   const at::NoGradGuard no_grad;
+  AddEmbeddingGradient(batch, d_embedded);
+}
+
+void Decoder::AddEmbeddingGradient(const PackedTokens& batch, const Tensor& d_embedded) const {
   Tensor gradient = embedding_.gradient;
-  gradient.index_add_(0, batch.tokens, d_embedded);
+  if (place_.adds_rows_exactly()) {
+    gradient.index_add_(0, batch.tokens, d_embedded);
+    return;
+  }
+  // A token's rows are summed in float32 and rounded once, and in an order of their own: index_add_ would add
+  // them as they come on a device.
+  Tensor sums = gradient.index_select(0, batch.distinct).to(at::kFloat);
+  const c10::List<std::optional<Tensor>> rows({batch.which});
+  sums.index_put_(rows, d_embedded.to(at::kFloat), /*accumulate=*/true);
+  gradient.index_copy_(0, batch.distinct, sums.to(place_.dtype));
 }
 
 int64_t Decoder::GraphBytes(int64_t rows) const {
   const int64_t attention = 2 * (size_.heads + size_.key_value_heads) * size_.head_size;
   return rows * size_.layers * (4 * size_.hidden + attention + 2 * size_.intermediate) *
-         int64_t{sizeof(float)};
+         static_cast<int64_t>(c10::elementSize(place_.dtype));
 }
 
 KeyValueCache Decoder::MakeCache(int64_t sequences, int64_t capacity) const {
   KeyValueCache cache{{}, sequences, capacity};
   const std::vector<int64_t> shape = {sequences * capacity, size_.key_value_heads * size_.head_size};
-  for (int64_t i = 0; i < size_.layers; ++i) cache.layers.push_back({at::zeros(shape), at::zeros(shape)});
+  for (int64_t i = 0; i < size_.layers; ++i) {
+    cache.layers.push_back({at::zeros(shape, place_.weights()), at::zeros(shape, place_.weights())});
+  }
   return cache;
 }
 
@@ -136,12 +166,12 @@ Tensor Decoder::Extend(const std::vector<int32_t>& tokens, const std::vector<int
   const int64_t sequences = cache.sequences, size = size_.head_size, key_heads = size_.key_value_heads;
   const int64_t repeats = size_.heads / key_heads,
                 longest = *std::max_element(lengths.begin(), lengths.end()) + 1;
-  const Tensor positions = at::tensor(lengths);
+  const Tensor positions = Upload(lengths, place_);
   const Angles turn = ComputeAngles(positions.to(at::kFloat));
-  const Tensor slots = at::arange(sequences).mul_(cache.capacity).add_(positions);
-  const Tensor visible = at::arange(longest).unsqueeze(0).le(positions.unsqueeze(1));
+  const Tensor slots = at::arange(sequences, place_.indexes()).mul_(cache.capacity).add_(positions);
+  const Tensor visible = at::arange(longest, place_.indexes()).unsqueeze(0).le(positions.unsqueeze(1));
   const Tensor mask = at::where(visible, 0.0, -std::numeric_limits<double>::infinity())
-                          .to(at::kFloat)
+                          .to(place_.dtype)
                           .view({sequences, 1, 1, longest})
                           .expand({sequences, 1, repeats, longest});
   // The queries of a group share keys and values, so they stand where the rows of one head would.
@@ -149,7 +179,8 @@ Tensor Decoder::Extend(const std::vector<int32_t>& tokens, const std::vector<int
     return cached.view({sequences, cache.capacity, key_heads, size}).narrow(1, 0, longest).transpose(1, 2);
   };
 
-  Tensor x = embedding_.value.index_select(0, at::tensor(std::vector<int64_t>(tokens.begin(), tokens.end())));
+  Tensor x =
+      embedding_.value.index_select(0, Upload(std::vector<int64_t>(tokens.begin(), tokens.end()), place_));
   for (size_t i = 0; i < layers_.size(); ++i) {
     ThrowIfCancelled();
     const DecoderLayer& layer = layers_[i];
@@ -160,9 +191,8 @@ Tensor Decoder::Extend(const std::vector<int32_t>& tokens, const std::vector<int
     const Tensor key = Rotate(parts[1].view({sequences, key_heads, size}), turn.cosine, turn.sine);
     kept.key.index_copy_(0, slots, key.view({sequences, -1}));
     kept.value.index_copy_(0, slots, parts[2]);
-    const Tensor attended = std::get<0>(at::_scaled_dot_product_flash_attention_for_cpu(
-                                            query.view({sequences, key_heads, repeats, size}),
-                                            block(kept.key), block(kept.value), 0.0, false, mask))
+    const Tensor attended = AttendMasked(query.view({sequences, key_heads, repeats, size}), block(kept.key),
+                                         block(kept.value), mask, shape_)
                                 .reshape({sequences, -1});
     x = x.add(Project(attended, {&layer.output})[0]);
     const std::vector<Tensor> gates =

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "attention.h"
 #include "functions.h"
 #include "parameter.h"
+#include "place.h"
 
 namespace soul {
 
@@ -25,6 +27,7 @@ struct DecoderSize {
   bool tied;
   bool attention_bias;
   bool mlp_bias;
+  bool portable_attention;
 };
 
 struct DecoderLayer {
@@ -34,16 +37,18 @@ struct DecoderLayer {
   Projection gate, up, down;
 };
 
-// Token sequences packed one after the other, without padding.
+// Token sequences packed one after the other, without padding, on one device.
 struct PackedTokens {
   at::Tensor tokens;             // [rows] int64
   at::Tensor positions;          // [rows] float32: each token's place in its sequence
   std::vector<int64_t> offsets;  // where each sequence begins, and the end
   std::vector<AttentionGroup> groups;
-  at::Tensor wanted;  // [wanted rows] int64: the rows whose hidden state is asked for
+  at::Tensor wanted;    // [wanted rows] int64: the rows whose hidden state is asked for
+  at::Tensor distinct;  // [tokens that occur] int64; with `which`, undefined where rows are added exactly
+  at::Tensor which;     // [rows] int64: the entry of `distinct` that each row is
 
   static PackedTokens Pack(const std::vector<int32_t>& tokens, std::vector<int64_t> offsets,
-                           const std::vector<int64_t>& wanted);
+                           const std::vector<int64_t>& wanted, const Place& place);
 };
 
 // Keys (rotated) and values of the tokens seen so far; slot = sequence * capacity + position.
@@ -69,9 +74,11 @@ class Decoder {
   using ParameterSource =
       std::function<Parameter(const std::string& name, const std::vector<int64_t>& shape)>;
 
-  Decoder(const DecoderSize& size, std::vector<float> inverse_frequencies, const ParameterSource& parameter);
+  Decoder(const DecoderSize& size, const Place& place, const std::vector<float>& inverse_frequencies,
+          const ParameterSource& parameter);
 
   const DecoderSize& size() const { return size_; }
+  const Place& place() const { return place_; }
   const Parameter& head() const { return size_.tied ? embedding_ : head_; }
 
   // With `graph`, `final` can be pulled back by `backward`; with `cache`, the keys and values of every token
@@ -97,7 +104,10 @@ class Decoder {
   };
   Angles ComputeAngles(const at::Tensor& positions) const;
 
+  void AddEmbeddingGradient(const PackedTokens& batch, const at::Tensor& d_embedded) const;
+
   DecoderSize size_;
+  Place place_;
   AttentionShape shape_;
   at::Tensor inverse_frequencies_;
   Parameter embedding_, head_, final_norm_;

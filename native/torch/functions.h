@@ -2,6 +2,8 @@
 //
 // Each saves as little as its backward needs (what is cheap is computed again) and adds weight gradients in
 // place. Parameters are held by address in the graph: a graph must not outlive its decoder.
+//
+// In bfloat16 products are rounded where the Llama of transformers rounds them, statistics are float32.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,35 +22,5 @@ std::vector<at::Tensor> Project(const at::Tensor& x, const std::vector<const Pro
 
 // down(silu(gate) * up).
 at::Tensor GatedProject(const at::Tensor& gate, const at::Tensor& up, const Projection& down);
-
-// Rotates the two halves of every head by the token's angles; x: [rows, heads, size], cosine and sine: [rows,
-// 1, size / 2].
-at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
-
-// Sequences that attention handles as one padded block.
-struct AttentionGroup {
-  int64_t sequences;
-  int64_t length;     // of the longest
-  at::Tensor source;  // [sequences * length]: the packed row that fills each slot (padding repeats a row)
-  at::Tensor slots;   // [rows of the group]: the slot of each row
-  at::Tensor rows;    // [rows of the group]: its packed rows
-};
-
-struct AttentionShape {
-  int64_t heads;
-  int64_t key_value_heads;
-  int64_t head_size;
-};
-
-// Groups sequences of similar length, so that few calls do and little is wasted on padding.
-// `offsets` has one more entry than sequences.
-std::vector<AttentionGroup> GroupSequences(const std::vector<int64_t>& offsets);
-
-// Causal grouped-query attention within each sequence; query [rows, heads * size], key and value [rows,
-// kv_heads * size]. Padding stands to the right, where a causal mask hides it from every real token. Keys are
-// rotated here; `rotated_key`, where given, receives them.
-at::Tensor Attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                  const at::Tensor& cosine, const at::Tensor& sine, const std::vector<AttentionGroup>& groups,
-                  const AttentionShape& shape, at::Tensor* rotated_key = nullptr);
 
 }  // namespace soul

@@ -3,7 +3,6 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <cmath>
@@ -44,17 +43,18 @@ void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
   }
 }
 
-// One next token for each row of logits, which are overwritten.
-std::vector<int32_t> Choose(const Model& model, Tensor logits, const std::vector<size_t>& prompts,
+// One next token for each row of logits, which are overwritten. Draws are made on the CPU, whatever the
+// device: they are few, and the nucleus is sorted there.
+std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::vector<size_t>& prompts,
                             const std::vector<int64_t>& positions, const GenerateSettings& settings) {
-  const int64_t rows = logits.size(0), vocabulary = logits.size(1);
+  const int64_t rows = given.size(0), vocabulary = given.size(1);
   std::vector<int32_t> chosen(rows);
   if (settings.temperature == 0) {
-    const Tensor best = logits.argmax(1);
+    const Tensor best = given.argmax(1).cpu();
     std::copy_n(best.data_ptr<int64_t>(), rows, chosen.begin());
     return chosen;
   }
-  logits.div_(settings.temperature);
+  const Tensor logits = given.cpu().to(at::kFloat).div_(settings.temperature);
   ForRows(rows, vocabulary, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
       float* own = logits.data_ptr<float>() + row * vocabulary;
@@ -64,15 +64,15 @@ std::vector<int32_t> Choose(const Model& model, Tensor logits, const std::vector
       scores.sampled_labels = &chosen[row];
       scores.sample_seed = settings.seeds[prompts[row]];
       scores.first_row = static_cast<uint64_t>(positions[row]);
-      model.table->score_tokens(&part, &scores);
+      model.losses.table().score_tokens(&part, &scores);
     }
   });
   return chosen;
 }
 
 // Keeps the rows of a cache that `kept` names.
-void Narrow(KeyValueCache& cache, const std::vector<int64_t>& kept) {
-  const Tensor index = at::tensor(kept);
+void Narrow(KeyValueCache& cache, const std::vector<int64_t>& kept, const Place& place) {
+  const Tensor index = Upload(kept, place);
   for (KeyValueCache::Layer& layer : cache.layers) {
     for (Tensor* tensor : {&layer.key, &layer.value}) {
       const int64_t width = tensor->size(1);
@@ -107,7 +107,8 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
   }
   const int64_t capacity = std::min(longest + settings.max_new_tokens, settings.max_length);
   KeyValueCache cache = model.decoder.MakeCache(static_cast<int64_t>(prompts.size()), capacity);
-  Tensor hidden = model.decoder.Forward(PackedTokens::Pack(tokens, offsets, wanted), false, &cache).final;
+  const PackedTokens packed = PackedTokens::Pack(tokens, offsets, wanted, model.place());
+  Tensor hidden = model.decoder.Forward(packed, false, &cache).final;
 
   while (true) {
     ThrowIfCancelled();
@@ -125,7 +126,7 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
       }
     }
     if (going.empty()) return results;
-    if (going.size() < rows.size()) Narrow(cache, going);
+    if (going.size() < rows.size()) Narrow(cache, going, model.place());
     std::vector<size_t> next_rows;
     std::vector<int64_t> next_lengths;
     std::vector<int32_t> next_tokens;

@@ -1,7 +1,11 @@
 #include "job.h"
 
+#include <c10/util/Exception.h>
+
 #include <new>
 #include <optional>
+
+#include "device_turn.h"
 
 namespace soul {
 namespace {
@@ -11,6 +15,8 @@ thread_local const std::atomic<bool>* current_closing = nullptr;
 struct Job {
   Napi::Env env;
   Napi::Promise::Deferred deferred;
+  const SoulInterface* table;
+  int32_t device;
   std::shared_ptr<std::atomic<bool>> closing;
   std::vector<Napi::Reference<Napi::Value>> held;
   std::function<void()> work;
@@ -18,29 +24,29 @@ struct Job {
   std::optional<Failure> failure;
 };
 
-Failure CurrentFailure() {
-  try {
-    throw;
-  } catch (const Failure& failure) {
-    return failure;
-  } catch (const std::bad_alloc&) {
-    return Failure("SOUL_OUT_OF_MEMORY", "the engine could not allocate memory");
-  } catch (const std::exception& error) {
-    // libtorch's CPU allocator throws its general error; only the text tells.
-    std::string message = error.what();
-    const bool memory = message.find("can't allocate memory") != std::string::npos;
-    message = message.substr(0, message.find("\nException raised from"));
-    return Failure(memory ? "SOUL_OUT_OF_MEMORY" : "SOUL_INTERNAL", message);
-  } catch (...) {
-    return Failure("SOUL_INTERNAL", "the engine failed without saying why");
-  }
+// What a library says before it comes to stack traces and advice.
+std::string FirstSentence(const std::string& message) {
+  const bool cuda = message.compare(0, 4, "CUDA") == 0;
+  return message.substr(0, message.find(cuda ? "\n" : "\nException raised from"));
+}
+
+// On another thread, but before the job completes.
+void FailLater(void* context, const char* sentence) {
+  static_cast<Job*>(context)->failure = DeviceFailure(sentence);
 }
 
 void Run(void* context) {
   Job& job = *static_cast<Job*>(context);
   current_closing = job.closing.get();
   try {
-    job.work();
+    if (job.device == SOUL_CPU) {
+      job.work();
+    } else {
+      DeviceTurn turn(*job.table, job.device);
+      job.work();
+      job.work = nullptr;
+      turn.Finish(FailLater, &job);
+    }
   } catch (...) {
     job.failure = CurrentFailure();
   }
@@ -75,15 +81,37 @@ Napi::Error ToError(Napi::Env env, const char* code, const std::string& message)
   return error;
 }
 
+Failure CurrentFailure() {
+  try {
+    throw;
+  } catch (const Failure& failure) {
+    return failure;
+  } catch (const std::bad_alloc&) {
+    return Failure("SOUL_OUT_OF_MEMORY", "the engine could not allocate memory");
+  } catch (const c10::OutOfMemoryError& error) {
+    return Failure("SOUL_OUT_OF_MEMORY", FirstSentence(error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    // libtorch's CPU allocator throws its general error; only the text tells.
+    const std::string message = FirstSentence(error.what());
+    const bool memory = message.find("can't allocate memory") != std::string::npos ||
+                        message.find("out of memory") != std::string::npos;
+    return Failure(memory ? "SOUL_OUT_OF_MEMORY" : "SOUL_INTERNAL", message);
+  } catch (...) {
+    return Failure("SOUL_INTERNAL", "the engine failed without saying why");
+  }
+}
+
 void ThrowIfCancelled() {
   if (current_closing && *current_closing) throw Failure("SOUL_CANCELLED", "the environment is ending");
 }
 
-Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, std::function<void()> work,
-                   std::function<Napi::Value(Napi::Env)> result) {
+Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
+                   std::function<void()> work, std::function<Napi::Value(Napi::Env)> result) {
   const Environment& environment = *env.GetInstanceData<Environment>();
   auto job = std::make_unique<Job>(Job{env,
                                        Napi::Promise::Deferred::New(env),
+                                       environment.table,
+                                       device,
                                        environment.closing,
                                        {},
                                        std::move(work),

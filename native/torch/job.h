@@ -34,13 +34,16 @@ struct Environment {
 
 Napi::Error ToError(Napi::Env env, const char* code, const std::string& message);
 
+// The exception being handled, as a failure with a code.
+Failure CurrentFailure();
+
 // Stops a long job whose environment is ending; cheap enough to call for every layer and chunk.
 void ThrowIfCancelled();
 
 // Runs `work` on the dispatcher thread, then settles the promise with what `result` makes of it on the
 // JavaScript thread. `held` are kept from garbage collection until then. Exceptions of `work` reject the
-// promise.
-Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, std::function<void()> work,
-                   std::function<Napi::Value(Napi::Env)> result);
+// promise. On a CUDA device, `device`, the promise is settled when the device has done what `work` enqueued.
+Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
+                   std::function<void()> work, std::function<Napi::Value(Napi::Env)> result);
 
 }  // namespace soul

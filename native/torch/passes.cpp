@@ -7,7 +7,6 @@
 #include <ATen/ops/mm.h>
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "job.h"
@@ -17,42 +16,49 @@ namespace {
 
 using at::Tensor;
 
-// Logits of `rows` hidden states as the token-loss functions take them.
-SoulTokenRows RowsOf(const Tensor& logits, int64_t first, int64_t last) {
-  const int64_t vocabulary = logits.size(1);
-  return {logits.data_ptr<float>() + first * vocabulary, last - first, vocabulary, vocabulary};
-}
-
-// A buffer for the logits of at most as many rows as the model's memory setting allows.
+// Buffers for the logits of at most as many rows as the model's memory setting allows.
 class ChunkBuffer {
  public:
-  ChunkBuffer(const Model& model, int64_t rows, int64_t buffers) {
+  ChunkBuffer(const Model& model, int64_t rows, int64_t buffers) : model_(model) {
+    const Place& place = model.place();
     const int64_t vocabulary = model.decoder.size().vocabulary;
-    const int64_t row_bytes = vocabulary * static_cast<int64_t>(sizeof(float)) * buffers;
-    rows_ = std::clamp<int64_t>(model.logits_memory / row_bytes, 1, rows);
-    memory_ = at::empty({rows_, vocabulary});
+    const bool narrow = place.dtype != at::kFloat;
+    const int64_t element_bytes = narrow ? 6 : 4;
+    rows_ = std::clamp<int64_t>(model.logits_memory / (vocabulary * element_bytes * buffers), 1, rows);
+    floats_ = at::empty({rows_, vocabulary}, place.floats());
+    if (narrow) narrow_ = at::empty({rows_, vocabulary}, place.weights());
   }
 
   int64_t rows() const { return rows_; }
 
-  Tensor Logits(const Model& model, const Tensor& hidden) {
-    Tensor chunk = memory_.narrow(0, 0, hidden.size(0));
-    at::mm_out(chunk, hidden, model.decoder.head().value.t());
-    return chunk;
+  // In float32, from products in the dtype of the weights.
+  Tensor Logits(const Tensor& hidden) {
+    const Tensor head = model_.decoder.head().value.t();
+    Tensor logits = floats_.narrow(0, 0, hidden.size(0));
+    if (!narrow_.defined()) {
+      at::mm_out(logits, hidden, head);
+      return logits;
+    }
+    Tensor product = narrow_.narrow(0, 0, hidden.size(0));
+    at::mm_out(product, hidden, head);
+    return logits.copy_(product);
+  }
+
+  // Turns d_logits, in place of the logits, into the head's gradient (added in place) and into d_hidden.
+  void PullBack(const Tensor& d_logits, const Tensor& hidden, Tensor d_hidden) {
+    Tensor product = d_logits;
+    if (narrow_.defined()) product = narrow_.narrow(0, 0, hidden.size(0)).copy_(d_logits);
+    const Parameter& head = model_.decoder.head();
+    Tensor d_weight = head.gradient;
+    d_weight.addmm_(product.t(), hidden);
+    at::mm_out(d_hidden, product, head.value);
   }
 
  private:
+  const Model& model_;
   int64_t rows_;
-  Tensor memory_;
+  Tensor floats_, narrow_;
 };
-
-// Turns a chunk's d_logits into the head's gradient (added in place) and into d_hidden.
-void PullBack(const Model& model, const Tensor& d_logits, const Tensor& hidden, Tensor d_hidden) {
-  const Parameter& head = model.decoder.head();
-  Tensor d_weight = head.gradient;
-  d_weight.addmm_(d_logits.t(), hidden);
-  at::mm_out(d_hidden, d_logits, head.value);
-}
 
 template <typename Work>
 void ForChunks(int64_t rows, int64_t chunk, const Work& work) {
@@ -60,6 +66,11 @@ void ForChunks(int64_t rows, int64_t chunk, const Work& work) {
     ThrowIfCancelled();
     work(first, std::min(chunk, rows - first));
   }
+}
+
+template <typename Element>
+Element* From(const Tensor& array, int64_t first) {
+  return array.defined() ? array.data_ptr<Element>() + first : nullptr;
 }
 
 }  // namespace
@@ -70,9 +81,10 @@ void UseThreads(const Model& model) {
   if (at::get_num_threads() != threads) at::set_num_threads(threads);
 }
 
-void ForRows(int64_t rows, int64_t vocabulary, const std::function<void(int64_t, int64_t)>& work) {
-  constexpr int64_t kGrain = 32768;  // elements that are worth a thread, as in libtorch's own loops
-  at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / vocabulary), work);
+Tensor ToHost(const Tensor& values) {
+  if (values.device().is_cpu()) return values;
+  Tensor host = at::empty(values.sizes(), at::TensorOptions(values.scalar_type()).pinned_memory(true));
+  return host.copy_(values, /*non_blocking=*/true);
 }
 
 int64_t BatchArrays::LabelCount() const {
@@ -81,7 +93,7 @@ int64_t BatchArrays::LabelCount() const {
   return count;
 }
 
-LabelledBatch Pack(const BatchArrays& arrays) {
+LabelledBatch Pack(const BatchArrays& arrays, const Place& place) {
   // The last token of a sequence predicts nothing that counts: it is a label only.
   std::vector<int32_t> tokens, labels;
   std::vector<int64_t> offsets = {0}, wanted;
@@ -95,89 +107,85 @@ LabelledBatch Pack(const BatchArrays& arrays) {
     }
     offsets.push_back(static_cast<int64_t>(tokens.size()));
   }
-  return {PackedTokens::Pack(tokens, std::move(offsets), wanted), std::move(labels)};
+  return {PackedTokens::Pack(tokens, std::move(offsets), wanted, place), Upload(labels, place)};
 }
 
 Pass::Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> reference,
            const BatchArrays& arrays)
-    : model_(std::move(model)), reference_(std::move(reference)), batch_(Pack(arrays)) {
+    : model_(std::move(model)), reference_(std::move(reference)), batch_(Pack(arrays, model_->place())) {
   UseThreads(*model_);
   states_ = model_->decoder.Forward(batch_.tokens, true);
   const at::NoGradGuard no_grad;
   const int64_t rows = states_.final.size(0);
-  values_.resize(rows);
-  log_sum_exp_.resize(rows);
+  values_ = at::empty({rows}, model_->place().floats());
+  log_sum_exp_ = at::empty_like(values_);
   ChunkBuffer buffer(*model_, rows, reference_ ? 2 : 1);
   if (!reference_) {
     ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
-      const Tensor logits = buffer.Logits(*model_, states_.final.narrow(0, start, count));
-      ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
-        const SoulTokenRows part = RowsOf(logits, first, last);
-        SoulTokenScores scores{};
-        scores.log_sum_exp = log_sum_exp_.data() + start + first;
-        scores.nll = values_.data() + start + first;
-        scores.labels = batch_.labels.data() + start + first;
-        model_->table->score_tokens(&part, &scores);
-      });
+      SoulTokenScores scores{};
+      scores.log_sum_exp = From<float>(log_sum_exp_, start);
+      scores.nll = From<float>(values_, start);
+      scores.labels = From<int32_t>(batch_.labels, start);
+      model_->losses.Score(buffer.Logits(states_.final.narrow(0, start, count)), scores);
     });
-    return;
+  } else {
+    reference_final_ = reference_->decoder.Forward(batch_.tokens, false).final;
+    reference_log_sum_exp_ = at::empty_like(values_);
+    ChunkBuffer reference_buffer(*reference_, rows, 2);
+    ForChunks(rows, std::min(buffer.rows(), reference_buffer.rows()), [&](int64_t start, int64_t count) {
+      model_->losses.ScoreDivergence(buffer.Logits(states_.final.narrow(0, start, count)),
+                                     reference_buffer.Logits(reference_final_.narrow(0, start, count)),
+                                     FiguresFrom(start));
+    });
   }
-  reference_final_ = reference_->decoder.Forward(batch_.tokens, false).final;
-  reference_log_sum_exp_.resize(rows);
-  ChunkBuffer reference_buffer(*model_, rows, 2);
-  ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
-    const Tensor logits = buffer.Logits(*model_, states_.final.narrow(0, start, count));
-    const Tensor other = reference_buffer.Logits(*reference_, reference_final_.narrow(0, start, count));
-    ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
-      const SoulTokenRows part = RowsOf(logits, first, last), other_part = RowsOf(other, first, last);
-      const int64_t at = start + first;
-      model_->table->score_divergence(&part, &other_part, values_.data() + at, log_sum_exp_.data() + at,
-                                      reference_log_sum_exp_.data() + at);
-    });
-  });
+  host_values_ = ToHost(values_);
+}
+
+DivergenceFigures Pass::FiguresFrom(int64_t first) const {
+  return {From<float>(values_, first), From<float>(log_sum_exp_, first),
+          From<float>(reference_log_sum_exp_, first)};
 }
 
 void Pass::Backward(const std::vector<float>& weights) {
   UseThreads(*model_);
+  const Tensor placed_weights = Upload(weights, model_->place());
   Tensor d_final;
   {
     const at::NoGradGuard no_grad;
     const Tensor hidden = states_.final.detach();
+    const int64_t rows = hidden.size(0);
     d_final = at::empty_like(hidden);
-    ChunkBuffer buffer(*model_, hidden.size(0), reference_ ? 2 : 1);
+    ChunkBuffer buffer(*model_, rows, reference_ ? 2 : 1);
     std::optional<ChunkBuffer> reference_buffer;
-    if (reference_) reference_buffer.emplace(*model_, hidden.size(0), 2);
-    ForChunks(hidden.size(0), buffer.rows(), [&](int64_t start, int64_t count) {
-      const Tensor chunk = hidden.narrow(0, start, count);
-      const Tensor logits = buffer.Logits(*model_, chunk);
-      Tensor other;
-      if (reference_) other = reference_buffer->Logits(*reference_, reference_final_.narrow(0, start, count));
-      ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
-        const SoulTokenRows part = RowsOf(logits, first, last);
-        const int64_t at = start + first;
-        if (!reference_) {
-          model_->table->token_gradient(&part, batch_.labels.data() + at, weights.data() + at,
-                                        log_sum_exp_.data() + at);
-          return;
-        }
-        const SoulTokenRows other_part = RowsOf(other, first, last);
-        model_->table->divergence_gradient(&part, &other_part, weights.data() + at, log_sum_exp_.data() + at,
-                                           reference_log_sum_exp_.data() + at);
-      });
-      PullBack(*model_, logits, chunk, d_final.narrow(0, start, count));
+    if (reference_) reference_buffer.emplace(*reference_, rows, 2);
+    const int64_t chunk = reference_ ? std::min(buffer.rows(), reference_buffer->rows()) : buffer.rows();
+    ForChunks(rows, chunk, [&](int64_t start, int64_t count) {
+      const Tensor part = hidden.narrow(0, start, count);
+      const Tensor logits = buffer.Logits(part);
+      if (reference_) {
+        const Tensor other = reference_buffer->Logits(reference_final_.narrow(0, start, count));
+        model_->losses.DivergenceGradient(logits, other, From<float>(placed_weights, start),
+                                          FiguresFrom(start));
+      } else {
+        model_->losses.Gradient(logits, From<int32_t>(batch_.labels, start),
+                                From<float>(placed_weights, start), From<float>(log_sum_exp_, start));
+      }
+      buffer.PullBack(logits, part, d_final.narrow(0, start, count));
     });
   }
   model_->decoder.Backward(batch_.tokens, std::exchange(states_, {}), d_final);
 }
 
-std::vector<float> Accumulate(const Model& model, const BatchArrays& arrays,
-                              const std::vector<float>& weights, std::optional<uint64_t> sample_seed) {
+Tensor Accumulate(const Model& model, const BatchArrays& arrays, const std::vector<float>& weights,
+                  std::optional<uint64_t> sample_seed) {
   UseThreads(model);
-  const LabelledBatch batch = Pack(arrays);
+  const LabelledBatch batch = Pack(arrays, model.place());
+  const Tensor placed_weights = Upload(weights, model.place());
   HiddenStates states = model.decoder.Forward(batch.tokens, true);
   const int64_t rows = states.final.size(0);
-  std::vector<float> nll(rows), log_sum_exp(rows);
-  std::vector<int32_t> sampled(sample_seed ? rows : 0);
+  const Tensor nll = at::empty({rows}, model.place().floats()), log_sum_exp = at::empty_like(nll);
+  Tensor sampled;
+  if (sample_seed) sampled = at::empty_like(batch.labels);
   Tensor d_final;
   {
     const at::NoGradGuard no_grad;
@@ -185,63 +193,46 @@ std::vector<float> Accumulate(const Model& model, const BatchArrays& arrays,
     d_final = at::empty_like(hidden);
     ChunkBuffer buffer(model, rows, 1);
     ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
-      const Tensor chunk = hidden.narrow(0, start, count);
-      const Tensor logits = buffer.Logits(model, chunk);
-      ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
-        // Row by row: the gradient finds in a near cache what the score has just read.
-        for (int64_t i = first; i < last; ++i) {
-          const SoulTokenRows row = RowsOf(logits, i, i + 1);
-          const int64_t at = start + i;
-          SoulTokenScores scores{};
-          scores.log_sum_exp = log_sum_exp.data() + at;
-          scores.nll = nll.data() + at;
-          if (sample_seed) {
-            scores.sampled_labels = sampled.data() + at;
-            scores.sample_seed = *sample_seed;
-            scores.first_row = static_cast<uint64_t>(at);
-          } else {
-            scores.labels = batch.labels.data() + at;
-          }
-          model.table->score_tokens(&row, &scores);
-          model.table->token_gradient(&row, (sample_seed ? sampled : batch.labels).data() + at,
-                                      weights.data() + at, log_sum_exp.data() + at);
-        }
-      });
-      PullBack(model, logits, chunk, d_final.narrow(0, start, count));
+      const Tensor part = hidden.narrow(0, start, count);
+      const Tensor logits = buffer.Logits(part);
+      SoulTokenScores scores{};
+      scores.log_sum_exp = From<float>(log_sum_exp, start);
+      scores.nll = From<float>(nll, start);
+      if (sample_seed) {
+        scores.sampled_labels = From<int32_t>(sampled, start);
+        scores.sample_seed = *sample_seed;
+        scores.first_row = static_cast<uint64_t>(start);
+      } else {
+        scores.labels = From<int32_t>(batch.labels, start);
+      }
+      model.losses.ScoreAndGradient(logits, scores, From<float>(placed_weights, start));
+      buffer.PullBack(logits, part, d_final.narrow(0, start, count));
     });
   }
   model.decoder.Backward(batch.tokens, std::move(states), d_final);
-  return nll;
+  return ToHost(nll);
 }
 
 Scores Score(const Model& model, const BatchArrays& arrays) {
   UseThreads(model);
-  const LabelledBatch batch = Pack(arrays);
+  const LabelledBatch batch = Pack(arrays, model.place());
   const at::NoGradGuard no_grad;
   const Tensor hidden = model.decoder.Forward(batch.tokens, false).final;
   const int64_t rows = hidden.size(0);
-  Scores result;
-  result.log_probability.resize(rows);
-  result.mean.resize(rows);
-  result.variance.resize(rows);
-  result.is_argmax.resize(rows);
+  const Tensor nll = at::empty({rows}, model.place().floats());
+  const Tensor mean = at::empty_like(nll), variance = at::empty_like(nll);
+  const Tensor is_argmax = at::empty({rows}, nll.options().dtype(at::kByte));
   ChunkBuffer buffer(model, rows, 1);
   ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
-    const Tensor logits = buffer.Logits(model, hidden.narrow(0, start, count));
-    ForRows(count, logits.size(1), [&](int64_t first, int64_t last) {
-      const SoulTokenRows part = RowsOf(logits, first, last);
-      const int64_t at = start + first;
-      SoulTokenScores scores{};
-      scores.nll = result.log_probability.data() + at;
-      scores.is_argmax = result.is_argmax.data() + at;
-      scores.mean_log_p = result.mean.data() + at;
-      scores.variance_log_p = result.variance.data() + at;
-      scores.labels = batch.labels.data() + at;
-      model.table->score_tokens(&part, &scores);
-    });
+    SoulTokenScores scores{};
+    scores.nll = From<float>(nll, start);
+    scores.is_argmax = From<uint8_t>(is_argmax, start);
+    scores.mean_log_p = From<float>(mean, start);
+    scores.variance_log_p = From<float>(variance, start);
+    scores.labels = From<int32_t>(batch.labels, start);
+    model.losses.Score(buffer.Logits(hidden.narrow(0, start, count)), scores);
   });
-  for (float& value : result.log_probability) value = -value;
-  return result;
+  return {ToHost(nll.neg()), ToHost(mean), ToHost(variance), ToHost(is_argmax)};
 }
 
 }  // namespace soul

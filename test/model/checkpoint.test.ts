@@ -2,7 +2,8 @@ import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
+import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
+import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
 import {
   llamaLayout,
   type ParameterLayout,
@@ -10,7 +11,8 @@ import {
   readCheckpoint,
   writeCheckpoint,
 } from '../../lib/model/index.ts';
-import { widen } from '../../lib/model/widen.ts';
+import { widenHalf } from '../../lib/model/widen.ts';
+import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
 
 const config = {
   model_type: 'llama',
@@ -53,16 +55,16 @@ function sourcesOf(layout: ParameterLayout): SafetensorsSource[] {
 }
 
 async function read(layout: ParameterLayout): Promise<Float32Array> {
-  const values = new Float32Array(new SharedArrayBuffer(4 * layout.length));
+  const values = FlatBuffer.alloc(layout.length);
   await readCheckpoint(folder, layout, values);
-  return values;
+  return values.array;
 }
 
 const single = () => join(folder, 'model.safetensors');
 
 describe('weights of a folder', () => {
   test('what is written is read, padding left at zero', async () => {
-    await writeCheckpoint(folder, untied, valuesFor(untied));
+    await writeCheckpoint(folder, untied, FlatBuffer.from(valuesFor(untied)));
     expect(await readdir(folder)).toEqual(['model.safetensors']);
     expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
   });
@@ -102,10 +104,43 @@ describe('weights of a folder', () => {
     expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
   });
 
+  test('into bfloat16 numbers are rounded to the nearest, and written as they are', async () => {
+    // Halfway between two numbers of bfloat16, and a little off: the even one, and the nearer one.
+    const odd = [1 + 2 ** -8, 1 + 3 * 2 ** -8, -(1 + 2 ** -8 + 2 ** -20), 3.1415927410125732];
+    const sources = sourcesOf(untied).map((source, i): SafetensorsSource => {
+      const data = (source.data as Float32Array).map((value, j) => (i === 0 ? odd[j % 4]! : value));
+      return { ...source, data };
+    });
+    await writeSafetensors(single(), sources);
+    const values = FlatBuffer.alloc(untied.length, { dtype: 'bf16' });
+    await readCheckpoint(folder, untied, values);
+    const expected = valuesFor(untied);
+    const { offset, shape } = untied.get(sources[0]!.name)!;
+    for (let i = 0; i < sizeOf(shape); i++) expected[offset + i] = nearestBfloat16(odd[i % 4]!);
+    expect(Array.from(values.array, bfloat16Value)).toEqual([...expected]);
+
+    await writeCheckpoint(folder, untied, values);
+    const file = await openSafetensors(single());
+    expect(new Set([...file.tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(['BF16']));
+    await file.close();
+    const again = FlatBuffer.alloc(untied.length, { dtype: 'bf16' });
+    await readCheckpoint(folder, untied, again);
+    expect([...again.array]).toEqual([...values.array]);
+    expect([...(await read(untied))]).toEqual([...expected]);
+  });
+
+  test('a tied output layer is compared after rounding', async () => {
+    const sources = sourcesOf(tied);
+    const embedding = sources.find(({ name }) => name === 'model.embed_tokens.weight')!;
+    const near = (embedding.data as Float32Array).map((value) => value * (1 + 2 ** -12));
+    await writeSafetensors(single(), [...sources, { ...embedding, name: 'lm_head.weight', data: near }]);
+    await readCheckpoint(folder, tied, FlatBuffer.alloc(tied.length, { dtype: 'bf16' }));
+    await expect(read(tied)).rejects.toMatchObject({ message: /lm_head\.weight differs/ });
+  });
+
   test('special half-precision numbers', () => {
     const bits = Uint16Array.of(0x0001, 0x03ff, 0x0400, 0x3c00, 0x7bff, 0xfbff, 0x7c00, 0xfc00, 0x7e00, 0x8000);
-    const values = new Float32Array(bits.length);
-    widen(new Uint8Array(bits.buffer), 'F16', values);
+    const values = widenHalf(new Uint8Array(bits.buffer));
     const { POSITIVE_INFINITY, NEGATIVE_INFINITY, NaN: nan } = Number;
     const expected = [
       2 ** -24,
@@ -171,7 +206,7 @@ describe('weights of a folder', () => {
   });
 
   test('a file that was cut off, and none at all', async () => {
-    await writeCheckpoint(folder, untied, valuesFor(untied));
+    await writeCheckpoint(folder, untied, FlatBuffer.from(valuesFor(untied)));
     await truncate(single(), (await readFile(single())).length - 5);
     await expect(read(untied)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
     await rm(single());

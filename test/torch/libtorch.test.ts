@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { cacheFolder } from '../../lib/torch/cache.ts';
+import { cudaLibraries, hasCuda } from '../../lib/torch/cuda-libraries.ts';
 import { linkLibtorch } from '../../lib/torch/fetch-libtorch.ts';
-import { cachedLibtorch, findLibtorch, inspectLibtorch, preferLibtorch } from '../../lib/torch/libtorch.ts';
+import { cachedLibtorch, findLibtorch, inspectLibtorch, isTested, preferLibtorch } from '../../lib/torch/libtorch.ts';
 
 const library =
   { darwin: 'libtorch_cpu.dylib', win32: 'torch_cpu.dll' }[process.platform as string] ?? 'libtorch_cpu.so';
@@ -60,8 +61,9 @@ describe('finding libtorch', () => {
     expect(inspectLibtorch(wheel)).toMatch(/does not tell its version/);
     await makeLibtorch('build-version', '2.13.1+cu130\n');
     expect(inspectLibtorch(wheel)).toEqual({ folder: wheel, version: '2.13.1+cu130' });
-    await makeLibtorch('build-version', '2.12.0\n');
-    expect(inspectLibtorch(wheel)).toBe('libtorch 2.12.0, but 2.13.x is needed');
+    expect(isTested({ folder: wheel, version: '2.13.1+cu130' })).toBe(true);
+    expect(isTested({ folder: wheel, version: '2.11.0' })).toBe(false);
+    expect(isTested({ folder: wheel, version: '2.130.0' })).toBe(false);
   });
 
   test('the cache is where the environment says', () => {
@@ -89,7 +91,58 @@ describe('finding libtorch', () => {
       installed: false,
       torchVersion: '2.13.0+cpu',
       reason: 'no engine is built for libtorch 2.13.0+cpu',
+      cuda: false,
     });
+    await writeFile(join(libtorch, 'lib', 'libtorch_cuda.so'), '');
+    expect(call('torch.describeEngine()', environment).result).toMatchObject({ installed: false, cuda: true });
+    expect(call('torch.engineHasCuda()', environment).result).toBe(false);
+  });
+
+  test('the PyTorch of python3 is taken where its version is tested, a folder that is named at any', async () => {
+    const libtorch = await makeLibtorch('version.py', "__version__ = '2.11.0+cu130'\n");
+    const bin = join(folder, 'bin');
+    await mkdir(bin);
+    await writeFile(join(bin, 'python3'), `#!/bin/sh\necho '${libtorch}'\n`, { mode: 0o755 });
+    const environment = { SOUL_CACHE: join(folder, 'cache'), PATH: `${bin}:${process.env.PATH}` };
+    const { result } = call('torch.describeEngine()', environment);
+    expect(result).toMatchObject({ installed: false, reason: 'no libtorch was found' });
+    expect((result!.searched as { found: string }[]).at(-1)!.found).toBe(
+      `libtorch 2.11.0+cu130, but 2.13.x is what is tested; to take it all the same: soul engine install --libtorch ${libtorch}`,
+    );
+    const given = call('torch.describeEngine()', { ...environment, SOUL_LIBTORCH: libtorch }).result;
+    expect(given).toMatchObject({
+      torchVersion: '2.11.0+cu130',
+      reason: 'no engine is built for libtorch 2.11.0+cu130',
+    });
+  });
+});
+
+describe('the CUDA part of libtorch', () => {
+  test('comes last, after what of NVIDIA it needs, in the order of need', async () => {
+    const libtorch = join(folder, 'environment', 'torch');
+    const nvidia = join(folder, 'environment', 'nvidia');
+    await mkdir(join(libtorch, 'lib'), { recursive: true });
+    await symlink(libtorch, join(folder, 'linked'), 'junction');
+    expect(hasCuda(libtorch)).toBe(false);
+    expect(cudaLibraries(libtorch)).toEqual([join(libtorch, 'lib', 'libtorch_cuda.so')]);
+    for (const path of [
+      'cublas/lib/libcublas.so.12',
+      'cublas/lib/libcublasLt.so.12',
+      'cu13/lib/libcudart.so.13',
+      'nccl/include/nccl.h',
+      'nccl/lib/libnccl.so.2',
+    ]) {
+      await mkdir(join(nvidia, path, '..'), { recursive: true });
+      await writeFile(join(nvidia, path), '');
+    }
+    await writeFile(join(libtorch, 'lib', 'libtorch_cuda.so'), '');
+    expect(hasCuda(join(folder, 'linked'))).toBe(true);
+    expect(cudaLibraries(join(folder, 'linked'))).toEqual([
+      join(nvidia, 'cu13', 'lib', 'libcudart.so.13'),
+      join(nvidia, 'cublas', 'lib', 'libcublasLt.so.12'),
+      join(nvidia, 'cublas', 'lib', 'libcublas.so.12'),
+      join(folder, 'linked', 'lib', 'libtorch_cuda.so'),
+    ]);
   });
 });
 
@@ -143,6 +196,25 @@ describe('the libtorch of the cache', () => {
     expect(findLibtorch()?.folder).toBe(cuda);
     await rm(cuda, { recursive: true });
     expect(findLibtorch()?.folder).toBe(cpu);
+  });
+
+  test('an install without a choice takes what is there; a version that is not tested is said', async () => {
+    const slot = await fillSlot('cuda');
+    await writeFile(join(slot, 'build-version'), '2.11.0+cu130');
+    // No tool is found, so it ends before it builds.
+    const told = call(
+      `(async () => { const lines = []; await torch.installEngine({ onProgress: (line) => lines.push(line) }).catch(({ message }) => lines.push(message)); return { lines }; })()`,
+      {
+        SOUL_CACHE: process.env.SOUL_CACHE,
+        PATH: folder,
+      },
+    );
+    expect(told.result).toEqual({
+      lines: [
+        'warning: libtorch 2.11.0+cu130 is not what the engine is tested with (2.13.0); it may fail to build, or work in another way',
+        expect.stringMatching(/^cmake was not found/),
+      ],
+    });
   });
 
   test('its own folder by another path stays what it is', async () => {

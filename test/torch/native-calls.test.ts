@@ -68,12 +68,17 @@ describeWithEngine('the calls of the engine addon', () => {
     const specification = {
       ...{ vocabulary: 2, hidden: 2, intermediate: 2, layers: 1, heads: 1, keyValueHeads: 1, headSize: 2 },
       ...{ maxPositions: 4, epsilon: 1e-6, tied: true, attentionBias: false, mlpBias: false },
-      ...{ offsets: {}, threads: 0, logitsMemory: 1 },
+      ...{ portableAttention: false, offsets: {}, threads: 0, logitsMemory: 1 },
     };
     const shared = () => new Float32Array(new SharedArrayBuffer(400));
     const frequencies = Float32Array.of(1);
     const { createModel } = nativeEngine();
     expect(() => createModel(specification, new Float32Array(100), shared(), frequencies)).toThrow(/SharedArrayBuffer/);
+    // Neither is memory of two kinds, or of a kind that holds no weights.
+    const bits = new Uint16Array(new SharedArrayBuffer(200));
+    expect(() => createModel(specification, shared(), bits, frequencies)).toThrow(/of one length and dtype/);
+    const bytes = new Uint8Array(new SharedArrayBuffer(100));
+    expect(() => createModel(specification, bytes, bytes, frequencies)).toThrow(/values must be a Float32Array/);
     // Weights are named and must lie within the buffer.
     expect(() => createModel(specification, shared(), shared(), frequencies)).toThrow(/model\.embed_tokens\.weight/);
     const offsets = { 'model.embed_tokens.weight': 97 };

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { writeSafetensors } from '../../lib/core/safetensors.ts';
+import type { WeightDType } from '../../lib/model/checkpoint.ts';
 import { parseLlamaConfig } from '../../lib/model/config.ts';
 import { llamaLayout } from '../../lib/model/llama-layout.ts';
+import { nativeEngine } from '../../lib/torch/engine.ts';
 import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 
 /** What fixtures/record_llama.py wrote of one model. */
@@ -39,7 +41,11 @@ export function recordedWeights(name: string, shape: readonly number[], salt: st
 }
 
 /** Writes a recorded model to a folder and loads it; `salt` `'other '` is the reference of the recorded divergences. */
-export async function loadRecorded(model: RecordedModel, options: LoadOptions = {}, salt = ''): Promise<TorchLM> {
+export async function loadRecorded<Kind extends WeightDType = 'f32'>(
+  model: Pick<RecordedModel, 'config'>,
+  options: LoadOptions<Kind> = {},
+  salt = '',
+): Promise<TorchLM<Kind>> {
   const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
   try {
     await writeRecorded(folder, model, salt);
@@ -60,7 +66,7 @@ export async function writeRecorded(folder: string, model: Pick<RecordedModel, '
   await writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
 }
 
-export function recordedBatch(model: RecordedModel): TokenBatch {
+export function recordedBatch(model: Pick<RecordedModel, 'sequences'>): TokenBatch {
   return TokenBatch.of(model.sequences);
 }
 
@@ -74,7 +80,7 @@ export function worst(found: ArrayLike<number>, expected: ArrayLike<number>): nu
 }
 
 /** How far the gradients are from recorded norms and entries, relative to the norm (entries: to their root mean square). */
-export function gradientError(model: TorchLM, expected: Record<string, number[]>): number {
+export function gradientError(model: TorchLM<'f32'>, expected: Record<string, number[]>): number {
   let error = 0;
   for (const [name, { offset, shape }] of model.parameters.layout) {
     const size = shape.reduce((a, b) => a * b, 1);
@@ -87,6 +93,18 @@ export function gradientError(model: TorchLM, expected: Record<string, number[]>
     }
   }
   return error;
+}
+
+/** Models that are made meanwhile compute attention as on a CUDA device. */
+export async function withPortableAttention<Result>(work: () => Promise<Result>): Promise<Result> {
+  const engine = nativeEngine();
+  const { createModel } = engine;
+  engine.createModel = (specification, ...rest) => createModel({ ...specification, portableAttention: true }, ...rest);
+  try {
+    return await work();
+  } finally {
+    engine.createModel = createModel;
+  }
 }
 
 function mix(value: number): number {

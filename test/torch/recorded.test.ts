@@ -1,6 +1,13 @@
 import { expect, test } from '@jest/globals';
 import { describeWithEngine } from './engine-available.ts';
-import { gradientError, loadRecorded, recordedBatch, recordedModels, worst } from './recorded-models.ts';
+import {
+  gradientError,
+  loadRecorded,
+  recordedBatch,
+  recordedModels,
+  withPortableAttention,
+  worst,
+} from './recorded-models.ts';
 
 describeWithEngine.each(recordedModels)('as transformers computes it: %s', (_, recorded) => {
   const batch = recordedBatch(recorded);
@@ -34,6 +41,18 @@ describeWithEngine.each(recordedModels)('as transformers computes it: %s', (_, r
     expect(reference.parameters.gradients.array.every((value) => value === 0)).toBe(true);
     model.release();
     reference.release();
+  });
+
+  test('attention by the operation for every device', async () => {
+    await withPortableAttention(async () => {
+      const model = await loadRecorded(recorded, { logitsMemory: 5 * 67 * 4 });
+      expect(worst(await model.accumulate(batch, pulled), recorded.nll)).toBeLessThan(1e-5);
+      expect(gradientError(model, recorded.gradients)).toBeLessThan(1e-3);
+      const prompts = recorded.generated.map(({ prompt }) => prompt);
+      const expected = recorded.generated.map(({ tokens }) => tokens);
+      expect(await model.generate(prompts, { maxNewTokens: 12 })).toEqual(expected);
+      model.release();
+    });
   });
 
   test('scores', async () => {

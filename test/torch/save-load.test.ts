@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openSafetensors } from '../../lib/core/safetensors.ts';
-import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { engineHasCuda, installedEngine, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
 import { describeWithEngine } from './engine-available.ts';
 import { recordedModels, worst, writeRecorded } from './recorded-models.ts';
 
@@ -40,6 +41,30 @@ describeWithEngine('model folders', () => {
     again.release();
   });
 
+  test.each(recordedModels)('bfloat16: saved with its dtype, loaded with the same bits: %s', async (_, recorded) => {
+    await writeRecorded(folder, recorded);
+    const model = await TorchLM.load(folder, { dtype: 'bf16' });
+    const out = join(folder, 'out');
+    await model.save(out);
+    expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject({
+      dtype: 'bfloat16',
+      torch_dtype: 'bfloat16',
+    });
+    const again = await TorchLM.load(out, { dtype: 'bf16' });
+    expect([...again.parameters.values.array]).toEqual([...model.parameters.values.array]);
+    // Widened, and made anew from the same draws.
+    const wide = await TorchLM.load(out);
+    expect([...wide.parameters.values.array]).toEqual([...(await model.parameters.values.toFloat32Array())]);
+    const [drawn, narrow] = [
+      await TorchLM.create(recorded.config, 1n),
+      await TorchLM.create(recorded.config, 1n, { dtype: 'bf16' }),
+    ];
+    expect(Array.from(narrow.parameters.values.array, bfloat16Value)).toEqual(
+      Array.from(drawn.parameters.values.array, nearestBfloat16),
+    );
+    for (const each of [model, again, wide, drawn, narrow]) each.release();
+  });
+
   test('random weights are a function of the seed, spread as config.json says', async () => {
     const config = { ...recordedModels[1]![1].config, hidden_size: 64, initializer_range: 0.1 };
     const [one, same, other] = await Promise.all([1n, 1n, 2n].map((seed) => TorchLM.create(config, seed)));
@@ -64,8 +89,9 @@ describeWithEngine('model folders', () => {
   test('options that are wrong or not supported are named', async () => {
     await writeRecorded(folder, recordedModels[0]![1]);
     const codes: [object, string, RegExp][] = [
-      [{ device: 'cuda:0' }, 'SOUL_UNSUPPORTED', /cuda:0/],
-      [{ dtype: 'bf16' }, 'SOUL_UNSUPPORTED', /bf16/],
+      [{ device: 'gpu' }, 'SOUL_INVALID_ARGUMENT', /device must be 'cpu', 'cuda' or 'cuda:N'/],
+      [{ dtype: 'u8' }, 'SOUL_INVALID_ARGUMENT', /dtype must be 'f32' or 'bf16'/],
+      [{ dtype: 'f16' }, 'SOUL_INVALID_ARGUMENT', /dtype must be 'f32' or 'bf16'/],
       [{ threads: 0 }, 'SOUL_INVALID_ARGUMENT', /threads/],
       [{ logitsMemory: -1 }, 'SOUL_INVALID_ARGUMENT', /logitsMemory/],
     ];
@@ -76,6 +102,21 @@ describeWithEngine('model folders', () => {
     await expect(TorchLM.load(undefined as never)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
     await expect(TorchLM.create({ model_type: 'llama' }, 1n)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
     await expect(TorchLM.create({}, 1 as never)).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+  });
+
+  const onCpuBuild = engineHasCuda() ? test.skip : test;
+  onCpuBuild('a GPU without a CUDA build of libtorch: what was found, and what to do', async () => {
+    await writeRecorded(folder, recordedModels[0]![1]);
+    const { torchVersion, libtorch } = installedEngine()!;
+    await expect(TorchLM.load(folder, { device: 'cuda' })).rejects.toMatchObject({
+      code: 'SOUL_ENGINE_MISSING',
+      message: `a model on cuda:0 needs a CUDA build of libtorch, but the engine's is ${torchVersion} in ${libtorch}, which has no lib/libtorch_cuda.so; run \`npx soul engine install --cuda\`, or use device 'cpu'`,
+      details: { device: 'cuda:0' },
+    });
+    await expect(TorchLM.create(recordedModels[0]![1].config, 1n, { device: 'cuda:3' })).rejects.toMatchObject({
+      code: 'SOUL_ENGINE_MISSING',
+      message: /^a model on cuda:3 needs/,
+    });
   });
 
   test('what the system refuses to write is named', async () => {
