@@ -104,7 +104,7 @@ SOUL_EXPORTED cuLaunchKernel(Function function, unsigned grid_x, unsigned grid_y
   }
   Trace(std::string("  ") + kernel.name + " " + std::to_string(grid_x) + " " + std::to_string(block_x));
   const int64_t lost_after = TheScenario().lost_after;
-  if (lost_after >= 0 && ++launches > lost_after) {
+  if (lost_after >= 0 && ++launches == lost_after + 1) {
     Break(device, kDeviceUnavailable, "it is gone");
     return kDeviceUnavailable;
   }
