@@ -32,11 +32,6 @@ struct alignas(8) Words2 {
 #define SOUL_KERNEL(name, Parameters)                              \
   extern "C" __global__ void __launch_bounds__(soul::kMostThreads) \
       name(const __grid_constant__ Parameters parameters)
-// With registers for `blocks` of the largest blocks at once on a multiprocessor: where the compiler, left to
-// itself, would spill to have more of them there.
-#define SOUL_KERNEL_AT_ONCE(name, Parameters, blocks)                      \
-  extern "C" __global__ void __launch_bounds__(soul::kMostThreads, blocks) \
-      name(const __grid_constant__ Parameters parameters)
 
 namespace soul {
 

@@ -17,6 +17,7 @@ class StreamWork {
  public:
   SOUL_DEVICE explicit StreamWork(const StreamsParameters& p) : p_(p) {}
 
+  // More than kStreams take turns.
   SOUL_DEVICE void set_first(int32_t first) { first_ = first; }
   SOUL_DEVICE uint32_t fold() const { return fold_; }
 
@@ -96,7 +97,7 @@ class StreamWork {
   uint32_t fold_ = 0;
 };
 
-// Streams beyond kStreams take their turn after each tile of the others.
+// Streams beyond kMostStreamsAtOnce take their turn after each tile of the others.
 template <StreamTypes kTypes, int kStreams>
 SOUL_DEVICE void WalkStreams(const StreamsParameters& p) {
   constexpr int32_t kGroup = kTypes == StreamTypes::kBFloat16 ? kNarrowGroup : kMixedGroup;
@@ -106,11 +107,15 @@ SOUL_DEVICE void WalkStreams(const StreamsParameters& p) {
   }
   const Cut cut = CutOf(0, p.length, head.head(), kGroup);
   StreamWork<kTypes, kStreams> work(p);
-  const int64_t tiles = TilesIn(p.length, ThreadCount());
-  for (int64_t tile = BlockIndex(); tile < tiles; tile += BlockCount()) {
-    for (int32_t first = 0; first < p.count; first += kStreams) {
-      work.set_first(first);
-      WalkTile<kGroup>(cut, tile, work);
+  if constexpr (kStreams < kMostStreamsAtOnce) {
+    WalkTiles<kGroup>(cut, work);
+  } else {
+    const int64_t tiles = TilesIn(p.length, ThreadCount());
+    for (int64_t tile = BlockIndex(); tile < tiles; tile += BlockCount()) {
+      for (int32_t first = 0; first < p.count; first += kStreams) {
+        work.set_first(first);
+        WalkTile<kGroup>(cut, tile, work);
+      }
     }
   }
   // Next to never, but nobody can know beforehand.

@@ -76,6 +76,8 @@ struct MaskParameters {
 };
 
 constexpr int32_t kMostStreams = 32;
+// Kernels hold 2, 4, 6 or so many at once; further ones come after them, tile by tile.
+constexpr int32_t kMostStreamsAtOnce = 8;
 
 struct StreamsParameters {
   Stream streams[kMostStreams];

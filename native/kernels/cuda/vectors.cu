@@ -36,21 +36,21 @@ SOUL_KERNEL(soul_scale_bf16, ScaleParameters) {
   Scale<uint16_t>(parameters);
 }
 
-#define SOUL_PRODUCTS(types, Types)                                     \
-  SOUL_KERNEL(soul_product_##types, ProductsParameters) {               \
-    SumProducts<Vectors::Types, 2, true>(parameters);                   \
-  }                                                                     \
-  SOUL_KERNEL(soul_products_1_##types, ProductsParameters) {            \
-    SumProducts<Vectors::Types, 1>(parameters);                         \
-  }                                                                     \
-  SOUL_KERNEL_AT_ONCE(soul_products_2_##types, ProductsParameters, 2) { \
-    SumProducts<Vectors::Types, 2>(parameters);                         \
-  }                                                                     \
-  SOUL_KERNEL(soul_products_3_##types, ProductsParameters) {            \
-    SumProducts<Vectors::Types, 3>(parameters);                         \
-  }                                                                     \
-  SOUL_KERNEL(soul_products_4_##types, ProductsParameters) {            \
-    SumProducts<Vectors::Types, 4>(parameters);                         \
+#define SOUL_PRODUCTS(types, Types)                          \
+  SOUL_KERNEL(soul_product_##types, ProductsParameters) {    \
+    SumProducts<Vectors::Types, 2, true>(parameters);        \
+  }                                                          \
+  SOUL_KERNEL(soul_products_1_##types, ProductsParameters) { \
+    SumProducts<Vectors::Types, 1>(parameters);              \
+  }                                                          \
+  SOUL_KERNEL(soul_products_2_##types, ProductsParameters) { \
+    SumProducts<Vectors::Types, 2>(parameters);              \
+  }                                                          \
+  SOUL_KERNEL(soul_products_3_##types, ProductsParameters) { \
+    SumProducts<Vectors::Types, 3>(parameters);              \
+  }                                                          \
+  SOUL_KERNEL(soul_products_4_##types, ProductsParameters) { \
+    SumProducts<Vectors::Types, 4>(parameters);              \
   }
 SOUL_PRODUCTS(f32, kFloat32)
 SOUL_PRODUCTS(bf16, kBFloat16)
@@ -94,18 +94,18 @@ SOUL_KERNEL(soul_mask_zeros_bf16, MaskParameters) {
   MaskZeros<uint16_t>(parameters);
 }
 
-#define SOUL_STREAMS(types, Types)                                    \
-  SOUL_KERNEL_AT_ONCE(soul_streams_2_##types, StreamsParameters, 2) { \
-    WalkStreams<StreamTypes::Types, 2>(parameters);                   \
-  }                                                                   \
-  SOUL_KERNEL(soul_streams_4_##types, StreamsParameters) {            \
-    WalkStreams<StreamTypes::Types, 4>(parameters);                   \
-  }                                                                   \
-  SOUL_KERNEL(soul_streams_6_##types, StreamsParameters) {            \
-    WalkStreams<StreamTypes::Types, 6>(parameters);                   \
-  }                                                                   \
-  SOUL_KERNEL(soul_streams_8_##types, StreamsParameters) {            \
-    WalkStreams<StreamTypes::Types, 8>(parameters);                   \
+#define SOUL_STREAMS(types, Types)                         \
+  SOUL_KERNEL(soul_streams_2_##types, StreamsParameters) { \
+    WalkStreams<StreamTypes::Types, 2>(parameters);        \
+  }                                                        \
+  SOUL_KERNEL(soul_streams_4_##types, StreamsParameters) { \
+    WalkStreams<StreamTypes::Types, 4>(parameters);        \
+  }                                                        \
+  SOUL_KERNEL(soul_streams_6_##types, StreamsParameters) { \
+    WalkStreams<StreamTypes::Types, 6>(parameters);        \
+  }                                                        \
+  SOUL_KERNEL(soul_streams_8_##types, StreamsParameters) { \
+    WalkStreams<StreamTypes::Types, 8>(parameters);        \
   }
 SOUL_STREAMS(f32, kFloat32)
 SOUL_STREAMS(bf16, kBFloat16)

@@ -129,8 +129,7 @@ void EnqueueStreamPattern(Queue& queue, const std::vector<soul::Stream>& streams
   if (length <= 0 || count == 0) return;
   StreamsParameters parameters{{}, count, length, queue.Scratch<uint32_t>(1)};
   std::copy(streams.begin(), streams.end(), parameters.streams);
-  // Kernels hold 2, 4, 6 or 8 streams at a time.
-  const int32_t held = std::min((count + 1) / 2 * 2, 8);
+  const int32_t held = std::min((count + 1) / 2 * 2, kMostStreamsAtOnce);
   const std::string types =
       CommonName(parameters.streams, count, [](const soul::Stream& stream) { return stream.elements.dtype; });
   Walk(queue, "soul_streams_" + std::to_string(held) + "_" + types, length, parameters);

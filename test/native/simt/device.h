@@ -21,7 +21,6 @@
       #name, sizeof(Parameters),                                                          \
       [](const void* parameters) { name(*static_cast<const Parameters*>(parameters)); }); \
   static void name([[maybe_unused]] const Parameters& parameters)
-#define SOUL_KERNEL_AT_ONCE(name, Parameters, blocks) SOUL_KERNEL(name, Parameters)
 
 namespace soul {
 
