@@ -1,12 +1,16 @@
-// Packs the package, installs it into an empty project, and uses it there as a user would: import, require, the command.
+// Packs the package with its prebuilt addon (npm run prebuild), installs it into an empty project, and uses it there as a
+// user would: import, require, the command; first with no compiler in reach, then with an addon built there.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { arch, env, execPath, platform } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'soul-package-'));
+const prebuilt = join('prebuilds', `${platform}-${arch}`, 'node.napi.glibc.node');
+const largest = 20e6;
 
 function run(command, words, options = {}) {
   const result = spawnSync(command, words, { cwd: project, encoding: 'utf8', ...options });
@@ -15,6 +19,27 @@ function run(command, words, options = {}) {
     throw new Error(`${command} ${words[0]} exited with ${result.status}`);
   }
   return result.stdout;
+}
+
+/** An environment whose PATH holds node, npm and what their scripts call, and nothing that could build an addon. */
+function withoutCompilers() {
+  const folder = join(project, 'bin');
+  mkdirSync(folder);
+  symlinkSync(execPath, join(folder, 'node'));
+  const needed = ['npm', 'npx', 'sh', 'env', 'uname', 'basename', 'dirname', 'sed', 'cat', 'ls'];
+  for (const tool of needed) {
+    const place = (env.PATH ?? '')
+      .split(':')
+      .map((each) => join(each, tool))
+      .find((file) => existsSync(file));
+    if (place !== undefined) symlinkSync(place, join(folder, tool));
+  }
+  const bare = { ...env, PATH: folder };
+  for (const tool of ['cc', 'c++', 'g++', 'clang++', 'make', 'ninja', 'cmake', 'python3', 'nvcc']) {
+    const { error } = spawnSync(tool, ['--version'], { env: bare });
+    if (error?.code !== 'ENOENT') throw new Error(`${tool} is still on the PATH`);
+  }
+  return bare;
 }
 
 const entries = ['.', './unsafe', './model', './torch', './data', './unlearn', './eval', './study'];
@@ -27,22 +52,44 @@ const step = `
   });
 `;
 
+/** Uses the installed package in every way, and says where its addon was loaded from. */
+function use(options = {}) {
+  run('node', ['user.mjs'], options);
+  run('node', ['user.cjs'], options);
+  run('npx', ['--no-install', 'soul', '--help'], options);
+  const { addon } = JSON.parse(run('npx', ['--no-install', 'soul', 'doctor', '--json'], options));
+  if (!addon.loaded) throw new Error(`the installed package does not load its addon: ${addon.error}`);
+  return addon.path;
+}
+
+function expectPath(found, part) {
+  if (!found.includes(part)) throw new Error(`the addon was loaded from ${found}, not from ${part}`);
+}
+
 try {
-  const [{ filename }] = JSON.parse(
+  const carries = existsSync(join(root, prebuilt));
+  if (!carries && platform === 'linux') throw new Error(`there is no ${prebuilt}; make it with: npm run prebuild`);
+  const [{ filename, size }] = JSON.parse(
     run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root }),
   );
   writeFileSync(join(project, 'package.json'), '{ "name": "user", "private": true }');
-  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', join(project, filename)]);
-  run('npx', ['--no-install', 'soul', 'addon', 'build']);
   const imports = entries.map((entry) => `await import('soul-unlearn${entry.slice(1)}');`).join('\n');
   writeFileSync(join(project, 'user.mjs'), `${imports}\nimport { FlatBuffer, Sophia } from 'soul-unlearn';${step}`);
   writeFileSync(join(project, 'user.cjs'), `const { FlatBuffer, Sophia } = require('soul-unlearn');${step}`);
-  run('node', ['user.mjs']);
-  run('node', ['user.cjs']);
-  run('npx', ['--no-install', 'soul', '--help']);
-  const doctor = JSON.parse(run('npx', ['--no-install', 'soul', 'doctor', '--json']));
-  if (!doctor.addon.loaded) throw new Error('the installed package does not load its addon');
-  console.log(`${filename}: installs, imports, requires and runs`);
+  const bare = carries ? { env: withoutCompilers() } : {};
+  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', join(project, filename)], bare);
+  console.log(`${filename}: ${(size / 1e6).toFixed(2)} MB`);
+  if (carries) {
+    expectPath(use(bare), 'prebuilds');
+    const bytes = statSync(join(project, 'node_modules', 'soul-unlearn', prebuilt)).size;
+    console.log(
+      `with its prebuilt addon of ${(bytes / 1e6).toFixed(2)} MB: imports, requires and steps without a compiler`,
+    );
+    if (bytes > largest) throw new Error(`the prebuilt addon is larger than ${largest / 1e6} MB`);
+  }
+  run('npx', ['--no-install', 'soul', 'addon', 'build']);
+  expectPath(use(), join('build', 'Release'));
+  console.log('with an addon built there: imports, requires and steps');
 } finally {
   rmSync(project, { recursive: true, force: true });
 }

@@ -1,5 +1,5 @@
 export interface DynamicSymbol {
-  name: string | undefined;
+  name: string;
   version: string | undefined;
   defined: boolean;
 }

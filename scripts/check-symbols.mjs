@@ -16,19 +16,14 @@ export function readNeeded(text) {
   return [...text.matchAll(/\(NEEDED\).*\[([^\]]+)\]/g)].map(([, name]) => name);
 }
 
-/** The symbols that `objdump --dynamic-syms` lists: name, version (or undefined), and whether the file defines them. */
+/** The symbols that `readelf --dyn-syms` lists: name, version (or undefined), and whether the file defines them. */
 export function readSymbols(text) {
-  const symbols = [];
-  for (const line of text.split('\n')) {
-    const match = /^[0-9a-f]{8,16} .{7} (\S+)\s+[0-9a-f]{8,16}\s+(?:\.(?:hidden|protected|internal)\s+)?(.*)$/.exec(
-      line,
-    );
-    if (!match) continue;
-    const words = match[2].trim().split(/\s+/);
-    const name = words.pop();
-    symbols.push({ name, version: words[0]?.replace(/[()]/g, '') || undefined, defined: match[1] !== '*UND*' });
-  }
-  return symbols;
+  const line =
+    /^\s*\d+: [0-9a-f]+\s+\S+ \S+\s+(?:LOCAL|GLOBAL|WEAK|UNIQUE)\s+\S+\s+(?:\[.*\]\s+)?(\S+) ([^\s@]+)(?:@@?(\S+))?/;
+  return text.split('\n').flatMap((each) => {
+    const match = line.exec(each);
+    return match ? [{ name: match[2], version: match[3], defined: match[1] !== 'UND' }] : [];
+  });
 }
 
 const isNewer = (a, b) => {
@@ -70,7 +65,7 @@ function read(command, ...words) {
 /** Throws with every problem of the addon; returns the newest glibc version that it needs, and the libraries. */
 export function checkSymbols(file) {
   const needed = readNeeded(read('readelf', '--dynamic', '--wide', file));
-  const symbols = readSymbols(read('objdump', '--dynamic-syms', '--wide', file));
+  const symbols = readSymbols(read('readelf', '--dyn-syms', '--wide', file));
   if (symbols.length === 0) throw new Error(`${file} has no dynamic symbols`);
   const problems = problemsOf({ needed, symbols });
   if (problems.length > 0) throw new Error(`${file} is not fit for other systems:\n${problems.join('\n')}`);

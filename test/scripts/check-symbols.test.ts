@@ -9,15 +9,15 @@ Dynamic section at offset 0xd1b40 contains 28 entries:
  0x000000000000000e (SONAME)             Library soname: [soul.node]
 `;
 const symbolLines = `
-soul.node:     file format elf64-x86-64
-
-DYNAMIC SYMBOL TABLE:
-0000000000000000      DF *UND*	0000000000000000 (GLIBC_2.34) pthread_create
-0000000000000000      DF *UND*	0000000000000000 (GLIBC_2.2.5) memcpy
-0000000000000000  w   D  *UND*	0000000000000000              __gmon_start__
-0000000000000000      D  *UND*	0000000000000000              napi_create_promise
-000000000000e0a0 g    DF .text	0000000000000026  Base        napi_register_module_v1
-000000000000e090 g    DF .text	0000000000000006              node_api_module_get_api_version_v1
+Symbol table '.dynsym' contains 7 entries:
+   Num:    Value          Size Type    Bind   Vis      Ndx Name
+     0: 0000000000000000     0 NOTYPE  LOCAL  DEFAULT  UND
+     1: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND pthread_create@GLIBC_2.34 (3)
+     2: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND memcpy@GLIBC_2.2.5 (2)
+     3: 0000000000000000     0 NOTYPE  WEAK   DEFAULT  UND __gmon_start__
+     4: 0000000000000000     0 NOTYPE  GLOBAL DEFAULT  UND napi_create_promise
+     5: 000000000000e0a0    38 FUNC    GLOBAL DEFAULT   13 napi_register_module_v1
+     6: 000000000000e090     6 FUNC    GLOBAL DEFAULT   13 node_api_module_get_api_version_v1
 `;
 
 describe('the dynamic symbols of an addon', () => {
@@ -27,7 +27,7 @@ describe('the dynamic symbols of an addon', () => {
       { name: 'memcpy', version: 'GLIBC_2.2.5', defined: false },
       { name: '__gmon_start__', version: undefined, defined: false },
       { name: 'napi_create_promise', version: undefined, defined: false },
-      { name: 'napi_register_module_v1', version: 'Base', defined: true },
+      { name: 'napi_register_module_v1', version: undefined, defined: true },
       { name: 'node_api_module_get_api_version_v1', version: undefined, defined: true },
     ]);
     expect(newestGlibcOf(readSymbols(symbolLines))).toBe('2.34');
@@ -39,11 +39,11 @@ describe('the dynamic symbols of an addon', () => {
 
   it("must not be of a newer glibc, nor of the compiler's libraries, nor exported", () => {
     const lines = [
-      '0000000000000000      DF *UND*	0000000000000000 (GLIBC_2.35) _dl_find_object',
-      '0000000000000000      DF *UND*	0000000000000000 (GLIBCXX_3.4.9) _ZNSo9_M_insertIdEERSoT_',
-      '0000000000000000      DF *UND*	0000000000000000 (GCC_3.0) _Unwind_Resume',
-      '0000000000001000 g    DF .text	0000000000000026  Base        _ZN4soul6LaunchEv',
-      '0000000000001000 u    DO .data	0000000000000008  Base        _ZZN4soul6Device3GetEiE5mutex',
+      '     7: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND _dl_find_object@GLIBC_2.35 (4)',
+      '     8: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND _ZNSo9_M_insertIdEERSoT_@GLIBCXX_3.4.9 (5)',
+      '     9: 0000000000000000     0 FUNC    GLOBAL DEFAULT  UND _Unwind_Resume@GCC_3.0 (6)',
+      '    10: 0000000000001000    38 FUNC    GLOBAL DEFAULT   13 _ZN4soul6LaunchEv',
+      '    11: 0000000000001000     8 OBJECT  UNIQUE DEFAULT   24 _ZZN4soul6Device3GetEiE5mutex@@SOUL',
     ];
     const symbols = readSymbols(`${symbolLines}${lines.join('\n')}\n`);
     expect(problemsOf({ needed: readNeeded(dynamic), symbols })).toEqual([
