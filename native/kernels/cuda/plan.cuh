@@ -25,7 +25,7 @@ SOUL_DEVICE void ZeroCounts(const CallParameters& call) {
 // The counters as the host knows them, where it has changed them.
 SOUL_DEVICE void TakeControl(const CallParameters& call) {
   if (!call.changed) return;
-  for (int slot = 0; slot < kControlSlots; ++slot) call.control[slot] = call.given[slot];
+  for (int slot = 0; slot < kChanged; ++slot) call.control[slot] = call.given[slot];
 }
 
 SOUL_DEVICE void LeaveOutcome(const double* control, StepError error, bool skip, double norm,
