@@ -1,3 +1,6 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { nativeAddon } from '../../lib/core/addon.ts';
 import { describeDevices, FlatBuffer, machineCode, scale } from '../../lib/index.ts';
@@ -45,6 +48,49 @@ describe('a device', () => {
     for (const wrong of ['cuda:-1', 'cuda:01', 'gpu', 'cuda:', 0, null]) {
       expect(codeOf(() => FlatBuffer.alloc(4, { device: wrong as never }))).toBe('SOUL_INVALID_ARGUMENT');
     }
+  });
+});
+
+describe('a guarded step', () => {
+  /** Calls of the driver that a program makes while it awaits what it marks, without those that change nothing. */
+  function callsDuring(program: string): string[] {
+    const folder = mkdtempSync(join(tmpdir(), 'soul-trace-'));
+    try {
+      const trace = join(folder, 'calls.txt');
+      printed(
+        `import { appendFileSync } from 'node:fs'; const mark = () => appendFileSync(process.env.SOUL_EMULATED_TRACE, '---\\n');\n${program}`,
+        {
+          variables: { ...onEmulatedDevices, SOUL_EMULATED_TRACE: trace },
+        },
+      );
+      const [, between] = readFileSync(trace, 'utf8').split('---\n');
+      const lines = between!.split('\n').map((line) => line.trim().split(' ')[0]!);
+      return lines.filter((line) => line !== '' && line !== 'cuCtxSetCurrent' && line !== 'cuLaunchKernel');
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+
+  test.each([
+    ["{ dtype: 'f32' }", 'sophia_f32_f32_none'],
+    ["{ dtype: 'bf16' }", 'sophia_\\w+'],
+  ])('is enqueued whole, with no word from the device before its end: %s', (options, kernel) => {
+    const calls = callsDuring(`
+      const [values, gradients] = [0, 1].map(() => FlatBuffer.alloc(20_000, { device: 'cuda', ...${options} }));
+      const sophia = new Sophia({ values, gradients }, { clipNorm: 1, rho: { clippedFraction: 0.1 } });
+      for (let i = 0; i < 2; i++) {
+        gradients.fill(0.5);
+        sophia.updateHessian({ batchSize: 1, prime: true });
+        await sophia.step();
+      }
+      mark();
+      await sophia.step();
+      mark();
+    `);
+    expect(calls.slice(0, 2)).toEqual(['soul_scan_gradients', 'soul_plan_sophia']);
+    expect(calls[2]).toMatch(new RegExp(`^soul_${kernel}$`));
+    // What was counted goes to pinned memory, and an event says when it is there.
+    expect(calls.slice(3)).toEqual(['cuMemcpyDtoHAsync_v2', 'cuEventRecord', 'cuEventSynchronize']);
   });
 });
 

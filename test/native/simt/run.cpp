@@ -325,10 +325,14 @@ void TakeShared(SharedArray* array) {
 
 void FillWith(uint16_t pattern, void* memory, std::size_t bytes) {
   auto* to = static_cast<unsigned char*>(memory);
-  const unsigned char halves[2] = {static_cast<unsigned char>(pattern),
-                                   static_cast<unsigned char>(pattern >> 8)};
-  // From the even address before: the pattern keeps its place however memory begins.
-  for (std::size_t i = 0; i < bytes; ++i) to[i] = halves[(reinterpret_cast<uintptr_t>(to) + i) % 2];
+  // The pattern keeps its place however memory begins.
+  if (reinterpret_cast<uintptr_t>(to) % 2 != 0 && bytes > 0) {
+    *to++ = static_cast<unsigned char>(pattern >> 8);
+    --bytes;
+  }
+  auto* halves = reinterpret_cast<uint16_t*>(to);
+  std::fill_n(halves, bytes / 2, pattern);
+  if (bytes % 2 != 0) to[bytes - 1] = static_cast<unsigned char>(pattern);
 }
 
 bool HoldsOnly(uint16_t pattern, const void* memory, std::size_t bytes) {
