@@ -118,33 +118,34 @@ async function expectStep(step: Promise<{ skipped: boolean }>): Promise<void> {
 }
 
 async function tokenLosses(rows: number, vocabulary: number): Promise<void> {
-  const floats = (count: number) => FlatBuffer.alloc(count, { device });
-  const memoryOf = (buffer: FlatBuffer) => nativeMemory(buffer, 'buffer');
-  const rowNumbers = () => memoryOf(floats(rows));
-  const [logits, reference] = [floats(rows * vocabulary), floats(rows * vocabulary)];
-  await logits.copyFrom(hashed(1, rows * vocabulary));
-  await reference.copyFrom(hashed(2, rows * vocabulary));
+  const floats = async (stream: number) => {
+    const buffer = FlatBuffer.alloc(rows * vocabulary, { device });
+    await buffer.copyFrom(hashed(stream, rows * vocabulary));
+    return nativeMemory(buffer, 'logits');
+  };
+  const logits = await floats(1);
   const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabulary);
-  const [logSumExp, referenceLogSumExp, weights] = [floats(rows), floats(rows), floats(rows)];
-  await weights.fill(0.5);
+  const numbers = () => new Float32Array(rows);
+  const [sums, referenceSums] = [numbers(), numbers()];
   for (const sampled of [{}, { sampledLabels: new Int32Array(rows), sampleSeed: 7n, firstRow: 0n }]) {
-    for (const moments of [{}, { meanLogP: rowNumbers(), varianceLogP: rowNumbers() }]) {
-      await nativeAddon().scoreTokens(memoryOf(logits), vocabulary, {
+    for (const moments of [{}, { meanLogP: numbers(), varianceLogP: numbers() }]) {
+      const scores = {
         labels,
-        logSumExp: memoryOf(logSumExp),
-        nll: rowNumbers(),
+        logSumExp: sums,
+        nll: numbers(),
         isArgmax: new Uint8Array(rows),
         ...sampled,
         ...moments,
-      });
+      };
+      await nativeAddon().scoreTokens(logits, vocabulary, scores);
     }
   }
-  const pair = [memoryOf(logits), memoryOf(reference), vocabulary] as const;
-  const sums = [memoryOf(logSumExp), memoryOf(referenceLogSumExp)] as const;
-  await nativeAddon().scoreDivergence(...pair, rowNumbers(), ...sums);
-  await nativeAddon().divergenceGradient(...pair, memoryOf(weights), ...sums);
-  await nativeAddon().scoreTokens(memoryOf(logits), vocabulary, { labels, logSumExp: memoryOf(logSumExp) });
-  await nativeAddon().tokenGradient(memoryOf(logits), vocabulary, labels, memoryOf(weights), memoryOf(logSumExp));
+  const weights = numbers().fill(0.5);
+  const pair = [logits, await floats(2), vocabulary] as const;
+  await nativeAddon().scoreDivergence(...pair, numbers(), sums, referenceSums);
+  await nativeAddon().divergenceGradient(...pair, weights, sums, referenceSums);
+  await nativeAddon().scoreTokens(logits, vocabulary, { labels, logSumExp: sums });
+  await nativeAddon().tokenGradient(logits, vocabulary, labels, weights, sums);
 }
 
 for (const skew of skews) {
