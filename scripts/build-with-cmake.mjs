@@ -1,6 +1,6 @@
 // Builds the optimizer addon with cmake-js: the build that holds code for GPUs.
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdirSync, renameSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -33,18 +33,19 @@ export function buildWithCmake({ build, deviceCode, addon, strip = false }) {
   const words = ['--directory', root, '--out', build, '--target', 'soul', '--parallel', String(availableParallelism())];
   words.push(`--CDSOUL_DEVICE_CODE_FOLDER=${deviceCode}`, `--CDSOUL_STRIP=${strip ? 'ON' : 'OFF'}`);
   words.push(`--CDSOUL_NODE_ADDON_API=${dirname(resolve('node-addon-api/package.json'))}`);
+  const run = (command) =>
+    spawnSync(execPath, [program, command, ...words], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
   // Settings of an earlier build in the same folder are taken over only by configuring again.
-  for (const command of ['configure', 'build']) {
-    const { status, stdout, stderr, error } = spawnSync(execPath, [program, command, ...words], {
-      cwd: root,
-      encoding: 'utf8',
-      maxBuffer: 2 ** 28,
-    });
-    if (status !== 0) {
-      throw new Error(
-        `The addon could not be built with cmake-js (${command}).\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`,
-      );
-    }
+  let done = run('configure');
+  if (done.status !== 0 && existsSync(join(build, 'CMakeCache.txt'))) {
+    // It may be of another place or compiler.
+    rmSync(build, { recursive: true, force: true });
+    done = run('configure');
+  }
+  if (done.status === 0) done = run('build');
+  if (done.status !== 0) {
+    const { stdout, stderr, error } = done;
+    throw new Error(`The addon could not be built with cmake-js.\n${stdout ?? ''}${stderr ?? ''}${error ?? ''}`);
   }
   const built = join(build, 'Release', 'soul.node');
   if (!existsSync(built)) throw new Error(`cmake-js ended well, but there is no ${built}`);

@@ -135,6 +135,13 @@ print(json.dumps(found))`;
   return JSON.parse(stdout.trim().split('\n').at(-1));
 }
 
+/** compute-sanitizer's program: on the PATH, or in the toolkit. */
+function findSanitizer() {
+  const places = ['/usr/local/cuda/bin', ...(env.CUDA_HOME ? [join(env.CUDA_HOME, 'bin')] : [])];
+  const programs = ['compute-sanitizer', ...places.map((place) => join(place, 'compute-sanitizer'))];
+  return programs.find((program) => firstLine(program, '--version') !== undefined);
+}
+
 const torch = describeTorch();
 const architecture = presentArchitectures()[0] ?? torch.architecture;
 const machine = {
@@ -144,7 +151,7 @@ const machine = {
   nvcc: findNvcc(),
   cmake: firstLine('cmake', '--version'),
   compiler: firstLine(env.CXX ?? 'c++', '--version'),
-  sanitizer: firstLine('compute-sanitizer', '--version'),
+  sanitizer: findSanitizer(),
 };
 const bundleFile = join(root, '..', 'bundle.json');
 const bundle = existsSync(bundleFile) ? JSON.parse(readFileSync(bundleFile, 'utf8')) : undefined;
@@ -260,7 +267,7 @@ if (wanted('sanitizer')) {
     if (machine.sanitizer === undefined) return void (await step('compute-sanitizer', leftOut('it is not installed')));
     for (const tool of ['memcheck', 'racecheck', 'initcheck']) {
       const words = [
-        'compute-sanitizer',
+        machine.sanitizer,
         '--tool',
         tool,
         '--error-exitcode',
