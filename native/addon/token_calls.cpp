@@ -1,14 +1,15 @@
 // The token losses of SoulInterface as calls of their own, so that tests can hold them against float64.
 //
-// Rows are dense: stride = vocabulary. Every call runs on the dispatcher.
+// Rows are dense: stride = vocabulary. Logits may lie on a device; what has one entry per row is an array of
+// the host in either case. Where it is filled by a device, it is so when the promise resolves.
 #include <algorithm>
+#include <cstring>
 
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
 #include "kernels/cpu/kernels.h"
-#include "kernels/float_math.h"
-#include "kernels/random.h"
+#include "runtime/cuda/token_launches.h"
 
 namespace soul {
 namespace {
@@ -16,14 +17,22 @@ namespace {
 constexpr int64_t kLargestVocabulary = int64_t{1} << 31;
 
 struct Rows {
-  Memory<float> logits;
+  FlatMemory logits;
   SoulTokenRows rows;
 };
 
 Rows ReadRows(const Napi::Value& value, const char* name, int64_t vocabulary) {
-  const Memory<float> logits = ReadFloats(value, name);
+  const FlatMemory logits = ReadFloating(value, name);
+  if (logits.elements.dtype != DType::kFloat32) ThrowInvalid(value.Env(), name, "float32 memory");
   if (logits.length % vocabulary != 0) ThrowInvalid(value.Env(), name, "a whole number of rows");
-  return {logits, {logits.data, logits.length / vocabulary, vocabulary, vocabulary}};
+  auto* const first = static_cast<float*>(logits.elements.data);
+  return {logits, {first, logits.length / vocabulary, vocabulary, vocabulary}};
+}
+
+// Of two rows that belong together; throws where they do not.
+int32_t ReadDeviceOfRows(Napi::Env env, const Rows& rows, const Rows& reference) {
+  if (reference.rows.rows != rows.rows.rows) ThrowInvalid(env, "reference", "of as many rows as logits");
+  return ReadDevice(env, {{"logits", &rows.logits}, {"reference", &reference.logits}});
 }
 
 // Elements that are worth a thread's turn.
@@ -69,6 +78,50 @@ Outcome BadLabel() {
   return Outcome::Failed("SOUL_INVALID_ARGUMENT", "labels must be integers from 0 to vocabulary - 1");
 }
 
+// An array of the host on the device, for the job that is being enqueued.
+template <typename Element>
+const Element* Upload(cuda::Queue& queue, const Element* entries, int64_t rows) {
+  auto* const memory = queue.Scratch<Element>(rows);
+  queue.CopyToDevice(memory, entries, static_cast<std::size_t>(rows) * sizeof(Element));
+  return memory;
+}
+
+// Arrays of the host that a device fills.
+class Results {
+ public:
+  Results(cuda::Queue& queue, int64_t rows) : queue_(queue), rows_(rows) {}
+
+  // Device memory for an array; none for none.
+  template <typename Element>
+  Element* For(Element* array) {
+    if (array == nullptr) return nullptr;
+    auto* const memory = queue_.Scratch<Element>(rows_);
+    results_.push_back({array, memory, static_cast<std::size_t>(rows_) * sizeof(Element), nullptr});
+    return memory;
+  }
+
+  // To be called when everything is enqueued that writes them.
+  DeviceOutcome Read() {
+    for (Result& result : results_) result.copy = queue_.Read(result.memory, result.bytes);
+    return [results = std::move(results_)] {
+      for (const Result& result : results) std::memcpy(result.array, result.copy->As<void>(), result.bytes);
+      return Outcome{};
+    };
+  }
+
+ private:
+  struct Result {
+    void* array;
+    const void* memory;
+    std::size_t bytes;
+    std::shared_ptr<const cuda::ReadBack> copy;
+  };
+
+  cuda::Queue& queue_;
+  const int64_t rows_;
+  std::vector<Result> results_;
+};
+
 template <typename Element, typename Read>
 Element* ReadOut(const Napi::Object& object, const char* name, int64_t rows, std::vector<Napi::Value>* held,
                  Read read) {
@@ -76,6 +129,25 @@ Element* ReadOut(const Napi::Object& object, const char* name, int64_t rows, std
   if (value.IsUndefined()) return nullptr;
   held->push_back(value);
   return read(value, name, rows).data;
+}
+
+DeviceOutcome ScoreOnDevice(cuda::Queue& queue, const SoulTokenRows& rows, const SoulTokenScores& scores) {
+  if (rows.rows == 0) return {};
+  SoulTokenScores there = scores;
+  if (scores.labels != nullptr) {
+    std::vector<int32_t> labels;
+    if (!CopyLabels(scores.labels, rows, &labels)) return BadLabel;
+    there.labels = Upload(queue, labels.data(), rows.rows);
+  }
+  Results results(queue, rows.rows);
+  there.log_sum_exp = results.For(scores.log_sum_exp);
+  there.nll = results.For(scores.nll);
+  there.mean_log_p = results.For(scores.mean_log_p);
+  there.variance_log_p = results.For(scores.variance_log_p);
+  there.is_argmax = results.For(scores.is_argmax);
+  there.sampled_labels = results.For(scores.sampled_labels);
+  cuda::EnqueueTokenScores(queue, queue.stream(), rows, there);
+  return results.Read();
 }
 
 // scoreTokens(logits, vocabulary, { labels?, sampledLabels?, sampleSeed?, firstRow?, logSumExp?, nll?,
@@ -103,6 +175,11 @@ Napi::Value ScoreTokensCall(const Napi::CallbackInfo& info) {
   if (!seed.IsUndefined()) scores.sample_seed = ReadUnsigned64(seed, "sampleSeed");
   const Napi::Value first_row = object.Get("firstRow");
   if (!first_row.IsUndefined()) scores.first_row = ReadUnsigned64(first_row, "firstRow");
+  if (rows.logits.device != SOUL_CPU) {
+    return PostDeviceWork(
+        info.Env(), held, rows.logits.device,
+        [rows = rows.rows, scores](cuda::Queue& queue) { return ScoreOnDevice(queue, rows, scores); });
+  }
   return PostWork(info.Env(), held, [&pool = PoolOf(info.Env()), rows = rows.rows, scores]() mutable {
     std::vector<int32_t> labels;
     if (scores.labels != nullptr) {
@@ -132,7 +209,21 @@ Napi::Value TokenGradientCall(const Napi::CallbackInfo& info) {
   const Memory<int32_t> labels = ReadIntegers(Argument(info, 2), "labels", rows.rows.rows);
   const Memory<float> weights = ReadFloats(Argument(info, 3), "weights", rows.rows.rows);
   const Memory<float> log_sum_exp = ReadFloats(Argument(info, 4), "logSumExp", rows.rows.rows);
-  return PostWork(info.Env(), {rows.logits.value, labels.value, weights.value, log_sum_exp.value},
+  const std::vector<Napi::Value> held{rows.logits.value, labels.value, weights.value, log_sum_exp.value};
+  if (rows.logits.device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, rows.logits.device,
+                          [rows = rows.rows, labels = labels.data, weights = weights.data,
+                           sums = log_sum_exp.data](cuda::Queue& queue) -> DeviceOutcome {
+                            std::vector<int32_t> copy;
+                            if (!CopyLabels(labels, rows, &copy)) return BadLabel;
+                            if (rows.rows == 0) return {};
+                            cuda::EnqueueTokenGradient(
+                                queue, queue.stream(), rows, Upload(queue, copy.data(), rows.rows),
+                                Upload(queue, weights, rows.rows), Upload(queue, sums, rows.rows));
+                            return {};
+                          });
+  }
+  return PostWork(info.Env(), held,
                   [&pool = PoolOf(info.Env()), rows = rows.rows, labels = labels.data, weights = weights.data,
                    sums = log_sum_exp.data] {
                     std::vector<int32_t> copy;
@@ -151,24 +242,38 @@ Napi::Value ScoreDivergenceCall(const Napi::CallbackInfo& info) {
   const int64_t vocabulary = ReadVocabulary(Argument(info, 2));
   const Rows rows = ReadRows(Argument(info, 0), "logits", vocabulary);
   const Rows reference = ReadRows(Argument(info, 1), "reference", vocabulary);
-  if (reference.rows.rows != rows.rows.rows)
-    ThrowInvalid(info.Env(), "reference", "of as many rows as logits");
+  const int32_t device = ReadDeviceOfRows(info.Env(), rows, reference);
   const Memory<float> divergence = ReadFloats(Argument(info, 3), "divergence", rows.rows.rows);
   const Memory<float> sums = ReadFloats(Argument(info, 4), "logSumExp", rows.rows.rows);
   const Memory<float> reference_sums = ReadFloats(Argument(info, 5), "referenceLogSumExp", rows.rows.rows);
-  return PostWork(
-      info.Env(),
-      {rows.logits.value, reference.logits.value, divergence.value, sums.value, reference_sums.value},
-      [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows, divergence = divergence.data,
-       sums = sums.data, reference_sums = reference_sums.data] {
-        ForRows(pool, rows, [&](int64_t first, int64_t count) {
-          const SoulTokenRows part = PartOf(rows, first, count);
-          const SoulTokenRows reference_part = PartOf(reference, first, count);
-          ActiveKernels().score_divergence(&part, &reference_part, divergence + first, sums + first,
-                                           reference_sums + first);
+  const std::vector<Napi::Value> held{rows.logits.value, reference.logits.value, divergence.value, sums.value,
+                                      reference_sums.value};
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(
+        info.Env(), held, device,
+        [rows = rows.rows, reference = reference.rows, divergence = divergence.data, sums = sums.data,
+         reference_sums = reference_sums.data](cuda::Queue& queue) -> DeviceOutcome {
+          if (rows.rows == 0) return {};
+          Results results(queue, rows.rows);
+          float* const divergence_there = results.For(divergence);
+          float* const sums_there = results.For(sums);
+          float* const reference_sums_there = results.For(reference_sums);
+          cuda::EnqueueDivergence(queue, queue.stream(), rows, reference, divergence_there, sums_there,
+                                  reference_sums_there);
+          return results.Read();
         });
-        return Outcome{};
-      });
+  }
+  return PostWork(info.Env(), held,
+                  [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows,
+                   divergence = divergence.data, sums = sums.data, reference_sums = reference_sums.data] {
+                    ForRows(pool, rows, [&](int64_t first, int64_t count) {
+                      const SoulTokenRows part = PartOf(rows, first, count);
+                      const SoulTokenRows reference_part = PartOf(reference, first, count);
+                      ActiveKernels().score_divergence(&part, &reference_part, divergence + first,
+                                                       sums + first, reference_sums + first);
+                    });
+                    return Outcome{};
+                  });
 }
 
 // divergenceGradient(logits, reference, vocabulary, weights, logSumExp, referenceLogSumExp) -> Promise<void>
@@ -176,54 +281,35 @@ Napi::Value DivergenceGradientCall(const Napi::CallbackInfo& info) {
   const int64_t vocabulary = ReadVocabulary(Argument(info, 2));
   const Rows rows = ReadRows(Argument(info, 0), "logits", vocabulary);
   const Rows reference = ReadRows(Argument(info, 1), "reference", vocabulary);
-  if (reference.rows.rows != rows.rows.rows)
-    ThrowInvalid(info.Env(), "reference", "of as many rows as logits");
+  const int32_t device = ReadDeviceOfRows(info.Env(), rows, reference);
   const Memory<float> weights = ReadFloats(Argument(info, 3), "weights", rows.rows.rows);
   const Memory<float> sums = ReadFloats(Argument(info, 4), "logSumExp", rows.rows.rows);
   const Memory<float> reference_sums = ReadFloats(Argument(info, 5), "referenceLogSumExp", rows.rows.rows);
-  return PostWork(
-      info.Env(),
-      {rows.logits.value, reference.logits.value, weights.value, sums.value, reference_sums.value},
-      [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows, weights = weights.data,
-       sums = sums.data, reference_sums = reference_sums.data] {
-        ForRows(pool, rows, [&](int64_t first, int64_t count) {
-          const SoulTokenRows part = PartOf(rows, first, count);
-          const SoulTokenRows reference_part = PartOf(reference, first, count);
-          ActiveKernels().divergence_gradient(&part, &reference_part, weights + first, sums + first,
-                                              reference_sums + first);
+  const std::vector<Napi::Value> held{rows.logits.value, reference.logits.value, weights.value, sums.value,
+                                      reference_sums.value};
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(
+        info.Env(), held, device,
+        [rows = rows.rows, reference = reference.rows, weights = weights.data, sums = sums.data,
+         reference_sums = reference_sums.data](cuda::Queue& queue) -> DeviceOutcome {
+          if (rows.rows == 0) return {};
+          cuda::EnqueueDivergenceGradient(queue, queue.stream(), rows, reference,
+                                          Upload(queue, weights, rows.rows), Upload(queue, sums, rows.rows),
+                                          Upload(queue, reference_sums, rows.rows));
+          return {};
         });
-        return Outcome{};
-      });
-}
-
-// elementwise('exp' | 'log', input, output) -> Promise<void>
-Napi::Value Elementwise(const Napi::CallbackInfo& info) {
-  const Memory<float> input = ReadFloats(Argument(info, 1), "input");
-  const Memory<float> output = ReadFloats(Argument(info, 2), "output", input.length);
-  const std::string name =
-      Argument(info, 0).IsString() ? Argument(info, 0).As<Napi::String>().Utf8Value() : "";
-  float (*function)(float) = nullptr;
-  if (name == "exp") function = [](float x) { return Exp(x); };
-  if (name == "log") function = [](float x) { return Log(x); };
-  if (function == nullptr) ThrowInvalid(info.Env(), "name", "'exp' or 'log'");
-  return PostWork(info.Env(), {input.value, output.value},
-                  [function, from = input.data, to = output.data, length = input.length] {
-                    for (int64_t i = 0; i < length; ++i) to[i] = function(from[i]);
+  }
+  return PostWork(info.Env(), held,
+                  [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows,
+                   weights = weights.data, sums = sums.data, reference_sums = reference_sums.data] {
+                    ForRows(pool, rows, [&](int64_t first, int64_t count) {
+                      const SoulTokenRows part = PartOf(rows, first, count);
+                      const SoulTokenRows reference_part = PartOf(reference, first, count);
+                      ActiveKernels().divergence_gradient(&part, &reference_part, weights + first,
+                                                          sums + first, reference_sums + first);
+                    });
                     return Outcome{};
                   });
-}
-
-// randomBits(seed, row, bits: Int32Array) -> Promise<void>: the bits of elements 0, 1, ...
-Napi::Value RandomBitsCall(const Napi::CallbackInfo& info) {
-  const uint64_t seed = ReadUnsigned64(Argument(info, 0), "seed");
-  const uint64_t row = ReadUnsigned64(Argument(info, 1), "row");
-  const Memory<int32_t> bits = ReadIntegers(Argument(info, 2), "bits");
-  return PostWork(info.Env(), {bits.value}, [seed, row, to = bits.data, length = bits.length] {
-    const RandomKey key = KeyOf(seed, row);
-    for (int64_t i = 0; i < length; ++i)
-      to[i] = static_cast<int32_t>(RandomBits(key, static_cast<uint32_t>(i)));
-    return Outcome{};
-  });
 }
 
 }  // namespace
@@ -233,8 +319,6 @@ void ExportTokenCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("tokenGradient", Napi::Function::New(env, TokenGradientCall, "tokenGradient"));
   exports.Set("scoreDivergence", Napi::Function::New(env, ScoreDivergenceCall, "scoreDivergence"));
   exports.Set("divergenceGradient", Napi::Function::New(env, DivergenceGradientCall, "divergenceGradient"));
-  exports.Set("elementwise", Napi::Function::New(env, Elementwise, "elementwise"));
-  exports.Set("randomBits", Napi::Function::New(env, RandomBitsCall, "randomBits"));
 }
 
 }  // namespace soul

@@ -35,13 +35,13 @@ SOUL_DEVICE DivergenceFigures MergeInWarp(DivergenceFigures figures) {
 
 // What this warp finds in its share of a part, in each lane.
 SOUL_DEVICE DivergenceFigures DivergenceOfShare(const DivergenceParameters& parameters, int64_t index,
-                                                int64_t part) {
+                                                int32_t part) {
   const float* const row = parameters.rows.logits + index * parameters.rows.stride;
   const float* const other_row = parameters.reference.logits + index * parameters.reference.stride;
-  const int64_t vocabulary = parameters.rows.vocabulary;
+  const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   const bool aligned = MissingBefore(row) == MissingBefore(other_row);
   DivergenceFigures figures = NoDivergence();
-  ForTiles(parameters.split, part, vocabulary, [&](int64_t tile) {
+  ForTiles(parameters.split, part, [&](int32_t tile) {
     const TokenPlace place = PlaceInTile(row, vocabulary, tile);
     float values[kTokens], others[kTokens];
     LoadTile(row, vocabulary, place, true, values);
@@ -88,7 +88,7 @@ SOUL_DEVICE void WriteDivergence(const DivergenceParameters& parameters, int64_t
 SOUL_DEVICE void ScoreDivergence(const DivergenceParameters& parameters) {
   SOUL_SHARED(DivergenceFigures, warps, kMostThreads / kWarp);
   const int32_t warp = ThreadIndex() / kWarp, lane = ThreadIndex() % kWarp;
-  ForParts(parameters.rows.rows, parameters.split, [&](int64_t index, int64_t part) {
+  ForParts(parameters.split, [&](int64_t index, int32_t part) {
     const DivergenceFigures share = DivergenceOfShare(parameters, index, part);
     Barrier();  // what the row before left has been read
     if (lane == 0) warps[warp] = share;

@@ -15,13 +15,13 @@ SOUL_DEVICE void WriteLabel(const TokenGradientParameters& parameters, int64_t i
 }
 
 // Writes a thread's share of a part; returns its sum of the probabilities of all but the label.
-SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int64_t index, int64_t part) {
+SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int64_t index, int32_t part) {
   float* const row = parameters.rows.logits + index * parameters.rows.stride;
-  const int64_t vocabulary = parameters.rows.vocabulary;
+  const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   const float weight = parameters.weights[index], log_sum_exp = parameters.log_sum_exp[index];
-  const int64_t label = parameters.labels[index];
+  const auto label = static_cast<uint32_t>(parameters.labels[index]);
   double others = 0;
-  ForTiles(parameters.split, part, vocabulary, [&](int64_t tile) {
+  ForTiles(parameters.split, part, [&](int32_t tile) {
     const TokenPlace place = PlaceInTile(row, vocabulary, tile);
     float values[kTokens];
     LoadTile(row, vocabulary, place, true, values);
@@ -35,12 +35,12 @@ SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int6
         values[i + j] = weight * four[j];
       }
       StoreFour(row, vocabulary, place.Index(i), values + i);
-      const int64_t at = label - place.Index(i);
-      if (at >= 0 && at < 4) {
+      const uint32_t at = label - place.Index(i);
+      if (at < 4) {
         // 0, or NaN as everywhere in the row.
         const float nothing = TokenProbability(-Infinity(), log_sum_exp);
 #pragma unroll
-        for (int j = 0; j < 4; ++j) four[j] = j == at ? nothing : four[j];
+        for (int j = 0; j < 4; ++j) four[j] = static_cast<uint32_t>(j) == at ? nothing : four[j];
       }
       sum += (four[0] + four[1]) + (four[2] + four[3]);
     }
@@ -50,7 +50,7 @@ SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int6
 }
 
 SOUL_DEVICE void TokenGradient(const TokenGradientParameters& parameters) {
-  ForParts(parameters.rows.rows, parameters.split, [&](int64_t index, int64_t part) {
+  ForParts(parameters.split, [&](int64_t index, int32_t part) {
     // Its barriers come between the writes of the row and that of the label.
     const double others = BlockSum(GradientShare(parameters, index, part));
     if (ThreadIndex() != 0) return;
@@ -72,15 +72,15 @@ SOUL_DEVICE void FinishGradient(const TokenGradientParameters& parameters) {
 }
 
 SOUL_DEVICE void DivergenceGradient(const DivergenceGradientParameters& parameters) {
-  const int64_t vocabulary = parameters.rows.vocabulary;
-  ForParts(parameters.rows.rows, parameters.split, [&](int64_t index, int64_t part) {
+  const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
+  ForParts(parameters.split, [&](int64_t index, int32_t part) {
     float* const row = parameters.rows.logits + index * parameters.rows.stride;
     const float* const other_row = parameters.reference.logits + index * parameters.reference.stride;
     const bool aligned = MissingBefore(row) == MissingBefore(other_row);
     const float weight = parameters.weights[index];
     const float log_sum_exp = parameters.log_sum_exp[index];
     const float other_log_sum_exp = parameters.reference_log_sum_exp[index];
-    ForTiles(parameters.split, part, vocabulary, [&](int64_t tile) {
+    ForTiles(parameters.split, part, [&](int32_t tile) {
       const TokenPlace place = PlaceInTile(row, vocabulary, tile);
       float values[kTokens], others[kTokens];
       LoadTile(row, vocabulary, place, true, values);

@@ -3,20 +3,21 @@
 
 #include <cstdint>
 
-#include "kernels/host_device.h"
 #include "runtime/interface.h"
 
 namespace soul {
 
-// A thread takes this many groups of 4 logits, a block's length apart, from each tile of a row.
-constexpr int32_t kTokenGroups = 4;
+// A thread takes this many groups of 4 logits, a block's length apart, from each tile of a row: with 2 no
+// kernel needs more than 64 registers, and 1024 threads and more of a multiprocessor have 32 bytes or more
+// under way each.
+constexpr int32_t kTokenGroups = 2;
 
 // Logits in a tile of a block.
-SOUL_HOST_DEVICE int64_t TokenTile(int32_t threads) {
-  return int64_t{threads} * kTokenGroups * 4;
+constexpr int32_t TokenTile(int32_t threads) {
+  return threads * kTokenGroups * 4;
 }
 // Tiles of a row, wherever its first 16-byte boundary lies.
-SOUL_HOST_DEVICE int64_t TokenTiles(int64_t vocabulary, int32_t threads) {
+constexpr int64_t TokenTiles(int64_t vocabulary, int32_t threads) {
   return (vocabulary + 3 + TokenTile(threads) - 1) / TokenTile(threads);
 }
 
@@ -26,7 +27,9 @@ constexpr int32_t kMostTokenParts = 32;
 
 struct TokenParts {
   int32_t parts;
-  int64_t tiles;  // of a part
+  int32_t tiles;  // of a part
+  int32_t all_tiles;
+  int64_t items;  // parts of all rows
 };
 
 // What a part of a row, or a row, comes to. Sums run over e = exp(d), d = logit - reference.

@@ -17,24 +17,28 @@ namespace soul {
 // Logits of a tile that one thread holds in registers.
 constexpr int kTokens = 4 * kTokenGroups;
 
-// Where a thread's logits of one tile stand in their row.
+// Where a thread's logits of one tile stand in their row. A vocabulary is below 2^31, and so 32 bits are
+// enough: what lies before the row has an index near 2^32, what lies after it one below 2^32.
 struct TokenPlace {
-  int64_t first;   // index of the first; negative where the row's first group begins before the row
-  int64_t stride;  // from one of the thread's groups to the next
-  bool whole;      // all lie in the row
+  uint32_t first;   // index of the first
+  uint32_t stride;  // from one of the thread's groups to the next
+  bool whole;       // all lie in the row
 
-  SOUL_DEVICE int64_t Index(int i) const { return first + i / 4 * stride + i % 4; }
+  SOUL_DEVICE uint32_t Index(int i) const {
+    return first + static_cast<uint32_t>(i / 4) * stride + static_cast<uint32_t>(i % 4);
+  }
 };
 
 // Logits that the first group lacks.
-SOUL_DEVICE int32_t MissingBefore(const float* row) {
-  return static_cast<int32_t>(reinterpret_cast<uintptr_t>(row) / sizeof(float) % 4);
+SOUL_DEVICE uint32_t MissingBefore(const float* row) {
+  return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(row) / sizeof(float) % 4);
 }
 
-SOUL_DEVICE TokenPlace PlaceInTile(const float* row, int64_t vocabulary, int64_t tile) {
-  const int64_t stride = int64_t{ThreadCount()} * 4;
-  const int64_t first = tile * TokenTile(ThreadCount()) + int64_t{ThreadIndex()} * 4 - MissingBefore(row);
-  return {first, stride, first >= 0 && first + (kTokenGroups - 1) * stride + 4 <= vocabulary};
+SOUL_DEVICE TokenPlace PlaceInTile(const float* row, uint32_t vocabulary, int32_t tile) {
+  const uint32_t stride = static_cast<uint32_t>(ThreadCount()) * 4;
+  const uint32_t first = static_cast<uint32_t>(tile) * (stride * kTokenGroups) +
+                         static_cast<uint32_t>(ThreadIndex()) * 4 - MissingBefore(row);
+  return {first, stride, first < vocabulary && first + (kTokenGroups - 1) * stride + 3 < vocabulary};
 }
 
 SOUL_DEVICE void LoadFour(const float* address, float* values) {
@@ -44,16 +48,15 @@ SOUL_DEVICE void LoadFour(const float* address, float* values) {
 
 // Calls work(tile) for the tiles of a part.
 template <typename Work>
-SOUL_DEVICE void ForTiles(const TokenParts& split, int64_t part, int64_t vocabulary, const Work& work) {
-  const int64_t all = TokenTiles(vocabulary, ThreadCount());
-  const int64_t begin = part * split.tiles;
-  const int64_t end = begin + split.tiles < all ? begin + split.tiles : all;
-  for (int64_t tile = begin; tile < end; ++tile) work(tile);
+SOUL_DEVICE void ForTiles(const TokenParts& split, int32_t part, const Work& work) {
+  const int32_t begin = part * split.tiles;
+  const int32_t end = part + 1 < split.parts ? begin + split.tiles : split.all_tiles;
+  for (int32_t tile = begin; tile < end; ++tile) work(tile);
 }
 
 // Groups lie at 16-byte boundaries of the row that the place is of; not so of another row where `aligned` is
 // false.
-SOUL_DEVICE void LoadTile(const float* row, int64_t vocabulary, const TokenPlace& place, bool aligned,
+SOUL_DEVICE void LoadTile(const float* row, uint32_t vocabulary, const TokenPlace& place, bool aligned,
                           float (&values)[kTokens]) {
   if (place.whole && aligned) {
 #pragma unroll
@@ -62,21 +65,21 @@ SOUL_DEVICE void LoadTile(const float* row, int64_t vocabulary, const TokenPlace
   }
 #pragma unroll
   for (int i = 0; i < kTokens; ++i) {
-    const int64_t index = place.Index(i);
-    values[i] = index >= 0 && index < vocabulary ? row[index] : -Infinity();
+    const uint32_t index = place.Index(i);
+    values[i] = index < vocabulary ? row[index] : -Infinity();
   }
 }
 
 // Those of four logits from `index` on that lie in the row.
-SOUL_DEVICE void StoreFour(float* row, int64_t vocabulary, int64_t index, const float* values) {
-  if (index >= 0 && index + 4 <= vocabulary) {
+SOUL_DEVICE void StoreFour(float* row, uint32_t vocabulary, uint32_t index, const float* values) {
+  if (index < vocabulary && index + 3 < vocabulary) {
     Store(row + index,
           Words4{{FloatBits(values[0]), FloatBits(values[1]), FloatBits(values[2]), FloatBits(values[3])}});
     return;
   }
 #pragma unroll
-  for (int i = 0; i < 4; ++i) {
-    if (index + i >= 0 && index + i < vocabulary) row[index + i] = values[i];
+  for (uint32_t i = 0; i < 4; ++i) {
+    if (index + i < vocabulary) row[index + i] = values[i];
   }
 }
 
@@ -88,17 +91,12 @@ SOUL_DEVICE float LargestOf(const float (&values)[kTokens]) {
   return largest;
 }
 
-// By pairs, so that no more than four roundings meet.
+// In four lanes: few roundings meet.
 SOUL_DEVICE float SumOf(const float (&terms)[kTokens]) {
-  float sums[kTokens / 2];
+  float sums[4];
 #pragma unroll
-  for (int i = 0; i < kTokens / 2; ++i) sums[i] = terms[2 * i] + terms[2 * i + 1];
-#pragma unroll
-  for (int width = kTokens / 4; width > 0; width /= 2) {
-#pragma unroll
-    for (int i = 0; i < width; ++i) sums[i] = sums[2 * i] + sums[2 * i + 1];
-  }
-  return sums[0];
+  for (int i = 0; i < kTokens; ++i) sums[i % 4] = i < 4 ? terms[i] : sums[i % 4] + terms[i];
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 // Over the lanes of a warp, for each of them.
@@ -155,10 +153,9 @@ SOUL_DEVICE float LogOfSum(double sum) {
 
 // Calls work(row, part) for what this block takes.
 template <typename Work>
-SOUL_DEVICE void ForParts(int64_t rows, const TokenParts& split, const Work& work) {
-  const int64_t items = rows * split.parts;
-  for (int64_t item = BlockIndex(); item < items; item += BlockCount()) {
-    work(item / split.parts, item % split.parts);
+SOUL_DEVICE void ForParts(const TokenParts& split, const Work& work) {
+  for (int64_t item = BlockIndex(); item < split.items; item += BlockCount()) {
+    work(item / split.parts, static_cast<int32_t>(item % split.parts));
   }
 }
 

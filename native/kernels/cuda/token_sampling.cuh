@@ -25,16 +25,13 @@ class LabelDraw {
   SOUL_DEVICE void Rise(float factor) { bound_ = bound_ / factor; }
 
   // Draws from a tile too; `exponentials` are its e. The lanes of a warp call it together.
-  SOUL_DEVICE void Add(const float* row, int64_t vocabulary, const TokenPlace& place, float reference,
+  SOUL_DEVICE void Add(const float* row, uint32_t vocabulary, const TokenPlace& place, float reference,
                        const float (&exponentials)[kTokens]) {
     float draws[kTokens];
-    const auto first = static_cast<uint32_t>(place.first);
-    const auto stride = static_cast<uint32_t>(place.stride);
     bool any = false;
 #pragma unroll
     for (int i = 0; i < kTokens; ++i) {
-      const uint32_t element = first + static_cast<uint32_t>(i / 4) * stride + static_cast<uint32_t>(i % 4);
-      draws[i] = static_cast<float>(RandomBits(key_, element));
+      draws[i] = static_cast<float>(RandomBits(key_, place.Index(i)));
       any |= draws[i] <= exponentials[i] * bound_;
     }
     if (Ballot(any) == 0) return;
@@ -50,8 +47,8 @@ class LabelDraw {
         candidates >>= 1;
         ++i;
       }
-      const int64_t token = place.Index(i);
-      if (token >= 0 && token < vocabulary) Consider(row[token], static_cast<int32_t>(token));
+      const uint32_t token = place.Index(i);
+      if (token < vocabulary) Consider(row[token], static_cast<int32_t>(token));
     }
   }
 

@@ -77,15 +77,13 @@ SOUL_DEVICE TokenFigures NoFigures() {
 }
 
 // The first of this thread's logits that is `maximum`, from a tile on.
-SOUL_DEVICE int32_t FirstEqual(const float* row, int64_t vocabulary, const TokenParts& split, int64_t part,
-                               int64_t tile, float maximum) {
-  const int64_t all = TokenTiles(vocabulary, ThreadCount());
-  const int64_t end = (part + 1) * split.tiles < all ? (part + 1) * split.tiles : all;
+SOUL_DEVICE int32_t FirstEqual(const float* row, uint32_t vocabulary, int32_t tile, int32_t end,
+                               float maximum) {
   for (; tile < end; ++tile) {
     const TokenPlace place = PlaceInTile(row, vocabulary, tile);
     for (int i = 0; i < kTokens; ++i) {
-      const int64_t token = place.Index(i);
-      if (token >= 0 && token < vocabulary && row[token] == maximum) return static_cast<int32_t>(token);
+      const uint32_t token = place.Index(i);
+      if (token < vocabulary && row[token] == maximum) return static_cast<int32_t>(token);
     }
   }
   return INT32_MAX;
@@ -93,15 +91,15 @@ SOUL_DEVICE int32_t FirstEqual(const float* row, int64_t vocabulary, const Token
 
 // What this warp finds in its share of a part, in each lane.
 template <bool kSamples, bool kMoments>
-SOUL_DEVICE TokenFigures ScoreShare(const TokenScoreParameters& parameters, int64_t index, int64_t part) {
+SOUL_DEVICE TokenFigures ScoreShare(const TokenScoreParameters& parameters, int64_t index, int32_t part) {
   const SoulTokenScores& scores = parameters.scores;
   const float* const row = parameters.rows.logits + index * parameters.rows.stride;
-  const int64_t vocabulary = parameters.rows.vocabulary;
+  const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   TokenFigures figures = NoFigures();
   LabelDraw draw(kSamples ? KeyOf(scores.sample_seed, scores.first_row + static_cast<uint64_t>(index))
                           : RandomKey{});
-  int64_t maximum_tile = part * parameters.split.tiles;
-  ForTiles(parameters.split, part, vocabulary, [&](int64_t tile) {
+  int32_t maximum_tile = part * parameters.split.tiles;
+  ForTiles(parameters.split, part, [&](int32_t tile) {
     const TokenPlace place = PlaceInTile(row, vocabulary, tile);
     float values[kTokens];
     LoadTile(row, vocabulary, place, true, values);
@@ -135,7 +133,7 @@ SOUL_DEVICE TokenFigures ScoreShare(const TokenScoreParameters& parameters, int6
   const float maximum = WarpLargest(figures.maximum);
   if (scores.is_argmax != nullptr || (kSamples && maximum == Infinity())) {
     if (figures.maximum == maximum) {
-      figures.first_maximum = FirstEqual(row, vocabulary, parameters.split, part, maximum_tile, maximum);
+      figures.first_maximum = FirstEqual(row, vocabulary, maximum_tile, parameters.split.all_tiles, maximum);
     }
   }
   return MergeInWarp<kSamples, kMoments>(figures);
@@ -176,7 +174,7 @@ template <bool kSamples, bool kMoments>
 SOUL_DEVICE void ScoreTokens(const TokenScoreParameters& parameters) {
   SOUL_SHARED(TokenFigures, warps, kMostThreads / kWarp);
   const int32_t warp = ThreadIndex() / kWarp, lane = ThreadIndex() % kWarp;
-  ForParts(parameters.rows.rows, parameters.split, [&](int64_t index, int64_t part) {
+  ForParts(parameters.split, [&](int64_t index, int32_t part) {
     const TokenFigures share = ScoreShare<kSamples, kMoments>(parameters, index, part);
     Barrier();  // what the row before left has been read
     if (lane == 0) warps[warp] = share;

@@ -12,10 +12,10 @@ namespace {
 constexpr int32_t kWarp = 32;
 
 // Tiles that a block takes of a row where there are rows enough: what a row costs besides is shared by them.
-constexpr int64_t kTilesOfRow = 4;
+constexpr int64_t kTilesOfRow = 8;
 
-// Where rows are few, they are cut into parts until this share of the device's threads is busy: kernels on
-// rows take up to 98 registers a thread, so that no more than about half of them stay anyhow.
+// Where rows are few, they are cut into parts until this share of BlocksFor's threads is busy: kernels on
+// rows take up to 64 registers a thread, with which half of the threads stay on a multiprocessor.
 constexpr int64_t kBusyShare = 2;
 
 struct Shape {
@@ -35,9 +35,11 @@ Shape ShapeFor(const Queue& queue, const SoulTokenRows& rows) {
   const int64_t tiles = TokenTiles(rows.vocabulary, shape.threads);
   const int64_t parts =
       std::clamp<int64_t>(full / kBusyShare / rows.rows, 1, std::min<int64_t>(kMostTokenParts, tiles));
-  shape.split.tiles = (tiles + parts - 1) / parts;
-  shape.split.parts = static_cast<int32_t>((tiles + shape.split.tiles - 1) / shape.split.tiles);
-  shape.blocks = std::clamp<int64_t>(full, 1, rows.rows * shape.split.parts);
+  const int64_t tiles_of_part = (tiles + parts - 1) / parts;
+  const int64_t parts_of_row = (tiles + tiles_of_part - 1) / tiles_of_part;
+  shape.split = {static_cast<int32_t>(parts_of_row), static_cast<int32_t>(tiles_of_part),
+                 static_cast<int32_t>(tiles), rows.rows * parts_of_row};
+  shape.blocks = std::clamp<int64_t>(full, 1, shape.split.items);
   if (shape.split.parts > 1) {
     const int64_t warps = shape.threads / kWarp;
     shape.finishing_blocks = std::clamp<int64_t>((rows.rows + warps - 1) / warps, 1, full);
@@ -47,8 +49,8 @@ Shape ShapeFor(const Queue& queue, const SoulTokenRows& rows) {
 
 // What parts of rows leave for the finishing kernel.
 template <typename Figures>
-Figures* ScratchFor(Queue& queue, const Shape& shape, const SoulTokenRows& rows) {
-  return shape.finishing_blocks > 0 ? queue.Scratch<Figures>(rows.rows * shape.split.parts) : nullptr;
+Figures* ScratchFor(Queue& queue, const Shape& shape) {
+  return shape.finishing_blocks > 0 ? queue.Scratch<Figures>(shape.split.items) : nullptr;
 }
 
 }  // namespace
@@ -60,8 +62,7 @@ void EnqueueTokenScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
   const bool samples = scores.sampled_labels != nullptr;
   const bool moments = scores.mean_log_p != nullptr || scores.variance_log_p != nullptr;
   const std::string figures = std::string(samples ? "_sampled" : "") + (moments ? "_moments" : "");
-  const TokenScoreParameters parameters{rows, scores, shape.split,
-                                        ScratchFor<TokenFigures>(queue, shape, rows)};
+  const TokenScoreParameters parameters{rows, scores, shape.split, ScratchFor<TokenFigures>(queue, shape)};
   queue.LaunchOn(stream, DeviceCode::kTokens, ("soul_score_tokens" + figures).c_str(), shape.blocks,
                  shape.threads, parameters);
   if (shape.finishing_blocks == 0) return;
@@ -74,7 +75,7 @@ void EnqueueTokenGradient(Queue& queue, Stream stream, const SoulTokenRows& rows
   if (rows.rows == 0) return;
   const Shape shape = ShapeFor(queue, rows);
   const TokenGradientParameters parameters{rows,        labels,      weights,
-                                           log_sum_exp, shape.split, ScratchFor<double>(queue, shape, rows)};
+                                           log_sum_exp, shape.split, ScratchFor<double>(queue, shape)};
   queue.LaunchOn(stream, DeviceCode::kTokens, "soul_token_gradient", shape.blocks, shape.threads, parameters);
   if (shape.finishing_blocks == 0) return;
   queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_token_gradient", shape.finishing_blocks,
@@ -91,7 +92,7 @@ void EnqueueDivergence(Queue& queue, Stream stream, const SoulTokenRows& rows, c
                                         log_sum_exp,
                                         reference_log_sum_exp,
                                         shape.split,
-                                        ScratchFor<DivergenceFigures>(queue, shape, rows)};
+                                        ScratchFor<DivergenceFigures>(queue, shape)};
   queue.LaunchOn(stream, DeviceCode::kTokens, "soul_score_divergence", shape.blocks, shape.threads,
                  parameters);
   if (shape.finishing_blocks == 0) return;
