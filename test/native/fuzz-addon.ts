@@ -2,10 +2,11 @@
  * The raw addon's functions, for the fuzz test.
  */
 
-import { nativeAddon } from '../../lib/core/addon.ts';
+import { type NativeAddon, nativeAddon } from '../../lib/core/addon.ts';
 import {
   type Call,
   type Draw,
+  deviceMemory,
   dtypeOf,
   external,
   length,
@@ -29,7 +30,21 @@ function labels(random: Draw): Int32Array {
 }
 
 function control(random: Draw): Float64Array {
-  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0);
+  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0, random.integer(2));
+}
+
+function deviceControl(random: Draw): unknown {
+  return random.place === 'cpu' ? undefined : deviceMemory(random, random.place, 64, 'u8');
+}
+
+/** Functions that need a device to succeed. */
+export const deviceFunctions = ['cudaMachineCode', 'allocDevice', 'releaseDevice', 'useStream', 'deviceTime'].map(
+  (name) => `addon.${name}`,
+);
+
+/** A stream is taken at its word, so that a wrong one must not come through. */
+export function knownStream(stream: unknown): unknown {
+  return typeof stream === 'bigint' && stream > 1n && stream < 2n ** 64n ? 0n : stream;
 }
 
 function segments(count: number): Float64Array {
@@ -86,6 +101,7 @@ export function addonTargets(): Target[] {
         { threads: random.of([1, 2, 3]) },
         { instructionSet: random.of(addon.machine().instructionSets) },
         { instructionSet: addon.machine().instructionSets[0], threads: 2 },
+        { cudaThreads: random.of([0, 32, 96, 256]), cudaBlocks: random.of([0, 1, 3]) },
         {},
       ]),
     ],
@@ -93,9 +109,19 @@ export function addonTargets(): Target[] {
       const both = memory(random);
       return [[both, memory(random)], [both]];
     },
+    cudaPlatform: () => [],
+    cudaMachineCode: () => [0],
+    allocDevice: (random) => [random.integer(2), 5, random.of(['f32', 'bf16', 'u8'])],
+    releaseDevice: (random) => [random.place === 'cpu' ? external('f32', length) : memory(random)],
+    useStream: (random) => [random.integer(2), random.of([0n, 1n])],
+    deviceTime: (random) => [random.integer(2)],
     describe: (random) => [memory(random)],
-    fromPointer: (random) => [4096n, 5, random.of(['f32', 'bf16', 'u8'])],
-    view: () => [external('f32', length), 1, 5],
+    fromPointer: (random) => [4096n, 5, random.of(['f32', 'bf16', 'u8']), -1],
+    view: (random) => [
+      random.place === 'cpu' ? external('f32', length) : deviceMemory(random, random.place, length, 'f32'),
+      1,
+      5,
+    ],
     fill: (random) => [floating(random), 0.5],
     copy: (random) => {
       const dtype = random.of(['f32', 'bf16', 'u8'] as const);
@@ -131,11 +157,12 @@ export function addonTargets(): Target[] {
         control(random),
         segments(count),
         settings(random),
+        deviceControl(random),
       ];
     },
     adamwStep: (random) => {
       const count = stepLength(random);
-      return [...stepBuffers(random, count), control(random), segments(count), settings(random)];
+      return [...stepBuffers(random, count), control(random), segments(count), settings(random), deviceControl(random)];
     },
     hessianUpdate: (random) => {
       const count = stepLength(random);
@@ -145,6 +172,7 @@ export function addonTargets(): Target[] {
         random.of([undefined, memory(random, maskBytes(count), 'u8')]),
         control(random),
         settings(random, random.integer(2)),
+        deviceControl(random),
       ];
     },
     countNonFinite: (random) => [floating(random)],
@@ -167,6 +195,11 @@ export function addonTargets(): Target[] {
   return functions.map(([name, call]) => {
     const own = words[name];
     if (own === undefined) throw new Error(`the fuzz test has no arguments for the addon's function ${name}`);
-    return { name: `addon.${name}`, call: () => call as Call, words: own };
+    return { name: `addon.${name}`, call: () => (name === 'useStream' ? useStream : call) as Call, words: own };
   });
 }
+
+const useStream = (device: number, stream: unknown, ...rest: never[]) =>
+  nativeAddon().useStream(
+    ...([device, knownStream(stream), ...rest] as unknown as Parameters<NativeAddon['useStream']>),
+  );

@@ -9,6 +9,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { nativeAddon } from '../../lib/core/addon.ts';
+import type { Device } from '../../lib/core/devices.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { randomStream } from '../../lib/core/random.ts';
@@ -33,21 +34,32 @@ export interface FuzzResult {
 /**
  * @param options.calls how many calls to make
  * @param options.seed of the draws; the same seed makes the same calls
+ * @param options.places where the memory of a call may lie
  */
-export async function fuzzCalls({ calls, seed }: { calls: number; seed: bigint }): Promise<FuzzResult> {
+export async function fuzzCalls(options: {
+  calls: number;
+  seed: bigint;
+  places?: readonly Device[];
+}): Promise<FuzzResult> {
+  const { calls, seed, places = ['cpu'] } = options;
   const addon = nativeAddon();
   const { instructionSet, threads } = addon.machine();
   const folder = await mkdtemp(join(tmpdir(), 'soul-fuzz-'));
   try {
     await writeStates(folder);
-    return await fuzz([...addonTargets(), ...packageTargets(folder)], calls, seed);
+    return await fuzz([...addonTargets(), ...packageTargets(folder)], calls, seed, places);
   } finally {
-    await addon.configure({ instructionSet, threads });
+    await addon.configure({ instructionSet, threads, cudaThreads: 0, cudaBlocks: 0 });
     await rm(folder, { recursive: true, force: true });
   }
 }
 
-async function fuzz(targets: readonly Target[], calls: number, seed: bigint): Promise<FuzzResult> {
+async function fuzz(
+  targets: readonly Target[],
+  calls: number,
+  seed: bigint,
+  places: readonly Device[],
+): Promise<FuzzResult> {
   const stream = randomStream(seed, 'fuzz');
   const functions = targets.map(({ name }) => name);
   const result: FuzzResult = { calls, succeeded: 0, errors: {}, untyped: [], functions, neverSucceeded: functions };
@@ -55,7 +67,7 @@ async function fuzz(targets: readonly Target[], calls: number, seed: bigint): Pr
   const long = FlatBuffer.alloc(100_000);
   let pending: Promise<unknown>[] = [];
   for (let i = 0; i < calls; i++) {
-    const random = new Draw(stream, i);
+    const random = new Draw(stream, i, places);
     if (random.integer(16) === 0) pending.push(long.fill(i));
     pending.push(settle(random.of(targets), random, i, result));
     if (pending.length >= 16) {

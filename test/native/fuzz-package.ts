@@ -5,7 +5,8 @@
 import { join } from 'node:path';
 import * as soul from '../../lib/index.ts';
 import { AdamW, constant, cosine, FlatBuffer, linear, Sophia } from '../../lib/index.ts';
-import { fromPointer } from '../../lib/unsafe.ts';
+import { fromPointer, pointerOf, useStream } from '../../lib/unsafe.ts';
+import { knownStream } from './fuzz-addon.ts';
 import {
   type Call,
   type Draw,
@@ -58,6 +59,10 @@ function adamw(random: Draw): AdamW {
 function buffer(random: Draw): FlatBuffer {
   const dtype = random.of(['f32', 'bf16', 'u8'] as const);
   if (random.integer(3) > 0) return flatBuffer(random, dtype);
+  if (random.place !== 'cpu') {
+    const owner = FlatBuffer.alloc(length, { dtype, device: random.place });
+    return fromPointer({ pointer: pointerOf(owner), length, dtype, device: random.place, owner });
+  }
   return fromPointer({ pointer: foreignAddress(dtype), length, dtype });
 }
 
@@ -84,12 +89,27 @@ function bufferMethods(): Target[] {
     method('FlatBuffer.release', buffer, () => []),
     plain('FlatBuffer.alloc', FlatBuffer.alloc, (random) => [
       5,
-      { dtype: random.of(['f32', 'bf16', 'u8']), device: 'cpu' },
+      { dtype: random.of(['f32', 'bf16', 'u8']), device: random.place },
     ]),
     plain('FlatBuffer.from', FlatBuffer.from, (random) => [
       random.of([new Float32Array(3), new Uint16Array(3), new Uint8Array(3)]),
     ]),
     plain('fromPointer', fromPointer, () => [{ pointer: 4096n, length: 1, dtype: 'f32', device: 'cpu' }]),
+    plain('pointerOf', pointerOf, (random) => [buffer(random)]),
+  ];
+}
+
+function deviceFunctions(): Target[] {
+  const device = (random: Draw) => random.of(['cuda', 'cuda:0', 'cuda:1']);
+  const toKnownStream = (options: { stream: bigint }) => {
+    if (typeof options !== 'object' || options === null) return useStream(options);
+    return useStream({ ...options, stream: knownStream(options.stream) } as never);
+  };
+  return [
+    plain('describeDevices', soul.describeDevices, () => []),
+    plain('defaultDevice', soul.defaultDevice, () => []),
+    plain('machineCode', soul.machineCode, (random) => [device(random)]),
+    plain('useStream', toKnownStream, (random) => [{ device: device(random), stream: random.of([0n, 1n]) }]),
   ];
 }
 
@@ -169,7 +189,13 @@ function optimizerMethods(folder: string): Target[] {
 
 /** @param folder where files are written and read; holds the states of {@link writeStates} */
 export function packageTargets(folder: string): Target[] {
-  return [...bufferMethods(), ...vectorFunctions(), ...constructors(), ...optimizerMethods(folder)];
+  return [
+    ...bufferMethods(),
+    ...deviceFunctions(),
+    ...vectorFunctions(),
+    ...constructors(),
+    ...optimizerMethods(folder),
+  ];
 }
 
 /** States that `loadState` can read. */

@@ -2,7 +2,8 @@
  * What the fuzz test draws: memory that would do, and values of every kind to put in the place of what would do.
  */
 
-import { nativeAddon } from '../../lib/core/addon.ts';
+import { type NativeExternal, nativeAddon } from '../../lib/core/addon.ts';
+import { type Device, ordinalOf } from '../../lib/core/devices.ts';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import type { RandomStream } from '../../lib/core/random.ts';
 
@@ -25,13 +26,21 @@ export const maskBytes = (count: number) => Math.ceil(count / 8);
 
 /** The draws of one call, in their order. */
 export class Draw {
+  /** Where the call's memory lies, most of the time. */
+  readonly place: Device;
   readonly #stream: RandomStream;
   readonly #step: number;
   #index = 0;
 
-  constructor(stream: RandomStream, step: number) {
+  constructor(stream: RandomStream, step: number, places: readonly Device[] = ['cpu']) {
     this.#stream = stream;
     this.#step = step;
+    this.place = this.of(places);
+  }
+
+  /** Now and then not on the device where all else is. */
+  memoryPlace(): Device {
+    return this.integer(50) === 0 ? 'cpu' : this.place;
   }
 
   integer(limit: number): number {
@@ -145,6 +154,10 @@ const values: readonly ((random: Draw) => unknown)[] = [
   () => FlatBuffer.alloc(length).view(1, length - 1),
   (random) => FlatBuffer.alloc(random.of([0, length]), { dtype: random.of(['bf16', 'u8']) }),
   () => FlatBuffer.alloc(maskBytes(length), { dtype: 'u8' }),
+  (random) => FlatBuffer.alloc(random.of([0, rows, length]), { device: random.place }),
+  (random) => released(random.place),
+  (random) => memory(random),
+  (random) => random.of(['cuda', 'cuda:0', 'cuda:1', 'cuda:9', 'cpu']),
 ];
 
 function detached<Array extends Float32Array | Int32Array>(array: Array): Array {
@@ -165,8 +178,8 @@ function robbed(): FlatBuffer {
   return buffer;
 }
 
-function released(): FlatBuffer {
-  const buffer = FlatBuffer.alloc(length);
+function released(device: Device = 'cpu'): FlatBuffer {
+  const buffer = FlatBuffer.alloc(length, { device });
   buffer.release();
   return buffer;
 }
@@ -182,7 +195,7 @@ export function foreignAddress(dtype: Floating | 'u8', element = 0): bigint {
 
 export function external(dtype: Floating | 'u8', count: number) {
   // Of narrow elements not from the start, so that they aren't aligned to more than themselves.
-  return nativeAddon().fromPointer(foreignAddress(dtype, dtype === 'f32' ? 0 : 1), count, dtype);
+  return nativeAddon().fromPointer(foreignAddress(dtype, dtype === 'f32' ? 0 : 1), count, dtype, -1);
 }
 
 /** An array that ends where its memory ends, which a sanitizer watches; of `bf16` and `u8` at any of some starts. */
@@ -195,7 +208,17 @@ function arrayOf(random: Draw, dtype: Floating | 'u8', count: number) {
   return new Uint8Array(new ArrayBuffer(count + skew), skew).map(() => random.integer(256));
 }
 
+/** Memory of a device, at any of some starts. */
+export function deviceMemory(random: Draw, place: Device, count: number, dtype: Floating | 'u8'): NativeExternal {
+  const skew = random.integer(3);
+  const whole = nativeAddon().allocDevice(ordinalOf(place), count + skew, dtype);
+  void nativeAddon().fill(whole, random.of([0, 1]));
+  return skew === 0 ? whole : nativeAddon().view(whole, skew, count);
+}
+
 export function memory(random: Draw, count = length, dtype: Floating | 'u8' = 'f32'): unknown {
+  const place = random.memoryPlace();
+  if (place !== 'cpu') return deviceMemory(random, place, count, dtype);
   return random.integer(4) === 0 && count <= length ? external(dtype, count) : arrayOf(random, dtype, count);
 }
 
@@ -206,6 +229,12 @@ export function dtypeOf(random: Draw): Floating {
 /** A buffer of its own memory, or of an array's. */
 export function flatBuffer(random: Draw, dtype: Floating | 'u8', count = length): FlatBuffer {
   const array = arrayOf(random, dtype, count);
+  const device = random.memoryPlace();
+  if (device !== 'cpu') {
+    const buffer = FlatBuffer.alloc(count + 1, { dtype, device }).view(random.integer(2), count);
+    void buffer.copyFrom(FlatBuffer.from(array as Float32Array) as FlatBuffer);
+    return buffer;
+  }
   if (random.integer(2) === 0) return FlatBuffer.from(array as Float32Array);
   const buffer = FlatBuffer.alloc(count, { dtype });
   buffer.array.set(array);
