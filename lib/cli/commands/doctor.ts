@@ -87,12 +87,11 @@ function tryDevice(device: CudaDevice): ReportedDevice {
 
 function deviceRows({ cuda, auto }: DeviceReport): string[][] {
   if (cuda === undefined || auto === undefined) return [];
-  const { problem, driverVersion, deviceCode, devices } = cuda;
+  const { driverVersion, deviceCode, devices } = cuda;
   return [
     ['driver', driverVersion === undefined ? 'none that can be used' : `CUDA ${driverVersion}`],
     ['device code', deviceCode ? 'in the addon' : 'none in this build of the addon'],
     ...devices.map((device) => [device.name, deviceText(device)]),
-    ...(problem === undefined ? [] : [['cuda', problem]]),
     ['--device auto', `${auto.device}: ${auto.reason}`],
   ];
 }

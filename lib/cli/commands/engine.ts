@@ -23,7 +23,12 @@ export function engineCommand(): Command {
     .command('install')
     .description('fetch libtorch and build the engine for it, once; needs Python with pip, cmake and a C++20 compiler')
     .option('--cpu', 'the CPU build of libtorch (default)')
-    .addOption(new Option('--cuda', 'the CUDA build, for NVIDIA GPUs on Linux: about 3 GB with the nvidia libraries that it depends on').conflicts('cpu'))
+    .addOption(
+      new Option(
+        '--cuda',
+        'the CUDA build, for NVIDIA GPUs on Linux: about 3 GB with the nvidia libraries that it depends on',
+      ).conflicts('cpu'),
+    )
     .addOption(
       new Option('--libtorch <folder>', 'a libtorch that is there already: a folder with lib and include').conflicts([
         'cpu',
