@@ -169,6 +169,29 @@ function readNeeded(part) {
   return JSON.parse(readFileSync(join(root, 'scripts', 'device-code-accesses.json'), 'utf8'))[part] ?? [];
 }
 
+/** Writes the .fatbin of each part into folder `target`, where they are not there as the stamp says. */
+async function pack({ nvcc, objects, target, wanted, ptx, stamp, force }) {
+  const stampFile = join(target, 'stamp');
+  const files = parts.map((part) => join(target, `${part}.fatbin`));
+  if (files.every((file) => existsSync(file)) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp)
+    return;
+  mkdirSync(target, { recursive: true });
+  rmSync(stampFile, { force: true });
+  const fatbinary = fatbinaryOf(nvcc);
+  // Without it machine code lies there as it is, six times as large.
+  const compression = ['--compress-all', ...(Number.parseInt(nvcc.version, 10) >= 13 ? ['--compress-mode=size'] : [])];
+  await forEach(parts, async (part) => {
+    const file = join(target, `${part}.fatbin`);
+    const words = [`--create=${file}`, '-64', ...compression];
+    for (const each of wanted)
+      words.push(`--image3=kind=elf,sm=${each},file=${join(objects, `${part}.sm_${each}.cubin`)}`);
+    for (const each of ptx) words.push(`--image3=kind=ptx,sm=${each},file=${join(objects, `${part}.sm_${each}.ptx`)}`);
+    const { status, output } = await run(fatbinary, words, root);
+    if (status !== 0) throw new Error(`${part}.fatbin could not be written:\n${output}`);
+  });
+  writeFileSync(stampFile, stamp);
+}
+
 /**
  * Compiles and checks what is missing. Returns { folder, key, nvcc, architectures, functions }; throws with every problem
  * that was found.
@@ -216,21 +239,7 @@ export async function buildDeviceCode({ arch, out, force = false, onProgress = (
   if (failures.length > 0) throw new Error(failures.join('\n'));
 
   const target = resolve(out ?? join(root, 'build-cuda', arch === undefined ? 'device-code' : `device-code-${arch}`));
-  mkdirSync(target, { recursive: true });
-  const fatbinary = fatbinaryOf(nvcc);
-  for (const part of parts) {
-    const file = join(target, `${part}.fatbin`);
-    const words = [`--create=${file}.${pid}`, '-64'];
-    for (const each of wanted)
-      words.push(`--image3=kind=elf,sm=${each},file=${join(folder, `${part}.sm_${each}.cubin`)}`);
-    for (const each of ptx) words.push(`--image3=kind=ptx,sm=${each},file=${join(folder, `${part}.sm_${each}.ptx`)}`);
-    const { status, output } = await run(fatbinary, words, root);
-    if (status !== 0) throw new Error(`${part}.fatbin could not be written:\n${output}`);
-    const written = readFileSync(`${file}.${pid}`);
-    // The same bytes keep their time, so that nothing that holds them is built again.
-    if (existsSync(file) && readFileSync(file).equals(written)) rmSync(`${file}.${pid}`);
-    else renameSync(`${file}.${pid}`, file);
-  }
+  await pack({ nvcc, objects: folder, target, wanted, ptx, stamp: `${key} ${wanted} ${ptx}`, force });
   return { folder: target, key, nvcc, architectures: wanted, functions };
 }
 
