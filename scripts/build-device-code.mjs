@@ -173,8 +173,8 @@ function readNeeded(part) {
 async function pack({ nvcc, objects, target, wanted, ptx, stamp, force }) {
   const stampFile = join(target, 'stamp');
   const files = parts.map((part) => join(target, `${part}.fatbin`));
-  if (files.every((file) => existsSync(file)) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp)
-    return;
+  const isFresh = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
+  if (!force && isFresh && files.every((file) => existsSync(file))) return;
   mkdirSync(target, { recursive: true });
   rmSync(stampFile, { force: true });
   const fatbinary = fatbinaryOf(nvcc);
