@@ -68,6 +68,22 @@ const common = {
 const tsx = [execPath, '--import', 'tsx'];
 const jestFlags = ['--ci', '--verbose', '--json'];
 
+const running = new Set();
+
+function endGroup(pid) {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // It has just ended, or never began.
+  }
+}
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    for (const pid of running) endGroup(pid);
+    exit(1);
+  });
+}
+
 /** Runs a command into the log for at most `limit` seconds, and no longer than all of it may take. */
 function run(words, { limit, environment = {}, output } = {}) {
   const given = Math.min(limit, deadline - seconds());
@@ -81,15 +97,13 @@ function run(words, { limit, environment = {}, output } = {}) {
       stdio: ['ignore', 'pipe', 'pipe'],
       detached: true,
     });
+    running.add(child.pid);
+    if (output !== undefined) writeFileSync(output, '');
     let text = '';
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      try {
-        process.kill(-child.pid, 'SIGKILL');
-      } catch {
-        // It has just ended.
-      }
+      endGroup(child.pid);
     }, given * 1000);
     const take = (data) => {
       text += data;
@@ -105,6 +119,7 @@ function run(words, { limit, environment = {}, output } = {}) {
     });
     child.on('close', (status) => {
       clearTimeout(timer);
+      running.delete(child.pid);
       const note = late ? `stopped after ${Math.round(given)} s` : status === 0 ? '' : lastWords(text);
       done({ status: late ? undefined : (status ?? 1), note, text });
     });
