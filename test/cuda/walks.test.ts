@@ -7,7 +7,7 @@ import { expect, test } from '@jest/globals';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
-test('every element has one thread, of ranges beyond 2^31 and 2^32 too, and its own draw', () => {
+test('every element has one thread and its own draw, of ranges beyond 2^31 and 2^32 too; a NaN of a GPU stays one', () => {
   const folder = mkdtempSync(join(tmpdir(), 'soul-walks-'));
   try {
     const program = join(folder, 'walks');

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels/adamw.h"
+#include "kernels/cuda/pairs.cuh"
 #include "kernels/cuda/step_ranges.cuh"
 
 namespace soul {
@@ -56,36 +57,97 @@ class AdamWWork {
 
   template <int kCount>
   SOUL_DEVICE void Finish(int64_t index, const Loaded<kCount>& loaded) {
-    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
-    uint32_t random[kCount];
-    draws_.template Fill<kCount>(index, random);
-    uint32_t square_random[kCount];
-    square_draws_.template Fill<kCount>(index, square_random);
-    SteppedParameters<Value, kMaster, kCount> stepped;
-    Group<State, kCount> average;
-    Group<State, kCount> square_average;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const bool frozen = old.IsFrozen(i);
-      const AdamWUpdate update =
-          AdamWStep(old.Old(i), loaded.average.Value(i), loaded.square_average.Value(i),
-                    old.gradients.Value(i), coefficients_);
-      const uint32_t rounded = RoundedBits<State>(update.average, draws_.stochastic(), random[i] >> 16);
-      average.Put(i, frozen ? loaded.average.Bits(i) : rounded);
-      const uint32_t square_rounded =
-          RoundedBits<State>(update.square_average, square_draws_.stochastic(), square_random[i]);
-      square_average.Put(i, frozen ? loaded.square_average.Bits(i) : square_rounded);
-      stepped.Put(i, update.value, old, draws_.stochastic(), random[i], &tally);
+    Stepped<kCount> stepped;
+    if constexpr (kNarrow && kCount > 1) {
+      if (loaded.parameters.frozen == 0) {
+        if (parameters_.stochastic) {
+          StepPairs<true>(index, loaded, &stepped);
+        } else {
+          StepPairs<false>(index, loaded, &stepped);
+        }
+        Store(index, loaded, stepped);
+        return;
+      }
     }
-    if (parameters_.square_sums != nullptr) tally.AddSquares(old.gradients, old.frozen);
-    stepped.Store(parameters_, index);
-    StoreGroup(parameters_.first_state, index, average);
-    StoreGroup(parameters_.second_state, index, square_average);
+    StepElements(index, loaded, &stepped);
+    Store(index, loaded, stepped);
   }
 
   StepTally tally;
 
  private:
+  template <int kCount>
+  struct Stepped {
+    SteppedParameters<Value, kMaster, kCount> parameters;
+    Group<State, kCount> average;
+    Group<State, kCount> square_average;
+  };
+
+  template <int kCount>
+  SOUL_DEVICE AdamWUpdate UpdateAt(int i, const Loaded<kCount>& loaded) const {
+    return AdamWStep(loaded.parameters.Old(i), loaded.average.Value(i), loaded.square_average.Value(i),
+                     loaded.parameters.gradients.Value(i), coefficients_);
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void StepElements(int64_t index, const Loaded<kCount>& loaded, Stepped<kCount>* stepped) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    uint32_t random[kCount];
+    draws_.template Fill<kCount>(index, random);
+    uint32_t square_random[kCount];
+    square_draws_.template Fill<kCount>(index, square_random);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const bool frozen = old.IsFrozen(i);
+      const AdamWUpdate update = UpdateAt(i, loaded);
+      const uint32_t rounded = RoundedBits<State>(update.average, draws_.stochastic(), random[i] >> 16);
+      stepped->average.Put(i, frozen ? loaded.average.Bits(i) : rounded);
+      const uint32_t square_rounded =
+          RoundedBits<State>(update.square_average, square_draws_.stochastic(), square_random[i]);
+      stepped->square_average.Put(i, frozen ? loaded.square_average.Bits(i) : square_rounded);
+      stepped->parameters.Put(i, update.value, old, draws_.stochastic(), random[i], &tally);
+    }
+  }
+
+  // The same where everything is bfloat16 and nothing frozen.
+  template <bool kStochastic, int kCount>
+  SOUL_DEVICE void StepPairs(int64_t index, const Loaded<kCount>& loaded, Stepped<kCount>* stepped) {
+    uint32_t random[kCount];
+    draws_.template Fill<kCount>(index, random);
+    uint32_t square_random[kCount];
+    square_draws_.template Fill<kCount>(index, square_random);
+#pragma unroll
+    for (int k = 0; k < kCount; k += 2) {
+      uint32_t values[2];
+      uint32_t average[2];
+      uint32_t square_average[2];
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const int i = k + j;
+        const AdamWUpdate update = UpdateAt(i, loaded);
+        average[j] = RoundedResult<kStochastic>(update.average, random[i] >> 16);
+        square_average[j] = RoundedResult<kStochastic>(update.square_average, square_random[i]);
+        values[j] = RoundedResult<kStochastic>(update.value, random[i]);
+      }
+      stepped->parameters.values.words[k / 2] = PairOf(values[0], values[1]);
+      stepped->average.words[k / 2] = PairOf(average[0], average[1]);
+      stepped->square_average.words[k / 2] = PairOf(square_average[0], square_average[1]);
+    }
+    tally.stepped += kCount;
+    tally.changed += CountDiffering(loaded.parameters.values, stepped->parameters.values);
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void Store(int64_t index, const Loaded<kCount>& loaded, const Stepped<kCount>& stepped) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    if (parameters_.square_sums != nullptr) {
+      tally.square_sum = AddSquares(tally.square_sum, old.gradients, old.frozen);
+    }
+    stepped.parameters.Store(parameters_, index);
+    StoreGroup(parameters_.first_state, index, stepped.average);
+    StoreGroup(parameters_.second_state, index, stepped.square_average);
+  }
+
   const AdamWParameters& parameters_;
   AdamWCoefficients coefficients_;
   Draws draws_;

@@ -15,8 +15,19 @@ SOUL_DEVICE double AddSquare(double sum, float x) {
   return std::fma(wide, wide, sum);
 }
 
-SOUL_DEVICE bool IsNonFinite(float x) {
-  return (FloatBits(x) & 0x7f800000u) == 0x7f800000u;
+// The same for a group; frozen elements are 0.
+template <typename Element, int kCount>
+SOUL_DEVICE double AddSquares(double sum, const Group<Element, kCount>& gradients, uint32_t frozen) {
+  if (frozen == 0) {
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) sum = AddSquare(sum, gradients.Value(i));
+    return sum;
+  }
+#pragma unroll
+  for (int i = 0; i < kCount; ++i) {
+    sum = AddSquare(sum, (frozen >> i & 1u) != 0 ? 0.0f : gradients.Value(i));
+  }
+  return sum;
 }
 
 template <typename Element>
@@ -38,23 +49,20 @@ class GradientReader {
 
   template <int kCount>
   SOUL_DEVICE void Finish(int64_t, const Loaded<kCount>& loaded) {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const float x = (loaded.frozen >> i & 1u) != 0 ? 0.0f : loaded.gradients.Value(i);
-      square_sum = AddSquare(square_sum, x);
-      non_finite += IsNonFinite(x) ? 1 : 0;
-    }
+    square_sum = AddSquares(square_sum, loaded.gradients, loaded.frozen);
   }
 
+  // Squares of floats are far from double's end, so that a sum is finite exactly where all of them are.
+  SOUL_DEVICE bool IsFinite() const { return square_sum < 0x1p1000; }
+
   double square_sum = 0;
-  uint32_t non_finite = 0;
 
  private:
   const void* const gradients_;
   const FrozenMask frozen_;
 };
 
-// The block's share, in its first thread.
+// The block's share, in its first thread: the sum, and how many threads found what is not finite.
 template <typename Element, int kGroup>
 SOUL_DEVICE void ScanElements(const void* elements, FrozenMask frozen, int64_t length, double* square_sum,
                               uint64_t* non_finite) {
@@ -63,7 +71,7 @@ SOUL_DEVICE void ScanElements(const void* elements, FrozenMask frozen, int64_t l
   GradientReader<Element> reader(elements, frozen);
   WalkTiles<kGroup>(CutOf(0, length, head.head(), kGroup), reader);
   *square_sum = BlockSum(reader.square_sum);
-  *non_finite = BlockSum(static_cast<uint64_t>(reader.non_finite));
+  *non_finite = BlockSum(uint64_t{reader.IsFinite() ? 0u : 1u});
 }
 
 SOUL_DEVICE void ScanGradients(const ScanParameters& parameters) {

@@ -13,7 +13,7 @@ namespace soul {
 // What one block saw of the gradients, and of the estimate where that is read too.
 struct ScanPartial {
   double square_sum;
-  uint64_t non_finite;
+  uint64_t non_finite;  // threads that saw one
   uint64_t non_finite_estimates;
 };
 

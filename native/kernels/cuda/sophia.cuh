@@ -3,6 +3,7 @@
 
 #include <type_traits>
 
+#include "kernels/cuda/pairs.cuh"
 #include "kernels/cuda/step_ranges.cuh"
 #include "kernels/sophia.h"
 
@@ -74,45 +75,116 @@ class SophiaWork {
 
   template <int kCount>
   SOUL_DEVICE void Finish(int64_t index, const Loaded<kCount>& loaded) {
-    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
-    uint32_t random[kCount];
-    draws_.template Fill<kCount>(index, random);
-    uint32_t hessian_random[kCount];
-    hessian_draws_.template Fill<kCount>(index, hessian_random);
-    SteppedParameters<Value, kMaster, kCount> stepped;
-    Group<State, kCount> momentum;
-    Group<State, kCount> hessian;
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      const bool frozen = old.IsFrozen(i);
-      const float gradient = old.gradients.Value(i);
-      // As it is stored: the step reads what the estimate has left.
-      float h = loaded.hessian.Value(i);
-      if constexpr (kEstimates) {
-        float estimate = gradient;
-        if constexpr (kReadsEstimates) estimate = loaded.estimates.Value(i);
-        const uint32_t rounded = RoundedBits<State>(HessianAverage(h, estimate, decay_, scale_),
-                                                    hessian_draws_.stochastic(), hessian_random[i]);
-        const uint32_t stored = frozen ? loaded.hessian.Bits(i) : rounded;
-        hessian.Put(i, stored);
-        h = ValueOfBits<State>(stored);
+    Stepped<kCount> stepped;
+    if constexpr (kNarrow && kCount > 1) {
+      if (loaded.parameters.frozen == 0) {
+        if (parameters_.stochastic) {
+          StepPairs<true>(index, loaded, &stepped);
+        } else {
+          StepPairs<false>(index, loaded, &stepped);
+        }
+        Store(index, loaded, stepped);
+        return;
       }
-      const SophiaUpdate update =
-          SophiaStep(old.Old(i), loaded.momentum.Value(i), h, gradient, coefficients_);
-      const uint32_t rounded = RoundedBits<State>(update.momentum, draws_.stochastic(), random[i] >> 16);
-      momentum.Put(i, frozen ? loaded.momentum.Bits(i) : rounded);
-      stepped.Put(i, update.value, old, draws_.stochastic(), random[i], &tally);
-      tally.clipped += frozen ? 0 : static_cast<uint32_t>(update.clipped);
     }
-    if (parameters_.square_sums != nullptr) tally.AddSquares(old.gradients, old.frozen);
-    stepped.Store(parameters_, index);
-    StoreGroup(parameters_.first_state, index, momentum);
-    if constexpr (kEstimates) StoreGroup(parameters_.second_state, index, hessian);
+    StepElements(index, loaded, &stepped);
+    Store(index, loaded, stepped);
   }
 
   StepTally tally;
 
  private:
+  template <int kCount>
+  struct Stepped {
+    SteppedParameters<Value, kMaster, kCount> parameters;
+    Group<State, kCount> momentum;
+    Group<State, kCount> hessian;  // where there is an estimate
+  };
+
+  template <int kCount>
+  SOUL_DEVICE float EstimateAt(int i, const Loaded<kCount>& loaded) const {
+    if constexpr (kReadsEstimates) {
+      return loaded.estimates.Value(i);
+    } else {
+      return loaded.parameters.gradients.Value(i);
+    }
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void StepElements(int64_t index, const Loaded<kCount>& loaded, Stepped<kCount>* stepped) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    uint32_t random[kCount];
+    draws_.template Fill<kCount>(index, random);
+    uint32_t hessian_random[kCount];
+    hessian_draws_.template Fill<kCount>(index, hessian_random);
+#pragma unroll
+    for (int i = 0; i < kCount; ++i) {
+      const bool frozen = old.IsFrozen(i);
+      // As it is stored: the step reads what the estimate has left.
+      float h = loaded.hessian.Value(i);
+      if constexpr (kEstimates) {
+        const float average = HessianAverage(h, EstimateAt(i, loaded), decay_, scale_);
+        const uint32_t rounded = RoundedBits<State>(average, hessian_draws_.stochastic(), hessian_random[i]);
+        const uint32_t stored = frozen ? loaded.hessian.Bits(i) : rounded;
+        stepped->hessian.Put(i, stored);
+        h = ValueOfBits<State>(stored);
+      }
+      const SophiaUpdate update =
+          SophiaStep(old.Old(i), loaded.momentum.Value(i), h, old.gradients.Value(i), coefficients_);
+      const uint32_t rounded = RoundedBits<State>(update.momentum, draws_.stochastic(), random[i] >> 16);
+      stepped->momentum.Put(i, frozen ? loaded.momentum.Bits(i) : rounded);
+      stepped->parameters.Put(i, update.value, old, draws_.stochastic(), random[i], &tally);
+      tally.clipped += frozen ? 0 : static_cast<uint32_t>(update.clipped);
+    }
+  }
+
+  // The same where everything is bfloat16 and nothing frozen.
+  template <bool kStochastic, int kCount>
+  SOUL_DEVICE void StepPairs(int64_t index, const Loaded<kCount>& loaded, Stepped<kCount>* stepped) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    uint32_t random[kCount];
+    draws_.template Fill<kCount>(index, random);
+    uint32_t hessian_random[kCount];
+    hessian_draws_.template Fill<kCount>(index, hessian_random);
+#pragma unroll
+    for (int k = 0; k < kCount; k += 2) {
+      uint32_t values[2];
+      uint32_t momentum[2];
+      uint32_t hessian[2];
+#pragma unroll
+      for (int j = 0; j < 2; ++j) {
+        const int i = k + j;
+        float h = loaded.hessian.Value(i);
+        if constexpr (kEstimates) {
+          const float average = HessianAverage(h, EstimateAt(i, loaded), decay_, scale_);
+          hessian[j] = RoundedResult<kStochastic>(average, hessian_random[i]);
+          h = FloatFromBits(hessian[j] & 0xffff0000u);
+        }
+        const SophiaUpdate update =
+            SophiaStep(old.Old(i), loaded.momentum.Value(i), h, old.gradients.Value(i), coefficients_);
+        momentum[j] = RoundedResult<kStochastic>(update.momentum, random[i] >> 16);
+        values[j] = RoundedResult<kStochastic>(update.value, random[i]);
+        tally.clipped += static_cast<uint32_t>(update.clipped);
+      }
+      stepped->parameters.values.words[k / 2] = PairOf(values[0], values[1]);
+      stepped->momentum.words[k / 2] = PairOf(momentum[0], momentum[1]);
+      if constexpr (kEstimates) stepped->hessian.words[k / 2] = PairOf(hessian[0], hessian[1]);
+    }
+    tally.stepped += kCount;
+    tally.changed += CountDiffering(old.values, stepped->parameters.values);
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void Store(int64_t index, const Loaded<kCount>& loaded, const Stepped<kCount>& stepped) {
+    const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
+    if (parameters_.square_sums != nullptr) {
+      tally.square_sum = AddSquares(tally.square_sum, old.gradients, old.frozen);
+    }
+    stepped.parameters.Store(parameters_, index);
+    StoreGroup(parameters_.first_state, index, stepped.momentum);
+    if constexpr (kEstimates) StoreGroup(parameters_.second_state, index, stepped.hessian);
+  }
+
   const SophiaParameters& parameters_;
   const float decay_;
   const float scale_;

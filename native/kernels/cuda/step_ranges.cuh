@@ -44,14 +44,6 @@ struct StepTally {
   uint32_t changed = 0;
   double square_sum = 0;
 
-  template <typename Element, int kCount>
-  SOUL_DEVICE void AddSquares(const Group<Element, kCount>& gradients, uint32_t frozen) {
-#pragma unroll
-    for (int i = 0; i < kCount; ++i) {
-      square_sum = AddSquare(square_sum, (frozen >> i & 1u) != 0 ? 0.0f : gradients.Value(i));
-    }
-  }
-
   // Adds the counts of a range to those of all blocks, and begins anew.
   SOUL_DEVICE void Leave(uint64_t* counts) {
     AddBlockCount(counts, stepped);

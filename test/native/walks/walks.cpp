@@ -1,4 +1,5 @@
-// How kernels cut ranges up, by index arithmetic alone: every element has one thread, whatever the length.
+// What no emulated run shows: that every element of a long range has one thread (by index arithmetic alone),
+// and what becomes of the NaN that a GPU's arithmetic gives.
 // Prints what is wrong; test/cuda/walks.test.ts builds and runs it.
 #include <cstdint>
 #include <cstdio>
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cuda/optimizer_parameters.h"
+#include "kernels/cuda/pairs.cuh"
 #include "kernels/cuda/streams.cuh"
 
 namespace soul {
@@ -199,6 +201,48 @@ void CheckFrozenBits() {
   }
 }
 
+void CheckRoundedResults() {
+  const auto is_nan = [](uint32_t word) { return (word >> 16 & 0x7fffu) > 0x7f80u; };
+  for (uint32_t upper = 0; upper < 0x10000; ++upper) {
+    for (const uint32_t lower : {0u, 1u, 0x7fffu, 0x8000u, 0x8001u, 0xffffu}) {
+      for (const uint32_t random : {0u, 0x1234abcdu, 0xffffffffu}) {
+        const float x = FloatFromBits(upper << 16 | lower);
+        if (x != x) continue;
+        Expect(RoundedResult<false>(x, random) >> 16 == RoundToBFloat16(x) >> 16, "%x is rounded otherwise",
+               FloatBits(x));
+        Expect(RoundedResult<true>(x, random) >> 16 == RoundToBFloat16(x, random) >> 16,
+               "%x is rounded otherwise", FloatBits(x));
+      }
+    }
+  }
+  // A GPU's, and those of x86 and ARM.
+  for (const uint32_t bits : {0x7fffffffu, 0xffc00000u, 0x7fc00000u}) {
+    for (uint32_t random = 0; random < 0x10000; random += 5) {
+      Expect(is_nan(RoundedResult<true>(FloatFromBits(bits), random)), "a NaN %x became a number", bits);
+    }
+    Expect(is_nan(RoundedResult<false>(FloatFromBits(bits), 0)), "a NaN %x became a number", bits);
+  }
+}
+
+void CheckDiffering() {
+  std::mt19937 random(3);
+  for (int round = 0; round < 2000; ++round) {
+    Group<uint16_t, 8> one;
+    Group<uint16_t, 8> other;
+    uint32_t wanted = 0;
+    for (int i = 0; i < 8; ++i) {
+      const uint32_t bits = random() & 0xffffu;
+      const uint32_t mask = random() % 3 == 0   ? 1u << random() % 16
+                            : random() % 2 == 0 ? random() & 0xffffu
+                                                : 0;
+      one.Put(i, bits);
+      other.Put(i, bits ^ mask);
+      wanted += mask != 0 ? 1 : 0;
+    }
+    Expect(CountDiffering(one, other) == wanted, "%u differ, not %u", CountDiffering(one, other), wanted);
+  }
+}
+
 }  // namespace
 }  // namespace soul
 
@@ -213,6 +257,8 @@ int main() {
   soul::CheckDraws<4>();
   soul::CheckDraws<8>();
   soul::CheckFrozenBits();
+  soul::CheckRoundedResults();
+  soul::CheckDiffering();
   std::printf("%d wrong\n", soul::failures);
   return soul::failures == 0 ? 0 : 1;
 }
