@@ -90,15 +90,15 @@ SOUL_DEVICE bool AllAligned(const Elements* vectors) {
 template <Vectors kVectors, int kVectorCount, bool kAcross = false>
 SOUL_DEVICE void SumProducts(const ProductsParameters& p) {
   constexpr int kProducts = kAcross ? 1 : ProductsOf(kVectorCount);
-  // Loads under way: as many bytes for one vector as for several.
-  constexpr int kRounds = kVectorCount == 1 ? 4 : 2;
+  // Loads under way: at least as many bytes for one vector as for several.
+  constexpr int kRounds = kVectorCount == 1 ? 4 : kVectorCount < kMostVectors ? 2 : 1;
   constexpr int kGroup = kProductGroup;
   double sums[kProducts] = {};
   const int64_t groups = p.length / kGroup;
   const int64_t stride = BlockCount() * ThreadCount();
   int64_t group = BlockIndex() * ThreadCount() + ThreadIndex();
   if (AllAligned<kVectors, kVectorCount>(p.vectors)) {
-    for (; group + (kRounds - 1) * stride < groups; group += kRounds * stride) {
+    for (; kRounds > 1 && group + (kRounds - 1) * stride < groups; group += kRounds * stride) {
       Row<kVectorCount, kGroup> rows[kRounds];
 #pragma unroll
       for (int round = 0; round < kRounds; ++round) {
