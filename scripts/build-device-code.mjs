@@ -17,7 +17,7 @@ import { parseArgs } from 'node:util';
 import { problemsOf, readAccesses, readCompilerReport, registerTable } from './check-device-code.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const kernels = join(root, 'native', 'kernels');
+const native = join(root, 'native');
 
 /** Machine code for each of these. */
 export const architectures = [75, 80, 86, 89, 90, 100, 103, 120];
@@ -77,16 +77,20 @@ function requireNvcc(wanted) {
   return nvcc;
 }
 
-/** The sources of device code, and what compiles them, as one hash. */
-function keyOf(nvcc) {
-  const hash = createHash('sha256').update(
-    [nvcc.version, ...flags, env.NVCC_PREPEND_FLAGS ?? '', env.NVCC_APPEND_FLAGS ?? ''].join('\n'),
-  );
-  const names = readdirSync(kernels, { recursive: true })
-    .filter((name) => /\.(h|cuh|cu)$/.test(name) && !name.startsWith('cpu'))
-    .sort();
-  for (const name of names) hash.update(`\n${name}\n`).update(readFileSync(join(kernels, name)));
-  return hash.digest('hex').slice(0, 32);
+/** A part's sources, itself and all that it includes, and what compiles them, as one hash. */
+function keyOf(nvcc, part) {
+  const settings = [nvcc.version, ...flags, env.NVCC_PREPEND_FLAGS ?? '', env.NVCC_APPEND_FLAGS ?? ''];
+  const hash = createHash('sha256').update(settings.join('\n'));
+  const included = new Set([`kernels/cuda/${part}.cu`]);
+  // A set gives what is added to it meanwhile, too.
+  for (const name of included) {
+    const text = readFileSync(join(native, name), 'utf8');
+    hash.update(`\n${name}\n`).update(text);
+    for (const [, other] of text.matchAll(/^\s*#\s*include\s+"([^"]+)"/gm)) {
+      if (existsSync(join(native, other))) included.add(other);
+    }
+  }
+  return `${part}-${hash.digest('hex').slice(0, 32)}`;
 }
 
 function run(command, words, cwd) {
@@ -104,27 +108,18 @@ function run(command, words, cwd) {
   });
 }
 
-/** One part for one architecture: files .cubin, .ptx and .txt (what the compiler said) in `folder`. */
+/** One part for one architecture: files sm_<architecture>.cubin, .ptx and .txt (what the compiler said) in `folder`. */
 async function compile(nvcc, folder, part, architecture, force) {
-  const name = join(folder, `${part}.sm_${architecture}`);
+  const name = join(folder, `sm_${architecture}`);
   const finished = ['.cubin', '.ptx', '.txt'].every((extension) => existsSync(name + extension));
   if (finished && !force) return;
   const workplace = `${name}.${pid}`;
   mkdirSync(workplace, { recursive: true });
-  const words = [
-    ...flags,
-    '-I',
-    join(root, 'native'),
-    `-arch=sm_${architecture}`,
-    '--cubin',
-    '--keep',
-    '--keep-dir',
-    workplace,
-  ];
+  const words = [...flags, '-I', native, `-arch=sm_${architecture}`, '--cubin', '--keep', '--keep-dir', workplace];
   const cubin = join(workplace, `${part}.cubin`);
   const { status, output } = await run(
     nvcc.command,
-    [...words, join(kernels, 'cuda', `${part}.cu`), '-o', cubin],
+    [...words, join(native, 'kernels', 'cuda', `${part}.cu`), '-o', cubin],
     root,
   );
   if (status !== 0) {
@@ -170,7 +165,7 @@ function readNeeded(part) {
 }
 
 /** Writes the .fatbin of each part into folder `target`, where they are not there as the stamp says. */
-async function pack({ nvcc, objects, target, wanted, ptx, stamp, force }) {
+async function pack({ nvcc, folders, target, wanted, ptx, stamp, force }) {
   const stampFile = join(target, 'stamp');
   const files = parts.map((part) => join(target, `${part}.fatbin`));
   const isFresh = existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp;
@@ -184,8 +179,8 @@ async function pack({ nvcc, objects, target, wanted, ptx, stamp, force }) {
     const file = join(target, `${part}.fatbin`);
     const words = [`--create=${file}`, '-64', ...compression];
     for (const each of wanted)
-      words.push(`--image3=kind=elf,sm=${each},file=${join(objects, `${part}.sm_${each}.cubin`)}`);
-    for (const each of ptx) words.push(`--image3=kind=ptx,sm=${each},file=${join(objects, `${part}.sm_${each}.ptx`)}`);
+      words.push(`--image3=kind=elf,sm=${each},file=${join(folders[part], `sm_${each}.cubin`)}`);
+    for (const each of ptx) words.push(`--image3=kind=ptx,sm=${each},file=${join(folders[part], `sm_${each}.ptx`)}`);
     const { status, output } = await run(fatbinary, words, root);
     if (status !== 0) throw new Error(`${part}.fatbin could not be written:\n${output}`);
   });
@@ -193,19 +188,19 @@ async function pack({ nvcc, objects, target, wanted, ptx, stamp, force }) {
 }
 
 /**
- * Compiles and checks what is missing. Returns { folder, key, nvcc, architectures, functions }; throws with every problem
+ * Compiles and checks what is missing. Returns { folder, nvcc, architectures, functions }; throws with every problem
  * that was found.
  */
 export async function buildDeviceCode({ arch, out, force = false, onProgress = () => {} } = {}) {
   const wanted = arch === undefined ? architectures : [arch];
   const ptx = arch === undefined ? ptxArchitectures : [arch];
   const nvcc = requireNvcc(wanted);
-  const key = keyOf(nvcc);
+  const keys = parts.map((part) => keyOf(nvcc, part));
   const objects = join(root, 'build-cuda', 'objects');
-  const folder = join(objects, key);
-  mkdirSync(folder, { recursive: true });
+  const folders = Object.fromEntries(parts.map((part, i) => [part, join(objects, keys[i])]));
+  for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true });
   for (const other of readdirSync(objects)) {
-    if (other !== key) rmSync(join(objects, other), { recursive: true, force: true });
+    if (!keys.includes(other)) rmSync(join(objects, other), { recursive: true, force: true });
   }
 
   const jobs = parts.flatMap((part) => wanted.map((architecture) => ({ part, architecture })));
@@ -214,7 +209,7 @@ export async function buildDeviceCode({ arch, out, force = false, onProgress = (
     // What one architecture does not compile, the others hardly will.
     if (failures.length > 0) return;
     try {
-      await compile(nvcc, folder, part, architecture, force);
+      await compile(nvcc, folders[part], part, architecture, force);
       onProgress(`${part} for sm_${architecture}`);
     } catch (error) {
       failures.push(error.message);
@@ -225,12 +220,12 @@ export async function buildDeviceCode({ arch, out, force = false, onProgress = (
   const functions = [];
   for (const part of parts) {
     const compiled = wanted.flatMap((architecture) =>
-      readCompilerReport(readFileSync(join(folder, `${part}.sm_${architecture}.txt`), 'utf8')),
+      readCompilerReport(readFileSync(join(folders[part], `sm_${architecture}.txt`), 'utf8')),
     );
     const accesses = new Map(
       wanted.map((architecture) => [
         `compute_${architecture}`,
-        readAccesses(readFileSync(join(folder, `${part}.sm_${architecture}.ptx`), 'utf8')),
+        readAccesses(readFileSync(join(folders[part], `sm_${architecture}.ptx`), 'utf8')),
       ]),
     );
     failures.push(...problemsOf({ part, functions: compiled, accesses, needed: readNeeded(part) }));
@@ -239,8 +234,8 @@ export async function buildDeviceCode({ arch, out, force = false, onProgress = (
   if (failures.length > 0) throw new Error(failures.join('\n'));
 
   const target = resolve(out ?? join(root, 'build-cuda', arch === undefined ? 'device-code' : `device-code-${arch}`));
-  await pack({ nvcc, objects: folder, target, wanted, ptx, stamp: `${key} ${wanted} ${ptx}`, force });
-  return { folder: target, key, nvcc, architectures: wanted, functions };
+  await pack({ nvcc, folders, target, wanted, ptx, stamp: `${keys} ${wanted} ${ptx}`, force });
+  return { folder: target, nvcc, architectures: wanted, functions };
 }
 
 if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
