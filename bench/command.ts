@@ -40,8 +40,8 @@ export interface Run {
   readonly seconds: number;
 }
 
-/** MiB: four times the largest cache of a GPU of today. */
-const flushedByDefault = 512;
+/** MiB: many times the largest cache of a GPU, and as long to read as the host takes to enqueue a call. */
+const flushedByDefault = 1024;
 /** Seconds of a whole run on a device. */
 const deviceBudget = 120;
 

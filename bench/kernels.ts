@@ -78,7 +78,7 @@ async function run(options: Options, given: Command): Promise<void> {
   const all = measurements(options);
   const withCalls = wantsCalls(options);
   checkPlan(all.length + (withCalls ? 1 : 0), filters);
-  const begun = await beginRun(options, { cpu: 1, device: 0.03 });
+  const begun = await beginRun(options, { cpu: 1, device: 0.1 });
   const { place, machine } = begun;
   const progress = progressOn('bench');
   const omissions = new Omissions(progress.log);

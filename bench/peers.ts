@@ -9,6 +9,7 @@ import { integerAtLeast } from '../lib/cli/arguments.ts';
 import { progressOn } from '../lib/cli/progress.ts';
 import { tokenLossBars } from './bars.ts';
 import { plannedCalls } from './cases/calls.ts';
+import type { LogitsShape } from './cases/token-loss.ts';
 import {
   type BenchmarkOptions,
   beginRun,
@@ -20,8 +21,9 @@ import {
   type Run,
   runCommand,
 } from './command.ts';
+import { shapes } from './options.ts';
 import { callsPerTurn, comparisonRow } from './peers/compare.ts';
-import { comparisons, compiles, deviceComparisons, deviceLogitsShapes, logitsShapes } from './peers/comparisons.ts';
+import { comparisons, compiles, deviceComparisons } from './peers/comparisons.ts';
 import { hasWords, measureRow, type PlannedRow } from './peers/planned-row.ts';
 import { deviceMemoryRow, memoryRows } from './peers/token-loss-memory.ts';
 import { TorchPeer } from './peers/torch-process.ts';
@@ -31,15 +33,28 @@ import { callSubject, type PeerResults, type PeerRow, resultsHead } from './resu
 
 interface Options extends BenchmarkOptions {
   size?: number;
+  shapes?: LogitsShape[];
   python: string;
   only?: string;
 }
+
+/** The logits of a model of 135 million weights, and of a small vocabulary; on a device also of a large one. */
+const defaults = {
+  cpu: { size: 2 ** 25, shapes: '512x49152,4096x2048' },
+  cuda: { size: 2 ** 28, shapes: '512x49152,4096x2048,2048x151936' },
+} as const;
 
 const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its users run it, in turn in one run.')
   .addOption(
     new Option('--size <n>', 'weights of each optimizer; by default 2^25, on a device 2^28').argParser(
       integerAtLeast(1),
     ),
+  )
+  .addOption(
+    new Option(
+      '--shapes <list>',
+      `logits of the token losses, rows x vocabulary; by default ${defaults.cpu.shapes}, on a device ${defaults.cuda.shapes}`,
+    ).argParser(shapes),
   )
   .addOption(
     new Option('--only <words>', 'only rows whose first two columns have all of these words in them, in any case'),
@@ -51,7 +66,7 @@ const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its user
 PyTorch runs in a process of its own, on as many threads, or on the same device. The two take turns of ${callsPerTurn} calls, on
 the CPU with a pause after each, in which idle threads fall asleep; a ratio is taken of each pair of turns. On a device
 times are the device's own, with cold caches. Of peak memory, each side has fresh processes on the CPU. A row that fails is
-shown with the reason. With --only or --size nothing is written but where --out says.
+shown with the reason. With --only, --size or --shapes nothing is written but where --out says.
 Without npm: node --import tsx bench/peers.ts
 
 To get PyTorch:
@@ -63,14 +78,15 @@ To get PyTorch:
 await runCommand(command);
 
 async function run(options: Options, given: Command): Promise<void> {
-  const filters = givenFilters(given, ['only', 'size']);
-  const begun = await beginRun(options, { cpu: 2, device: 0.1 });
+  const filters = givenFilters(given, ['only', 'size', 'shapes']);
+  const begun = await beginRun(options, { cpu: 2, device: 0.2 });
   const { place, machine, budget } = begun;
   const { threads } = machine;
-  const size = options.size ?? (place.device === 'cpu' ? 2 ** 25 : 2 ** 28);
+  const usual = place.device === 'cpu' ? defaults.cpu : defaults.cuda;
+  const { size = usual.size, shapes: logits = shapes(usual.shapes) } = options;
   const flushBytes = options.flush * 2 ** 20;
   const torch = new TorchPeer(options.python, { threads, device: place.device, flushBytes });
-  const plan = everyRow(torch, size, options.python, begun).filter(
+  const plan = everyRow(torch, size, logits, options.python, begun).filter(
     ({ head }) => options.only === undefined || hasWords(options.only, head),
   );
   checkPlan(plan.length, filters);
@@ -99,7 +115,13 @@ async function run(options: Options, given: Command): Promise<void> {
   deliver(results, options, textTable(peerTable(rows)), filters);
 }
 
-function everyRow(torch: TorchPeer, size: number, python: string, { place, machine, seconds }: Run): PlannedRow[] {
+function everyRow(
+  torch: TorchPeer,
+  size: number,
+  logits: readonly LogitsShape[],
+  python: string,
+  { place, machine, seconds }: Run,
+): PlannedRow[] {
   const sides = { place, torch, size, seconds };
   const calls = plannedCalls(place, size).map(({ title, bar, measure }) => ({
     head: { subject: callSubject, ours: title, unit: 'ns' as const, ...(bar ? { bar } : {}) },
@@ -107,18 +129,18 @@ function everyRow(torch: TorchPeer, size: number, python: string, { place, machi
   }));
   if (place.device === 'cpu') {
     return [
-      ...comparisons(size).map((comparison) => comparisonRow(comparison, sides)),
-      ...logitsShapes.flatMap((shape) => memoryRows('sampled', shape, python, machine.threads, tokenLossBars.memory)),
+      ...comparisons(size, logits).map((comparison) => comparisonRow(comparison, sides)),
+      ...logits.flatMap((shape) => memoryRows('sampled', shape, python, machine.threads, tokenLossBars.memory)),
       ...calls,
     ];
   }
-  const compared = deviceComparisons(size);
+  const compared = deviceComparisons(size, logits);
   const rowsOf = (late: boolean) =>
     compared.filter((comparison) => compiles(comparison) === late).map((one) => comparisonRow(one, sides));
   return [
     ...calls,
     ...rowsOf(false),
-    ...deviceLogitsShapes.map((shape) => deviceMemoryRow('sampled', shape, torch, place.device, tokenLossBars.memory)),
+    ...logits.map((shape) => deviceMemoryRow('sampled', shape, torch, place.device, tokenLossBars.memory)),
     ...rowsOf(true),
   ];
 }

@@ -21,6 +21,11 @@ export interface Pass {
 export interface Prepared {
   /** Calls the kernel once; resolves when it is done. */
   run(): Promise<unknown>;
+  /**
+   * The calls that `run` is made of, one for each pass, where the host must have a result of one before it makes the next:
+   * each is timed by itself, so that the way to the host and back does not count.
+   */
+  readonly parts?: readonly (() => Promise<unknown>)[];
   /** The memory that must be read and written, one pass after another, by whatever does the same. */
   readonly passes: readonly Pass[];
   /** Puts data back that a run consumed; not timed. */
@@ -45,27 +50,28 @@ export interface KernelCase {
   prepare(elements: number, device?: Device): Promise<Prepared>;
 }
 
-/** The kernel itself, a turn being one call. */
+/** The kernel itself, a turn being one call, or one of each part. */
 export function kernelContestant(prepared: Prepared, place: Place): Contestant {
-  return contestant(prepared, place, prepared.run);
+  return contestant(prepared, place, prepared.parts ?? [prepared.run]);
 }
 
-/** The memory limit of the same pattern: the addon's streams over the same buffers. */
+/** The memory limit of the same pattern: the addon's streams over the same buffers, timed as the kernel is. */
 export function limitContestant(prepared: Prepared, place: Place): Contestant {
   const addon = nativeAddon();
-  const passes = prepared.passes.map(({ reads, writes }) => ({
-    reads: reads.map((buffer) => nativeMemory(buffer, 'reads')),
-    writes: writes.map((buffer) => nativeMemory(buffer, 'writes')),
-  }));
-  const run = () => Promise.all(passes.map(({ reads, writes }) => addon.streamPattern(reads, writes)));
-  return contestant(prepared, place, run);
+  const streams = prepared.passes.map(({ reads, writes }) => {
+    const [read, written] = [reads, writes].map((buffers) => buffers.map((buffer) => nativeMemory(buffer, 'buffer')));
+    return () => addon.streamPattern(read!, written!);
+  });
+  return contestant(prepared, place, prepared.parts ? streams : [() => Promise.all(streams.map((stream) => stream()))]);
 }
 
-function contestant(prepared: Prepared, place: Place, run: () => Promise<unknown>): Contestant {
+function contestant(prepared: Prepared, place: Place, calls: readonly (() => Promise<unknown>)[]): Contestant {
   return {
     async turn() {
       await prepared.reset?.();
-      return place.measure(run);
+      let nanoseconds = 0;
+      for (const call of calls) nanoseconds += await place.measure(call);
+      return nanoseconds;
     },
   };
 }

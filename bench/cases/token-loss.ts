@@ -63,17 +63,15 @@ export async function prepareTokenLoss(
   const original = keep ? await filledLogits(shape, device) : undefined;
   const memory = nativeMemory(logits, 'logits');
   const { labelOf, weights, logSumExp, nll } = rowArrays(shape);
+  const score = () =>
+    addon.scoreTokens(
+      memory,
+      vocabulary,
+      labels === 'given' ? { labels: labelOf, logSumExp, nll } : { sampledLabels: labelOf, sampleSeed, logSumExp, nll },
+    );
+  const gradient = () => addon.tokenGradient(memory, vocabulary, labelOf, weights, logSumExp);
   return {
-    run() {
-      const scored = addon.scoreTokens(
-        memory,
-        vocabulary,
-        labels === 'given'
-          ? { labels: labelOf, logSumExp, nll }
-          : { sampledLabels: labelOf, sampleSeed, logSumExp, nll },
-      );
-      return Promise.all([scored, addon.tokenGradient(memory, vocabulary, labelOf, weights, logSumExp)]);
-    },
+    ...inParts(device, score, gradient),
     passes: [
       { reads: [logits], writes: [] },
       { reads: [logits], writes: [logits] },
@@ -121,7 +119,7 @@ function divergenceLoss(shape: LogitsShape): KernelCase {
     // One read of both for the scores, then a read of both and a write.
     bytesPerElement: 8 + 8 + 4,
     residentBytesPerElement: 4 + 4 + 4,
-    async prepare(_, device) {
+    async prepare(_, device = 'cpu') {
       const addon = nativeAddon();
       const { rows, vocabulary } = shape;
       const [logits, original, reference] = [
@@ -133,12 +131,10 @@ function divergenceLoss(shape: LogitsShape): KernelCase {
       const other = nativeMemory(reference, 'reference');
       const { weights, logSumExp, nll: divergence } = rowArrays(shape);
       const otherLogSumExp = new Float32Array(rows);
+      const score = () => addon.scoreDivergence(memory, other, vocabulary, divergence, logSumExp, otherLogSumExp);
+      const gradient = () => addon.divergenceGradient(memory, other, vocabulary, weights, logSumExp, otherLogSumExp);
       return {
-        run: () =>
-          Promise.all([
-            addon.scoreDivergence(memory, other, vocabulary, divergence, logSumExp, otherLogSumExp),
-            addon.divergenceGradient(memory, other, vocabulary, weights, logSumExp, otherLogSumExp),
-          ]),
+        ...inParts(device, score, gradient),
         passes: [
           { reads: [logits, reference], writes: [] },
           { reads: [logits, reference], writes: [logits] },
@@ -149,6 +145,25 @@ function divergenceLoss(shape: LogitsShape): KernelCase {
         },
       };
     },
+  };
+}
+
+/**
+ * A score and the gradient that takes from the host what the score left there: on a device when it has come, on the CPU in
+ * the order of the calls.
+ */
+function inParts(
+  device: Device,
+  score: () => Promise<unknown>,
+  gradient: () => Promise<unknown>,
+): Pick<Prepared, 'run' | 'parts'> {
+  if (device === 'cpu') return { run: () => Promise.all([score(), gradient()]) };
+  return {
+    async run() {
+      await score();
+      await gradient();
+    },
+    parts: [score, gradient],
   };
 }
 

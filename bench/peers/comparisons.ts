@@ -27,29 +27,19 @@ export interface Comparison {
   readonly bar?: Bar;
 }
 
-/** The logits of the token loss: a model's of 135 million weights, and a small vocabulary. */
-export const logitsShapes: readonly LogitsShape[] = [
-  { rows: 512, vocabulary: 49152 },
-  { rows: 4096, vocabulary: 2048 },
-];
-
-/** On a device also those of a model with a large vocabulary. */
-export const deviceLogitsShapes: readonly LogitsShape[] = [...logitsShapes, { rows: 2048, vocabulary: 151936 }];
-
-/** @param elements weights of each optimizer */
-export function comparisons(elements: number): Comparison[] {
-  return [...limits(), ...adamw(elements), ...eagerSophia(elements), ...logitsShapes.flatMap(tokenLosses)];
+/**
+ * @param elements weights of each optimizer
+ * @param shapes logits of the token losses
+ */
+export function comparisons(elements: number, shapes: readonly LogitsShape[]): Comparison[] {
+  return [...limits(), ...adamw(elements), ...eagerSophia(elements), ...shapes.flatMap(tokenLosses)];
 }
 
-/**
- * On a GPU, what bars are for first.
- *
- * @param elements weights of each optimizer
- */
-export function deviceComparisons(elements: number): Comparison[] {
+/** As {@link comparisons}, on a GPU: what bars are for first. */
+export function deviceComparisons(elements: number, shapes: readonly LogitsShape[]): Comparison[] {
   const bars = elements >= barElements;
   const others = [...deviceAdamW(elements, bars), ...deviceSophia(elements)];
-  const all = [...copies(bars), ...others, ...deviceLogitsShapes.flatMap(tokenLosses)];
+  const all = [...copies(bars), ...others, ...shapes.flatMap(tokenLosses)];
   return all.toSorted((a, b) => Number(!a.bar) - Number(!b.bar));
 }
 

@@ -47,13 +47,13 @@ test('no measurement is listed twice', () => {
   const names = [...optimizerCases, ...helperCases].map(({ kernel, storage }) => `${kernel} ${storage}`);
   expect(new Set(names).size).toBe(names.length);
   const rowOf = ({ title, other }: Comparison) => `${title} ${'title' in other ? other.title : other.kind}`;
-  for (const compared of [comparisons(elements), deviceComparisons(elements)]) {
+  for (const compared of [comparisons(elements, [shape]), deviceComparisons(elements, [shape])]) {
     expect(new Set(compared.map(rowOf)).size).toBe(compared.length);
   }
 });
 
 test('on a device the bars hold from 2^28 weights on, and come first', () => {
-  const barred = (size: number) => deviceComparisons(size).map(({ bar }) => bar !== undefined);
+  const barred = (size: number) => deviceComparisons(size, [shape]).map(({ bar }) => bar !== undefined);
   const [large, small] = [barred(2 ** 28), barred(2 ** 27)];
   expect(large.filter(Boolean).length).toBeGreaterThan(small.filter(Boolean).length);
   expect(large.lastIndexOf(true)).toBe(large.filter(Boolean).length - 1);

@@ -22,17 +22,18 @@ describe('words that choose rows', () => {
 
   test('they find the limit, peak memory and calls by the names that rows have', () => {
     const torch = new TorchPeer('no-such-python', { threads: 1 }); // started by no row that is not measured
+    const shape = { rows: 2, vocabulary: 16 };
     const sides = { place: hostPlace(), torch, size: 1000, seconds: 0 };
     const heads = [
-      ...comparisons(1000).map((comparison) => comparisonRow(comparison, sides)),
-      ...memoryRows('sampled', { rows: 2, vocabulary: 16 }, 'no-such-python', 1, tokenLossBars.memory),
+      ...comparisons(1000, [shape]).map((comparison) => comparisonRow(comparison, sides)),
+      ...memoryRows('sampled', shape, 'no-such-python', 1, tokenLossBars.memory),
     ].map((row) => row.head);
     const found = (words: string) => heads.filter((row) => hasWords(words, row)).length;
     expect(found('same bytes sophia FLOAT32')).toBeGreaterThan(0);
     expect(found('peak memory 2 x 16')).toBe(2);
     expect(found('torch.compile update')).toBe(1);
     expect(found('no such words')).toBe(0);
-    const onDevice = deviceComparisons(1000).map((comparison) => comparisonRow(comparison, sides).head);
+    const onDevice = deviceComparisons(1000, [shape]).map((comparison) => comparisonRow(comparison, sides).head);
     expect(onDevice.filter((row) => hasWords("device's copy", row)).length).toBeGreaterThan(0);
   });
 });

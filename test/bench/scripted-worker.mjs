@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 
 const say = (answer) => process.stdout.write(`${JSON.stringify(answer)}\n`);
 
+let memory = 1;
 const given = (option) => process.argv[process.argv.indexOf(option) + 1];
 
 say({ torch: 'none', python: 'none', threads: Number(given('--threads')), instructionSet: given('--device') });
@@ -15,5 +16,6 @@ for await (const line of createInterface({ input: process.stdin })) {
   } else if (then === 'kill') process.kill(process.pid, 'SIGKILL');
   else if (then === 'half') process.stdout.write('{"times": [1\n');
   else if (command.run) say({ times: new Array(command.run).fill(process.pid) });
+  else if (command.memory) say({ resident: 1000, peak: 5000, takenOfDevice: memory++ });
   else say({});
 }

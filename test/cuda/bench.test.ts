@@ -79,7 +79,7 @@ test('peers take turns with ours on the device', () => {
   const worker = join(root, 'test', 'bench', 'scripted-worker.mjs');
   writeFileSync(python, `#!/bin/sh\nshift\nexec '${process.execPath}' '${worker}' "$@"\n`);
   chmodSync(python, 0o755);
-  const { results } = bench<PeerResults>('peers', '--size', '1000', '--only', 'sophia', '--python', python);
+  const { results } = bench<PeerResults>('peers', '--size', '1000', '--shapes', '4x64', '--python', python);
   expect(results.machine.gpu).toBeDefined();
   expect(results.peer.instructionSet).toBe('cuda:0'); // the worker says what it was started with
   expect(results.elements).toBe(1000);
