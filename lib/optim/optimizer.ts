@@ -108,7 +108,7 @@ export interface StepStatistics {
  *
  * On a CUDA device a call puts the whole step on the device's stream, the guard, the clipping and the counters with it, and
  * waits for nothing: a step that is not awaited costs the time of enqueueing it. The promise resolves with the statistics when
- * the device is done.
+ * the device is done; `state.step` counts the steps whose promises have resolved.
  */
 export interface Optimizer {
   readonly learningRate: number;

@@ -14,6 +14,7 @@ import {
   squaredNorm,
 } from '../../lib/index.ts';
 import { anything, codeOf, rejectionOf } from '../core/failures.ts';
+import { printed } from './set-up.ts';
 
 const device = 'cuda:0';
 const floats = (...numbers: number[]) => deviceBuffer('f32', numbers);
@@ -280,5 +281,23 @@ describe('release', () => {
       buffer.view(0, 16).fill(1);
       await buffer.release();
     }
+  });
+
+  test('is done by garbage collection, where nobody does it', () => {
+    const program = `
+      const { memory } = describeDevices().cuda.devices[0];
+      for (let i = 0; i < 6; i++) {
+        // Three of them at once would not fit.
+        await FlatBuffer.alloc(Math.floor(memory / 4 / 2.5), { device: 'cuda' }).view(1).fill(1);
+        for (let turn = 0; turn < 3; turn++) {
+          await new Promise((resolve) => setImmediate(resolve));
+          gc();
+        }
+      }
+      print('done');
+    `;
+    expect(printed(program, { flags: ['--expose-gc'], variables: { SOUL_EMULATED_MEMORY: '50000000' } })).toEqual([
+      'done',
+    ]);
   });
 });
