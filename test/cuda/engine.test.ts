@@ -1,0 +1,253 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeEach, expect, test } from '@jest/globals';
+import type { Device } from '../../lib/core/flat-buffer.ts';
+import { describeDevices } from '../../lib/index.ts';
+import type { WeightDType } from '../../lib/model/index.ts';
+import { Sophia } from '../../lib/optim/sophia.ts';
+import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { type MethodName, method, type StepEvent, train } from '../../lib/unlearn/index.ts';
+import { useStream } from '../../lib/unsafe.ts';
+import { loadRecorded, recordedBatch, recordedModels, worst } from '../torch/recorded-models.ts';
+import { describeWithCudaEngine } from './engine-available.ts';
+import { emulated } from './set-up.ts';
+
+const dtypes = ['f32', 'bf16'] as const;
+const [, recorded] = recordedModels[0]!;
+const batch = recordedBatch(recorded);
+const pulled = Float32Array.from(recorded.pulled);
+
+/** Largest distance, relative to the largest number: of losses, gradients, weights. */
+function distance(found: Float32Array, expected: Float32Array): number {
+  expect(found.length).toBe(expected.length);
+  const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  return found.reduce((most, value, i) => Math.max(most, Math.abs(value - expected[i]!)), 0) / largest;
+}
+
+/**
+ * What the order of additions may change: in float32 some ten units of the last place along the way; in bfloat16, whose unit is
+ * 2^-8, a few of them in what is largest.
+ */
+const tolerance: Record<WeightDType, number> = { f32: 2e-5, bf16: 0.06 };
+
+async function onBoth<Kind extends WeightDType>(
+  dtype: Kind,
+  salt = '',
+  model = recorded,
+): Promise<[TorchLM<Kind>, TorchLM<Kind>]> {
+  return [await loadRecorded(model, { dtype }, salt), await loadRecorded(model, { dtype, device: 'cuda' }, salt)];
+}
+
+const gradientsOf = (model: TorchLM) => model.parameters.gradients.toFloat32Array();
+const valuesOf = (model: TorchLM) => model.parameters.values.toFloat32Array();
+const releaseAll = (models: readonly TorchLM[]) => models.forEach((model) => void model.release());
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describeWithCudaEngine('models on a CUDA device', () => {
+  for (const dtype of dtypes) {
+    test.each(recordedModels)(`passes are the CPU's, ${dtype}: %s`, async (_, recording) => {
+      const [cpu, cuda] = await onBoth(dtype, '', recording);
+      const [cpuOther, cudaOther] = await onBoth(dtype, 'other ', recording);
+      expect(cuda.parameters.values.device).toBe('cuda:0');
+      for (const start of ['nll', 'kl'] as const) {
+        const passes = [];
+        for (const [model, other] of [
+          [cpu, cpuOther],
+          [cuda, cudaOther],
+        ] as const) {
+          await model.parameters.gradients.fill(0);
+          const pass = await (start === 'nll' ? model.nll(batch) : model.klTo(other, batch));
+          await pass.backward(pulled);
+          passes.push(pass);
+        }
+        expect(distance(passes[1]!.values, passes[0]!.values)).toBeLessThan(tolerance[dtype]);
+        expect(distance(await gradientsOf(cuda), await gradientsOf(cpu))).toBeLessThan(tolerance[dtype]);
+      }
+      releaseAll([cpu, cuda, cpuOther, cudaOther]);
+    });
+
+    test(`accumulate with given and with drawn labels, and scores, ${dtype}`, async () => {
+      const [cpu, cuda] = await onBoth(dtype);
+      for (const labels of ['given', { sampledWith: 77n }] as const) {
+        for (const model of [cpu, cuda]) await model.parameters.gradients.fill(0);
+        const [expected, found] = [
+          await cpu.accumulate(batch, pulled, { labels }),
+          await cuda.accumulate(batch, pulled, { labels }),
+        ];
+        // In bfloat16 a draw near the border of two labels may fall to the other.
+        if (dtype === 'bf16' && labels !== 'given') continue;
+        expect(distance(found, expected)).toBeLessThan(tolerance[dtype]);
+        expect(distance(await gradientsOf(cuda), await gradientsOf(cpu))).toBeLessThan(tolerance[dtype]);
+      }
+      const [expected, found] = [await cpu.score(batch), await cuda.score(batch)];
+      for (const name of ['logProbability', 'mean', 'variance'] as const) {
+        expect(distance(found[name], expected[name])).toBeLessThan(tolerance[dtype]);
+      }
+      if (dtype === 'f32') expect([...found.isArgmax]).toEqual([...expected.isArgmax]);
+      releaseAll([cpu, cuda]);
+    });
+
+    test(`what is saved from a device loads anywhere with the same bits, ${dtype}`, async () => {
+      const cuda = await loadRecorded(recorded, { dtype, device: 'cuda' });
+      // Asked before, so in the file.
+      void cuda.parameters.values.view(7, 1).fill(0.25);
+      await cuda.save(folder);
+      const expected = await valuesOf(cuda);
+      expect(expected[7]).toBe(0.25);
+      const name = dtype === 'f32' ? 'float32' : 'bfloat16';
+      expect(JSON.parse(await readFile(join(folder, 'config.json'), 'utf8'))).toMatchObject({ dtype: name });
+      const again = [await TorchLM.load(folder, { dtype }), await TorchLM.load(folder, { dtype, device: 'cuda' })];
+      for (const model of again) expect(await valuesOf(model)).toEqual(expected);
+      releaseAll([cuda, ...again]);
+    });
+  }
+
+  test('generates what transformers does, and draws what the CPU draws', async () => {
+    const [cpu, cuda] = await onBoth('f32');
+    const prompts = recorded.generated.map(({ prompt }) => prompt);
+    expect(await cuda.generate(prompts, { maxNewTokens: 12 })).toEqual(recorded.generated.map(({ tokens }) => tokens));
+    const drawn = { maxNewTokens: 6, temperature: 0.7, topP: 0.9, seed: 3n };
+    expect(await cuda.generate(prompts, drawn)).toEqual(await cpu.generate(prompts, drawn));
+    releaseAll([cpu, cuda]);
+  });
+
+  test('a token that occurs often: its rows are added in an order of their own', async () => {
+    const often = TokenBatch.of(Array.from({ length: 200 }, (_, i) => ({ tokens: [5, 7, i % 60], labelsFrom: 1 })));
+    const weights = new Float32Array(often.labelCount).fill(1);
+    const model = await loadRecorded(recorded, { device: 'cuda' });
+    const found: Float32Array[] = [];
+    for (let i = 0; i < 2; i++) {
+      await model.parameters.gradients.fill(0);
+      await model.accumulate(often, weights);
+      found.push(await gradientsOf(model));
+    }
+    const { offset, shape } = model.parameters.layout.get('model.embed_tokens.weight')!;
+    const row = (gradients: Float32Array) => gradients.slice(offset + 5 * shape[1]!, offset + 6 * shape[1]!);
+    expect(distance(row(found[1]!), row(found[0]!))).toBeLessThan(1e-6);
+    model.release();
+  });
+
+  const streams = emulated ? [0n, 0x1000n] : [0n, 1n];
+  afterAll(() => useStream({ device: 'cuda', stream: 0n }));
+
+  test.each(streams)('calls that are not awaited run in their order, on stream %s', async (stream) => {
+    await useStream({ device: 'cuda', stream });
+    const losses: number[][] = [];
+    for (const awaited of [true, false]) {
+      const model = await loadRecorded(recorded, { device: 'cuda' });
+      const { values, gradients } = model.parameters;
+      const optimizer = new Sophia({ values, gradients }, { learningRate: 1e-2, rho: 0.04 });
+      const calls: Promise<unknown>[] = [];
+      const passes: Promise<Float32Array>[] = [];
+      for (let step = 0; step < 4; step++) {
+        const scoring = model.score(batch).then(({ logProbability }) => logProbability);
+        passes.push(scoring);
+        for (const call of [() => gradients.fill(0), () => model.accumulate(batch, pulled), () => optimizer.step()]) {
+          const promise = call();
+          calls.push(promise);
+          if (awaited) await promise;
+        }
+      }
+      await Promise.all(calls);
+      losses.push((await Promise.all(passes)).flatMap((values) => [...values]));
+      await optimizer.release();
+      model.release();
+    }
+    expect(worst(losses[1]!, losses[0]!)).toBeLessThan(1e-4);
+    expect(worst(losses[0]!.slice(-5), losses[0]!.slice(0, 5))).toBeGreaterThan(1e-3);
+    await useStream({ device: 'cuda', stream: 0n });
+  });
+
+  async function unlearn(model: TorchLM, name: MethodName): Promise<StepEvent[]> {
+    const { values, gradients, layout } = model.parameters;
+    const optimizer = new Sophia(
+      { values, gradients },
+      { learningRate: 2e-3, rho: { clippedFraction: 0.3 }, parameterGroups: layout.ranges() },
+    );
+    const sequences = recorded.sequences.map(({ tokens, labelsFrom }) => ({
+      tokens: tokens.slice(0, 30),
+      labelsFrom: Math.min(labelsFrom, 5),
+    }));
+    const events: StepEvent[] = [];
+    await train({
+      model,
+      optimizer,
+      method: method(name),
+      target: sequences.slice(0, 2),
+      retain: sequences.slice(2),
+      steps: 4,
+      batchSize: 2,
+      microBatchSize: 1,
+      curvature: { every: 2 },
+      seed: 9n,
+      onStep: (event) => void events.push(event),
+    });
+    await optimizer.release();
+    return events;
+  }
+
+  test.each(['graddiff', 'npo'] as const)('an unlearning run from end to end: %s', async (name) => {
+    const [cpu, cuda] = await onBoth('f32');
+    const before = await valuesOf(cpu);
+    const [expected, found] = [await unlearn(cpu, name), await unlearn(cuda, name)];
+    expect(found.at(-1)!.losses.target).not.toBeCloseTo(found[0]!.losses.target, 2);
+    for (const [i, { losses, statistics }] of expected.entries()) {
+      expect(found[i]!.losses.target).toBeCloseTo(losses.target, 3);
+      expect(found[i]!.losses.retain!).toBeCloseTo(losses.retain!, 3);
+      expect(found[i]!.statistics.skipped).toBe(statistics.skipped);
+    }
+    // Weights go the same way: a coordinate whose ratio lies at the border of clipping may differ by a little.
+    const moved = (await valuesOf(cpu)).map((value, i) => value - before[i]!);
+    const movedThere = (await valuesOf(cuda)).map((value, i) => value - before[i]!);
+    expect(distance(movedThere, moved)).toBeLessThan(0.05);
+    expect(distance(new Float32Array(moved.length), moved)).toBe(1);
+    releaseAll([cpu, cuda]);
+  });
+
+  test('an unlearning run in bfloat16', async () => {
+    const model = await loadRecorded(recorded, { dtype: 'bf16', device: 'cuda' });
+    const events = await unlearn(model, 'graddiff');
+    // The ascent's loss is minus that of the tokens.
+    expect(events.at(-1)!.losses.target).toBeLessThan(events[0]!.losses.target - 0.05);
+    model.release();
+  });
+
+  test('a released model refuses everything; its memory is given back', async () => {
+    const model = await loadRecorded(recorded, { device: 'cuda' });
+    const running = model.nll(batch);
+    const pass = await model.nll(batch);
+    model.release();
+    expect((await running).values).toHaveLength(batch.labelCount);
+    await expect(pass.backward(pulled)).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
+    await expect(model.score(batch)).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
+    expect(model.parameters.values.released).toBe(true);
+  });
+
+  test('a device that the machine lacks is named', async () => {
+    await expect(TorchLM.create(recorded.config, 1n, { device: 'cuda:99' })).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: /cuda:99/,
+    });
+  });
+
+  const second = describeDevices().cuda.devices[1]?.name as Device | undefined;
+  (second ? test : test.skip)('two devices: each with models of its own, that do not meet', async () => {
+    const models = [
+      await loadRecorded(recorded, { device: 'cuda:0' }),
+      await loadRecorded(recorded, { device: second! }),
+    ] as const;
+    const scores = await Promise.all(models.map((model) => model.score(batch)));
+    expect(worst(scores[1]!.logProbability, scores[0]!.logProbability)).toBeLessThan(1e-5);
+    await expect(models[0].klTo(models[1], batch)).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: "reference must lie on the model's device",
+    });
+    releaseAll(models);
+  });
+});
