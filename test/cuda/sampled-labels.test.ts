@@ -25,6 +25,8 @@ const courses: [string, (x: number, i: number, vocabulary: number) => number][] 
   ['masked', () => -Infinity],
   ['full of equal logits', (x) => Math.round(4 * x)],
   ['too large for a score to show its draw', (x) => 1e9 * x],
+  ['equal, and too large for a score to show its draw', (x) => 1e9 * Math.round(4 * x)],
+  ['equal, and so large that scores are coarse', (x) => Math.round(4 * x) - 1e6],
   ['near the largest number', (x) => 3e38 * x],
   ['far below 0', (x) => 8 * x - 1e5],
   ['with NaN', (x, i) => (i % 50 === 1 ? Number.NaN : x)],
