@@ -12,6 +12,7 @@ import { progressOn } from '../progress.ts';
 import { type OutputOptions, printResult } from '../terminal.ts';
 
 interface InstallOptions extends OutputOptions {
+  cpu?: boolean;
   cuda?: boolean;
   libtorch?: string;
   force?: boolean;
@@ -22,7 +23,7 @@ export function engineCommand(): Command {
   engine
     .command('install')
     .description('fetch libtorch and build the engine for it, once; needs Python with pip, cmake and a C++20 compiler')
-    .option('--cpu', 'the CPU build of libtorch (default)')
+    .option('--cpu', 'the CPU build of libtorch (default, where no libtorch is there already)')
     .addOption(
       new Option(
         '--cuda',
@@ -41,7 +42,7 @@ export function engineCommand(): Command {
     .action(async (options: InstallOptions) => {
       const progress = progressOn('engine', { quiet: options.quiet ?? false });
       const installed = await installEngine({
-        variant: options.cuda ? 'cuda' : 'cpu',
+        ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
         force: options.force ?? false,
         ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
         onProgress: (line) => progress.log(`engine: ${line}`),
