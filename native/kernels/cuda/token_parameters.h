@@ -16,9 +16,9 @@ constexpr int32_t kTokenGroups = 2;
 constexpr int32_t TokenTile(int32_t threads) {
   return threads * kTokenGroups * 4;
 }
-// Tiles of a row, wherever its first 16-byte boundary lies.
-constexpr int64_t TokenTiles(int64_t vocabulary, int32_t threads) {
-  return (vocabulary + 3 + TokenTile(threads) - 1) / TokenTile(threads);
+// Tiles of a row whose first group of 4 lacks `missing` logits.
+constexpr int64_t TokenTiles(int64_t vocabulary, int64_t missing, int32_t threads) {
+  return (missing + vocabulary + TokenTile(threads) - 1) / TokenTile(threads);
 }
 
 // A block takes one part of one row, every part but the last of the same number of tiles. Where rows have

@@ -14,8 +14,9 @@ constexpr int32_t kWarp = 32;
 // Tiles that a block takes of a row where there are rows enough: what a row costs besides is shared by them.
 constexpr int64_t kTilesOfRow = 8;
 
-// Where rows are few, they are cut into parts until this share of BlocksFor's threads is busy: kernels on
-// rows take up to 64 registers a thread, with which half of the threads stay on a multiprocessor.
+// Where rows are few, blocks are larger and rows are cut into parts until this share of BlocksFor's threads
+// is busy: kernels on rows take up to 64 registers a thread, with which half of the threads stay on a
+// multiprocessor.
 constexpr int64_t kBusyShare = 2;
 
 struct Shape {
@@ -25,14 +26,21 @@ struct Shape {
   int64_t finishing_blocks;  // of the kernel that puts parts together; 0: none is needed
 };
 
+// Logits that the first groups of rows lack: the most, where rows begin at different places.
+int64_t MissingBefore(const SoulTokenRows& rows) {
+  const bool alike = rows.stride % 4 == 0 || rows.rows == 1;
+  return alike ? static_cast<int64_t>(reinterpret_cast<uintptr_t>(rows.logits) / sizeof(float) % 4) : 3;
+}
+
 Shape ShapeFor(const Queue& queue, const SoulTokenRows& rows) {
   Shape shape{};
-  const int64_t least = rows.vocabulary / (TokenTile(1) * kTilesOfRow) / kWarp * kWarp;
-  shape.threads = static_cast<int32_t>(std::clamp<int64_t>(least, kWarp, queue.Threads()));
-  // As many threads as BlocksFor's blocks have.
-  const int64_t full =
-      queue.BlocksFor(std::numeric_limits<int64_t>::max()) * (queue.Threads() / shape.threads);
-  const int64_t tiles = TokenTiles(rows.vocabulary, shape.threads);
+  const int64_t all_threads = queue.BlocksFor(std::numeric_limits<int64_t>::max()) * queue.Threads();
+  const int64_t threads_of_tile = rows.vocabulary / TokenTile(1);
+  const int64_t wanted =
+      std::clamp(all_threads / kBusyShare / rows.rows, threads_of_tile / kTilesOfRow, threads_of_tile);
+  shape.threads = static_cast<int32_t>(std::clamp<int64_t>(wanted / kWarp * kWarp, kWarp, queue.Threads()));
+  const int64_t full = all_threads / shape.threads;
+  const int64_t tiles = TokenTiles(rows.vocabulary, MissingBefore(rows), shape.threads);
   const int64_t parts =
       std::clamp<int64_t>(full / kBusyShare / rows.rows, 1, std::min<int64_t>(kMostTokenParts, tiles));
   const int64_t tiles_of_part = (tiles + parts - 1) / parts;
