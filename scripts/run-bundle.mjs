@@ -256,7 +256,7 @@ const noGpu =
 
 if (wanted('tests')) {
   await stage('tests', async (step) => {
-    if (!hasGpu && !options.emulated) return void (await step('tests on the GPU', leftOut(noGpu)));
+    if (!hasGpu && !options.emulated) return void (await step('tests on the GPU', leftOut('there is none')));
     const which = options.emulated ? 'emulated' : 'device';
     const file = join(results, 'tests.json');
     // Where there is an engine, its tests are not left out.
@@ -278,7 +278,7 @@ if (wanted('tests')) {
 
 if (wanted('sanitizer')) {
   await stage('sanitizer', async (step) => {
-    if (!hasGpu) return void (await step('compute-sanitizer', leftOut(options.emulated ? 'it needs a GPU' : noGpu)));
+    if (!hasGpu) return void (await step('compute-sanitizer', leftOut('it needs a GPU')));
     if (machine.sanitizer === undefined) return void (await step('compute-sanitizer', leftOut('it is not installed')));
     for (const tool of ['memcheck', 'racecheck', 'initcheck']) {
       const words = [
@@ -310,7 +310,7 @@ for (const [name, program, limit] of [
 ]) {
   if (!wanted(name)) continue;
   await stage(name, async (step) => {
-    if (!hasGpu) return void (await step(program, leftOut(options.emulated ? 'it needs a GPU' : noGpu)));
+    if (!hasGpu) return void (await step(program, leftOut('it needs a GPU')));
     if (name === 'peers' && torch.folder === undefined)
       return void (await step(program, leftOut('python3 has no torch')));
     // Each ends by itself within its budget; the limit is for one that hangs.
