@@ -18,7 +18,7 @@ namespace soul {
 constexpr int kTokens = 4 * kTokenGroups;
 
 // Where a thread's logits of one tile stand in their row. A vocabulary is below 2^31, and so 32 bits are
-// enough: what lies before the row has an index near 2^32, what lies after it one below 2^32.
+// enough: whatever lies outside the row, before it too, has an index that is no less than the vocabulary.
 struct TokenPlace {
   uint32_t first;   // index of the first
   uint32_t stride;  // from one of the thread's groups to the next

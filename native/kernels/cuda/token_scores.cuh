@@ -129,7 +129,7 @@ SOUL_DEVICE TokenFigures ScoreShare(const TokenScoreParameters& parameters, int6
     figures.best_score = draw.best();
     figures.label = draw.label();
   }
-  // Only where the maximum is this warp's is its place looked up: in most lanes' stead by one or two.
+  // Its place is looked up by the lanes that hold it, nearly always one.
   const float maximum = WarpLargest(figures.maximum);
   if (scores.is_argmax != nullptr || (kSamples && maximum == Infinity())) {
     if (figures.maximum == maximum) {
