@@ -12,13 +12,13 @@ export class Budget {
     this.#seconds = seconds;
   }
 
-  /** Whether nothing new may begin. */
-  get spent(): boolean {
-    return performance.now() / 1000 >= this.#seconds; // since the process began
+  /** Whether nothing new may begin that may take so many seconds. */
+  isSpent(mayTake = 0): boolean {
+    return performance.now() / 1000 + mayTake >= this.#seconds; // since the process began
   }
 
   /** Why something was left out. */
   get reason(): string {
-    return `the ${this.#seconds} seconds of --budget were over`;
+    return `the ${this.#seconds} seconds of --budget were over, or too few were left`;
   }
 }

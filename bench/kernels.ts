@@ -119,7 +119,7 @@ async function measureKernels(
   for (const [index, measurement] of ordered.entries()) {
     const label = labelOf(measurement);
     progress.update(index, ordered.length, label);
-    if (run.budget.spent) {
+    if (run.budget.isSpent()) {
       omissions.leave(label, run.budget.reason);
       continue;
     }

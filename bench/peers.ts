@@ -96,8 +96,9 @@ async function run(options: Options, given: Command): Promise<void> {
   try {
     for (const planned of plan) {
       progress.update(rows.length, plan.length, planned.head.ours);
-      const { head } = planned;
-      rows.push(budget.spent ? { ...head, missing: budget.reason } : await measureRow(planned, progress.log));
+      const { head, mayTake } = planned;
+      const spent = budget.isSpent(mayTake);
+      rows.push(spent ? { ...head, missing: budget.reason } : await measureRow(planned, progress.log));
     }
     progress.update(plan.length, plan.length);
   } finally {

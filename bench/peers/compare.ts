@@ -10,7 +10,7 @@ import { deviceCopy } from '../device-copy.ts';
 import { alternate, type Contestant, median } from '../measure.ts';
 import { type Place, turnOptions } from '../place.ts';
 import type { PeerFigures } from '../results.ts';
-import type { Comparison, Other } from './comparisons.ts';
+import { type Comparison, compiles, type Other } from './comparisons.ts';
 import type { PlannedRow } from './planned-row.ts';
 import type { TorchCase, TorchPeer } from './torch-process.ts';
 
@@ -18,6 +18,9 @@ import type { TorchCase, TorchPeer } from './torch-process.ts';
 export const callsPerTurn = 3;
 /** Long enough for the threads of either side to fall asleep. */
 const pauseMilliseconds = 30;
+
+/** That PyTorch may need to compile a case on a GPU. */
+const compileSeconds = 30;
 
 /** What rows of comparisons are measured with. */
 export interface Sides {
@@ -40,6 +43,7 @@ export function comparisonRow(comparison: Comparison, sides: Sides): PlannedRow 
       bytesPerElement: ours.bytesPerElement,
       ...(bar ? { bar } : {}),
     },
+    ...(compiles(comparison) ? { mayTake: compileSeconds } : {}),
     measure: () => compare(comparison, sides),
   };
 }

@@ -12,6 +12,8 @@ export type RowHead = Omit<PeerRow, 'measured' | 'missing'>;
 
 export interface PlannedRow {
   readonly head: RowHead;
+  /** Seconds, where it may take long. */
+  readonly mayTake?: number;
   measure(): Promise<PeerFigures>;
 }
 

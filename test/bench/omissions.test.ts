@@ -28,8 +28,9 @@ test('too little memory is no failure', async () => {
 });
 
 test('a budget is over when the process is older than it', () => {
-  expect(new Budget().spent).toBe(false);
-  expect(new Budget(1e9).spent).toBe(false);
-  expect(new Budget(0).spent).toBe(true);
+  expect(new Budget().isSpent()).toBe(false);
+  expect(new Budget(1e9).isSpent()).toBe(false);
+  expect(new Budget(1e9).isSpent(1e9)).toBe(true);
+  expect(new Budget(0).isSpent()).toBe(true);
   expect(new Budget(0).reason).toContain('--budget');
 });

@@ -69,7 +69,7 @@ describe('kernels', () => {
     const { results, stderr } = bench<KernelResults>('kernels', ...words, '--budget', '0');
     expect(results.kernels).toEqual([]);
     expect(results.leftOut).toHaveLength(2 * 2 * 6 + 1);
-    expect(results.leftOut![0]).toBe('sophia-step f32 2^10: the 0 seconds of --budget were over');
+    expect(results.leftOut![0]).toMatch(/^sophia-step f32 2\^10: the 0 seconds of --budget were over/);
     expect(stderr).toContain('left out: sophia-step f32 2^10');
   });
 });
