@@ -94,6 +94,14 @@ describeWithEngine('a run', () => {
     expect(JSON.parse(out)).toMatchObject({ device: 'cpu', deviceReason: 'asked for' });
   });
 
+  test('holds the weights in bf16 where it is told to', async () => {
+    const words = ['train', '--model', path('model'), '--data', path('data.jsonl'), '--out', path('bf16')];
+    const { code, err } = await soul(...words, '--steps', '1', '--device', 'cpu', '--dtype', 'bf16', '--quiet');
+    expect([code, err]).toEqual([0, '']);
+    expect(JSON.parse(await readFile(path('bf16/run.json'), 'utf8')).settings.load.dtype).toBe('bf16');
+    expect(JSON.parse(await readFile(path('bf16/config.json'), 'utf8'))).toMatchObject({ dtype: 'bfloat16' });
+  });
+
   test('needs no retain set that has no weight', async () => {
     const { code, err } = await soul(
       ...['unlearn', '--model', path('model'), '--forget', path('data.jsonl'), '--out', path('forgotten')],
