@@ -66,7 +66,10 @@ const common = {
   SOUL_CACHE: join(root, '..', 'cache'),
 };
 const tsx = [execPath, '--import', 'tsx'];
-const jestFlags = ['--ci', '--verbose', '--json'];
+const jest = [
+  ...[execPath, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+  ...['node_modules/jest/bin/jest.js', 'test/cuda', '--ci', '--verbose', '--json'],
+];
 
 const running = new Set();
 
@@ -257,16 +260,20 @@ const noGpu =
 if (wanted('tests')) {
   await stage('tests', async (step) => {
     if (!hasGpu && !options.emulated) return void (await step('tests on the GPU', leftOut('there is none')));
-    const which = options.emulated ? 'emulated' : 'device';
-    const file = join(results, 'tests.json');
-    // Where there is an engine, its tests are not left out.
-    const environment = { SOUL_TEST_CUDA: which, ...(built.engine ? { SOUL_REQUIRE_ENGINE: '1' } : {}) };
+    const emulator = join(root, 'build-emulator');
+    const environment = {
+      SOUL_TEST_CUDA: options.emulated ? 'emulated' : 'device',
+      SOUL_TEST_EMULATOR: emulator,
+      ...(options.emulated
+        ? { SOUL_CUDA_DRIVER: join(emulator, 'libsoul-emulated-cuda.so'), SOUL_DEVICE_CODE: 'none' }
+        : {}),
+      // Where there is an engine, its tests are not left out.
+      ...(built.engine ? { SOUL_REQUIRE_ENGINE: '1' } : {}),
+    };
+    const running = run([...jest, `--outputFile=${join(results, 'tests.json')}`], { limit: 280, environment });
     await step(
       options.emulated ? 'the tests of CUDA on emulated devices' : 'the tests of CUDA on the GPU',
-      run([execPath, 'scripts/test.mjs', '--only', 'cuda', '--', ...jestFlags, `--outputFile=${file}`], {
-        limit: 280,
-        environment,
-      }),
+      running.then((ended) => ({ ...ended, note: /^Tests: .*$/m.exec(ended.text)?.[0] ?? ended.note })),
     );
     if (hasGpu) {
       const environment = { SOUL_DEVICE_CODE: bundledCode };
