@@ -82,7 +82,7 @@ Outcome BadLabel() {
 template <typename Element>
 const Element* Upload(cuda::Queue& queue, const Element* entries, int64_t rows) {
   auto* const memory = queue.Scratch<Element>(rows);
-  queue.CopyToDevice(memory, entries, static_cast<std::size_t>(rows) * sizeof(Element));
+  queue.Upload(memory, entries, static_cast<std::size_t>(rows) * sizeof(Element));
   return memory;
 }
 
@@ -114,7 +114,7 @@ class Results {
     void* array;
     const void* memory;
     std::size_t bytes;
-    std::shared_ptr<const cuda::ReadBack> copy;
+    std::shared_ptr<const cuda::PinnedMemory> copy;
   };
 
   cuda::Queue& queue_;

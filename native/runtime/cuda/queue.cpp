@@ -1,9 +1,8 @@
 #include "runtime/cuda/queue.h"
 
 #include <algorithm>
-#include <limits>
-#include <new>
-#include <system_error>
+#include <cstring>
+#include <utility>
 
 #include "runtime/cuda/pinned_pool.h"
 
@@ -22,7 +21,7 @@ std::size_t Aligned(std::size_t bytes) {
 
 }  // namespace
 
-ReadBack::~ReadBack() {
+PinnedMemory::~PinnedMemory() {
   pool_->Return(data_, bytes_);
 }
 
@@ -45,7 +44,7 @@ Queue::~Queue() {
   device_.Free(scratch_);
   for (const Event event : free_events_) driver.cuEventDestroy_v2(event);
   driver.cuEventDestroy_v2(order_);
-  if (first_time_ != nullptr) driver.cuEventDestroy_v2(first_time_);
+  last_time_.reset();
 }
 
 void Queue::Order(Stream earlier, Stream later) {
@@ -162,29 +161,44 @@ void Queue::Fill(void* target, uint32_t bits, std::size_t element_bytes, std::si
   }
 }
 
-std::shared_ptr<const ReadBack> Queue::Read(const void* source, std::size_t bytes) {
+std::shared_ptr<const PinnedMemory> Queue::Read(const void* source, std::size_t bytes) {
   device_.Use();
   void* piece = pinned_->Take(bytes);
-  auto result = std::make_shared<const ReadBack>(pinned_, piece, bytes);
+  auto result = std::make_shared<const PinnedMemory>(pinned_, piece, bytes);
   Check(TheDriver().cuMemcpyDtoHAsync_v2(piece, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
   return result;
 }
 
-std::function<double()> Queue::Time() {
+void Queue::Upload(void* target, const void* source, std::size_t bytes) {
+  if (bytes == 0) return;
   device_.Use();
+  void* piece = pinned_->Take(bytes);
+  uploaded_.push_back(std::make_shared<const PinnedMemory>(pinned_, piece, bytes));
+  std::memcpy(piece, source, bytes);
+  Check(TheDriver().cuMemcpyHtoDAsync_v2(AddressOf(target), piece, bytes, stream_), "cuMemcpyHtoDAsync");
+}
+
+std::shared_ptr<CUevent_st> Queue::RecordTime() {
   const Driver& driver = TheDriver();
   Event event = nullptr;
   Check(driver.cuEventCreate(&event, kEventBlockingSync), "cuEventCreate");
-  const std::shared_ptr<CUevent_st> held(event, [](Event gone) { TheDriver().cuEventDestroy_v2(gone); });
-  if (first_time_ == nullptr) {
-    Check(driver.cuEventCreate(&first_time_, kEventBlockingSync), "cuEventCreate");
-    Check(driver.cuEventRecord(first_time_, stream_), "cuEventRecord");
-  }
+  std::shared_ptr<CUevent_st> held(event, [](Event gone) { TheDriver().cuEventDestroy_v2(gone); });
   Check(driver.cuEventRecord(event, stream_), "cuEventRecord");
-  return [held, first = first_time_] {
+  return held;
+}
+
+std::function<double()> Queue::Time() {
+  device_.Use();
+  if (!last_time_) {
+    last_time_ = RecordTime();
+    milliseconds_ = std::make_shared<double>(0);
+  }
+  std::shared_ptr<CUevent_st> before = std::exchange(last_time_, RecordTime());
+  // From one to the next: the driver tells a float, which would be coarse for the time since the first.
+  return [before = std::move(before), now = last_time_, total = milliseconds_] {
     float milliseconds = 0;
-    Check(TheDriver().cuEventElapsedTime(&milliseconds, first, held.get()), "cuEventElapsedTime");
-    return static_cast<double>(milliseconds);
+    Check(TheDriver().cuEventElapsedTime(&milliseconds, before.get(), now.get()), "cuEventElapsedTime");
+    return *total += static_cast<double>(milliseconds);
   };
 }
 
@@ -211,8 +225,7 @@ void Queue::Await(std::function<void(std::exception_ptr)> done) {
   device_.Use();
   const Event event = TakeEvent();
   std::list<Waiting> waiting;
-  waiting.push_back({event, std::move(outgrown_), std::move(done)});
-  outgrown_.clear();
+  waiting.push_back({event, std::exchange(outgrown_, {}), std::exchange(uploaded_, {}), std::move(done)});
   Check(TheDriver().cuEventRecord(event, stream_), "cuEventRecord");
   scratch_used_ = 0;
   {

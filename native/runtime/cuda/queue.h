@@ -18,14 +18,14 @@ namespace soul::cuda {
 
 class PinnedPool;
 
-// Pinned host memory that a job reads something back into. What it holds is there when the job is done.
-class ReadBack {
+// Pinned host memory of a job. What it reads back into it is there when the job is done.
+class PinnedMemory {
  public:
-  ReadBack(std::shared_ptr<PinnedPool> pool, void* data, std::size_t bytes)
+  PinnedMemory(std::shared_ptr<PinnedPool> pool, void* data, std::size_t bytes)
       : pool_(std::move(pool)), data_(data), bytes_(bytes) {}
-  ~ReadBack();
-  ReadBack(const ReadBack&) = delete;
-  ReadBack& operator=(const ReadBack&) = delete;
+  ~PinnedMemory();
+  PinnedMemory(const PinnedMemory&) = delete;
+  PinnedMemory& operator=(const PinnedMemory&) = delete;
 
   template <typename T>
   const T* As() const {
@@ -90,16 +90,18 @@ class Queue {
   // it so.
   void CopyToDevice(void* target, const void* source, std::size_t bytes);
   void CopyFromDevice(void* target, const void* source, std::size_t bytes);
+  // As CopyToDevice for what is small: copied at once, and no stream is waited for.
+  void Upload(void* target, const void* source, std::size_t bytes);
   // Begins after what is enqueued on the source's queue, whose later work begins after it.
   void CopyFromOtherDevice(void* target, Queue& other, const void* source, std::size_t bytes);
   // `count` elements of 1, 2 or 4 bytes.
   void Fill(void* target, uint32_t bits, std::size_t element_bytes, std::size_t count);
 
   // What will have been copied from device memory when the job is done; no host memory is waited for.
-  std::shared_ptr<const ReadBack> Read(const void* source, std::size_t bytes);
+  std::shared_ptr<const PinnedMemory> Read(const void* source, std::size_t bytes);
 
   // Milliseconds of the device's time at this place of the stream, since the first one asked for here; to be
-  // called when the job is done.
+  // called when the job is done, in the order of the calls.
   std::function<double()> Time();
 
   // Waits until everything enqueued is done.
@@ -112,7 +114,8 @@ class Queue {
  private:
   struct Waiting {
     Event event;
-    std::vector<void*> outgrown;  // scratch memory that was too small
+    std::vector<void*> outgrown;                                // scratch memory that was too small
+    std::vector<std::shared_ptr<const PinnedMemory>> uploaded;  // read by the device until then
     std::function<void(std::exception_ptr)> done;
   };
 
@@ -120,6 +123,7 @@ class Queue {
                  const void* parameters);
   void Order(Stream earlier, Stream later);
   Event TakeEvent();
+  std::shared_ptr<CUevent_st> RecordTime();
   void Complete();
 
   Device& device_;
@@ -131,9 +135,12 @@ class Queue {
   std::size_t scratch_bytes_ = 0;
   std::size_t scratch_used_ = 0;
   std::vector<void*> outgrown_;
+  std::vector<std::shared_ptr<const PinnedMemory>> uploaded_;
   std::shared_ptr<PinnedPool> pinned_;
   Event order_ = nullptr;
-  Event first_time_ = nullptr;
+  // The last event of Time, and the milliseconds up to the last that was read.
+  std::shared_ptr<CUevent_st> last_time_;
+  std::shared_ptr<double> milliseconds_;
 
   std::mutex mutex_;
   std::condition_variable wake_;

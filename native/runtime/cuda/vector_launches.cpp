@@ -35,7 +35,7 @@ void Walk(Queue& queue, const std::string& name, int64_t length, const Parameter
   queue.Launch(DeviceCode::kVectors, name.c_str(), BlocksOver(queue, length), queue.Threads(), parameters);
 }
 
-std::shared_ptr<const ReadBack> EnqueueProducts(Queue& queue, const std::string& name,
+std::shared_ptr<const PinnedMemory> EnqueueProducts(Queue& queue, const std::string& name,
                                                 ProductsParameters parameters, int32_t products) {
   const int64_t blocks = BlocksOver(queue, parameters.length);
   parameters.partials = queue.Scratch<double>(blocks * products);
