@@ -270,7 +270,10 @@ if (wanted('tests')) {
       // Where there is an engine, its tests are not left out.
       ...(built.engine ? { SOUL_REQUIRE_ENGINE: '1' } : {}),
     };
-    const running = run([...jest, `--outputFile=${join(results, 'tests.json')}`], { limit: 280, environment });
+    const running = run([...jest, `--outputFile=${join(results, 'tests.json')}`], {
+      limit: options.emulated ? 450 : 280,
+      environment,
+    });
     await step(
       options.emulated ? 'the tests of CUDA on emulated devices' : 'the tests of CUDA on the GPU',
       running.then((ended) => ({ ...ended, note: /^Tests: .*$/m.exec(ended.text)?.[0] ?? ended.note })),
