@@ -27,6 +27,8 @@ const kernelFlags = [
   ...flags,
   ...['-O2', '-g1', '-ffp-contract=off', '-fno-math-errno', '-fno-trapping-math'],
   ...['-fsanitize=alignment,bounds,shift,signed-integer-overflow', '-fsanitize-undefined-trap-on-error'],
+  // Every access is told to test/native/simt/accesses.cpp; the sanitizer's own library has no part in it.
+  '-fsanitize=thread',
 ];
 
 const filesOf = (place, ending) =>

@@ -1,5 +1,6 @@
 #include "driver/device.h"
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdio>
@@ -25,13 +26,7 @@ constexpr uintptr_t kFirstNamedStream = 0x1000;
 constexpr uintptr_t kLastNamedStream = 0x10ff;
 
 std::mutex& kernel_mutex = *new std::mutex;
-CUctx_st* running = nullptr;
 int64_t kernels_run = 0;
-
-bool MayAccess(const void* address, std::size_t bytes) {
-  return running->memory.Find(reinterpret_cast<uintptr_t>(address), bytes).bytes != 0 ||
-         Pinned().Holds(address, bytes);
-}
 
 }  // namespace
 
@@ -91,12 +86,13 @@ void RunKernel(CUctx_st* device, const simt::Kernel& kernel, int64_t blocks, int
     Break(device, simt::kIllegalAddress, std::string("a fault was asked for in ") + kernel.name);
     return;
   }
-  running = device;
-  device->memory.Open();
-  const simt::Outcome outcome = simt::Run(kernel, blocks, threads, parameters,
-                                          scenario.order + static_cast<uint64_t>(kernels_run), MayAccess);
+  std::vector<simt::Range> memory = device->memory.Open();
+  Pinned().AddTo(&memory);
+  std::sort(memory.begin(), memory.end(), [](const auto& a, const auto& b) { return a.begin < b.begin; });
+  const simt::Outcome outcome =
+      simt::Run(kernel, blocks, threads, parameters, scenario.order + static_cast<uint64_t>(kernels_run),
+                std::move(memory));
   const std::string beside = device->memory.Close();
-  running = nullptr;
   if (outcome.result != 0) {
     Break(device, outcome.result, outcome.problem);
   } else if (!beside.empty()) {

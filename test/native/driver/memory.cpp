@@ -106,9 +106,14 @@ unsigned char* DeviceMemory::Own(uintptr_t address) const {
   return own_ + (address - mapped_);
 }
 
-void DeviceMemory::Open() {
+std::vector<simt::Range> DeviceMemory::Open() {
   const std::lock_guard lock(mutex_);
-  for (const auto& [begin, bytes] : allocations_) Protect({begin, bytes}, true);
+  std::vector<simt::Range> memory;
+  for (const auto& [begin, bytes] : allocations_) {
+    Protect({begin, bytes}, true);
+    memory.push_back({begin, bytes});
+  }
+  return memory;
 }
 
 std::string DeviceMemory::Close() {
@@ -165,6 +170,11 @@ Allocation PinnedMemory::Find(uintptr_t address, int* device) {
   if (address - found->first >= found->second.bytes) return {};
   *device = found->second.device;
   return {found->first, found->second.bytes};
+}
+
+void PinnedMemory::AddTo(std::vector<simt::Range>* memory) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& [begin, entry] : allocations_) memory->push_back({begin, entry.bytes});
 }
 
 bool PinnedMemory::Holds(const void* address, std::size_t bytes) {

@@ -11,6 +11,9 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <vector>
+
+#include "simt/accesses.h"
 
 namespace soul::emulated {
 
@@ -36,8 +39,8 @@ class DeviceMemory {
   // Where the driver reads and writes what the program calls `address`.
   unsigned char* Own(uintptr_t address) const;
 
-  // Between them a kernel may touch all that is allocated.
-  void Open();
+  // Between them a kernel may touch all that is allocated, which is returned.
+  std::vector<simt::Range> Open();
   // What was written beside an allocation, or empty.
   std::string Close();
 
@@ -63,6 +66,7 @@ class PinnedMemory {
   void* Allocate(std::size_t bytes, int device);
   bool Free(void* memory);
   bool Holds(const void* address, std::size_t bytes);
+  void AddTo(std::vector<simt::Range>* memory);
   // The allocation that holds the address, and its device; bytes 0 where there is none.
   Allocation Find(uintptr_t address, int* device);
 

@@ -46,8 +46,13 @@ T Exchange(Meeting meeting, int line, T value, int32_t operand) {
   return value;
 }
 
-// Ends the kernel where an access is not aligned to its own size or not within one allocation.
-void CheckAccess(const void* address, std::size_t bytes);
+// Accesses that must be aligned to their own size.
+void Read(void* target, const void* address, std::size_t bytes);
+void Write(void* address, const void* source, std::size_t bytes);
+
+// The value before.
+template <typename T>
+T AddAtomically(T* sum, T value);
 
 // What may go wrong, as the driver names it (CUresult).
 constexpr int kIllegalAddress = 700;

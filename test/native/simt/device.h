@@ -5,8 +5,8 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 
+#include "simt/accesses.h"
 #include "simt/block.h"
 #include "simt/kernels.h"
 #include "simt/shared.h"
@@ -55,37 +55,32 @@ SOUL_DEVICE uint32_t Ballot(bool predicate, int line = __builtin_LINE()) {
 }
 
 SOUL_DEVICE void AtomicAdd(uint64_t* sum, uint64_t value) {
-  simt::CheckAccess(sum, sizeof(*sum));
-  *sum += value;
+  simt::AddAtomically(sum, value);
 }
 SOUL_DEVICE void AtomicAdd(uint32_t* sum, uint32_t value) {
-  simt::CheckAccess(sum, sizeof(*sum));
-  *sum += value;
+  simt::AddAtomically(sum, value);
 }
 SOUL_DEVICE uint32_t AtomicCount(uint32_t* count) {
-  simt::CheckAccess(count, sizeof(*count));
-  return (*count)++;
+  const uint32_t before = simt::AddAtomically(count, uint32_t{1});
+  simt::CountBlock();
+  return before;
 }
 
 SOUL_DEVICE Words4 LoadWords4(const void* address) {
-  simt::CheckAccess(address, sizeof(Words4));
   Words4 words;
-  std::memcpy(&words, address, sizeof(words));
+  simt::Read(&words, address, sizeof(words));
   return words;
 }
 SOUL_DEVICE Words2 LoadWords2(const void* address) {
-  simt::CheckAccess(address, sizeof(Words2));
   Words2 words;
-  std::memcpy(&words, address, sizeof(words));
+  simt::Read(&words, address, sizeof(words));
   return words;
 }
 SOUL_DEVICE void Store(void* address, const Words4& w) {
-  simt::CheckAccess(address, sizeof(w));
-  std::memcpy(address, &w, sizeof(w));
+  simt::Write(address, &w, sizeof(w));
 }
 SOUL_DEVICE void Store(void* address, const Words2& w) {
-  simt::CheckAccess(address, sizeof(w));
-  std::memcpy(address, &w, sizeof(w));
+  simt::Write(address, &w, sizeof(w));
 }
 
 }  // namespace soul

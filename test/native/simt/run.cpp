@@ -13,6 +13,7 @@
 #include <numeric>
 #include <vector>
 
+#include "simt/accesses.h"
 #include "simt/block.h"
 #include "simt/faults.h"
 #include "simt/shared.h"
@@ -40,7 +41,6 @@ struct Gathering {
 struct Execution {
   const Kernel* kernel = nullptr;
   const void* parameters = nullptr;
-  MayAccess may_access = nullptr;
   Outcome outcome;
   sigjmp_buf scheduler;
 
@@ -61,7 +61,7 @@ struct Execution {
   std::size_t shared_bytes = 0;
 };
 
-Execution& execution = *new Execution;
+Execution execution;
 std::mutex& one_at_a_time = *new std::mutex;
 
 uint64_t Mix(uint64_t x) {
@@ -179,6 +179,7 @@ void CheckShared() {
 void RunBlock(int64_t block, uint64_t order) {
   shape.block = block;
   ++execution.blocks_begun;
+  BeginBlockAccesses();
   execution.shared.clear();
   execution.shared_bytes = 0;
   execution.block_gathering = {};
@@ -223,6 +224,7 @@ void RunBlock(int64_t block, uint64_t order) {
       execution.first_ready = 0;
     }
     current = &execution.threads[next];
+    SetStack(reinterpret_cast<uintptr_t>(StackOf(next)), kStackBytes);
     current->fiber.Enter();
     if (current->done) ++done;
   }
@@ -284,7 +286,11 @@ uint64_t Meet(Meeting meeting, int line, uint64_t value, int32_t operand) {
   }
   if (++gathering.arrived == count) {
     gathering.arrived = 0;
-    if (!whole_block) CompleteCollective(first);
+    if (whole_block) {
+      CountBarrier();
+    } else {
+      CompleteCollective(first);
+    }
     Release(first, count);
   }
   thread->fiber.HandBack();
@@ -292,21 +298,35 @@ uint64_t Meet(Meeting meeting, int line, uint64_t value, int32_t operand) {
   return thread->result;
 }
 
-void CheckAccess(const void* address, std::size_t bytes) {
-  const auto at = reinterpret_cast<uintptr_t>(address);
-  if (at % bytes != 0) {
-    Fail(kMisalignedAddress, "accesses %zu bytes at %p, which is not aligned to them", bytes, address);
-  }
-  if (execution.may_access == nullptr || execution.may_access(address, bytes)) return;
-  for (const SharedArray* array : execution.shared) {
-    const auto begin = reinterpret_cast<uintptr_t>(array->memory);
-    if (at >= begin && at + bytes <= begin + array->bytes) return;
-  }
-  const auto stack = reinterpret_cast<uintptr_t>(StackOf(current->index));
-  if (at >= stack && at + bytes <= stack + kStackBytes) return;
-  Fail(kIllegalAddress, "accesses %zu bytes at %p, which do not lie in one allocation of its device", bytes,
-       address);
+namespace {
+void CheckAligned(const void* address, std::size_t bytes) {
+  if (reinterpret_cast<uintptr_t>(address) % bytes == 0) return;
+  Fail(kMisalignedAddress, "accesses %zu bytes at %p, which is not aligned to them", bytes, address);
 }
+}  // namespace
+
+void Read(void* target, const void* address, std::size_t bytes) {
+  CheckAligned(address, bytes);
+  Check(Access::kRead, address, bytes);
+  std::memcpy(target, address, bytes);
+}
+
+void Write(void* address, const void* source, std::size_t bytes) {
+  CheckAligned(address, bytes);
+  Check(Access::kWrite, address, bytes);
+  std::memcpy(address, source, bytes);
+}
+
+template <typename T>
+T AddAtomically(T* sum, T value) {
+  CheckAligned(sum, sizeof(T));
+  Check(Access::kAtomic, sum, sizeof(T));
+  const T before = *sum;
+  *sum = before + value;
+  return before;
+}
+template uint32_t AddAtomically(uint32_t*, uint32_t);
+template uint64_t AddAtomically(uint64_t*, uint64_t);
 
 void TakeShared(SharedArray* array) {
   if (array->block == execution.blocks_begun) return;
@@ -317,6 +337,7 @@ void TakeShared(SharedArray* array) {
     Fail(kLaunchFailed, "takes %zu bytes of shared memory; a block has %zu", execution.shared_bytes,
          kMostSharedBytes);
   }
+  AddSharedAccesses(array->memory, array->bytes);
   auto* memory = static_cast<unsigned char*>(array->memory);
   FillWith(kGuard, memory - kSharedGuardBytes, kSharedGuardBytes);
   FillWith(kPoison, memory, array->bytes);
@@ -346,7 +367,7 @@ bool HoldsOnly(uint16_t pattern, const void* memory, std::size_t bytes) {
 }
 
 Outcome Run(const Kernel& kernel, int64_t blocks, int32_t threads, const void* parameters, uint64_t order,
-            MayAccess may_access) {
+            std::vector<Range> memory) {
   const std::lock_guard lock(one_at_a_time);
   if (blocks < 1 || threads < kWarp || threads > kMostThreads || threads % kWarp != 0) {
     return {1, std::string("kernel ") + kernel.name + " was given " + std::to_string(blocks) + " blocks of " +
@@ -356,7 +377,7 @@ Outcome Run(const Kernel& kernel, int64_t blocks, int32_t threads, const void* p
   if (execution.stacks == nullptr) return {2, "no memory for the stacks of a block"};
   execution.kernel = &kernel;
   execution.parameters = parameters;
-  execution.may_access = may_access;
+  BeginAccesses(std::move(memory), parameters, kernel.parameter_bytes);
   execution.outcome = {};
   current = nullptr;
   shape = {threads, 0, blocks};

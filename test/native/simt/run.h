@@ -4,7 +4,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
+#include "simt/accesses.h"
 #include "simt/kernels.h"
 
 namespace soul::simt {
@@ -15,13 +17,10 @@ struct Outcome {
   std::string problem;
 };
 
-// Whether a kernel may touch these bytes: all of them within one live allocation.
-using MayAccess = bool (*)(const void* address, std::size_t bytes);
-
 // `order` decides in which order blocks and threads run: results must not depend on it. One kernel runs at a
-// time, whoever calls. `threads` is a multiple of 32 and at most 512. Without `may_access` every address is
-// taken for good.
+// time, whoever calls. `threads` is a multiple of 32 and at most 512. The kernel may touch
+// `memory`, which is in the order of addresses.
 Outcome Run(const Kernel& kernel, int64_t blocks, int32_t threads, const void* parameters, uint64_t order,
-            MayAccess may_access = nullptr);
+            std::vector<Range> memory);
 
 }  // namespace soul::simt

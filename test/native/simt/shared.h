@@ -41,7 +41,7 @@ class Shared {
 
  private:
   SharedArray array_;
-  alignas(64) unsigned char memory_[kSharedGuardBytes + sizeof(Array) + kSharedGuardBytes];
+  alignas(64) unsigned char memory_[kSharedGuardBytes + sizeof(Array) + kSharedGuardBytes] = {};
 };
 
 }  // namespace soul::simt
