@@ -170,7 +170,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     try {
       return await make(values);
     } catch (error) {
-      await values.release();
+      await values.release().catch(() => {});
       throw error;
     }
   }
@@ -266,12 +266,11 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   release(): void {
     if (this.#released) return;
     this.#released = true;
-    // Cancelled only where the environment ends, and its memory with it.
-    nativeEngine()
-      .releaseModel(this.#handle)
-      ?.catch(() => {});
-    void this.parameters.values.release();
-    void this.parameters.gradients.release();
+    const { values, gradients } = this.parameters;
+    // They fail where the environment ends, or a device has, and the memory with it.
+    for (const released of [nativeEngine().releaseModel(this.#handle), values.release(), gradients.release()]) {
+      released?.catch(() => {});
+    }
   }
 
   [Symbol.dispose](): void {

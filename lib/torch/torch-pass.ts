@@ -41,7 +41,11 @@ export class TorchPass implements Pass {
   release(): void {
     const handle = this.#handle;
     this.#handle = undefined;
-    if (handle) void nativeEngine().releasePass(handle);
+    // It fails where the environment ends, or a device has: then there is nothing left to free.
+    if (handle)
+      nativeEngine()
+        .releasePass(handle)
+        ?.catch(() => {});
   }
 
   [Symbol.dispose](): void {

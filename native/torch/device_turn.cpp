@@ -51,7 +51,7 @@ void* CurrentStream(int32_t ordinal) {
 
 Failure DeviceFailure(const std::string& sentence) {
   const bool memory = sentence.find("out of memory") != std::string::npos;
-  return Failure(memory ? "SOUL_OUT_OF_MEMORY" : "SOUL_INTERNAL", sentence);
+  return Failure(memory ? "SOUL_OUT_OF_MEMORY" : "SOUL_DEVICE_FAILED", sentence);
 }
 
 void Check(const char* sentence) {

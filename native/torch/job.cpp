@@ -95,7 +95,9 @@ Failure CurrentFailure() {
     const std::string message = FirstSentence(error.what());
     const bool memory = message.find("can't allocate memory") != std::string::npos ||
                         message.find("out of memory") != std::string::npos;
-    return Failure(memory ? "SOUL_OUT_OF_MEMORY" : "SOUL_INTERNAL", message);
+    if (memory) return Failure("SOUL_OUT_OF_MEMORY", message);
+    const bool device = message.compare(0, 10, "CUDA error") == 0;
+    return Failure(device ? "SOUL_DEVICE_FAILED" : "SOUL_INTERNAL", message);
   } catch (...) {
     return Failure("SOUL_INTERNAL", "the engine failed without saying why");
   }

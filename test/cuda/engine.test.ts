@@ -11,7 +11,7 @@ import { type MethodName, method, type StepEvent, train } from '../../lib/unlear
 import { useStream } from '../../lib/unsafe.ts';
 import { loadRecorded, recordedBatch, recordedModels, worst } from '../torch/recorded-models.ts';
 import { describeWithCudaEngine } from './engine-available.ts';
-import { emulated } from './set-up.ts';
+import { emulated, onEmulatedDevices, printed } from './set-up.ts';
 
 const dtypes = ['f32', 'bf16'] as const;
 const [, recorded] = recordedModels[0]!;
@@ -230,10 +230,51 @@ describeWithCudaEngine('models on a CUDA device', () => {
   });
 
   test('a device that the machine lacks is named', async () => {
-    await expect(TorchLM.create(recorded.config, 1n, { device: 'cuda:99' })).rejects.toMatchObject({
-      code: 'SOUL_INVALID_ARGUMENT',
-      message: /cuda:99/,
+    await expect(TorchLM.create(recorded.config, 1n, { device: 'cuda:63' })).rejects.toMatchObject({
+      code: 'SOUL_UNSUPPORTED',
+      message: /^there is no cuda:63/,
     });
+  });
+
+  const program = `
+    import { TokenBatch, TorchLM } from './lib/torch/index.ts';
+    const config = ${JSON.stringify(recorded.config)};
+    const batch = TokenBatch.of(${JSON.stringify(recorded.sequences)});
+    const weights = new Float32Array(batch.labelCount).fill(0.1);
+    const endings = [];
+    try {
+      const model = await TorchLM.create(config, 1n, { device: 'cuda' });
+      const optimizer = new Sophia(model.parameters, { learningRate: 1e-3 });
+      for (let step = 0; step < 30; step++) {
+        model.nll(batch).then((pass) => pass.release(), () => {});
+        endings.push(ending(() => model.accumulate(batch, weights)), ending(() => optimizer.step()));
+      }
+      endings.push(ending(() => model.generate([[1, 2]], { maxNewTokens: 3 })));
+      model.release();
+    } catch (error) {
+      endings.push(error);
+    }
+    const failures = (await Promise.all(endings)).filter((value) => value?.code !== undefined);
+    print(failures.length);
+    print([...new Set(failures.map(({ code }) => code))]);
+    print(failures.every(({ message }) => /^[^\\n]+$/.test(message)));
+    const other = await TorchLM.create(config, 1n);
+    print((await other.score(batch)).logProbability.length);
+    print(await cpuWorks());
+  `;
+
+  // Played on emulated devices; a real CUDA part of libtorch has none of these.
+  (emulated ? test : test.skip).each([
+    ['vanishes', { SOUL_EMULATED_LOST_AFTER: '40' }, 'SOUL_DEVICE_FAILED'],
+    ['meets an illegal address', { SOUL_EMULATED_FAULT: '40' }, 'SOUL_DEVICE_FAILED'],
+    ['has no memory left', { SOUL_EMULATED_FAIL: 'cuMemAlloc_v2:60+:2' }, 'SOUL_OUT_OF_MEMORY'],
+  ])('a device that %s amid the work of a model: errors of one sentence, and the CPU goes on', (_, played, code) => {
+    const [count, codes, sentences, scored, cpuWorks] = printed(program, {
+      variables: { ...onEmulatedDevices, ...played },
+    });
+    expect(count).toBeGreaterThan(0);
+    expect(codes).toContain(code);
+    expect([sentences, scored, cpuWorks]).toEqual([true, batch.labelCount, true]);
   });
 
   const second = describeDevices().cuda.devices[1]?.name as Device | undefined;

@@ -79,8 +79,9 @@ class DeviceMemory final : public c10::Allocator {
     Enter(device_now);
     if (bytes > 0) {
       const int result = allocate(&memory, bytes);
-      TORCH_CHECK_WITH(OutOfMemoryError, result == 0, "CUDA out of memory. Tried to allocate ", bytes,
+      TORCH_CHECK_WITH(OutOfMemoryError, result != 2, "CUDA out of memory. Tried to allocate ", bytes,
                        " bytes");
+      Require(result, "cuMemAlloc");
     }
     void* data = reinterpret_cast<void*>(memory);
     return {data, data, &Free, c10::Device(c10::kCUDA, device_now)};
@@ -89,12 +90,15 @@ class DeviceMemory final : public c10::Allocator {
   void copy_data(void*, const void*, size_t) const override { TORCH_CHECK(false, "not needed"); }
 
  private:
-  // Work on the stream may still be about to use it.
+  // Work on the stream may still be about to use it. Called by destructors: what a broken device has is left.
   static void Free(void* memory) {
     static const auto free_memory = Find<int(Address)>("cuMemFree_v2");
     if (!memory) return;
-    Synchronize(device_now);
-    free_memory(reinterpret_cast<Address>(memory));
+    try {
+      Synchronize(device_now);
+      free_memory(reinterpret_cast<Address>(memory));
+    } catch (const c10::Error&) {
+    }
   }
 };
 
