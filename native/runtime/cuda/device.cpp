@@ -5,8 +5,14 @@
 namespace soul::cuda {
 namespace {
 
+// The CUDA version that device code is built with; drivers know none that came after them.
+constexpr int32_t kNeededVersion = 13000;
 constexpr int32_t kOldestArchitecture = 75;
 constexpr int32_t kMostDevices = 64;
+
+std::string VersionName(int version) {
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
 
 int Attribute(const Driver& driver, DeviceNumber number, int attribute) {
   int value = 0;
@@ -56,6 +62,10 @@ Platform Look() {
       usable = usable || platform.devices.back().problem.empty();
     }
     if (!usable) platform.problem = platform.devices.front().problem;
+    if (platform.driver_version < kNeededVersion) {
+      platform.problem = "NVIDIA's driver supports CUDA " + VersionName(platform.driver_version) + ", but " +
+                         VersionName(kNeededVersion) + " is needed; update it to driver 580 or newer";
+    }
   } catch (const DriverError& error) {
     platform.problem = error.what();
   }

@@ -26,7 +26,7 @@ struct DeviceDescription {
 struct Platform {
   std::string
       problem;  // empty: devices can be used; else one sentence: what was looked for, found, and what to do
-  int32_t driver_version = 0;  // 13000: 13.0; 0: no driver
+  int32_t driver_version = 0;  // of the CUDA that it supports, 13000: 13.0; 0: no driver
   std::vector<DeviceDescription> devices;
 };
 

@@ -8,16 +8,9 @@
 namespace soul::cuda {
 namespace {
 
-// The CUDA version that device code is built with; drivers know none that came after them.
-constexpr int kNeededVersion = 13000;
-
 Driver functions;
 std::string driver_problem;
 bool driver_found = false;
-
-std::string VersionName(int version) {
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
 
 std::string LibraryName() {
   const char* given = std::getenv("SOUL_CUDA_DRIVER");
@@ -41,13 +34,6 @@ std::string Load() {
            " lacks " #name ": it is older than driver 580, which is needed; update NVIDIA's driver";
   SOUL_DRIVER_FUNCTIONS(SOUL_DRIVER_LOAD)
 #undef SOUL_DRIVER_LOAD
-  int version = 0;
-  if (functions.cuDriverGetVersion(&version) != kSuccess)
-    return library + " does not say which CUDA version it has";
-  if (version < kNeededVersion) {
-    return "NVIDIA's driver supports CUDA " + VersionName(version) + ", but " + VersionName(kNeededVersion) +
-           " is needed; update it to driver 580 or newer";
-  }
   return "";
 }
 
