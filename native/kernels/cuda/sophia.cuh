@@ -177,12 +177,13 @@ class SophiaWork {
   template <int kCount>
   SOUL_DEVICE void Store(int64_t index, const Loaded<kCount>& loaded, const Stepped<kCount>& stepped) {
     const LoadedParameters<Value, kMaster, kCount>& old = loaded.parameters;
-    if (parameters_.square_sums != nullptr) {
-      tally.square_sum = AddSquares(tally.square_sum, old.gradients, old.frozen);
-    }
     stepped.parameters.Store(parameters_, index);
     StoreGroup(parameters_.first_state, index, stepped.momentum);
     if constexpr (kEstimates) StoreGroup(parameters_.second_state, index, stepped.hessian);
+    // Last: what is stored needs no registers any more, which one kernel lacked on 12.0.
+    if (parameters_.square_sums != nullptr) {
+      tally.square_sum = AddSquares(tally.square_sum, old.gradients, old.frozen);
+    }
   }
 
   const SophiaParameters& parameters_;
