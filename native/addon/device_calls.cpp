@@ -1,4 +1,6 @@
 // Calls about CUDA devices: what there is, memory, streams, time.
+#include <string_view>
+
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
@@ -42,6 +44,16 @@ Napi::Value CudaMachineCode(const Napi::CallbackInfo& info) {
   return Napi::String::New(info.Env(), code);
 }
 
+// Where memory is out, what was given up before is waited for.
+std::shared_ptr<DeviceAllocation> Allocate(Napi::Env env, cuda::Device& device, std::size_t bytes) {
+  try {
+    return std::make_shared<DeviceAllocation>(device, bytes);
+  } catch (const cuda::DriverError& error) {
+    if (error.code() != std::string_view("SOUL_OUT_OF_MEMORY") || !EnvironmentOf(env).releases.Wait()) throw;
+  }
+  return std::make_shared<DeviceAllocation>(device, bytes);
+}
+
 // allocDevice(device, length, dtype) -> External, zeroed
 Napi::Value AllocDevice(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -50,7 +62,7 @@ Napi::Value AllocDevice(const Napi::CallbackInfo& info) {
   const DType dtype = ReadDType(Argument(info, 2));
   const std::size_t bytes = static_cast<std::size_t>(length) * SizeOf(dtype);
   std::shared_ptr<DeviceAllocation> allocation;
-  CallDriver(env, [&] { allocation = std::make_shared<DeviceAllocation>(cuda::Device::Get(device), bytes); });
+  CallDriver(env, [&] { allocation = Allocate(env, cuda::Device::Get(device), bytes); });
   void* memory = allocation->memory();
   const Napi::Value external = WrapMemory(
       env, {{memory, static_cast<uint64_t>(length), static_cast<uint32_t>(dtype), device}, allocation});
@@ -73,13 +85,17 @@ Napi::Value ReleaseDevice(const Napi::CallbackInfo& info) {
   const int32_t device = memory->device;
   memory->dtype = SOUL_RELEASED;
   memory->allocation->released = true;
-  return PostDeviceWork(info.Env(), {Argument(info, 0)}, device,
-                        [allocation = std::move(memory->allocation)](cuda::Queue&) -> DeviceOutcome {
-                          return [allocation] {
-                            allocation->Free();
-                            return Outcome{};
-                          };
-                        });
+  PendingReleases& releases = EnvironmentOf(info.Env()).releases;
+  releases.Add();
+  return PostDeviceWork(
+      info.Env(), {Argument(info, 0)}, device,
+      [allocation = std::move(memory->allocation), &releases](cuda::Queue&) -> DeviceOutcome {
+        return [allocation, &releases] {
+          allocation->Free();
+          releases.Done();
+          return Outcome{};
+        };
+      });
 }
 
 // useStream(device, stream: bigint) -> Promise<void>; 0n is the default stream.

@@ -4,10 +4,13 @@
 
 #include <napi.h>
 
+#include <chrono>
 #include <cmath>
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -18,12 +21,40 @@
 
 namespace soul {
 
+// Device memory that was given up and is not free yet: jobs may still use it.
+class PendingReleases {
+ public:
+  void Add() {
+    const std::lock_guard lock(mutex_);
+    ++pending_;
+  }
+  void Done() {
+    {
+      const std::lock_guard lock(mutex_);
+      --pending_;
+    }
+    free_.notify_all();
+  }
+  // Whether there were any that are free now. Where a device fails they may never be: then it gives up.
+  bool Wait() {
+    constexpr std::chrono::seconds kLongest(10);
+    std::unique_lock lock(mutex_);
+    return pending_ > 0 && free_.wait_for(lock, kLongest, [this] { return pending_ == 0; });
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable free_;
+  int64_t pending_ = 0;
+};
+
 // What one environment owns; lives in its instance data.
 struct Environment {
   // Used by jobs in their turn alone; both outlive the dispatcher.
   ThreadPool pool;
   cuda::Queues queues;
   std::unique_ptr<Dispatcher> dispatcher;
+  PendingReleases releases;
   SoulInterface interface{};
 };
 

@@ -93,8 +93,8 @@ typedef struct SoulInterface {
   // For jobs that work on a CUDA device, called within `run`. The job is complete only when the device has
   // come to the end of what was enqueued on the environment's stream of it; an error of the device then
   // reaches `failed(context, sentence)` on another thread before `complete` is called. Null on success, else
-  // a sentence why the device cannot be used; sentences stay readable until the thread's next call of the
-  // table.
+  // a sentence why the device cannot be used, which says "out of memory" where that is why; sentences stay
+  // readable until the thread's next call of the table.
   const char* (*wait_for_device)(void* dispatcher, int32_t device,
                                  void (*failed)(void* context, const char* sentence), void* context);
   // The caller's work on `stream` (a CUstream) comes after what is enqueued on the environment's stream; and,

@@ -205,7 +205,7 @@ Napi::Value ReleaseModel(const Napi::CallbackInfo& info) {
   const int32_t device = handle.model->place().ordinal;
   handle.model.reset();
   return Post(
-      info.Env(), {info[0]}, device, [] {},
+      info.Env(), {info[0]}, device, [device] { GiveMemoryBack(device); },
       [&handle](Napi::Env env) {
         handle.values.Reset();
         handle.gradients.Reset();

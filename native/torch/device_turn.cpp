@@ -1,6 +1,7 @@
 #include "device_turn.h"
 
 #include <ATen/Context.h>
+#include <c10/core/CachingDeviceAllocator.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #ifndef _WIN32
 #include <dlfcn.h>
@@ -47,6 +48,12 @@ void PrepareDevice(int32_t ordinal) {
 void* CurrentStream(int32_t ordinal) {
   const c10::impl::VirtualGuardImpl implementation(c10::DeviceType::CUDA);
   return implementation.getStreamNativeHandle(implementation.getStream(DeviceOf(ordinal)));
+}
+
+void GiveMemoryBack(int32_t ordinal) {
+  if (ordinal == SOUL_CPU) return;
+  auto* const allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(c10::DeviceType::CUDA));
+  if (allocator != nullptr) allocator->emptyCache();
 }
 
 Failure DeviceFailure(const std::string& sentence) {

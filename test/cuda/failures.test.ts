@@ -70,6 +70,23 @@ describe('a machine on which no device can be used says why, and the CPU does it
 });
 
 describe('memory that runs out', () => {
+  test('memory that was given up, and is still in use, is waited for', () => {
+    const program = `
+      const [length, options] = [150_000, { device: 'cuda' }];
+      const first = FlatBuffer.alloc(length, options);
+      await first.fill(1);
+      const scaled = scale(first, 2);
+      first.release();
+      const second = FlatBuffer.alloc(length, options);
+      await scaled;
+      await second.fill(3);
+      print([(await second.toFloat32Array())[length - 1], await codeOf(() => FlatBuffer.alloc(length, options))]);
+    `;
+    // Room for one of the two, and for what jobs need beside.
+    const variables = { SOUL_EMULATED_MEMORY: String(1_100_000), SOUL_EMULATED_DELAY: '100' };
+    expect(played(program, variables)).toEqual([[3, noMemory]]);
+  });
+
   test('is an error with the figures, and there is room again after a release', () => {
     const program = `
       const first = FlatBuffer.alloc(2_000_000, { device: 'cuda' });

@@ -71,9 +71,9 @@ Platform Look() {
   }
   if (platform.problem.empty() && !HasDeviceCode()) {
     platform.problem =
-        "this build of the addon holds no code for GPUs; use the prebuilt addon of the package, or, where "
-        "nvcc is, "
-        "build one with: npm run build:addon -- --cuda";
+        "this build of the addon holds no code for GPUs; remove the package's build folder where it hides "
+        "the "
+        "prebuilt addon, which has it, or, in a checkout with nvcc, build one: npm run build:addon -- --cuda";
   }
   return platform;
 }
@@ -126,10 +126,10 @@ void* Device::Allocate(std::size_t bytes) {
     std::size_t free_bytes = 0;
     std::size_t total = 0;
     driver.cuMemGetInfo_v2(&free_bytes, &total);
-    throw DriverError("SOUL_OUT_OF_MEMORY", std::to_string(bytes) + " bytes could not be allocated on cuda:" +
-                                                std::to_string(index_) + " (" + std::to_string(free_bytes) +
-                                                " of " + std::to_string(total) +
-                                                " are free); release buffers, or use a smaller model");
+    throw DriverError("SOUL_OUT_OF_MEMORY",
+                      "cuda:" + std::to_string(index_) + " is out of memory: " + std::to_string(bytes) +
+                          " bytes are needed, " + std::to_string(free_bytes) + " of " +
+                          std::to_string(total) + " are free; release buffers, or use a smaller model");
   }
   Check(result, "cuMemAlloc");
   return reinterpret_cast<void*>(static_cast<uintptr_t>(memory));

@@ -94,8 +94,8 @@ void Check(Result result, const char* what) {
   if (result == kSuccess) return;
   const std::string failure = std::string(what) + " failed: " + NameOf(result);
   if (result == kOutOfMemory) {
-    throw DriverError("SOUL_OUT_OF_MEMORY", "the GPU has no memory left (" + failure +
-                                                "); release buffers, or use a smaller model");
+    throw DriverError("SOUL_OUT_OF_MEMORY",
+                      "the GPU is out of memory (" + failure + "); release buffers, or use a smaller model");
   }
   if (IsFinal(result)) {
     throw DriverError("SOUL_DEVICE_FAILED",
