@@ -47,16 +47,26 @@ export class OptimizerState<Name extends string> {
     const { master, states, rounding } = checkPrecision(options.precision, values);
     this.stochasticRounding = rounding === 'stochastic';
     const { length, device } = values;
-    const averages = names.map((name) => [name, FlatBuffer.alloc(length, { dtype: states, device })]);
-    this.#averages = Object.fromEntries(averages) as Record<Name, FlatBuffer>;
-    if (master === 'f32') {
-      this.#master = FlatBuffer.alloc(length, { dtype: 'f32', device });
-      this.#copyToMaster(this.#master).catch(() => {});
+    const made: FlatBuffer[] = [];
+    const alloc = <Kind extends DType>(count: number, dtype: Kind): FlatBuffer<Kind> => {
+      const buffer = FlatBuffer.alloc(count, { dtype, device });
+      made.push(buffer);
+      return buffer;
+    };
+    try {
+      const averages = names.map((name) => [name, alloc(length, states)]);
+      this.#averages = Object.fromEntries(averages) as Record<Name, FlatBuffer>;
+      if (master === 'f32') this.#master = alloc(length, 'f32');
+      if (device !== 'cpu') {
+        this.#deviceControl = alloc(this.control.byteLength, 'u8');
+        this.control[slots.changed] = 1;
+      }
+    } catch (error) {
+      // Nobody else could: a device's memory would be gone until garbage is collected.
+      for (const buffer of made) buffer.release().catch(() => {});
+      throw error;
     }
-    if (device !== 'cpu') {
-      this.#deviceControl = FlatBuffer.alloc(this.control.byteLength, { dtype: 'u8', device });
-      this.control[slots.changed] = 1;
-    }
+    if (this.#master !== undefined) this.#copyToMaster(this.#master).catch(() => {});
   }
 
   get step(): number {

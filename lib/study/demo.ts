@@ -11,6 +11,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { thenRelease } from '../core/release.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
@@ -66,7 +67,7 @@ export interface DemoRow {
   steps: number;
   /** Duration of the training or unlearning, without loading and evaluation. */
   seconds: number;
-  /** Peak resident memory of the process during it, in bytes. */
+  /** Peak resident memory of the process during it, in bytes; the host's, where what lies on a GPU does not count. */
   peakMemory: number;
   /** Share of weights that Sophia clipped, mean over the steps. */
   clippedFraction?: number;
@@ -218,19 +219,20 @@ async function trainFromScratch(
       const optimizer = createOptimizer('adamw', model.parameters, settings);
       const { epochs, batchSize } = training;
       const steps = epochs * Math.ceil(target.length / batchSize);
-      await train({
-        model,
-        optimizer,
-        method: method('finetune'),
-        target,
-        steps,
-        batchSize,
-        schedule: cosine({ warmupSteps: Math.round(steps / 20), steps }),
-        seed,
-        onStep,
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-      optimizer.release();
+      const work = () =>
+        train({
+          model,
+          optimizer,
+          method: method('finetune'),
+          target,
+          steps,
+          batchSize,
+          schedule: cosine({ warmupSteps: Math.round(steps / 20), steps }),
+          seed,
+          onStep,
+          ...(options.signal ? { signal: options.signal } : {}),
+        });
+      await thenRelease(work, () => [optimizer]);
     });
     const folder = join(options.folder, name);
     await mkdir(folder, { recursive: true });
@@ -258,25 +260,26 @@ async function unlearn(
       const optimizer = createOptimizer(optimizerName, model.parameters, settings);
       const batchSize = 8;
       const steps = epochs * Math.ceil(world.forget.length / batchSize);
-      await train({
-        model,
-        optimizer,
-        method: method(methodName, { retainCoefficient }),
-        target: world.forget,
-        retain: world.retain,
-        refusals: {
-          count: refusals.length,
-          of: (target, refusal) =>
-            encodeExample(world.tokenizer, { ...world.forgetExamples[target]!, completion: refusals[refusal]! }),
-        },
-        steps,
-        batchSize,
-        schedule: linear({ warmupSteps: Math.round(steps / 10), steps }),
-        seed,
-        onStep,
-        ...(options.signal ? { signal: options.signal } : {}),
-      });
-      optimizer.release();
+      const work = () =>
+        train({
+          model,
+          optimizer,
+          method: method(methodName, { retainCoefficient }),
+          target: world.forget,
+          retain: world.retain,
+          refusals: {
+            count: refusals.length,
+            of: (target, refusal) =>
+              encodeExample(world.tokenizer, { ...world.forgetExamples[target]!, completion: refusals[refusal]! }),
+          },
+          steps,
+          batchSize,
+          schedule: linear({ warmupSteps: Math.round(steps / 10), steps }),
+          seed,
+          onStep,
+          ...(options.signal ? { signal: options.signal } : {}),
+        });
+      await thenRelease(work, () => [optimizer]);
     });
   } finally {
     model.release();

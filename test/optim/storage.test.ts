@@ -1,5 +1,5 @@
-import { describe, expect, test } from '@jest/globals';
-import { AdamW, FlatBuffer, Sophia } from '../../lib/index.ts';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
+import { AdamW, FlatBuffer, Sophia, SoulError } from '../../lib/index.ts';
 import {
   adamwStep,
   fromBf16,
@@ -253,5 +253,26 @@ describe('bad precision', () => {
     const mixed = { values: wide.values, gradients: narrow.gradients };
     expect(await codeOf(() => new Sophia(mixed))).toBe('SOUL_INVALID_ARGUMENT');
     expect(await codeOf(() => new Sophia(wide, { seed: -1n }))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+});
+
+describe('memory that ends while an optimizer is made', () => {
+  afterEach(() => {
+    jest.restoreAllMocks();
+  });
+
+  test.each([0, 1, 2])('gives back the %d buffers that there were', (room) => {
+    const [values, gradients] = [1, 2].map((i) => bf16(hashed(i, length)));
+    const made: FlatBuffer[] = [];
+    const full = new SoulError('SOUL_OUT_OF_MEMORY', 'no room');
+    const alloc = FlatBuffer.alloc;
+    jest.spyOn(FlatBuffer, 'alloc').mockImplementation((count, options) => {
+      if (made.length === room) throw full;
+      const buffer = alloc.call(FlatBuffer, count, options);
+      made.push(buffer);
+      return buffer as never;
+    });
+    expect(() => new Sophia({ values: values!, gradients: gradients! })).toThrow(full);
+    expect(made.map(({ released }) => released)).toEqual(new Array(room).fill(true));
   });
 });
