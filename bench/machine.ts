@@ -8,7 +8,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
 import { addonStatus, nativeAddon } from '../lib/core/addon.ts';
-import { type Device, describeDevices, machineCode } from '../lib/core/devices.ts';
+import { type Device, describeDevices, machineCode, nvidiaDriver } from '../lib/core/devices.ts';
 import { packageRoot, packageVersion } from '../lib/core/package.ts';
 import { usableDevice } from './place.ts';
 
@@ -45,7 +45,7 @@ export interface GpuDescription {
   multiprocessors: number;
   /** The CUDA version that the driver offers, as `'13.0'`. */
   cuda: string;
-  /** The driver's own version, where the system tells it. */
+  /** NVIDIA's own version of the driver, where the system tells it. */
   driver?: string;
 }
 
@@ -72,7 +72,7 @@ export function describeMachine(device: Device): MachineDescription {
 
 function describeGpu(device: Device): GpuDescription {
   const { model, architecture, memory, multiprocessors } = usableDevice(device);
-  const driver = /Kernel Module\s.*?(\d+\.[\d.]+)/.exec(readOptional('/proc/driver/nvidia/version'))?.[1];
+  const driver = nvidiaDriver();
   return {
     name: model,
     architecture,

@@ -5,7 +5,7 @@
  */
 
 import { InvalidArgumentError } from 'commander';
-import { checkDevice, type Device, describeDevices } from '../core/devices.ts';
+import { type CudaDevice, checkDevice, type Device, describeDevices, machineCode } from '../core/devices.ts';
 import { SoulError } from '../core/errors.ts';
 import { engineHasCuda, installedEngine } from '../torch/engine.ts';
 
@@ -30,7 +30,7 @@ export function deviceName(text: string): WantedDevice {
 
 /**
  * Takes the device that was asked for, or with `'auto'` the first GPU that driver, addon and engine can all use, and else the
- * CPU.
+ * CPU. A GPU is taken up before it is chosen: only then is it known whether it can be used.
  *
  * @throws SoulError SOUL_UNSUPPORTED where the device that was asked for cannot be used; SOUL_ADDON_MISSING
  */
@@ -38,16 +38,42 @@ export function chooseDevice(wanted: WantedDevice): DeviceChoice {
   if (wanted === 'cpu') return { device: wanted, reason: 'asked for' };
   const { problem, devices } = describeDevices().cuda;
   const obstacle = problem ?? engineObstacle();
-  if (wanted === 'auto') {
-    const first = devices.find((device) => device.problem === undefined);
-    if (obstacle !== undefined || first === undefined) return { device: 'cpu', reason: obstacle ?? 'there is no GPU' };
-    return { device: first.name, reason: `${first.model} can be used` };
-  }
+  if (wanted === 'auto') return obstacle === undefined ? firstUsable(devices) : { device: 'cpu', reason: obstacle };
   if (obstacle !== undefined) throw unusable(wanted, obstacle);
   const named = devices.find(({ name }) => name === wanted);
   if (named === undefined) throw unusable(wanted, `there is ${devices.map(({ name }) => name).join(', ')} alone`);
-  if (named.problem !== undefined) throw unusable(wanted, named.problem);
+  const refusal = takeUp(named).problem;
+  if (refusal !== undefined) throw unusable(wanted, refusal);
   return { device: wanted, reason: 'asked for' };
+}
+
+/** The first device that can be used, with what was against those before it; the CPU where there is none. */
+function firstUsable(devices: readonly CudaDevice[]): DeviceChoice {
+  const refusals: string[] = [];
+  for (const device of devices) {
+    const { problem } = takeUp(device);
+    if (problem === undefined) {
+      return { device: device.name, reason: [`${device.model} can be used`, ...refusals].join('; ') };
+    }
+    refusals.push(`${device.name} cannot be used: ${problem}`);
+  }
+  return { device: 'cpu', reason: refusals.join('; ') };
+}
+
+/** A device of which it is known whether it can be used. */
+export interface TriedDevice extends CudaDevice {
+  /** Which of the addon's code runs there; undefined where the device cannot be used. */
+  readonly machineCode?: string;
+}
+
+/** Takes a device up, in exclusive mode from all others, and finds code for it. */
+export function takeUp(device: CudaDevice): TriedDevice {
+  if (device.problem !== undefined) return device;
+  try {
+    return { ...device, machineCode: machineCode(device.name) };
+  } catch (error) {
+    return { ...device, problem: (error as Error).message };
+  }
 }
 
 /** Why the engine cannot use a GPU, undefined where it can. */

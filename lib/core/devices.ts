@@ -6,6 +6,7 @@
  * @module
  */
 
+import { readFileSync } from 'node:fs';
 import { type NativePlatform, nativeAddon } from './addon.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 
@@ -37,12 +38,26 @@ export interface Devices {
     readonly available: boolean;
     /** Why not, in one sentence: what was looked for, what was found, what to do. */
     readonly problem: string | undefined;
-    /** The newest CUDA that the driver runs, for instance `'13.0'`; undefined without a driver. */
+    /** The newest CUDA that the driver runs, for instance `'13.0'`, also where that is too old; undefined without a driver. */
     readonly driverVersion: string | undefined;
     /** Whether this build of the addon holds code for GPUs. */
     readonly deviceCode: boolean;
+    /** All that the driver shows, also where none of them can be used. */
     readonly devices: readonly CudaDevice[];
   };
+}
+
+/** What work on a CUDA device is recorded with. */
+export interface DeviceRecord {
+  /** As the driver names it. */
+  readonly model: string;
+  readonly architecture: string;
+  /** What {@link machineCode} gives. */
+  readonly machineCode: string;
+  /** The newest CUDA that the driver runs. */
+  readonly cuda: string;
+  /** NVIDIA's own version of the driver, for instance `'580.65.06'`; absent where the system does not tell it. */
+  readonly driver?: string;
 }
 
 /**
@@ -82,6 +97,34 @@ export function defaultDevice(): Device {
 export function machineCode(device: DeviceName): string {
   const checked = checkCudaDevice('device', device);
   return nativeAddon().cudaMachineCode(ordinalOf(checked));
+}
+
+/**
+ * What a CUDA device is and what runs there, for records of work; undefined for the CPU.
+ *
+ * @throws SoulError SOUL_UNSUPPORTED where the device cannot be used
+ */
+export function recordDevice(device: Device): DeviceRecord | undefined {
+  if (device === 'cpu') return undefined;
+  const code = machineCode(device);
+  const { devices, driverVersion } = describeDevices().cuda;
+  const { model, architecture } = devices.find(({ name }) => name === device)!;
+  const driver = nvidiaDriver();
+  return { model, architecture, machineCode: code, cuda: driverVersion!, ...(driver ? { driver } : {}) };
+}
+
+/** NVIDIA's own version of the driver in Linux's kernel, for instance `'580.65.06'`; undefined where there is none. */
+export function nvidiaDriver(): string | undefined {
+  try {
+    return parseNvidiaDriver(readFileSync('/proc/driver/nvidia/version', 'utf8'));
+  } catch {
+    return undefined;
+  }
+}
+
+/** The version in the text of /proc/driver/nvidia/version; undefined where there is none. */
+export function parseNvidiaDriver(text: string): string | undefined {
+  return /^NVRM version:.*?Kernel Module\s.*?(?<![\d.])(\d+(?:\.\d+)+)/m.exec(text)?.[1];
 }
 
 /** The full name of a device that may be there or not. */

@@ -1,6 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, test } from '@jest/globals';
-import { checkCudaDevice, checkDevice, checkSameDevice, ordinalOf } from '../../lib/core/devices.ts';
+import {
+  checkCudaDevice,
+  checkDevice,
+  checkSameDevice,
+  ordinalOf,
+  parseNvidiaDriver,
+  recordDevice,
+} from '../../lib/core/devices.ts';
 import { packageRoot } from '../../lib/core/package.ts';
 import { anything, codeOf } from './failures.ts';
 
@@ -69,4 +76,27 @@ describe('names of devices', () => {
     );
     checkSameDevice('b', { device: 'cuda:1' }, 'a', { device: 'cuda:1' });
   });
+});
+
+describe("NVIDIA's version of the driver", () => {
+  test.each([
+    [
+      'NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19 01:15:15 UTC 2023\n' +
+        'GCC version:  gcc version 12.3.0 (Ubuntu 12.3.0-1ubuntu1~22.04)\n',
+      '535.104.05',
+    ],
+    [
+      'NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.65.06  Release Build  (dvs-builder@U22)  Sun Jul 27\n',
+      '580.65.06',
+    ],
+    ['NVRM version: NVIDIA UNIX Open Kernel Module for aarch64  580.95  Release Build\n', '580.95'],
+    ['GCC version:  gcc version 12.3.0\n', undefined],
+    ['', undefined],
+  ])('is read from %j', (text, version) => {
+    expect(parseNvidiaDriver(text)).toBe(version);
+  });
+});
+
+test('the CPU has no record of a CUDA device', () => {
+  expect(recordDevice('cpu')).toBeUndefined();
 });

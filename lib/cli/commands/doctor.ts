@@ -8,20 +8,15 @@ import { spawnSync } from 'node:child_process';
 import { availableParallelism, cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { addonStatus } from '../../core/addon.ts';
-import { type CudaDevice, type Devices, describeDevices, machineCode } from '../../core/devices.ts';
+import { type Devices, describeDevices, nvidiaDriver } from '../../core/devices.ts';
 import { packageRoot, packageVersion } from '../../core/package.ts';
 import { describeEngine } from '../../torch/engine.ts';
-import { chooseDevice, type DeviceChoice } from '../device-choice.ts';
+import { chooseDevice, type DeviceChoice, type TriedDevice, takeUp } from '../device-choice.ts';
 import { memory, type OutputOptions, printResult, table } from '../terminal.ts';
-
-/** A CUDA device, and what of the addon runs there. */
-interface ReportedDevice extends CudaDevice {
-  readonly machineCode?: string;
-}
 
 /** What `--device` can mean on this machine; nothing of it without the addon. */
 interface DeviceReport {
-  readonly cuda?: Omit<Devices['cuda'], 'devices'> & { readonly devices: readonly ReportedDevice[] };
+  readonly cuda?: Omit<Devices['cuda'], 'devices'> & { readonly devices: readonly TriedDevice[] };
   /** What `--device auto` takes. */
   readonly auto?: DeviceChoice;
 }
@@ -40,6 +35,7 @@ export function doctorCommand(): Command {
           processor: cpus()[0]?.model.trim() ?? 'unknown',
           cores: availableParallelism(),
           memory: totalmem(),
+          nvidiaDriver: nvidiaDriver(),
         },
         addon,
         devices: addon.loaded ? reportDevices() : {},
@@ -62,7 +58,7 @@ export function doctorCommand(): Command {
             : 'not installed; run: soul engine install',
         ],
         ...engine.searched.map(({ place, found }) => [`  looked in`, `${place}: ${found}`]),
-        ...deviceRows(devices),
+        ...deviceRows(devices, machine.nvidiaDriver),
         ...Object.entries(tools).map(([name, version]) => [name, version ?? 'not found (needed only to build)']),
       ];
       printResult(options, report, table(['what', 'found'], rows));
@@ -71,25 +67,20 @@ export function doctorCommand(): Command {
 
 function reportDevices(): DeviceReport {
   const { cuda } = describeDevices();
-  const devices = cuda.available ? cuda.devices.map(tryDevice) : cuda.devices;
+  // Of a driver that is too old nothing is asked but what it shows.
+  const devices = cuda.available ? cuda.devices.map(takeUp) : cuda.devices;
   return { cuda: { ...cuda, devices }, auto: chooseDevice('auto') };
 }
 
-/** Takes the device up: only then is it known whether it can be used. */
-function tryDevice(device: CudaDevice): ReportedDevice {
-  if (device.problem !== undefined) return device;
-  try {
-    return { ...device, machineCode: machineCode(device.name) };
-  } catch (error) {
-    return { ...device, problem: (error as Error).message };
-  }
-}
-
-function deviceRows({ cuda, auto }: DeviceReport): string[][] {
+function deviceRows({ cuda, auto }: DeviceReport, nvidia: string | undefined): string[][] {
   if (cuda === undefined || auto === undefined) return [];
   const { driverVersion, deviceCode, devices } = cuda;
+  const versions = [
+    driverVersion === undefined ? 'none that can be used' : `CUDA ${driverVersion}`,
+    ...(nvidia === undefined ? [] : [`NVIDIA ${nvidia}`]),
+  ];
   return [
-    ['driver', driverVersion === undefined ? 'none that can be used' : `CUDA ${driverVersion}`],
+    ['driver', versions.join(', ')],
     ['device code', deviceCode ? 'in the addon' : 'none in this build of the addon'],
     ...devices.map((device) => [device.name, deviceText(device)]),
     ['--device auto', `${auto.device}: ${auto.reason}`],
@@ -103,7 +94,7 @@ function deviceText({
   memory: bytes,
   machineCode,
   problem,
-}: ReportedDevice): string {
+}: TriedDevice): string {
   const parts = [`${model}, ${architecture}, ${multiprocessors} multiprocessors, ${memory(bytes)}`];
   if (machineCode !== undefined) parts.push(`runs code for ${machineCode}`);
   if (problem !== undefined) parts.push(`cannot be used: ${problem}`);
