@@ -6,6 +6,7 @@
 
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
+import { recordDevice } from '../core/devices.ts';
 import type { ModelLoader } from '../study/runnable-model.ts';
 import { installedEngine } from '../torch/engine.ts';
 import { TorchLM } from '../torch/torch-lm.ts';
@@ -21,6 +22,8 @@ export interface ModelOptions {
 /** How models are loaded in one run of a command. */
 export interface Loading extends DeviceChoice {
   readonly load: ModelLoader;
+  /** Device, the reason for it, what the GPU is where it is one, and dtype, as results name them. */
+  readonly shown: Readonly<Record<string, unknown>>;
   /** For the record of the run. */
   readonly record: Record<string, unknown>;
 }
@@ -51,6 +54,7 @@ export function decideLoading({ device: wanted, dtype, threads }: ModelOptions):
     device,
     reason,
     load: (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) }),
+    shown: { ...shownDevice({ device, reason }), dtype },
     record: {
       device,
       deviceReason: reason,
@@ -59,6 +63,12 @@ export function decideLoading({ device: wanted, dtype, threads }: ModelOptions):
       engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
     },
   };
+}
+
+/** The device, the reason for it, and what the GPU is where it is one, as results name them. */
+export function shownDevice({ device, reason }: DeviceChoice): Record<string, unknown> {
+  const gpu = recordDevice(device);
+  return { device, deviceReason: reason, ...(gpu ? { gpu } : {}) };
 }
 
 /** The line about the device that stands above a command's progress. */

@@ -15,7 +15,7 @@ import { betas, fraction, integerAtLeast, numberAtLeast, seed } from './argument
 import { cancelOnInterrupt } from './interrupt.ts';
 import { addModelOptions, decideLoading, deviceLine, type Loading, type ModelOptions } from './model-options.ts';
 import { type Progress, progressOn } from './progress.ts';
-import { duration, memory, type OutputOptions, printResult, table } from './terminal.ts';
+import { duration, memory, type OutputOptions, peakLabel, printResult, table } from './terminal.ts';
 
 /** Values of the shared options, as commander gives them. */
 export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettings {
@@ -193,7 +193,7 @@ export async function performRun(
       ...watching(progress, measuring, words.target),
       signal: interrupt.signal,
     });
-    printResult(options, resultObject(result, loading), resultText(result, words.target));
+    printResult(options, resultObject(result, loading), resultText(result, words.target, loading));
   } finally {
     progress.end();
     interrupt.dispose();
@@ -221,12 +221,11 @@ export function stepNote({ losses, statistics }: StepEvent, target: string): str
   return parts.join('  ');
 }
 
-function resultObject({ out, summary, evaluation, peakMemory }: RunResult, { device, reason }: Loading): object {
+function resultObject({ out, summary, evaluation, peakMemory }: RunResult, { shown }: Loading): object {
   const { last, ...totals } = summary;
   return {
     out,
-    device,
-    deviceReason: reason,
+    ...shown,
     ...totals,
     secondsPerStep: totals.seconds / totals.steps,
     losses: last.losses,
@@ -235,7 +234,7 @@ function resultObject({ out, summary, evaluation, peakMemory }: RunResult, { dev
   };
 }
 
-function resultText({ out, summary, evaluation, peakMemory }: RunResult, target: string): string {
+function resultText({ out, summary, evaluation, peakMemory }: RunResult, target: string, { device }: Loading): string {
   const lines: string[] = [];
   if (evaluation) {
     const rows = [
@@ -258,7 +257,7 @@ function resultText({ out, summary, evaluation, peakMemory }: RunResult, target:
   const skipped = summary.skippedSteps > 0 ? `, ${summary.skippedSteps} skipped` : '';
   lines.push(
     `${summary.steps} steps in ${duration(summary.seconds)}${skipped} (${(summary.seconds / summary.steps).toFixed(3)} s a step` +
-      `${summary.curvatureShare > 0 ? `, ${(100 * summary.curvatureShare).toFixed(0)} % of it for curvature` : ''}), peak memory ${memory(peakMemory)}`,
+      `${summary.curvatureShare > 0 ? `, ${(100 * summary.curvatureShare).toFixed(0)} % of it for curvature` : ''}), ${peakLabel(device)} ${memory(peakMemory)}`,
     `written: ${out}`,
   );
   return lines.join('\n');

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Device } from '../core/devices.ts';
 import { jsonValue } from '../study/out-folder.ts';
 
 export interface OutputOptions {
@@ -42,4 +43,9 @@ export function duration(seconds: number): string {
 /** Bytes in MiB or GiB. */
 export function memory(bytes: number): string {
   return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
+}
+
+/** What the peak of the process's memory is called: where models lie on a GPU, it says nothing of the GPU's. */
+export function peakLabel(device: Device): string {
+  return device === 'cpu' ? 'peak memory' : 'peak memory of the host';
 }

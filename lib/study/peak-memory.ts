@@ -1,5 +1,5 @@
 /**
- * The peak of the process's resident memory over a stretch of work.
+ * The peak of the process's resident memory over a stretch of work: the host's, whatever a GPU holds beside it.
  *
  * @module
  */

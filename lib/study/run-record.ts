@@ -6,6 +6,7 @@
 
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
+import type { Device, DeviceRecord } from '../core/devices.ts';
 import { packageVersion } from '../core/package.ts';
 import type { EncodedExample } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
@@ -39,7 +40,10 @@ export interface RunResult {
   out: string;
   summary: TrainingSummary;
   evaluation?: { target: BeforeAndAfter; retain?: BeforeAndAfter };
-  /** Bytes of resident memory at the highest; of the run alone on Linux, elsewhere of the process. */
+  /**
+   * Bytes of the process's resident memory at the highest, of the run alone on Linux; the host's memory, where what lies on a
+   * GPU does not count.
+   */
   peakMemory: number;
 }
 
@@ -47,6 +51,10 @@ export interface RunRecordParts {
   startedAt: Date;
   settings: CompleteRunSettings;
   method: Method;
+  /** On which the model and the optimizer lay. */
+  device: Device;
+  /** What that is, where it is a GPU. */
+  gpu: DeviceRecord | undefined;
   /** Of the model's files as they were before it was loaded. */
   modelSums: Record<string, string>;
   sets: RunSets;
@@ -59,7 +67,7 @@ export interface RunRecordParts {
 
 /** Every setting with its defaults, seeds, versions, SHA-256 of model and data, and the figures. */
 export async function runRecord(parts: RunRecordParts): Promise<object> {
-  const { settings, method, sets, refusals, result } = parts;
+  const { settings, method, device, gpu, sets, refusals, result } = parts;
   const { last, ...totals } = result.summary;
   return {
     package: { name: 'soul-unlearn', version: packageVersion },
@@ -78,6 +86,8 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       platform: `${process.platform}-${process.arch}`,
       processor: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
+      device,
+      ...(gpu ? { gpu } : {}),
     },
     results: {
       ...totals,

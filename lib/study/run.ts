@@ -4,8 +4,10 @@
  * @module
  */
 
+import { recordDevice } from '../core/devices.ts';
 import { asSoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { thenRelease } from '../core/release.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
@@ -59,87 +61,91 @@ export async function runTraining(
   let model: RunnableModel | undefined;
   let optimizer: Optimizer | undefined;
   let begun = false;
-  try {
-    events.onPhase?.('loading the model');
-    model = await loadModel(settings.model);
-    const encoding = { template, maximumLength: Math.min(settings.maximumLength, model.maximumLength) };
-    const encode = (file: DataFile<Example>): EncodedFile => {
-      const { encoded, truncated } = encodeExamples(tokenizer, file.items, encoding);
-      if (truncated > 0) {
-        events.onNote?.(`${truncated} examples of ${file.file} were cut to ${encoding.maximumLength} tokens`);
-      }
-      return { ...file, encoded };
-    };
-    const sets: RunSets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
+  const work = async (): Promise<RunResult> => {
+    try {
+      events.onPhase?.('loading the model');
+      model = await loadModel(settings.model);
+      const { device } = model.parameters.values;
+      const gpu = recordDevice(device);
+      const encoding = { template, maximumLength: Math.min(settings.maximumLength, model.maximumLength) };
+      const encode = (file: DataFile<Example>): EncodedFile => {
+        const { encoded, truncated } = encodeExamples(tokenizer, file.items, encoding);
+        if (truncated > 0) {
+          events.onNote?.(`${truncated} examples of ${file.file} were cut to ${encoding.maximumLength} tokens`);
+        }
+        return { ...file, encoded };
+      };
+      const sets: RunSets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
 
-    optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
-    const before = await measureSets(model, sets, settings, events, 'measuring before');
-    const log = out.openLog('metrics.jsonl');
-    events.onPhase?.('training');
-    const summary = await train({
-      ...withoutUndefined({
-        epochs: settings.epochs,
-        steps: settings.steps,
-        curvature: settings.curvature,
-        hessianData: settings.hessianData,
-        retain: sets.retain?.encoded,
-        signal: events.signal,
-      }),
-      model,
-      optimizer,
-      method,
-      target: sets.target.encoded,
-      refusals: refusalSequences(tokenizer, target.items, refusals?.items ?? builtInRefusals, encoding),
-      batchSize: settings.batchSize,
-      microBatchSize: settings.microBatchSize,
-      pairing: settings.pairing,
-      schedule: scheduleOf(settings, target.items.length),
-      seed: settings.seed,
-      onStep: (event) => {
-        begun = true;
-        log(event);
-        events.onStep?.(event);
-      },
-    });
-    const after = await measureSets(model, sets, settings, events, 'measuring after');
-
-    events.onPhase?.('writing the model');
-    await model.save(out.staging);
-    await tokenizer.copyTo(out.staging);
-    const result: RunResult = {
-      out: out.path,
-      summary,
-      ...(before && after ? { evaluation: joined(before, after) } : {}),
-      peakMemory: await meter.peak(),
-    };
-    await out.writeJson(
-      'run.json',
-      await runRecord({
-        startedAt,
-        settings: { ...settings, maximumLength: encoding.maximumLength },
+      optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
+      const before = await measureSets(model, sets, settings, events, 'measuring before');
+      const log = out.openLog('metrics.jsonl');
+      events.onPhase?.('training');
+      const summary = await train({
+        ...withoutUndefined({
+          epochs: settings.epochs,
+          steps: settings.steps,
+          curvature: settings.curvature,
+          hessianData: settings.hessianData,
+          retain: sets.retain?.encoded,
+          signal: events.signal,
+        }),
+        model,
+        optimizer,
         method,
-        modelSums,
-        sets,
-        refusals,
-        modelFolder: out.staging,
-        result,
-        meter,
-      }),
-    );
-    await out.publish();
-    return result;
-  } catch (error) {
-    if (begun) {
-      out.closeLogs();
-      events.onNote?.(`what was logged up to there is in ${out.staging}`);
-    } else {
-      await out.discard();
+        target: sets.target.encoded,
+        refusals: refusalSequences(tokenizer, target.items, refusals?.items ?? builtInRefusals, encoding),
+        batchSize: settings.batchSize,
+        microBatchSize: settings.microBatchSize,
+        pairing: settings.pairing,
+        schedule: scheduleOf(settings, target.items.length),
+        seed: settings.seed,
+        onStep: (event) => {
+          begun = true;
+          log(event);
+          events.onStep?.(event);
+        },
+      });
+      const after = await measureSets(model, sets, settings, events, 'measuring after');
+
+      events.onPhase?.('writing the model');
+      await model.save(out.staging);
+      await tokenizer.copyTo(out.staging);
+      const result: RunResult = {
+        out: out.path,
+        summary,
+        ...(before && after ? { evaluation: joined(before, after) } : {}),
+        peakMemory: await meter.peak(),
+      };
+      await out.writeJson(
+        'run.json',
+        await runRecord({
+          startedAt,
+          settings: { ...settings, maximumLength: encoding.maximumLength },
+          method,
+          device,
+          gpu,
+          modelSums,
+          sets,
+          refusals,
+          modelFolder: out.staging,
+          result,
+          meter,
+        }),
+      );
+      await out.publish();
+      return result;
+    } catch (error) {
+      if (begun) {
+        out.closeLogs();
+        events.onNote?.(`what was logged up to there is in ${out.staging}`);
+      } else {
+        await out.discard();
+      }
+      throw asSoulError(error);
     }
-    throw asSoulError(error);
-  } finally {
-    await optimizer?.release();
-    model?.release();
-  }
+  };
+  return thenRelease(work, () => [optimizer, model]);
 }
 
 /** Questions with refusals for answers, encoded when they are first drawn. */

@@ -8,16 +8,17 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import type { Device } from '../../core/devices.ts';
 import { type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
 import { jsonValue } from '../../study/out-folder.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { integerAtLeast, seed } from '../arguments.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
 import { cancelOnInterrupt } from '../interrupt.ts';
-import { deviceLine } from '../model-options.ts';
+import { deviceLine, shownDevice } from '../model-options.ts';
 import { progressOn } from '../progress.ts';
 import { stepNote } from '../run-options.ts';
-import { duration, memory, type OutputOptions, printResult, table } from '../terminal.ts';
+import { duration, memory, type OutputOptions, peakLabel, printResult, table } from '../terminal.ts';
 
 interface DemoCommandOptions extends OutputOptions {
   out?: string;
@@ -82,9 +83,9 @@ export function demoCommand(): Command {
           },
         });
         progress.end();
-        const result = { device: choice.device, deviceReason: choice.reason, ...figures };
+        const result = { ...shownDevice(choice), ...figures };
         if (options.out) await writeFile(join(folder, 'demo.json'), `${JSON.stringify(result, jsonValue, 2)}\n`);
-        printResult(options, result, demoText(result, options.out));
+        printResult(options, result, demoText(result, choice.device, options.out));
       } finally {
         progress.end();
         interrupt.dispose();
@@ -93,7 +94,7 @@ export function demoCommand(): Command {
     });
 }
 
-function demoText(result: DemoResult, out: string | undefined): string {
+function demoText(result: DemoResult, device: Device, out: string | undefined): string {
   const figure = (value: number) => value.toFixed(3);
   const cells = (row: DemoRow) => [
     row.name,
@@ -116,7 +117,7 @@ function demoText(result: DemoResult, out: string | undefined): string {
     'to retrained',
     'steps',
     'seconds',
-    'peak memory',
+    peakLabel(device),
     'clipped',
   ];
   return [

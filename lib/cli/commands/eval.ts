@@ -53,12 +53,12 @@ export function evalCommand(): Command {
     .option('--json', 'print the result as JSON on stdout')
     .option('--quiet', 'no progress')
     .action(async (options: EvalOptions) => {
-      const { device, reason, load } = decideLoading(options);
+      const { load, shown, ...choice } = decideLoading(options);
       const data = await readExamples(options.data);
       const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
       const tokenizer = await HuggingFaceTokenizer.load(options.model);
       const progress = progressOn('evaluating', { quiet: options.quiet ?? false });
-      progress.log(deviceLine({ device, reason }));
+      progress.log(deviceLine(choice));
       const model = await load(options.model);
       const interrupt = cancelOnInterrupt();
       const begun = performance.now();
@@ -90,8 +90,7 @@ export function evalCommand(): Command {
           options,
           {
             model: options.model,
-            device,
-            deviceReason: reason,
+            ...shown,
             data: { file: options.data, sha256: data.sha256 },
             ...figures,
             seconds,
