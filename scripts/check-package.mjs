@@ -1,11 +1,12 @@
 // Packs the package with its prebuilt addon (npm run prebuild), installs it into an empty project, and uses it there as a
 // user would: import, require, the command; first with no compiler in reach, then with an addon built there.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arch, env, execPath, platform } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { makeToolFolder } from './tool-folder.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const project = mkdtempSync(join(tmpdir(), 'soul-package-'));
@@ -23,17 +24,9 @@ function run(command, words, options = {}) {
 
 /** An environment whose PATH holds node, npm and what their scripts call, and nothing that could build an addon. */
 function withoutCompilers() {
-  const folder = join(project, 'bin');
-  mkdirSync(folder);
-  symlinkSync(execPath, join(folder, 'node'));
   const needed = ['npm', 'npx', 'sh', 'env', 'uname', 'basename', 'dirname', 'sed', 'cat', 'ls'];
-  for (const tool of needed) {
-    const place = (env.PATH ?? '')
-      .split(':')
-      .map((each) => join(each, tool))
-      .find((file) => existsSync(file));
-    if (place !== undefined) symlinkSync(place, join(folder, tool));
-  }
+  const folder = makeToolFolder(join(project, 'bin'), needed);
+  symlinkSync(execPath, join(folder, 'node'));
   const bare = { ...env, PATH: folder };
   for (const tool of ['cc', 'c++', 'g++', 'clang++', 'make', 'ninja', 'cmake', 'python3', 'nvcc']) {
     const { error } = spawnSync(tool, ['--version'], { env: bare });
@@ -69,6 +62,9 @@ function expectPath(found, part) {
 try {
   const carries = existsSync(join(root, prebuilt));
   if (!carries && platform === 'linux') throw new Error(`there is no ${prebuilt}; make it with: npm run prebuild`);
+  if (!existsSync(join(root, 'dist', 'cli', 'main.js'))) {
+    throw new Error('there is no dist/cli/main.js, which the package must hold; make it with: npm run build:dist');
+  }
   const [{ filename, size }] = JSON.parse(
     run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', project], { cwd: root }),
   );
@@ -87,7 +83,8 @@ try {
     );
     if (bytes > largest) throw new Error(`the prebuilt addon is larger than ${largest / 1e6} MB`);
   }
-  run('npx', ['--no-install', 'soul', 'addon', 'build']);
+  // Whether it builds is asked here; how fast it is, elsewhere.
+  run('npx', ['--no-install', 'soul', 'addon', 'build'], { env: { ...env, CXXFLAGS: '-O1' } });
   expectPath(use(), join('build', 'Release'));
   console.log('with an addon built there: imports, requires and steps');
 } finally {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -7,7 +7,7 @@ import { fictitiousAuthors, toJsonLines } from '../../lib/study/authors.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
-import { soul } from './soul.ts';
+import { soul, soulIn } from './soul.ts';
 
 describe('without a model', () => {
   test('--help lists every command, and every command has its own', async () => {
@@ -16,7 +16,7 @@ describe('without a model', () => {
     for (const command of ['train', 'unlearn', 'eval', 'demo', 'doctor', 'engine', 'addon']) {
       expect(out).toContain(command);
     }
-    for (const words of [['unlearn'], ['train'], ['eval'], ['demo'], ['engine', 'install']]) {
+    for (const words of [['unlearn'], ['train'], ['eval'], ['demo'], ['engine', 'install'], ['addon', 'build']]) {
       const help = await soul(...words, '--help');
       expect(help.code).toBe(0);
       expect(help.out).toContain('--json');
@@ -59,6 +59,39 @@ describe('without a model', () => {
     const report = JSON.parse(out);
     expect(report.addon.loaded).toBe(true);
     expect(report.engine).toHaveProperty('installed');
+  });
+
+  describe('addon build leaves', () => {
+    const withoutDriver = { SOUL_CUDA_DRIVER: '/nonexistent' };
+    const addon = async () => JSON.parse((await soul('doctor', '--json')).out).addon.path as string;
+
+    test('an addon with code for GPUs', async () => {
+      const path = await addon();
+      const variables = { ...withoutDriver, SOUL_DEVICE_CODE: 'none' };
+      const { code, out, err } = await soulIn(variables, 'addon', 'build', '--json');
+      expect([code, err]).toEqual([0, '']);
+      const reason = `an addon with code for GPUs is there already (${path}), and what is built is for the CPU alone`;
+      expect(JSON.parse(out)).toEqual({ built: false, path, reason });
+      const text = await soulIn(variables, 'addon', 'build');
+      expect(text).toEqual({ code: 0, out: `nothing was built: ${reason}; --force builds all the same\n`, err: '' });
+    });
+
+    test("the package's prebuilt addon", async () => {
+      const folder = await mkdtemp(join(tmpdir(), 'soul-prebuilt-'));
+      try {
+        const place = join(folder, 'prebuilds', `${process.platform}-${process.arch}`);
+        const path = join(place, 'soul-unlearn.node');
+        await mkdir(place, { recursive: true });
+        await copyFile(await addon(), path);
+        const variables = { ...withoutDriver, SOUL_UNLEARN_PREBUILD: folder };
+        const { code, out, err } = await soulIn(variables, 'addon', 'build', '--json');
+        expect([code, err]).toEqual([0, '']);
+        const reason = expect.stringMatching(/^the package's prebuilt addon .*loads here .*would take its place$/);
+        expect(JSON.parse(out)).toEqual({ built: false, path, reason });
+      } finally {
+        await rm(folder, { recursive: true, force: true });
+      }
+    });
   });
 });
 
@@ -160,6 +193,10 @@ describeWithEngine('with a model', () => {
     );
     expect(evaluation.code).toBe(0);
     expect(JSON.parse(evaluation.out)).toMatchObject({ examples: 4, rougeLRecall: expect.any(Number) });
+    for (const { out } of [train, forgetting, evaluation]) {
+      expect(JSON.parse(out)).toMatchObject({ device: 'cpu', deviceReason: expect.any(String), dtype: 'f32' });
+      expect(JSON.parse(out)).not.toHaveProperty('gpu');
+    }
     expect(JSON.parse(evaluation.out).probability).toBeCloseTo(forgotten.evaluation.target.after, 5);
   });
 
@@ -194,6 +231,8 @@ describeWithEngine('with a model', () => {
       pairing: 'fresh',
       hessianData: 'retain',
     });
+    expect(record.environment).toMatchObject({ node: process.version, device: 'cpu' });
+    expect(record.environment).not.toHaveProperty('gpu');
     expect(record.settings.load.engine).toMatch(/^libtorch 2\./);
     expect(record.inputs.target).toMatchObject({ sha256: await sha256('forget.jsonl'), items: 4 });
     expect(record.inputs.model.sha256['model.safetensors']).toBe(await sha256('model/model.safetensors'));
