@@ -66,8 +66,8 @@ interface Entry extends SafetensorsTensor {
 /**
  * Opens a file and checks its whole header.
  *
- * @throws SoulError SOUL_NOT_FOUND, SOUL_FILE_SYSTEM; SOUL_BAD_FILE when the header is damaged, tensors overlap, leave gaps or don't fit
- *   the file; SOUL_UNSUPPORTED for an element type that is not in {@link safetensorsElementBytes}
+ * @throws SoulError SOUL_NOT_FOUND, SOUL_FILE_SYSTEM; SOUL_BAD_FILE when the header is damaged, tensors overlap, leave gaps or
+ *   don't fit the file; SOUL_UNSUPPORTED for an element type that is not in {@link safetensorsElementBytes}
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openFile(path, 'r');

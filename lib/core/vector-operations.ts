@@ -123,8 +123,8 @@ export async function scale(buffer: FlatBuffer, factor: number, options: Roundin
 }
 
 /**
- * Copies `source` to `target`, on the same device or another, rounded to its dtype. From `bf16` to `f32` and between buffers of one dtype nothing is
- * lost, and rounding says nothing.
+ * Copies `source` to `target`, on the same device or another, rounded to its dtype. From `bf16` to `f32` and between buffers
+ * of one dtype nothing is lost, and rounding says nothing.
  *
  * @param target of the source's length; of one dtype the two may overlap, otherwise not
  * @throws SoulError SOUL_ALIASED

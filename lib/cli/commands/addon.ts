@@ -47,7 +47,7 @@ export function addonCommand(): Command {
   return addon;
 }
 
-/** Why the addon that loads is better than what would be built, which would be loaded in its place; undefined where it is not. */
+/** Why the addon that loads is better than what would be built and take its place; undefined where it is not. */
 function reasonToKeep(path: string): string | undefined {
   const gpus = describeDevices().cuda.deviceCode ? ' with code for GPUs' : '';
   if (basename(dirname(dirname(path))) === 'prebuilds') {
