@@ -43,7 +43,10 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
   dtype?: Kind;
   /** Threads of libtorch; by default its own choice, all cores. */
   threads?: number;
-  /** Bytes that the logits of one chunk may take; default 64 MiB. The whole logit matrix is never held. */
+  /**
+   * Bytes that the logits of one chunk may take; default 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the
+   * whole output matrix and adds to its whole gradient. The whole logit matrix is never held.
+   */
   logitsMemory?: number;
 }
 
@@ -297,8 +300,8 @@ function batchArrays(batch: TokenBatch): NativeBatch {
 /** Checks options and loads the engine. */
 function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
-  const { dtype = 'f32' as Kind, threads = 0, logitsMemory = 2 ** 26 } = options;
   const device = checkDevice('device', options.device ?? 'cpu');
+  const { dtype = 'f32' as Kind, threads = 0, logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30 } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
   if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 4096)) {
     throw invalidArgument('threads', 'an integer from 1 to 4096', threads);

@@ -63,7 +63,7 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
     return {{bytes.data, DType::kUint8}, bytes.length, value};
   }
   if (const WrappedMemory* wrapped = Unwrap(value); wrapped != nullptr) {
-    if (wrapped->dtype == SOUL_RELEASED || (wrapped->allocation && wrapped->allocation->released)) {
+    if (wrapped->released != nullptr && *wrapped->released) {
       ThrowFailure(value.Env(), "SOUL_RELEASED", std::string(name) + " was released; make a new FlatBuffer");
     }
     return {{wrapped->data, static_cast<DType>(wrapped->dtype)},

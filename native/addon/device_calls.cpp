@@ -64,8 +64,10 @@ Napi::Value AllocDevice(const Napi::CallbackInfo& info) {
   std::shared_ptr<DeviceAllocation> allocation;
   CallDriver(env, [&] { allocation = Allocate(env, cuda::Device::Get(device), bytes); });
   void* memory = allocation->memory();
-  const Napi::Value external = WrapMemory(
-      env, {{memory, static_cast<uint64_t>(length), static_cast<uint32_t>(dtype), device}, allocation});
+  const Napi::Value external = WrapMemory(env, {{memory, static_cast<uint64_t>(length),
+                                                 static_cast<uint32_t>(dtype), device, &allocation->released},
+                                                allocation,
+                                                true});
   if (bytes > 0) {
     PostDeviceWorkUnseen(env, {external}, device, [memory, bytes](cuda::Queue& queue) -> DeviceOutcome {
       queue.Fill(memory, 0, 1, bytes);
@@ -79,29 +81,29 @@ Napi::Value AllocDevice(const Napi::CallbackInfo& info) {
 // handle, and those of views, may not be used any more.
 Napi::Value ReleaseDevice(const Napi::CallbackInfo& info) {
   WrappedMemory* memory = Unwrap(Argument(info, 0));
-  if (memory == nullptr || !memory->allocation) {
-    ThrowInvalid(info.Env(), "memory", "memory that allocDevice gave, not released before");
+  if (memory == nullptr || !memory->whole || memory->allocation->released) {
+    ThrowInvalid(info.Env(), "memory", "memory that allocDevice gave, no view of it, not released before");
   }
   const int32_t device = memory->device;
-  memory->dtype = SOUL_RELEASED;
   memory->allocation->released = true;
   PendingReleases& releases = EnvironmentOf(info.Env()).releases;
   releases.Add();
-  return PostDeviceWork(
-      info.Env(), {Argument(info, 0)}, device,
-      [allocation = std::move(memory->allocation), &releases](cuda::Queue&) -> DeviceOutcome {
-        return [allocation, &releases] {
-          allocation->Free();
-          releases.Done();
-          return Outcome{};
-        };
-      });
+  return PostDeviceWork(info.Env(), {Argument(info, 0)}, device,
+                        [allocation = memory->allocation, &releases](cuda::Queue&) -> DeviceOutcome {
+                          return [allocation, &releases] {
+                            allocation->Free();
+                            releases.Done();
+                            return Outcome{};
+                          };
+                        });
 }
 
 // useStream(device, stream: bigint) -> Promise<void>; 0n is the default stream.
 Napi::Value UseStream(const Napi::CallbackInfo& info) {
   const int32_t device = ReadDeviceIndex(Argument(info, 0));
   const uint64_t stream = ReadUnsigned64(Argument(info, 1), "stream");
+  // Not CU_STREAM_PER_THREAD, which is another one on each thread.
+  if (stream == 2) ThrowInvalid(info.Env(), "stream", "a stream that is the same on every thread");
   return PostDeviceWork(info.Env(), {}, device, [stream](cuda::Queue& queue) -> DeviceOutcome {
     queue.UseStream(reinterpret_cast<cuda::Stream>(static_cast<uintptr_t>(stream)));
     return {};

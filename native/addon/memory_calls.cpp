@@ -70,9 +70,11 @@ Napi::Value FromPointer(const Napi::CallbackInfo& info) {
   if (device != SOUL_CPU) {
     CallDriver(info.Env(), [&] { CheckDevicePointer(info.Env(), address, bytes, device); });
   }
-  return WrapMemory(info.Env(), {{reinterpret_cast<void*>(static_cast<uintptr_t>(address)),
-                                  static_cast<uint64_t>(length), static_cast<uint32_t>(dtype), device},
-                                 nullptr});
+  return WrapMemory(info.Env(),
+                    {{reinterpret_cast<void*>(static_cast<uintptr_t>(address)), static_cast<uint64_t>(length),
+                      static_cast<uint32_t>(dtype), device, nullptr},
+                     nullptr,
+                     false});
 }
 
 // view(memory, start, length) -> External, for memory that is an External.
@@ -82,6 +84,7 @@ Napi::Value View(const Napi::CallbackInfo& info) {
   const int64_t start = ReadInteger(Argument(info, 1), "start", 0, memory.length);
   const int64_t length = ReadInteger(Argument(info, 2), "length", 0, memory.length - start);
   WrappedMemory part = *Unwrap(memory.value);
+  part.whole = false;
   if (part.data != nullptr) {
     part.data =
         static_cast<char*>(part.data) + static_cast<std::size_t>(start) * SizeOf(memory.elements.dtype);

@@ -36,6 +36,7 @@ class DeviceAllocation {
 
 struct WrappedMemory : SoulMemory {
   std::shared_ptr<DeviceAllocation> allocation;  // null: somebody else's
+  bool whole = false;                            // all of the allocation, as allocDevice gave it
 };
 
 Napi::Value WrapMemory(Napi::Env env, const WrappedMemory& memory);

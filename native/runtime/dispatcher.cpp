@@ -68,8 +68,10 @@ bool Dispatcher::MayRunHere() {
 }
 
 bool Dispatcher::MayEnqueueHere() {
+  // A device takes so many launches before it keeps waiting who enqueues the next: not the JavaScript thread.
+  constexpr std::size_t kMostHeld = 32;
   std::lock_guard lock(mutex_);
-  return queued_.empty() && current_ == nullptr && !closing_;
+  return queued_.empty() && current_ == nullptr && !closing_ && running_.size() < kMostHeld;
 }
 
 Dispatcher::Job* Dispatcher::Hold() {

@@ -36,7 +36,7 @@ class Dispatcher {
   bool MayRunHere();
 
   // Whether work that only enqueues, for a device, may be done on the JavaScript thread, in its turn: all
-  // jobs posted before have run, though some may wait for the device.
+  // jobs posted before have run, though some may wait for the device, but not too many.
   bool MayEnqueueHere();
 
   // A job that has run on the JavaScript thread and is complete after Release. Null when the environment

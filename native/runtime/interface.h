@@ -26,7 +26,8 @@ typedef struct SoulMemory {
   void* data;
   uint64_t length;  // in elements
   uint32_t dtype;
-  int32_t device;  // the CUDA device that it lies on; SOUL_CPU: none
+  int32_t device;        // the CUDA device that it lies on; SOUL_CPU: none
+  const bool* released;  // true when the memory was given up, after which it must not be used; null: never
 } SoulMemory;
 
 #define SOUL_CPU (-1)
@@ -34,7 +35,6 @@ typedef struct SoulMemory {
 #define SOUL_FLOAT32 0u
 #define SOUL_BFLOAT16 1u
 #define SOUL_UINT8 2u
-#define SOUL_RELEASED 0xffffffffu  // of memory that was given up
 
 // Rows of float32 logits, one per label token: row i begins at logits + i * stride, in elements.
 typedef struct SoulTokenRows {

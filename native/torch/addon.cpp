@@ -25,6 +25,7 @@ struct ModelHandle {
   std::shared_ptr<const Model> model;
   int64_t longest;
   Napi::Reference<Napi::Value> values, gradients;
+  const bool* released[2];  // of the memory of the two; null: never
 };
 
 // Behind the External of a pass; `model` and `reference` keep those handles, hence their memory, alive.
@@ -71,7 +72,9 @@ const Environment& ReadEnvironment(Napi::Env env) {
 
 ModelHandle& ReadModel(const Napi::Value& value, const char* name = "model") {
   ModelHandle& handle = ReadHandle<ModelHandle>(value, kModelTag, name);
-  if (!handle.model) throw ToError(value.Env(), "SOUL_RELEASED", std::string(name) + " has been released");
+  bool released = !handle.model;
+  for (const bool* flag : handle.released) released = released || (flag && *flag);
+  if (released) throw ToError(value.Env(), "SOUL_RELEASED", std::string(name) + " has been released");
   return handle;
 }
 
@@ -193,6 +196,8 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
                                                TokenLosses(*environment.table, place), threads,
                                                logits_memory});
   });
+  handle->released[0] = values.released;
+  handle->released[1] = gradients.released;
   handle->values = Napi::Reference<Napi::Value>::New(info[1], 1);
   handle->gradients = Napi::Reference<Napi::Value>::New(info[2], 1);
   return MakeHandle(env, std::move(handle), kModelTag);

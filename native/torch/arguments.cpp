@@ -153,11 +153,11 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
     if (memory.dtype != SOUL_FLOAT32 && memory.dtype != SOUL_BFLOAT16) {
       ThrowInvalid(value.Env(), std::string(name) + " must be float32 or bfloat16");
     }
-    if (!memory.data && memory.length > 0) {
+    if (memory.released && *memory.released) {
       throw ToError(value.Env(), "SOUL_RELEASED", std::string(name) + " was released");
     }
     const at::ScalarType dtype = memory.dtype == SOUL_FLOAT32 ? at::kFloat : at::kBFloat16;
-    return {memory.data, static_cast<int64_t>(memory.length), {memory.device, dtype}};
+    return {memory.data, static_cast<int64_t>(memory.length), {memory.device, dtype}, memory.released};
   }
   bool typed = false;
   napi_typedarray_type type = napi_int8_array;
@@ -175,7 +175,7 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
     ThrowInvalid(value.Env(), std::string(name) + " must lie on a SharedArrayBuffer");
   }
   const at::ScalarType dtype = type == napi_float32_array ? at::kFloat : at::kBFloat16;
-  return {array.data, static_cast<int64_t>(array.length), {SOUL_CPU, dtype}};
+  return {array.data, static_cast<int64_t>(array.length), {SOUL_CPU, dtype}, nullptr};
 }
 
 std::vector<std::string> ReadStrings(const Napi::Value& value, const char* name) {

@@ -43,6 +43,7 @@ struct FlatMemory {
   void* data;
   int64_t length;
   Place place;
+  const bool* released;  // null: never
 };
 FlatMemory ReadMemory(const Napi::Value& value, const char* name);
 

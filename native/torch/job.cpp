@@ -55,21 +55,29 @@ void Run(void* context) {
   current_closing = nullptr;
 }
 
-void Complete(void* context, bool ran) {
-  std::unique_ptr<Job> job(static_cast<Job*>(context));
-  if (!ran) return;
-  const Napi::HandleScope scope(job->env);
-  if (job->failure) {
-    job->deferred.Reject(ToError(job->env, job->failure->code(), job->failure->what()).Value());
+void Settle(const Job& job) {
+  if (job.failure) {
+    job.deferred.Reject(ToError(job.env, job.failure->code(), job.failure->what()).Value());
     return;
   }
   try {
-    job->deferred.Resolve(job->result(job->env));
+    job.deferred.Resolve(job.result(job.env));
   } catch (const Napi::Error& error) {
-    job->deferred.Reject(error.Value());
+    job.deferred.Reject(error.Value());
   } catch (...) {
     const Failure failure = CurrentFailure();
-    job->deferred.Reject(ToError(job->env, failure.code(), failure.what()).Value());
+    job.deferred.Reject(ToError(job.env, failure.code(), failure.what()).Value());
+  }
+}
+
+void Complete(void* context, bool ran) {
+  std::unique_ptr<Job> job(static_cast<Job*>(context));
+  if (!ran) return;
+  try {
+    const Napi::HandleScope scope(job->env);
+    Settle(*job);
+  } catch (...) {
+    // The environment is going away: nobody can be told, and nothing may escape into the caller, which is C.
   }
 }
 

@@ -127,9 +127,11 @@ SOUL_DEVICE float ValueOfBits(uint32_t bits) {
 template <int kCount>
 SOUL_DEVICE uint32_t FrozenBits(FrozenMask mask, int64_t index) {
   if (mask == nullptr) return 0;
-  const auto offset = static_cast<int32_t>(index % 8);
-  uint32_t bits = mask[index / 8];
-  if (offset + kCount > 8) bits |= static_cast<uint32_t>(mask[index / 8 + 1]) << 8;
+  // Unsigned: an index is never negative, which the compiler does not know.
+  const auto byte = static_cast<uint64_t>(index) / 8;
+  const auto offset = static_cast<int32_t>(static_cast<uint64_t>(index) % 8);
+  uint32_t bits = mask[byte];
+  if (offset + kCount > 8) bits |= static_cast<uint32_t>(mask[byte + 1]) << 8;
   return bits >> offset & ((1u << kCount) - 1u);
 }
 

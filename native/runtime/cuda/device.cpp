@@ -86,9 +86,23 @@ const Platform& FindPlatform() {
   return *platform;
 }
 
+namespace {
+
+Device* devices[kMostDevices] = {};
+
+// Before the driver's own, since it was set up later: the threads that wait for a device must not be in the
+// driver when that is torn down.
+void FinishAtExit() {
+  for (const Device* device : devices) {
+    if (device != nullptr) device->Finish();
+  }
+}
+
+}  // namespace
+
 Device& Device::Get(int32_t index) {
   static std::mutex mutex;
-  static Device* devices[kMostDevices] = {};
+  static std::once_flag at_exit;
   const Platform& platform = FindPlatform();
   if (!platform.problem.empty()) throw DriverError("SOUL_UNSUPPORTED", platform.problem);
   const auto count = static_cast<int32_t>(platform.devices.size());
@@ -100,7 +114,10 @@ Device& Device::Get(int32_t index) {
   const DeviceDescription& description = platform.devices[static_cast<std::size_t>(index)];
   if (!description.problem.empty()) throw DriverError("SOUL_UNSUPPORTED", description.problem);
   const std::lock_guard lock(mutex);
-  if (devices[index] == nullptr) devices[index] = new Device(index, description);
+  if (devices[index] == nullptr) {
+    devices[index] = new Device(index, description);
+    std::call_once(at_exit, [] { std::atexit(FinishAtExit); });
+  }
   return *devices[index];
 }
 
@@ -114,6 +131,11 @@ Device::Device(int32_t index, const DeviceDescription& description)
 
 void Device::Use() const {
   Check(TheDriver().cuCtxSetCurrent(context_), "cuCtxSetCurrent");
+}
+
+void Device::Finish() const noexcept {
+  const Driver& driver = TheDriver();
+  if (driver.cuCtxSetCurrent(context_) == kSuccess) driver.cuCtxSynchronize();
 }
 
 void* Device::Allocate(std::size_t bytes) {
@@ -160,6 +182,8 @@ Function Device::Find(DeviceCode code, const char* name) {
   }
   Function function = nullptr;
   Check(driver.cuModuleGetFunction(&function, module, name), name);
+  // Not left to its first launch, which could then fail for want of memory amid a call.
+  Check(driver.cuFuncLoad(function), name);
   functions_.emplace(name, function);
   return function;
 }

@@ -47,6 +47,9 @@ class Device {
   // Makes the device's primary context current on this thread.
   void Use() const;
 
+  // Waits for everything that was enqueued there, whoever did it.
+  void Finish() const noexcept;
+
   // Zeroed or not, as the driver gives it; throws DriverError with SOUL_OUT_OF_MEMORY.
   void* Allocate(std::size_t bytes);
   void Free(void* memory) noexcept;

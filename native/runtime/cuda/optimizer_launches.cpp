@@ -34,6 +34,7 @@ class Results {
   Results(Queue& queue, std::size_t segments, int64_t sums)
       : queue_(queue), segments_(static_cast<int64_t>(segments)), sums_(sums) {
     memory_ = static_cast<char*>(queue.Scratch(Bytes()));
+    back_ = queue.Pinned(Bytes());
   }
 
   CallOutcome* outcome() const { return reinterpret_cast<CallOutcome*>(memory_); }
@@ -60,8 +61,8 @@ class Results {
   std::function<StepReport()> Read(const DeviceControl& control, int64_t part = 0) const {
     // The device has them now.
     control.host[kChanged] = 0;
-    return [back = queue_.Read(memory_, Bytes()), host = control.host, segments = segments_, sums = sums_,
-            part] {
+    queue_.ReadInto(*back_, memory_, Bytes());
+    return [back = back_, host = control.host, segments = segments_, sums = sums_, part] {
       const auto* outcome = back->As<CallOutcome>();
       // What JavaScript has changed since is newer.
       if (host[kChanged] == 0) std::copy_n(outcome->control, kChanged, host);
@@ -89,7 +90,14 @@ class Results {
   const int64_t segments_;
   const int64_t sums_;
   char* memory_;
+  std::shared_ptr<const PinnedMemory> back_;
 };
+
+// To be called before the plan is enqueued, which counts the step: what the step's kernel needs must not then
+// turn out to be missing.
+void Prepare(Queue& queue, const std::string& name) {
+  queue.device().Find(DeviceCode::kOptimizers, name.c_str());
+}
 
 // One read of the gradients and of an estimate; no gradients: neither is read.
 void Scan(Queue& queue, const Elements& gradients, const Elements& estimates, FrozenMask frozen,
@@ -214,6 +222,10 @@ std::function<StepReport()> EnqueueSophiaStep(Queue& queue, const DeviceControl&
                                               const SophiaMemory& memory, int64_t length,
                                               const std::vector<Segment>& segments,
                                               const SophiaSettings& settings) {
+  const Elements& estimate = settings.estimate_from;
+  const std::string kind = !estimate ? "none" : estimate == memory.gradients ? "own" : NameOf(estimate.dtype);
+  const std::string name = "soul_sophia_" + NameOf(memory, memory.momentum) + "_" + kind;
+  Prepare(queue, name);
   const Results results(queue, segments.size(), SquareSums(queue, segments, length, settings));
   auto* const plan = queue.Scratch<SophiaPlan>(1);
   const bool searches = FindsRho(control.host, settings, length);
@@ -225,10 +237,8 @@ std::function<StepReport()> EnqueueSophiaStep(Queue& queue, const DeviceControl&
   if (searches) {
     SearchRho(queue, control, memory, length, segments, settings, plan, results.outcome());
   }
-  const Elements& estimate = settings.estimate_from;
-  const std::string kind = !estimate ? "none" : estimate == memory.gradients ? "own" : NameOf(estimate.dtype);
-  StepSegments(queue, "soul_sophia_" + NameOf(memory, memory.momentum) + "_" + kind, memory, memory.momentum,
-               memory.hessian, estimate.data, segments, settings, plan, results);
+  StepSegments(queue, name, memory, memory.momentum, memory.hessian, estimate.data, segments, settings, plan,
+               results);
   return results.Read(control);
 }
 
@@ -236,14 +246,16 @@ std::function<StepReport()> EnqueueAdamWStep(Queue& queue, const DeviceControl& 
                                              const AdamWMemory& memory, int64_t length,
                                              const std::vector<Segment>& segments,
                                              const StepSettings& settings) {
+  const std::string name = "soul_adamw_" + NameOf(memory, memory.average);
+  Prepare(queue, name);
   const Results results(queue, segments.size(), SquareSums(queue, segments, length, settings));
   auto* const plan = queue.Scratch<AdamWPlan>(1);
   AdamWPlanParameters planning{results.Parameters(control), settings, plan};
   Scan(queue, ReadsGradient(settings) ? memory.gradients : Elements{}, Elements{}, memory.frozen, length,
        &planning.call);
   Launch(queue, "soul_plan_adamw", 1, kPlanThreads, planning);
-  StepSegments(queue, "soul_adamw_" + NameOf(memory, memory.average), memory, memory.average,
-               memory.square_average, nullptr, segments, settings, plan, results);
+  StepSegments(queue, name, memory, memory.average, memory.square_average, nullptr, segments, settings, plan,
+               results);
   return results.Read(control);
 }
 
@@ -251,13 +263,15 @@ std::function<StepReport()> EnqueueHessianUpdate(Queue& queue, const DeviceContr
                                                  const Elements& hessian, const Elements& gradients,
                                                  FrozenMask frozen, int64_t length,
                                                  const HessianSettings& settings) {
+  const std::string name =
+      std::string("soul_hessian_") + NameOf(hessian.dtype) + "_" + NameOf(gradients.dtype);
+  Prepare(queue, name);
   const Results results(queue, 0, 0);
   auto* const plan = queue.Scratch<HessianPlan>(1);
   HessianPlanParameters planning{results.Parameters(control), settings, plan};
   Scan(queue, settings.skip_non_finite ? gradients : Elements{}, Elements{}, frozen, length, &planning.call);
   Launch(queue, "soul_plan_hessian", 1, kPlanThreads, planning);
-  Launch(queue, std::string("soul_hessian_") + NameOf(hessian.dtype) + "_" + NameOf(gradients.dtype),
-         queue.BlocksFor(TilesIn(length, queue.Threads())), queue.Threads(),
+  Launch(queue, name, queue.BlocksFor(TilesIn(length, queue.Threads())), queue.Threads(),
          HessianParameters{hessian.data, gradients.data, frozen, plan, settings.seed,
                            settings.stochastic_rounding, length});
   return results.Read(control, settings.part);

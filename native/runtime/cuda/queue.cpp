@@ -161,19 +161,28 @@ void Queue::Fill(void* target, uint32_t bits, std::size_t element_bytes, std::si
   }
 }
 
-std::shared_ptr<const PinnedMemory> Queue::Read(const void* source, std::size_t bytes) {
+std::shared_ptr<const PinnedMemory> Queue::Pinned(std::size_t bytes) {
   device_.Use();
-  void* piece = pinned_->Take(bytes);
-  auto result = std::make_shared<const PinnedMemory>(pinned_, piece, bytes);
-  Check(TheDriver().cuMemcpyDtoHAsync_v2(piece, AddressOf(source), bytes, stream_), "cuMemcpyDtoHAsync");
+  return std::make_shared<const PinnedMemory>(pinned_, pinned_->Take(bytes), bytes);
+}
+
+void Queue::ReadInto(const PinnedMemory& target, const void* source, std::size_t bytes) {
+  device_.Use();
+  Check(TheDriver().cuMemcpyDtoHAsync_v2(target.data(), AddressOf(source), bytes, stream_),
+        "cuMemcpyDtoHAsync");
+}
+
+std::shared_ptr<const PinnedMemory> Queue::Read(const void* source, std::size_t bytes) {
+  std::shared_ptr<const PinnedMemory> result = Pinned(bytes);
+  ReadInto(*result, source, bytes);
   return result;
 }
 
 void Queue::Upload(void* target, const void* source, std::size_t bytes) {
   if (bytes == 0) return;
   device_.Use();
-  void* piece = pinned_->Take(bytes);
-  uploaded_.push_back(std::make_shared<const PinnedMemory>(pinned_, piece, bytes));
+  uploaded_.push_back(Pinned(bytes));
+  void* const piece = uploaded_.back()->data();
   std::memcpy(piece, source, bytes);
   Check(TheDriver().cuMemcpyHtoDAsync_v2(AddressOf(target), piece, bytes, stream_), "cuMemcpyHtoDAsync");
 }
@@ -223,10 +232,16 @@ Event Queue::TakeEvent() {
 
 void Queue::Await(std::function<void(std::exception_ptr)> done) {
   device_.Use();
-  const Event event = TakeEvent();
   std::list<Waiting> waiting;
-  waiting.push_back({event, std::exchange(outgrown_, {}), std::exchange(uploaded_, {}), std::move(done)});
-  Check(TheDriver().cuEventRecord(event, stream_), "cuEventRecord");
+  waiting.push_back({TakeEvent(), {}, {}, std::move(done)});
+  const Event event = waiting.front().event;
+  const Result recorded = TheDriver().cuEventRecord(event, stream_);
+  if (recorded != kSuccess) {
+    TheDriver().cuEventDestroy_v2(event);
+    Check(recorded, "cuEventRecord");
+  }
+  waiting.front().outgrown.swap(outgrown_);
+  waiting.front().uploaded.swap(uploaded_);
   scratch_used_ = 0;
   {
     const std::lock_guard lock(mutex_);
@@ -255,8 +270,11 @@ void Queue::Complete() {
     }
     waiting.done(error);
     for (void* memory : waiting.outgrown) device_.Free(memory);
+    const Event event = waiting.event;
+    // What the job held may be freed with it, which takes its time.
+    next.clear();
     lock.lock();
-    free_events_.push_back(waiting.event);
+    free_events_.push_back(event);
   }
 }
 

@@ -31,6 +31,7 @@ class PinnedMemory {
   const T* As() const {
     return static_cast<const T*>(data_);
   }
+  void* data() const { return data_; }
 
  private:
   const std::shared_ptr<PinnedPool> pool_;
@@ -99,6 +100,10 @@ class Queue {
 
   // What will have been copied from device memory when the job is done; no host memory is waited for.
   std::shared_ptr<const PinnedMemory> Read(const void* source, std::size_t bytes);
+
+  // The two halves of Read, for those who must know beforehand that there is memory.
+  std::shared_ptr<const PinnedMemory> Pinned(std::size_t bytes);
+  void ReadInto(const PinnedMemory& target, const void* source, std::size_t bytes);
 
   // Milliseconds of the device's time at this place of the stream, since the first one asked for here; to be
   // called when the job is done, in the order of the calls.

@@ -6,8 +6,9 @@ namespace {
 // Sorted by architecture. With 8 float32 elements of 4 streams a thread, 256 threads keep 32 KiB in flight;
 // what a multiprocessor needs for its share of the memory's bandwidth is given beside each, as the tuning of
 // NVIDIA's CUB has it (cub/device/dispatch/tuning/tuning_transform.cuh): 16 KiB from 8.0 on, 32 KiB (H100) to
-// 48 KiB (H200) for 9.0, 64 KiB for 10.0. Blocks are twice that or more, since registers allow it. None of
-// these entries has been measured yet.
+// 48 KiB (H200) for 9.0, 64 KiB for 10.0. `blocks` are how many of them the grid has for each multiprocessor,
+// not how many are there at once: the kernels take some 100 registers a thread, which leaves room for two or
+// three of 256 threads. None of these entries has been measured yet.
 constexpr Tuning kTunings[] = {
     {75, 256, 4, "16 KiB in flight needed, half the threads of later architectures; not measured"},
     {80, 256, 6, "16 KiB in flight needed; not measured"},

@@ -8,7 +8,7 @@ namespace soul::cuda {
 struct Tuning {
   int32_t architecture;  // for this compute capability and later ones
   int32_t threads;       // of a block that walks memory
-  int32_t blocks;        // of such a block, on one multiprocessor at a time
+  int32_t blocks;        // of the grid, for each multiprocessor
   const char* source;    // where the figures come from
 };
 

@@ -36,7 +36,7 @@ void Walk(Queue& queue, const std::string& name, int64_t length, const Parameter
 }
 
 std::shared_ptr<const PinnedMemory> EnqueueProducts(Queue& queue, const std::string& name,
-                                                ProductsParameters parameters, int32_t products) {
+                                                    ProductsParameters parameters, int32_t products) {
   const int64_t blocks = BlocksOver(queue, parameters.length);
   parameters.partials = queue.Scratch<double>(blocks * products);
   Walk(queue, name, parameters.length, parameters);

@@ -73,6 +73,11 @@ SOUL_EXPORTED cuModuleGetFunction(Function* function, Module module, const char*
   return 0;
 }
 
+SOUL_EXPORTED cuFuncLoad(Function function) {
+  SOUL_BEGIN_IN_CONTEXT(device);
+  return functions.Holds(function) ? 0 : kInvalidHandle;
+}
+
 SOUL_EXPORTED cuFuncGetAttribute(int* value, int attribute, Function function) {
   SOUL_BEGIN_IN_CONTEXT(device);
   if (!functions.Holds(function)) return kInvalidHandle;
@@ -124,6 +129,12 @@ SOUL_EXPORTED cuStreamSynchronize(Stream stream_handle) {
   WorkStream* stream = StreamOf(device, stream_handle);
   if (stream == nullptr) return kInvalidHandle;
   stream->Wait();
+  return device->error;
+}
+
+SOUL_EXPORTED cuCtxSynchronize() {
+  SOUL_BEGIN_IN_CONTEXT(device);
+  WaitForAllStreams(device);
   return device->error;
 }
 
