@@ -6,19 +6,27 @@ export interface CompiledFunction {
   spillStores?: number;
   spillLoads?: number;
 }
-export interface WidestAccesses {
+/** Words of each access to global memory. */
+export interface Accesses {
+  loads: number[];
+  stores: number[];
+}
+export interface AccessWidths {
+  kernels: string;
   loads: number;
   stores: number;
 }
-export interface NeededAccesses extends WidestAccesses {
-  kernels: string;
-}
+export type AccessCounts = Readonly<Record<string, { loads: number; stores: number }>>;
+type AccessesByArchitecture = ReadonlyMap<number, ReadonlyMap<string, Accesses>>;
 export function readCompilerReport(report: string): CompiledFunction[];
-export function readAccesses(ptx: string): Map<string, WidestAccesses>;
+export function readWarning(report: string): string | undefined;
+export function readAccesses(ptx: string): Map<string, Accesses>;
+export function countsOf(compiled: { accesses: AccessesByArchitecture; widths: readonly AccessWidths[] }): AccessCounts;
 export function problemsOf(compiled: {
   part: string;
   functions: readonly CompiledFunction[];
-  accesses: ReadonlyMap<string, ReadonlyMap<string, WidestAccesses>>;
-  needed: readonly NeededAccesses[];
+  accesses: AccessesByArchitecture;
+  widths: readonly AccessWidths[];
+  counts: AccessCounts;
 }): string[];
 export function registerTable(functions: readonly CompiledFunction[]): string;

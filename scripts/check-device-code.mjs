@@ -32,14 +32,19 @@ export function readCompilerReport(report) {
   return functions;
 }
 
-/** The kernels of a PTX text, each with the words of its widest access to global memory: 0, 1, 2, 4 or 8. */
+/** The first line in which the compiler warns; undefined where none does. */
+export function readWarning(report) {
+  return report.split('\n').find((line) => /\bwarning\b/i.test(line));
+}
+
+/** The kernels of a PTX text, each with the widths of its loads and stores of global memory, in words: 1, 2, 4 or 8. */
 export function readAccesses(ptx) {
   const kernels = new Map();
   let current;
   for (const line of ptx.split('\n')) {
     const entry = /\.entry\s+([\w$]+)/.exec(line);
     if (entry) {
-      current = { loads: 0, stores: 0 };
+      current = { loads: [], stores: [] };
       kernels.set(entry[1], current);
     } else if (/^\s*(\.\w+\s+)*\.func\b/.test(line)) {
       current = undefined;
@@ -50,20 +55,42 @@ export function readAccesses(ptx) {
     if (!qualifiers.includes('global.')) continue;
     const elements = Number(/\bv(\d)\./.exec(qualifiers)?.[1] ?? 1);
     const words = Math.max(1, Math.floor((elements * Number(bits)) / 32));
-    const key = kind === 'ld' ? 'loads' : 'stores';
-    current[key] = Math.max(current[key], words);
+    current[kind === 'ld' ? 'loads' : 'stores'].push(words);
   }
   return kernels;
+}
+
+const kinds = ['loads', 'stores'];
+const entryOf = (name, widths) => widths.find(({ kernels }) => wildcard(kernels).test(name));
+/** The words that accesses of more than one word move: fewer where one becomes narrower, or several single ones. */
+const vectorWords = (found) => found.reduce((sum, words) => (words > 1 ? sum + words : sum), 0);
+
+/** The words that each kernel's vector accesses move, on the architecture where they are fewest; 0 where none is wanted. */
+export function countsOf({ accesses, widths }) {
+  const counts = {};
+  for (const kernels of accesses.values()) {
+    for (const [name, found] of kernels) {
+      const entry = entryOf(name, widths);
+      if (entry === undefined) continue;
+      for (const kind of kinds) {
+        counts[name] ??= {};
+        const words = entry[kind] > 0 ? vectorWords(found[kind]) : 0;
+        counts[name][kind] = Math.min(counts[name][kind] ?? Infinity, words);
+      }
+    }
+  }
+  return counts;
 }
 
 /**
  * What is wrong with one part of the device code, one sentence each.
  *
- * `functions` are of {@link readCompilerReport}, `accesses` maps the name of a PTX architecture to what
- * {@link readAccesses} found in it, `needed` lists { kernels, loads, stores } with names or patterns (`*`) of kernels and
- * the words that their widest accesses must have; of several entries the first that fits a kernel counts.
+ * `functions` are of {@link readCompilerReport}, `accesses` maps an architecture to what {@link readAccesses} found in its
+ * PTX. `widths` lists { kernels, loads, stores } with names or patterns (`*`) of kernels and the words that their widest
+ * accesses must have; of several entries the first that fits a kernel counts. `counts` tells for every kernel how many words
+ * its vector accesses must move together, in the program's text, so that no single one hides a loop without.
  */
-export function problemsOf({ part, functions, accesses, needed }) {
+export function problemsOf({ part, functions, accesses, widths, counts }) {
   const problems = [];
   for (const { name, architecture, stackFrame, spillStores, spillLoads } of functions) {
     const where = `${part}: ${name} on sm_${architecture}`;
@@ -72,35 +99,48 @@ export function problemsOf({ part, functions, accesses, needed }) {
     }
     if (stackFrame > 0) problems.push(`${where} has a stack frame of ${stackFrame} bytes`);
   }
-  const used = new Set();
-  const narrow = new Map();
-  for (const [target, kernels] of accesses) {
-    for (const [name, { loads, stores }] of kernels) {
-      const entry = needed.find(({ kernels: pattern }) => wildcard(pattern).test(name));
-      if (entry === undefined) {
-        problems.push(
-          `${part}: ${name} has no entry in scripts/device-code-accesses.json; say which accesses it needs`,
-        );
+  // A sentence for all architectures that it holds for.
+  const told = new Map();
+  const tell = (architecture, sentence) => told.set(sentence, [...(told.get(sentence) ?? []), architecture]);
+  const names = new Set([...Object.keys(counts), ...[...accesses.values()].flatMap((kernels) => [...kernels.keys()])]);
+  for (const name of names) {
+    const entry = entryOf(name, widths);
+    if (entry === undefined || counts[name] === undefined) {
+      problems.push(
+        `${part}: ${name} has no entry in scripts/device-code-accesses.json; say how wide its accesses must be, and write ` +
+          'their number with: node scripts/build-device-code.mjs --count',
+      );
+      continue;
+    }
+    for (const [architecture, kernels] of accesses) {
+      const found = kernels.get(name);
+      if (found === undefined) {
+        tell(architecture, `there is no kernel ${name}, of which scripts/device-code-accesses.json speaks`);
         continue;
       }
-      used.add(entry);
-      for (const [kind, found, wanted] of [
-        ['load', loads, entry.loads],
-        ['store', stores, entry.stores],
-      ]) {
-        if (found >= wanted) continue;
-        const sentence = `${part}: ${name} has no ${kind} of ${wanted} words, its widest is of ${found}`;
-        narrow.set(sentence, [...(narrow.get(sentence) ?? []), target]);
+      if (!functions.some((each) => each.name === name && each.architecture === architecture)) {
+        tell(architecture, `the compiler's report says nothing of ${name}`);
+      }
+      for (const kind of kinds) {
+        const widest = Math.max(0, ...found[kind]);
+        const [count, least] = [vectorWords(found[kind]), counts[name][kind]];
+        if (widest < entry[kind]) {
+          tell(architecture, `${name} has no ${kind} of ${entry[kind]} words, the widest are of ${widest}`);
+        } else if (count < least) {
+          tell(architecture, `${name} has vector ${kind} of ${count} words together, where ${least} are wanted`);
+        }
       }
     }
   }
-  for (const [sentence, targets] of narrow) problems.push(`${sentence}, in the PTX for ${targets.join(', ')}`);
-  for (const entry of needed) {
-    if (!used.has(entry)) {
-      problems.push(`${part}: no kernel is named ${entry.kernels}; take it out of scripts/device-code-accesses.json`);
+  for (const [sentence, where] of told) {
+    problems.push(`${part}: ${sentence}, on ${where.map((each) => `sm_${each}`).join(', ')}`);
+  }
+  for (const { kernels } of widths) {
+    if (![...names].some((name) => wildcard(kernels).test(name))) {
+      problems.push(`${part}: no kernel is named ${kernels}; take it out of scripts/device-code-accesses.json`);
     }
   }
-  return [...new Set(problems)];
+  return problems;
 }
 
 /** A table of kernel by architecture with the registers of each, as text. */

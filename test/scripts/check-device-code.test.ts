@@ -1,5 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { problemsOf, readAccesses, readCompilerReport, registerTable } from '../../scripts/check-device-code.mjs';
+import {
+  countsOf,
+  problemsOf,
+  readAccesses,
+  readCompilerReport,
+  readWarning,
+  registerTable,
+} from '../../scripts/check-device-code.mjs';
 
 /** The form in which ptxas -v writes. */
 function reportOf(...kernels: { name: string; stack?: number; stored?: number; loaded?: number }[]): string {
@@ -54,12 +61,13 @@ const ptx = `
 `;
 
 const clean = readCompilerReport(reportOf({ name: 'soul_wide' }, { name: 'soul_halves' }, { name: 'soul_single' }));
-const accesses = new Map([['compute_90', readAccesses(ptx)]]);
-const needed = [
+const accesses = new Map([[90, readAccesses(ptx)]]);
+const widths = [
   { kernels: 'soul_wide', loads: 4, stores: 4 },
   { kernels: 'soul_hal*', loads: 2, stores: 1 },
   { kernels: 'soul_*', loads: 0, stores: 0 },
 ];
+const counts = countsOf({ accesses, widths });
 
 describe('the compiler report', () => {
   it('gives registers, stack frame and spills of every kernel', () => {
@@ -75,47 +83,85 @@ describe('the compiler report', () => {
   });
 });
 
+it('the first warning is found in what the compiler says', () => {
+  expect(readWarning(reportOf({ name: 'soul_a' }))).toBeUndefined();
+  expect(readWarning(`${reportOf({ name: 'soul_a' })}\nvectors.cu(3): warning #177-D: "a" was never used`)).toMatch(
+    /#177-D/,
+  );
+});
+
 describe('the accesses of a PTX text', () => {
-  it('are the widest to global memory, in words, of each kernel and not of functions beside it', () => {
+  it('are those to global memory, in words, of each kernel and not of functions beside it', () => {
     expect(Object.fromEntries(readAccesses(ptx))).toEqual({
-      soul_wide: { loads: 4, stores: 4 },
-      soul_halves: { loads: 2, stores: 1 },
-      soul_single: { loads: 1, stores: 0 },
+      soul_wide: { loads: [4], stores: [4, 1] },
+      soul_halves: { loads: [2], stores: [1] },
+      soul_single: { loads: [1], stores: [] },
+    });
+  });
+
+  it('have so many words together, without single ones, on the architecture where they are fewest', () => {
+    const others = readAccesses(ptx);
+    others.set('soul_wide', { loads: [4, 4, 1, 1], stores: [2] });
+    expect(countsOf({ accesses: new Map([...accesses, [120, others]]), widths })).toEqual({
+      soul_wide: { loads: 4, stores: 2 },
+      soul_halves: { loads: 2, stores: 0 },
+      soul_single: { loads: 0, stores: 0 },
     });
   });
 });
 
 describe('what is wrong with device code', () => {
   const problems = (changes: Partial<Parameters<typeof problemsOf>[0]>) =>
-    problemsOf({ part: 'vectors', functions: clean, accesses, needed, ...changes });
+    problemsOf({ part: 'vectors', functions: clean, accesses, widths, counts, ...changes });
 
   it('is nothing where all is well', () => {
     expect(problems({})).toEqual([]);
   });
 
   it('is a spill or a stack frame', () => {
-    const spilled = readCompilerReport(reportOf({ name: 'soul_wide', stored: 4, loaded: 4 }));
-    expect(problems({ functions: spilled })).toEqual([
+    const withWide = (changes: Parameters<typeof reportOf>[0]) =>
+      readCompilerReport(reportOf(changes, { name: 'soul_halves' }, { name: 'soul_single' }));
+    expect(problems({ functions: withWide({ name: 'soul_wide', stored: 4, loaded: 4 }) })).toEqual([
       'vectors: soul_wide on sm_90 spills registers: 4 bytes stored, 4 bytes loaded',
     ]);
-    const framed = readCompilerReport(reportOf({ name: 'soul_wide', stack: 32 }));
-    expect(problems({ functions: framed })).toEqual(['vectors: soul_wide on sm_90 has a stack frame of 32 bytes']);
-  });
-
-  it('is an access narrower than wanted, told once for each target', () => {
-    const wanted = [{ kernels: 'soul_halves', loads: 4, stores: 4 }, ...needed];
-    const both = new Map([...accesses, ['compute_100', readAccesses(ptx)]]);
-    expect(problems({ needed: wanted, accesses: both })).toEqual([
-      'vectors: soul_halves has no load of 4 words, its widest is of 2, in the PTX for compute_90, compute_100',
-      'vectors: soul_halves has no store of 4 words, its widest is of 1, in the PTX for compute_90, compute_100',
-      expect.stringContaining('no kernel is named soul_hal*'),
+    expect(problems({ functions: withWide({ name: 'soul_wide', stack: 32 }) })).toEqual([
+      'vectors: soul_wide on sm_90 has a stack frame of 32 bytes',
     ]);
   });
 
-  it('is a kernel without an entry, and an entry without a kernel', () => {
-    expect(problems({ needed: needed.slice(0, 2) })).toEqual([expect.stringMatching(/soul_single has no entry/)]);
-    const stale = { kernels: 'soul_gone', loads: 4, stores: 4 };
-    expect(problems({ needed: [...needed, stale] })).toEqual([expect.stringMatching(/no kernel is named soul_gone/)]);
+  it('is a report that leaves a kernel out, or says nothing at all', () => {
+    expect(problems({ functions: clean.slice(1) })).toEqual([
+      "vectors: the compiler's report says nothing of soul_wide, on sm_90",
+    ]);
+    expect(problems({ functions: [] })).toHaveLength(3);
+  });
+
+  it('is an access narrower than wanted, told once for all architectures', () => {
+    const wanted = [{ kernels: 'soul_halves', loads: 4, stores: 4 }, ...widths.filter((each) => each !== widths[1])];
+    const both = new Map([...accesses, [100, readAccesses(ptx)]]);
+    const functions = [...clean, ...clean.map((each) => ({ ...each, architecture: 100 }))];
+    expect(problems({ widths: wanted, accesses: both, functions })).toEqual([
+      'vectors: soul_halves has no loads of 4 words, the widest are of 2, on sm_90, sm_100',
+      'vectors: soul_halves has no stores of 4 words, the widest are of 1, on sm_90, sm_100',
+    ]);
+  });
+
+  it('is a loop of single words beside fewer wide accesses than before', () => {
+    const fewer = { ...counts, soul_wide: { loads: 8, stores: 4 } };
+    expect(problems({ counts: fewer })).toEqual([
+      'vectors: soul_wide has vector loads of 4 words together, where 8 are wanted, on sm_90',
+    ]);
+  });
+
+  it('is a kernel without an entry or without counts, an entry without a kernel, and a kernel that is gone', () => {
+    expect(problems({ widths: widths.slice(0, 2) })).toEqual([expect.stringMatching(/soul_single has no entry/)]);
+    const { soul_single: _, ...uncounted } = counts;
+    expect(problems({ counts: uncounted })).toEqual([expect.stringMatching(/soul_single has no entry.*--count/)]);
+    const stale = { kernels: 'other_gone', loads: 4, stores: 4 };
+    expect(problems({ widths: [...widths, stale] })).toEqual([expect.stringMatching(/no kernel is named other_gone/)]);
+    expect(problems({ counts: { ...counts, soul_gone: { loads: 1, stores: 0 } } })).toEqual([
+      expect.stringMatching(/there is no kernel soul_gone/),
+    ]);
   });
 });
 

@@ -40,9 +40,6 @@ SOUL_KERNEL(soul_scale_bf16, ScaleParameters) {
   SOUL_KERNEL(soul_product_##types, ProductsParameters) {    \
     SumProducts<Vectors::Types, 2, true>(parameters);        \
   }                                                          \
-  SOUL_KERNEL(soul_products_1_##types, ProductsParameters) { \
-    SumProducts<Vectors::Types, 1>(parameters);              \
-  }                                                          \
   SOUL_KERNEL(soul_products_2_##types, ProductsParameters) { \
     SumProducts<Vectors::Types, 2>(parameters);              \
   }                                                          \
@@ -55,6 +52,13 @@ SOUL_KERNEL(soul_scale_bf16, ScaleParameters) {
 SOUL_PRODUCTS(f32, kFloat32)
 SOUL_PRODUCTS(bf16, kBFloat16)
 SOUL_PRODUCTS(mixed, kMixed)
+// A single vector is not of two dtypes.
+SOUL_KERNEL(soul_products_1_f32, ProductsParameters) {
+  SumProducts<Vectors::kFloat32, 1>(parameters);
+}
+SOUL_KERNEL(soul_products_1_bf16, ProductsParameters) {
+  SumProducts<Vectors::kBFloat16, 1>(parameters);
+}
 SOUL_KERNEL(soul_sum_products, SumProductsParameters) {
   SumOfBlocks(parameters);
 }
