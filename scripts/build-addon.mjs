@@ -1,19 +1,20 @@
 // Builds the optimizer addon into build/Release/soul.node, when its sources changed since the last time: for the CPU with
-// node-gyp, or also for GPUs with nvcc and cmake-js. GPUs count where one is there with nvcc; what was built for them stays
-// until its sources change.
+// node-gyp, or also for GPUs with nvcc and cmake-js. What was built for GPUs stays until its sources change.
 //
-//   node scripts/build-addon.mjs                         quiet unless it fails
+//   node scripts/build-addon.mjs                         quiet unless it fails; for the GPU that is there, where nvcc 13 can
+//                                                        build for it, else for the CPU
 //   node scripts/build-addon.mjs --cuda                  for GPUs: the one that is there, or where there is none for all
 //   node scripts/build-addon.mjs --cuda --arch 90        for GPUs of one architecture
 //   node scripts/build-addon.mjs --cpu                   for the CPU alone
 //   node scripts/build-addon.mjs --force                 also when nothing has changed
+//   node scripts/build-addon.mjs --strict                device code must pass the checks of build-device-code.mjs
 //   node scripts/build-addon.mjs --sanitize address,undefined
 //                                                        into build-sanitize/, for scripts/fuzz-under-sanitizer.mjs
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { argv, env, execPath, exit, platform, version, versions } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -22,7 +23,12 @@ import { architectureOf, buildDeviceCode, findNvcc } from './build-device-code.m
 import { buildWithCmake, findCmakeJs } from './build-with-cmake.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const sources = ['binding.gyp', 'CMakeLists.txt', 'native/kernels', 'native/runtime', 'native/addon'];
+const sources = [
+  ...['binding.gyp', 'CMakeLists.txt'],
+  ...['native/kernels', 'native/runtime', 'native/addon', 'native/compatibility'],
+];
+/** The oldest compute capability and compiler that a GPU must have to be built for unasked. */
+const oldest = { architecture: 75, nvcc: 13 };
 
 const candidates = env.CXX ? [env.CXX] : ['c++', 'g++', 'clang++'];
 
@@ -40,7 +46,8 @@ export function findCompiler() {
   }
 }
 
-function* filesBelow(path) {
+/** The files in a folder and below, in an order that is the same everywhere. */
+export function* filesBelow(path) {
   if (!existsSync(path)) return;
   const entries = readdirSync(path, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1));
   for (const entry of entries) {
@@ -109,42 +116,60 @@ function targetFor(cuda, arch) {
   if (cuda === false) return 'cpu';
   if (arch !== undefined) return String(arch);
   const present = presentArchitectures();
-  if (cuda === undefined) {
-    const able = present.length > 0 && findNvcc() !== undefined && findCmakeJs() !== undefined;
-    if (!able || spawnSync('cmake', ['--version'], { stdio: 'ignore' }).status !== 0) return 'cpu';
-  }
+  if (cuda === undefined && !canBuildFor(present)) return 'cpu';
   return present.length === 1 ? String(present[0]) : 'all';
 }
 
+/** Whether all that code for these GPUs takes is here, so that it may be built though nobody asked for it. */
+function canBuildFor(present) {
+  if (present.length === 0 || !present.every((architecture) => architecture >= oldest.architecture)) return false;
+  const nvcc = findNvcc();
+  if (nvcc === undefined || Number.parseInt(nvcc.version, 10) < oldest.nvcc) return false;
+  return findCmakeJs() !== undefined && spawnSync('cmake', ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
 /** Builds what is missing; returns the folder that holds build/Release/soul.node, or throws one sentence. */
-export async function buildAddon({ sanitize = '', force = false, cuda, arch } = {}) {
+export async function buildAddon({ sanitize = '', force = false, strict = false, cuda, arch } = {}) {
   if (platform === 'win32') throw new Error('Windows is not supported yet; use Linux, macOS or the Linux of WSL.');
   const folder = workingFolder(sanitize);
   const addon = join(folder, 'build', 'Release', 'soul.node');
   const stampFile = join(folder, 'build', 'soul.stamp');
-  const [builtFor, builtFrom] =
+  const [builtFor, builtFrom, triedFor] =
     existsSync(addon) && existsSync(stampFile) ? readFileSync(stampFile, 'utf8').split(' ') : [];
   const isFresh = builtFor !== undefined && builtFrom === stampOf(sanitize, builtFor);
   if (isFresh && !force && cuda === undefined && builtFor !== 'cpu') return folder;
   const target = sanitize ? 'cpu' : targetFor(cuda, arch);
-  if (isFresh && !force && builtFor === target) return folder;
+  // What could not be built for a GPU unasked is not tried again before something changes.
+  const isTried = cuda === undefined && builtFor === 'cpu' && triedFor === target;
+  if (isFresh && !force && (builtFor === target || isTried)) return folder;
 
   if (!findCompiler()) {
     throw new Error(
       'No C++20 compiler was found; install g++ 11 or clang 14 (Debian: apt install g++; macOS: xcode-select --install).',
     );
   }
-  if (target === 'cpu') buildWithNodeGyp(folder, addon, sanitize);
-  else {
-    const deviceCode = await buildDeviceCode({ arch: target === 'all' ? undefined : Number(target) });
-    buildWithCmake({ build: join(root, 'build-cuda', 'addon'), deviceCode: deviceCode.folder, addon });
+  const finish = (...words) => {
+    writeFileSync(stampFile, words.join(' '));
+    return folder;
+  };
+  if (target !== 'cpu') {
+    try {
+      const deviceCode = await buildDeviceCode({ arch: target === 'all' ? undefined : Number(target), strict });
+      buildWithCmake({ build: join(root, 'build-cuda', 'addon'), deviceCode: deviceCode.folder, addon });
+      mkdirSync(dirname(stampFile), { recursive: true });
+      return finish(target, stampOf(sanitize, target));
+    } catch (error) {
+      if (cuda !== undefined) throw error;
+      const [reason] = error.message.split('\n');
+      console.error(`build-addon: not built for the GPU, but for the CPU (--cuda tells more): ${reason}`);
+    }
   }
-  writeFileSync(stampFile, `${target} ${stampOf(sanitize, target)}`);
-  return folder;
+  buildWithNodeGyp(folder, addon, sanitize);
+  return finish('cpu', stampOf(sanitize, 'cpu'), ...(target === 'cpu' ? [] : [target]));
 }
 
 function buildWithNodeGyp(folder, addon, sanitize) {
-  const [command, ...words] = [...nodeGyp(), 'rebuild', '-C', folder];
+  const [command, ...words] = [...nodeGyp(), 'rebuild', '-C', folder, `--jobs=${availableParallelism()}`];
   // The headers of the Node that runs, where it brought them along: nothing is downloaded then.
   const prefix = resolve(dirname(execPath), '..');
   if (existsSync(join(prefix, 'include', 'node', 'common.gypi'))) words.push(`--nodedir=${prefix}`);
@@ -169,13 +194,15 @@ if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
         force: { type: 'boolean', default: false },
         cuda: { type: 'boolean' },
         cpu: { type: 'boolean', default: false },
+        strict: { type: 'boolean', default: false },
         arch: { type: 'string' },
       },
     });
-    const { sanitize, force, arch } = values;
+    const { sanitize, force, strict, arch } = values;
     await buildAddon({
       sanitize,
       force,
+      strict,
       arch: architectureOf(arch),
       cuda: values.cpu ? false : (values.cuda ?? (arch ? true : undefined)),
     });

@@ -6,7 +6,7 @@
 //   node scripts/build-emulator.mjs --force    everything
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { argv, exit, pid, platform } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
@@ -73,8 +73,12 @@ async function make(target, sources, stamp, command, words, force) {
   if (!force && existsSync(target) && existsSync(stampFile) && readFileSync(stampFile, 'utf8') === digest) return;
   // Beside its place first: two builds at once do not read what the other has half written.
   const fresh = `${target}.${pid}`;
-  await run(command, [...words, '-o', fresh]);
-  renameSync(fresh, target);
+  try {
+    await run(command, [...words, '-o', fresh]);
+    renameSync(fresh, target);
+  } finally {
+    rmSync(fresh, { force: true });
+  }
   writeFileSync(stampFile, digest);
 }
 

@@ -51,6 +51,10 @@ export function buildWithCmake({ build, deviceCode, addon, strip = false }) {
   if (!existsSync(built)) throw new Error(`cmake-js ended well, but there is no ${built}`);
   mkdirSync(dirname(addon), { recursive: true });
   // A process that has the present one loaded keeps it.
-  copyFileSync(built, `${addon}.${pid}`);
-  renameSync(`${addon}.${pid}`, addon);
+  try {
+    copyFileSync(built, `${addon}.${pid}`);
+    renameSync(`${addon}.${pid}`, addon);
+  } finally {
+    rmSync(`${addon}.${pid}`, { force: true });
+  }
 }
