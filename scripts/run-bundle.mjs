@@ -1,10 +1,12 @@
 // What run.sh of a bundle (scripts/bundle.mjs) does on a GPU machine: builds the addon with code for its GPU and the engine
-// against its PyTorch, runs the tests of CUDA, compute-sanitizer and the benchmarks, within ten minutes. Writes JSON results
-// and a log into $OUT, else ./results. Ends with 0 only where everything that ran passed.
+// against its PyTorch, runs the tests of CUDA, the benchmarks and compute-sanitizer, within ten minutes; each has its share of
+// the time. Writes JSON results and a log into $OUT, else ./results. Ends with 0 where everything that ran passed, and names
+// what did not run.
 //
 //   bash run.sh                            everything
 //   bash run.sh --only tests,bench         some stages; what they need is built
 //   bash run.sh --emulated                 without a GPU: tests on emulated devices
+//   bash run.sh --tests casts,walks        of the tests, these files of test/cuda
 //   bash run.sh --minutes 5                time for all of it
 import { spawn, spawnSync } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -16,7 +18,9 @@ import { presentArchitectures } from './build-addon.mjs';
 import { findNvcc } from './build-device-code.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const order = ['build', 'tests', 'sanitizer', 'bench', 'peers'];
+const order = ['build', 'tests', 'bench', 'peers', 'sanitizer'];
+/** Of the whole time, what a stage has for itself, however long those before it take. */
+const shares = { build: 0.3, tests: 0.22, bench: 0.2, peers: 0.18, sanitizer: 0.1 };
 const seconds = () => Number(hrtime.bigint() / 1_000_000n) / 1000;
 const begun = seconds();
 
@@ -24,6 +28,7 @@ const { values: options } = parseArgs({
   options: {
     only: { type: 'string', default: order.join(',') },
     emulated: { type: 'boolean', default: false },
+    tests: { type: 'string' },
     minutes: { type: 'string', default: '9.8' },
     help: { type: 'boolean', default: false },
   },
@@ -53,6 +58,8 @@ mkdirSync(results, { recursive: true });
 const log = join(results, 'log.txt');
 writeFileSync(log, '');
 const deadline = begun + 60 * Number(options.minutes);
+/** When the present stage must have ended. */
+let stageDeadline = deadline;
 
 function say(line) {
   console.log(line);
@@ -68,7 +75,8 @@ const common = {
 const tsx = [execPath, '--import', 'tsx'];
 const jest = [
   ...[execPath, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
-  ...['node_modules/jest/bin/jest.js', 'test/cuda', '--ci', '--verbose', '--json'],
+  ...['node_modules/jest/bin/jest.js', '--ci', '--verbose', '--json', '--testPathPatterns'],
+  options.tests === undefined ? 'test/cuda/' : `test/cuda/(${options.tests.split(',').join('|')})\\.test`,
 ];
 
 const running = new Set();
@@ -87,11 +95,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-/** Runs a command into the log for at most `limit` seconds, and no longer than all of it may take. */
-function run(words, { limit, environment = {}, output } = {}) {
-  const given = Math.min(limit, deadline - seconds());
+/** Runs a command into the log for at most `limit` seconds, and no longer than its stage may take. */
+function run(words, { limit = Infinity, environment = {}, output } = {}) {
+  const given = Math.min(limit, timeLeft());
   appendFileSync(log, `\n$ ${words.join(' ')}\n`);
-  if (given < 5) return Promise.resolve({ status: undefined, note: 'no time was left', text: '' });
+  if (given < 5) return Promise.resolve({ status: 'left out', note: 'no time was left', text: '' });
   return new Promise((done) => {
     // A process group of its own: what the command started ends with it.
     const child = spawn(words[0], words.slice(1), {
@@ -129,6 +137,7 @@ function run(words, { limit, environment = {}, output } = {}) {
   });
 }
 
+const timeLeft = () => stageDeadline - seconds();
 const lastWords = (text) => text.trim().split('\n').slice(-3).join(' | ').slice(-300);
 
 function firstLine(command, ...words) {
@@ -179,15 +188,22 @@ say(`nvcc: ${machine.nvcc?.version ?? 'none'}; ${machine.cmake ?? 'no cmake'}; $
 say(`PyTorch: ${torch.version ?? `none (${torch.problem})`}`);
 
 const stages = [];
+/** What did not run: one sentence each. */
+const notRun = () =>
+  stages.flatMap(({ name, steps }) =>
+    steps.flatMap((step) => (step.outcome === 'left out' ? [`${name}: ${step.name} (${step.note})`] : [])),
+  );
 const write = () =>
   writeFileSync(
     join(results, 'summary.json'),
-    `${JSON.stringify({ bundle, machine, emulated: options.emulated, stages }, undefined, 2)}\n`,
+    `${JSON.stringify({ bundle, machine, emulated: options.emulated, stages, notRun: notRun() }, undefined, 2)}\n`,
   );
 
 /** One stage: `work` gives its steps { name, status, note }; a status of 0 passes, 'left out' counts for nothing. */
 async function stage(name, work) {
   const start = seconds();
+  const later = order.slice(order.indexOf(name) + 1).filter(willRun);
+  stageDeadline = deadline - later.reduce((sum, each) => sum + shares[each] * (deadline - begun), 0);
   say(`\n== ${name}`);
   const steps = [];
   const step = async (what, running) => {
@@ -216,24 +232,33 @@ const leftOut = (note) => Promise.resolve({ status: 'left out', note });
 
 const bundledCode = join(root, 'build-cuda', 'device-code');
 const hasGpu = architecture !== undefined && !options.emulated;
+/** Whether a stage will take time; one that is left out has no share. */
+function willRun(name) {
+  if (!selected.includes(name)) return false;
+  if (name === 'tests') return hasGpu || options.emulated;
+  return hasGpu && (name !== 'peers' || torch.folder !== undefined) && (name !== 'sanitizer' || machine.sanitizer);
+}
 // Where there is no GPU, nvcc is tried all the same.
 const target = String(architecture ?? 90);
 
 const built = { addon: false, engine: false };
 await stage('build', async (step) => {
   const addon = async () => {
-    const own = machine.nvcc
-      ? await step(
-          `the addon, device code for sm_${target} by the nvcc that is here`,
-          run([execPath, 'scripts/build-addon.mjs', '--cuda', '--arch', target], { limit: 300 }),
-        )
-      : { passed: false };
-    built.addon = own.passed;
-    if (own.passed) return;
+    if (machine.nvcc !== undefined) {
+      const own = run([execPath, 'scripts/build-addon.mjs', '--cuda', '--arch', target], { limit: timeLeft() / 2 });
+      const { passed } = await step(
+        `the addon, device code for sm_${target} by the nvcc that is here`,
+        own.then((ended) =>
+          ended.status === 0 ? ended : { status: 'left out', note: `${ended.note}; the bundled code is used` },
+        ),
+      );
+      built.addon = passed;
+      if (passed) return;
+    }
     const program = `import('./scripts/build-with-cmake.mjs').then((m) => m.buildWithCmake({ build: 'build-cuda/addon', deviceCode: process.argv[1], addon: 'build/Release/soul.node' }))`;
     const other = await step(
       'the addon, with the device code of the bundle',
-      run([execPath, '-e', program, bundledCode], { limit: 300 }),
+      run([execPath, '-e', program, bundledCode]),
     );
     built.addon = other.passed;
   };
@@ -241,11 +266,11 @@ await stage('build', async (step) => {
     if (torch.folder === undefined) return void (await step('the engine', leftOut('python3 has no torch')));
     const { passed } = await step(
       `the engine against PyTorch ${torch.version}`,
-      run([...tsx, 'lib/cli/main.ts', 'engine', 'install', '--libtorch', torch.folder, '--quiet'], { limit: 400 }),
+      run([...tsx, 'lib/cli/main.ts', 'engine', 'install', '--libtorch', torch.folder, '--quiet']),
     );
     built.engine = passed;
   };
-  const emulator = () => step('the emulated driver', run([execPath, 'scripts/build-emulator.mjs'], { limit: 300 }));
+  const emulator = () => step('the emulated driver', run([execPath, 'scripts/build-emulator.mjs']));
   await Promise.all([addon(), engine(), emulator()]);
   await step(
     'doctor',
@@ -270,10 +295,7 @@ if (wanted('tests')) {
       // Where there is an engine, its tests are not left out.
       ...(built.engine ? { SOUL_REQUIRE_ENGINE: '1' } : {}),
     };
-    const running = run([...jest, `--outputFile=${join(results, 'tests.json')}`], {
-      limit: options.emulated ? 450 : 280,
-      environment,
-    });
+    const running = run([...jest, `--outputFile=${join(results, 'tests.json')}`], { environment });
     await step(
       options.emulated ? 'the tests of CUDA on emulated devices' : 'the tests of CUDA on the GPU',
       running.then((ended) => ({ ...ended, note: /^Tests: .*$/m.exec(ended.text)?.[0] ?? ended.note })),
@@ -286,27 +308,40 @@ if (wanted('tests')) {
   });
 }
 
+for (const [name, program] of [
+  ['bench', 'bench/kernels.ts'],
+  ['peers', 'bench/peers.ts'],
+]) {
+  if (!wanted(name)) continue;
+  await stage(name, async (step) => {
+    if (!hasGpu) return void (await step(program, leftOut('it needs a GPU')));
+    if (name === 'peers' && torch.folder === undefined)
+      return void (await step(program, leftOut('python3 has no torch')));
+    // Each ends by itself within its budget, a little late; the stage's end is for one that hangs.
+    const budget = Math.min(120, timeLeft() - 25);
+    if (budget < 20) return void (await step(program, leftOut('no time was left')));
+    const words = [...tsx, program, '--device', 'cuda', '--budget', String(Math.floor(budget))];
+    await step(program, run([...words, '--out', join(results, `${name}.json`)]));
+  });
+}
+
+/** The tool's own lines, among those of the program that it watches. */
+const ownLines = (text) => text.split('\n').filter((line) => line.startsWith('========= '));
+
 if (wanted('sanitizer')) {
   await stage('sanitizer', async (step) => {
     if (!hasGpu) return void (await step('compute-sanitizer', leftOut('it needs a GPU')));
     if (machine.sanitizer === undefined) return void (await step('compute-sanitizer', leftOut('it is not installed')));
     for (const tool of ['memcheck', 'racecheck', 'initcheck']) {
-      const words = [
-        machine.sanitizer,
-        '--tool',
-        tool,
-        '--error-exitcode',
-        '9',
-        ...tsx,
-        'test/cuda/sanitizer-program.ts',
-      ];
-      const running = run(words, { limit: 100 }).then((ended) => {
-        const summary = /ERROR SUMMARY: .*|RACECHECK SUMMARY: .*/.exec(ended.text)?.[0];
-        // It says so where it cannot attach to this device or this driver at all.
-        const refused = /not supported|Unable to|insufficient|permission/i.exec(ended.text);
-        if (ended.status !== 0 && ended.status !== 9 && summary === undefined && refused !== null) {
-          return { status: 'left out', note: `refused: ${lastWords(ended.text)}` };
-        }
+      const command = [machine.sanitizer, '--tool', tool, '--error-exitcode', '9'];
+      const running = run([...command, ...tsx, 'test/cuda/sanitizer-program.ts'], { limit: 100 }).then((ended) => {
+        if (ended.status === 'left out' || ended.status === undefined) return ended;
+        const lines = ownLines(ended.text).map((line) => line.slice('========= '.length).trim());
+        const summary = lines.find((line) => /^(ERROR|RACECHECK) SUMMARY: /.test(line));
+        // It says so where it cannot watch this device or under this driver at all, and may then let the program run alone.
+        const refusal = lines.find((line) => /not supported|unable to|insufficient|permission/i.test(line));
+        if (refusal !== undefined && ended.status !== 9) return { status: 'left out', note: refusal };
+        if (ended.status === 0 && summary === undefined) return { status: 1, note: 'it ended without its summary' };
         return { ...ended, note: summary ?? ended.note };
       });
       await step(tool, running);
@@ -314,30 +349,12 @@ if (wanted('sanitizer')) {
   });
 }
 
-for (const [name, program, limit] of [
-  ['bench', 'bench/kernels.ts', 170],
-  ['peers', 'bench/peers.ts', 170],
-]) {
-  if (!wanted(name)) continue;
-  await stage(name, async (step) => {
-    if (!hasGpu) return void (await step(program, leftOut('it needs a GPU')));
-    if (name === 'peers' && torch.folder === undefined)
-      return void (await step(program, leftOut('python3 has no torch')));
-    // Each ends by itself within its budget; the limit is for one that hangs.
-    const left = deadline - seconds() - 15;
-    const later = name === 'bench' && wanted('peers') ? left / 2 : 0;
-    const budget = Math.max(20, Math.min(120, left - later));
-    const words = [...tsx, program, '--device', 'cuda', '--budget', String(Math.floor(budget))];
-    await step(
-      program,
-      run([...words, '--out', join(results, `${name}.json`)], { limit: Math.min(limit, budget + 40) }),
-    );
-  });
-}
-
 say(`\n${'stage'.padEnd(12)}${'outcome'.padEnd(10)}seconds`);
 for (const { name, outcome, seconds: took } of stages) say(`${name.padEnd(12)}${outcome.padEnd(10)}${took}`);
 say(`in ${round(seconds() - begun)} s; results and log in ${results}`);
 write();
+const passed = stages.every(({ outcome }) => outcome !== 'FAILED') && (hasGpu || options.emulated);
 if (!hasGpu && !options.emulated) say(`run: ${noGpu}`);
-exit(stages.every(({ outcome }) => outcome !== 'FAILED') && (hasGpu || options.emulated) ? 0 : 1);
+const omitted = notRun();
+say(`run: ${passed ? 'passed' : 'FAILED'}${omitted.length > 0 ? `; not run: ${omitted.join('; ')}` : ''}`);
+exit(passed ? 0 : 1);
