@@ -5,8 +5,9 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { cpus, loadavg, release, totalmem, type } from 'node:os';
+import { join } from 'node:path';
 import { addonStatus, nativeAddon } from '../lib/core/addon.ts';
 import { type Device, describeDevices, machineCode, nvidiaDriver } from '../lib/core/devices.ts';
 import { packageRoot, packageVersion } from '../lib/core/package.ts';
@@ -104,8 +105,13 @@ function addonCompiler(): string | undefined {
   return clang ? `clang ${clang[1]}` : undefined;
 }
 
-/** Of the checkout, marked where files differ from it; undefined outside one. */
+/** Of the bundle, or of the checkout, marked where files differ from it; undefined outside both. */
 function gitCommit(): string | undefined {
+  // scripts/bundle.mjs writes it beside the package.
+  const bundle = readOptional(join(packageRoot, '..', 'bundle.json'));
+  if (bundle !== '') return (JSON.parse(bundle) as { commit: string }).commit;
+  // Elsewhere git would find the repository of whoever installed the package.
+  if (!existsSync(join(packageRoot, '.git'))) return undefined;
   try {
     const words = ['describe', '--always', '--dirty', '--abbrev=12', '--exclude', '*'];
     return execFileSync('git', words, {
