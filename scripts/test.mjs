@@ -61,8 +61,10 @@ const cpu = { SOUL_TEST_CUDA: '', SOUL_CUDA_DRIVER: 'none' };
 if (only !== 'cuda' && selects(cpu)) {
   outcomes.push(['without a GPU', run([...jest, ...given], cpu).status === 0]);
 }
-// There is no CUDA elsewhere.
+// There is no CUDA elsewhere, and no stand-in for its driver.
 const hasCuda = platform === 'linux' && only !== 'cpu';
+if (!hasCuda && only !== 'cpu')
+  console.error(`test: the device tests are left out: they need Linux, this is ${platform}`);
 const which = hasCuda && selects({ SOUL_TEST_CUDA: 'emulated' }) ? whichCuda() : undefined;
 if (which !== undefined) {
   try {
@@ -74,5 +76,7 @@ if (which !== undefined) {
   }
 }
 for (const [what, passed] of outcomes) console.error(`test: ${what}: ${passed ? 'passed' : 'FAILED'}`);
-if (outcomes.length === 0) console.error(`test: no test file matches ${given.join(' ')}`);
+if (outcomes.length === 0 && (hasCuda || only !== 'cuda')) {
+  console.error(`test: no test file matches ${given.join(' ')}`);
+}
 exit(outcomes.length > 0 && outcomes.every(([, passed]) => passed) ? 0 : 1);
