@@ -1,6 +1,6 @@
 // Packs the whole suite into one file for a GPU machine that has Python with a CUDA PyTorch, nvcc, cmake and a C++ compiler,
 // but neither Node nor a network: a Node runtime, the sources, the packages that tests and benchmarks need, and the kernels
-// for every architecture. Linux; needs nvcc, tar and xz.
+// for every architecture. Linux; needs nvcc, tar, xz and readelf.
 //
 //   npm run bundle                       writes build-bundle/soul-unlearn-linux-x64.tar.xz
 //   npm run bundle -- --out FILE
@@ -24,6 +24,7 @@ import { arch, env, execPath, exit, platform, version } from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { buildDeviceCode } from './build-device-code.mjs';
+import { problemOfProgram } from './check-symbols.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const largest = 60e6;
@@ -100,6 +101,10 @@ function copyPackages(target) {
 
 /** The running Node, without symbols where the tools to take them out are here. */
 function copyNode(target) {
+  const problem = problemOfProgram(execPath);
+  if (problem !== undefined) {
+    throw new Error(`${execPath} does not run on other systems: ${problem}; bundle with a Node of nodejs.org.`);
+  }
   mkdirSync(dirname(target), { recursive: true });
   cpSync(execPath, target, { dereference: true });
   spawnSync('strip', [target], { stdio: 'ignore' });
@@ -113,7 +118,11 @@ function copyNinja(target) {
     .split(':')
     .map((folder) => join(folder, 'ninja'))
     .find((file) => existsSync(file));
-  if (place === undefined) return;
+  const problem = place === undefined ? 'there is none' : problemOfProgram(place);
+  if (problem !== undefined) {
+    console.error(`bundle: without ninja (${problem}); the GPU machine then needs make`);
+    return;
+  }
   mkdirSync(dirname(target), { recursive: true });
   cpSync(place, target, { dereference: true });
 }
@@ -122,8 +131,9 @@ const runScript = `#!/usr/bin/env bash
 # Builds, tests, checks and measures soul-unlearn on this machine; see --help.
 set -u
 here=$(cd "$(dirname "\${BASH_SOURCE[0]}")" && pwd)
-export PATH="$here/node/bin:$PATH:$here/tools"
-exec node "$here/package/scripts/run-bundle.mjs" "$@"
+# What the machine has itself goes first.
+export PATH="$PATH:$here/node/bin:$here/tools"
+exec "$here/node/bin/node" "$here/package/scripts/run-bundle.mjs" "$@"
 `;
 
 try {

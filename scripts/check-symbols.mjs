@@ -3,6 +3,7 @@
 //
 //   node scripts/check-symbols.mjs prebuilds/linux-x64/node.napi.glibc.node
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { argv, exit } from 'node:process';
 import { pathToFileURL } from 'node:url';
 
@@ -10,6 +11,9 @@ export const newestGlibc = '2.34';
 const entries = ['napi_register_module_v1', 'node_api_module_get_api_version_v1'];
 // What every glibc system has; Node itself needs more.
 const libraries = [/^libc\.so/, /^libm\.so/, /^libdl\.so/, /^libpthread\.so/, /^librt\.so/, /^ld-linux/];
+// A program may take these from the system, which has a compiler; those of GCC 11 at the newest.
+const compilersLibraries = [/^libstdc\+\+\.so/, /^libgcc_s\.so/, /^libatomic\.so/];
+const newestGlibcxx = '3.4.29';
 
 /** The libraries that `readelf --dynamic` names as needed. */
 export function readNeeded(text) {
@@ -28,7 +32,8 @@ export function readSymbols(text) {
 
 const isNewer = (a, b) => {
   const [left, right] = [a, b].map((version) => version.split('.').map(Number));
-  return left[0] !== right[0] ? left[0] > right[0] : (left[1] ?? 0) > (right[1] ?? 0);
+  const place = [0, 1, 2].find((each) => (left[each] ?? 0) !== (right[each] ?? 0));
+  return place !== undefined && (left[place] ?? 0) > (right[place] ?? 0);
 };
 
 /** The newest glibc version among the symbols, undefined where none has one. */
@@ -54,6 +59,30 @@ export function problemsOf({ needed, symbols }) {
   }
   if (!symbols.some(({ name, defined }) => defined && name === entries[0])) problems.push(`it lacks ${entries[0]}`);
   return problems;
+}
+
+/** What keeps a program with these libraries and symbols, which it has from other systems too, from running elsewhere. */
+export function problemsOfProgram({ needed, symbols }) {
+  const problems = needed
+    .filter((name) => ![...libraries, ...compilersLibraries].some((pattern) => pattern.test(name)))
+    .map((name) => `it needs ${name}, which other systems may lack`);
+  for (const { name, version, defined } of symbols) {
+    const [, library, number] = /^(GLIBC|GLIBCXX)_(\d.*)$/.exec(version ?? '') ?? [];
+    const newest = library === 'GLIBC' ? newestGlibc : newestGlibcxx;
+    if (!defined && number !== undefined && isNewer(number, newest)) {
+      problems.push(`it needs ${name} of ${library} ${number}, newer than ${newest}`);
+    }
+  }
+  return problems;
+}
+
+/** Why a program cannot be taken along to another Linux; undefined where it can. */
+export function problemOfProgram(file) {
+  if (readFileSync(file).subarray(0, 4).toString('latin1') !== '\x7fELF') return 'it is a script, not machine code';
+  return problemsOfProgram({
+    needed: readNeeded(read('readelf', '--dynamic', '--wide', file)),
+    symbols: readSymbols(read('readelf', '--dyn-syms', '--wide', file)),
+  })[0];
 }
 
 function read(command, ...words) {

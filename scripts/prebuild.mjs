@@ -1,5 +1,5 @@
 // Builds the addon that the package carries, with code for every GPU, into prebuilds/<platform>-<arch>/, where
-// node-gyp-build finds it. Needs nvcc and cmake, no GPU. On Linux.
+// node-gyp-build finds it, and a manifest of what it was built from. Needs nvcc and cmake, no GPU. On Linux.
 //
 //   npm run prebuild                  all architectures in one file
 //   npm run prebuild -- --arch 90     one architecture and its PTX
@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { architectureOf, buildDeviceCode } from './build-device-code.mjs';
 import { buildWithCmake } from './build-with-cmake.mjs';
+import { writeManifest } from './check-prebuilds.mjs';
 import { checkSymbols } from './check-symbols.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -24,6 +25,7 @@ try {
   const addon = join(folder, 'node.napi.glibc.node');
   buildWithCmake({ build: join(root, 'build-cuda', 'prebuild'), deviceCode: deviceCode.folder, addon, strip: true });
   const { glibc, needed } = checkSymbols(addon);
+  writeManifest(folder, { nvcc: deviceCode.nvcc.version, architectures: deviceCode.architectures });
   const { size } = statSync(addon);
   const targets = deviceCode.architectures.map((each) => `sm_${each}`).join(', ');
   console.log(`${addon}: ${(size / 1e6).toFixed(2)} MB, ${targets}; needs glibc ${glibc} and ${needed.join(', ')}`);

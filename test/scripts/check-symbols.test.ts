@@ -1,5 +1,13 @@
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
-import { newestGlibcOf, problemsOf, readNeeded, readSymbols } from '../../scripts/check-symbols.mjs';
+import {
+  newestGlibcOf,
+  problemOfProgram,
+  problemsOf,
+  problemsOfProgram,
+  readNeeded,
+  readSymbols,
+} from '../../scripts/check-symbols.mjs';
 
 const dynamic = `
 Dynamic section at offset 0xd1b40 contains 28 entries:
@@ -72,5 +80,31 @@ describe('the dynamic symbols of an addon', () => {
       'libgcc_s.so.1,',
       'libcuda.so.1,',
     ]);
+  });
+});
+
+describe('a program to be taken along', () => {
+  const official = ['libdl.so.2', 'libstdc++.so.6', 'libm.so.6', 'libgcc_s.so.1', 'libpthread.so.0', 'libc.so.6'];
+  const needs = (name: string, version: string) => ({ name, version, defined: false });
+
+  it('may need the C library and those of the compiler', () => {
+    const symbols = [needs('memcpy', 'GLIBC_2.28'), needs('_ZSt4cout', 'GLIBCXX_3.4.9')];
+    expect(problemsOfProgram({ needed: official, symbols })).toEqual([]);
+  });
+
+  it("must not need a distribution's libraries, nor newer ones", () => {
+    expect(problemsOfProgram({ needed: [...official, 'libnode.so.115', 'libz.so.1'], symbols: [] })).toEqual([
+      'it needs libnode.so.115, which other systems may lack',
+      'it needs libz.so.1, which other systems may lack',
+    ]);
+    const symbols = [needs('fmod', 'GLIBC_2.38'), needs('_ZSt', 'GLIBCXX_3.4.32')];
+    expect(problemsOfProgram({ needed: official, symbols })).toEqual([
+      'it needs fmod of GLIBC 2.38, newer than 2.34',
+      'it needs _ZSt of GLIBCXX 3.4.32, newer than 3.4.29',
+    ]);
+  });
+
+  it('must be machine code', () => {
+    expect(problemOfProgram(fileURLToPath(import.meta.url))).toMatch(/script/);
   });
 });
