@@ -140,7 +140,8 @@ export async function buildAddon({ sanitize = '', force = false, strict = false,
   if (isFresh && !force && cuda === undefined && builtFor !== 'cpu') return folder;
   const target = sanitize ? 'cpu' : targetFor(cuda, arch);
   // What could not be built for a GPU unasked is not tried again before something changes.
-  const isTried = cuda === undefined && builtFor === 'cpu' && triedFor === target;
+  const trial = target === 'cpu' ? undefined : `${target}-by-${findNvcc()?.version}`;
+  const isTried = cuda === undefined && builtFor === 'cpu' && triedFor !== undefined && triedFor === trial;
   if (isFresh && !force && (builtFor === target || isTried)) return folder;
 
   if (!findCompiler()) {
@@ -165,7 +166,7 @@ export async function buildAddon({ sanitize = '', force = false, strict = false,
     }
   }
   buildWithNodeGyp(folder, addon, sanitize);
-  return finish('cpu', stampOf(sanitize, 'cpu'), ...(target === 'cpu' ? [] : [target]));
+  return finish('cpu', stampOf(sanitize, 'cpu'), ...(trial === undefined ? [] : [trial]));
 }
 
 function buildWithNodeGyp(folder, addon, sanitize) {

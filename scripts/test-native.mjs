@@ -5,9 +5,9 @@
 //   node scripts/test-native.mjs --sanitize thread     under ThreadSanitizer (or: undefined, address)
 //   node scripts/test-native.mjs --build FILE [-- words for the compiler]
 //                                                      only builds, for instance statically for an emulator
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { argv, env, exit } from 'node:process';
 import { fileURLToPath } from 'node:url';
@@ -38,9 +38,33 @@ const flags = ['-std=c++20', '-pthread', '-Inative', '-ffp-contract=off', '-fno-
 const checks = values.sanitize
   ? ['-O1', '-g', `-fsanitize=${values.sanitize}`, '-fno-sanitize-recover=all', '-fno-omit-frame-pointer']
   : ['-O3'];
-const run = (command, given) => spawnSync(command, given, { cwd: root, stdio: 'inherit' }).status ?? 1;
-let status = run(compiler, [...words, ...flags, ...checks, ...sources, ...positionals, '-o', program]);
-if (status === 0 && values.build === undefined) status = run(program, values.elements ? [values.elements] : []);
+const run = (command, given) =>
+  new Promise((done) => {
+    const child = spawn(command, given, { cwd: root, stdio: 'inherit' });
+    child.on('error', () => done(1));
+    child.on('close', (status) => done(status ?? 1));
+  });
+
+/** Compiles as many files at a time as there are processors, and links them. */
+async function build() {
+  const given = [...words, ...flags, ...checks, ...positionals];
+  const objects = sources.map((_, i) => join(folder, `${i}.o`));
+  const waiting = [...sources.keys()];
+  let status = 0;
+  const worker = async () => {
+    for (let i = waiting.shift(); i !== undefined && status === 0; i = waiting.shift()) {
+      const ended = await run(compiler, [...given, '-c', sources[i], '-o', objects[i]]);
+      if (ended !== 0) status = ended;
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  return status || (await run(compiler, [...given, ...objects, '-o', program]));
+}
+
+let status = await build();
+if (status === 0 && values.build === undefined) {
+  status = await run(program, values.elements ? [values.elements] : []);
+}
 rmSync(folder, { recursive: true, force: true });
 if (status !== 0) {
   console.error(`test-native: ended with ${status}`);
