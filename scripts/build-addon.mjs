@@ -161,7 +161,7 @@ export async function buildAddon({ sanitize = '', force = false, strict = false,
       return finish(target, stampOf(sanitize, target));
     } catch (error) {
       if (cuda !== undefined) throw error;
-      const [reason] = error.message.split('\n');
+      const reason = error.message.split('\n').slice(0, 2).join(' ');
       console.error(`build-addon: not built for the GPU, but for the CPU (--cuda tells more): ${reason}`);
     }
   }

@@ -158,7 +158,7 @@ print(json.dumps(found))`;
     encoding: 'utf8',
     timeout: 90_000,
   });
-  if (status !== 0) return { problem: lastWords(stderr ?? '') || String(error?.message) };
+  if (status !== 0) return { problem: lastWords(stderr ?? '') || (error?.message ?? `python3 ended with ${status}`) };
   return JSON.parse(stdout.trim().split('\n').at(-1));
 }
 
