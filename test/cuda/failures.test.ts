@@ -98,7 +98,10 @@ describe('memory that runs out', () => {
       print((await second.toFloat32Array())[999_999]);
     `;
     const [refused, elsewhere, value] = played(program, { SOUL_EMULATED_MEMORY: '9000000' });
-    expect(refused).toMatchObject({ code: noMemory, message: expect.stringMatching(/4000000 bytes.*cuda:0.*9000000/) });
+    expect(refused).toMatchObject({
+      code: noMemory,
+      message: expect.stringMatching(/cuda:0 is out of memory: 4000000 bytes.*9000000/),
+    });
     expect([elsewhere, value]).toEqual(['none', 2]);
   });
 
