@@ -7,8 +7,8 @@
 #include "kernels/adamw.h"
 #include "kernels/memory.h"
 #include "kernels/order_statistic.h"
-#include "kernels/vectors.h"
 #include "kernels/sophia.h"
+#include "kernels/vectors.h"
 #include "runtime/interface.h"
 
 namespace soul {

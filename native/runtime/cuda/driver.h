@@ -56,43 +56,35 @@ constexpr unsigned kEventDisableTiming = 2;
   F(cuDeviceTotalMem_v2, (std::size_t* bytes, DeviceNumber device))                                          \
   F(cuDevicePrimaryCtxRetain, (Context * context, DeviceNumber device))                                      \
   F(cuCtxSetCurrent, (Context context))                                                                      \
-  F(cuCtxSynchronize, ()) F(cuModuleLoadData, (Module * module, const void* image)) F(                       \
-      cuModuleGetFunction, (Function * function, Module module, const char* name)) F(cuFuncLoad,             \
-                                                                                     (Function function))    \
-      F(cuFuncGetAttribute, (int* value, int attribute, Function function)) F(                               \
-          cuLaunchKernel,                                                                                    \
-          (Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,           \
-           unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream stream, void** parameters,      \
-           void** extra)) F(cuMemAlloc_v2, (Address * memory, std::size_t bytes)) F(cuMemFree_v2,            \
-                                                                                    (Address memory))        \
-          F(cuMemGetInfo_v2, (std::size_t* free_bytes, std::size_t* total_bytes)) F(                         \
-              cuMemHostAlloc,                                                                                \
-              (void** memory, std::size_t bytes, unsigned flags)) F(cuMemFreeHost, (void* memory))           \
-              F(cuMemcpyHtoDAsync_v2,                                                                        \
-                (Address target, const void* source, std::size_t bytes, Stream stream))                      \
-                  F(cuMemcpyDtoHAsync_v2, (void* target, Address source, std::size_t bytes, Stream stream))  \
-                      F(cuMemcpyDtoDAsync_v2,                                                                \
-                        (Address target, Address source, std::size_t bytes, Stream stream))                  \
-                          F(cuMemcpyPeerAsync, (Address target, Context target_context, Address source,      \
-                                                Context source_context, std::size_t bytes, Stream stream))   \
-                              F(cuMemsetD8Async,                                                             \
-                                (Address target, unsigned char value, std::size_t count, Stream stream))     \
-                                  F(cuMemsetD16Async, (Address target, unsigned short value,                 \
-                                                       std::size_t count, Stream stream))                    \
-                                      F(cuMemsetD32Async,                                                    \
-                                        (Address target, unsigned value, std::size_t count, Stream stream))  \
-                                          F(cuPointerGetAttribute,                                           \
-                                            (void* value, int attribute, Address pointer))                   \
-                                              F(cuStreamSynchronize, (Stream stream))                        \
-                                                  F(cuStreamWaitEvent,                                       \
-                                                    (Stream stream, Event event, unsigned flags))            \
-                                                      F(cuEventCreate, (Event * event, unsigned flags))      \
-                                                          F(cuEventDestroy_v2, (Event event))                \
-                                                              F(cuEventRecord, (Event event, Stream stream)) \
-                                                                  F(cuEventSynchronize, (Event event))       \
-                                                                      F(cuEventElapsedTime,                  \
-                                                                        (float* milliseconds, Event start,   \
-                                                                         Event end))
+  F(cuCtxSynchronize, ())                                                                                    \
+  F(cuModuleLoadData, (Module * module, const void* image))                                                  \
+  F(cuModuleGetFunction, (Function * function, Module module, const char* name))                             \
+  F(cuFuncLoad, (Function function))                                                                         \
+  F(cuFuncGetAttribute, (int* value, int attribute, Function function))                                      \
+  F(cuLaunchKernel, (Function function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, \
+                     unsigned block_y, unsigned block_z, unsigned shared_bytes, Stream stream,               \
+                     void** parameters, void** extra))                                                       \
+  F(cuMemAlloc_v2, (Address * memory, std::size_t bytes))                                                    \
+  F(cuMemFree_v2, (Address memory))                                                                          \
+  F(cuMemGetInfo_v2, (std::size_t* free_bytes, std::size_t* total_bytes))                                    \
+  F(cuMemHostAlloc, (void** memory, std::size_t bytes, unsigned flags))                                      \
+  F(cuMemFreeHost, (void* memory))                                                                           \
+  F(cuMemcpyHtoDAsync_v2, (Address target, const void* source, std::size_t bytes, Stream stream))            \
+  F(cuMemcpyDtoHAsync_v2, (void* target, Address source, std::size_t bytes, Stream stream))                  \
+  F(cuMemcpyDtoDAsync_v2, (Address target, Address source, std::size_t bytes, Stream stream))                \
+  F(cuMemcpyPeerAsync, (Address target, Context target_context, Address source, Context source_context,      \
+                        std::size_t bytes, Stream stream))                                                   \
+  F(cuMemsetD8Async, (Address target, unsigned char value, std::size_t count, Stream stream))                \
+  F(cuMemsetD16Async, (Address target, unsigned short value, std::size_t count, Stream stream))              \
+  F(cuMemsetD32Async, (Address target, unsigned value, std::size_t count, Stream stream))                    \
+  F(cuPointerGetAttribute, (void* value, int attribute, Address pointer))                                    \
+  F(cuStreamSynchronize, (Stream stream))                                                                    \
+  F(cuStreamWaitEvent, (Stream stream, Event event, unsigned flags))                                         \
+  F(cuEventCreate, (Event * event, unsigned flags))                                                          \
+  F(cuEventDestroy_v2, (Event event))                                                                        \
+  F(cuEventRecord, (Event event, Stream stream))                                                             \
+  F(cuEventSynchronize, (Event event))                                                                       \
+  F(cuEventElapsedTime, (float* milliseconds, Event start, Event end))
 
 struct Driver {
 #define SOUL_DRIVER_MEMBER(name, arguments) Result(*name) arguments;
