@@ -169,6 +169,8 @@ Function Device::Find(DeviceCode code, const char* name) {
   const std::lock_guard lock(mutex_);
   const auto known = functions_.find(name);
   if (known != functions_.end()) return known->second;
+  // Modules belong to the context that is current.
+  Use();
   Module& module = modules_[static_cast<int>(code)];
   if (module == nullptr) {
     const Result result = driver.cuModuleLoadData(&module, DeviceCodeImage(code));
