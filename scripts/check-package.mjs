@@ -84,7 +84,8 @@ try {
     if (bytes > largest) throw new Error(`the prebuilt addon is larger than ${largest / 1e6} MB`);
   }
   // Whether it builds is asked here; how fast it is, elsewhere.
-  run('npx', ['--no-install', 'soul', 'addon', 'build'], { env: { ...env, CXXFLAGS: '-O0' } });
+  const force = carries ? ['--force'] : [];
+  run('npx', ['--no-install', 'soul', 'addon', 'build', ...force], { env: { ...env, CXXFLAGS: '-O0' } });
   expectPath(use(), join('build', 'Release'));
   console.log('with an addon built there: imports, requires and steps');
 } finally {
