@@ -111,9 +111,9 @@ export async function buildEmulator({ force = false } = {}) {
   };
   // Two compilers at once, however many cores: each takes its memory.
   await Promise.all([worker(), worker()]);
-  const library = [...driver, ...kernels].map(({ object }) => object);
+  const objects = [...driver, ...kernels].map(({ object }) => object);
   const shared = ['-shared', '-Wl,-Bsymbolic', '-Wl,--no-undefined'];
-  await make(emulatedDriver, [], stamps(library), command, [...words, '-pthread', ...shared, ...library], force);
+  await make(emulatedDriver, [], stamps(objects), command, [...words, '-pthread', ...shared, ...objects], force);
   const program = [...driver, ...trials].map(({ object }) => object);
   await make(emulatorTrials, [], stamps(program), command, [...words, '-pthread', ...program], force);
   const incomplete = [...words, ...flags, '-shared', alone];
