@@ -9,8 +9,8 @@ import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { Command, CommanderError } from 'commander';
 import { asSoulError, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { toJson } from '../core/json.ts';
 import { packageVersion } from '../core/package.ts';
-import { jsonValue } from '../study/out-folder.ts';
 import { addonCommand } from './commands/addon.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
@@ -63,7 +63,7 @@ function* everyCommand(command: Command): Generator<Command> {
 }
 
 function printError(code: SoulErrorCode, message: string, details: object = {}): void {
-  process.stdout.write(`${JSON.stringify({ error: { code, message, details } }, jsonValue, 2)}\n`);
+  process.stdout.write(toJson({ error: { code, message, details } }));
 }
 
 function report(error: unknown, json: boolean): number {

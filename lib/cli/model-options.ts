@@ -7,7 +7,7 @@
 import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { recordDevice } from '../core/devices.ts';
-import type { ModelLoader } from '../study/runnable-model.ts';
+import type { ModelLoader } from '../run/runnable-model.ts';
 import { installedEngine } from '../torch/engine.ts';
 import { TorchLM } from '../torch/torch-lm.ts';
 import { integerAtLeast } from './arguments.ts';

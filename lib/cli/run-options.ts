@@ -6,10 +6,10 @@
 
 import { type Command, Option } from 'commander';
 import { withoutUndefined } from '../core/optional.ts';
-import { type OptimizerName, type OptimizerSettings, optimizerNames } from '../study/optimizer-choice.ts';
-import { type RunEvents, runTraining } from '../study/run.ts';
-import type { RunResult } from '../study/run-record.ts';
-import type { RunSettings } from '../study/run-settings.ts';
+import { type OptimizerName, type OptimizerSettings, optimizerNames } from '../run/optimizer-choice.ts';
+import type { RunResult } from '../run/record.ts';
+import { type RunEvents, runTraining } from '../run/run.ts';
+import type { RunSettings } from '../run/settings.ts';
 import type { StepEvent } from '../unlearn/loop.ts';
 import { betas, fraction, integerAtLeast, numberAtLeast, seed } from './arguments.ts';
 import { cancelOnInterrupt } from './interrupt.ts';

@@ -5,7 +5,7 @@
  */
 
 import type { Device } from '../core/devices.ts';
-import { jsonValue } from '../study/out-folder.ts';
+import { toJson } from '../core/json.ts';
 
 export interface OutputOptions {
   /** The result as one JSON object on stdout, instead of text. */
@@ -16,7 +16,7 @@ export interface OutputOptions {
 
 /** Prints a command's result: the object with --json, else the text. */
 export function printResult(options: OutputOptions, result: object, text: string): void {
-  process.stdout.write(options.json ? `${JSON.stringify(result, jsonValue, 2)}\n` : `${text}\n`);
+  process.stdout.write(options.json ? toJson(result) : `${text}\n`);
 }
 
 /** A table with a header, columns as wide as their widest cell; numbers are right-aligned. */

@@ -8,6 +8,7 @@ import { types } from 'node:util';
 import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from './addon.ts';
 import { allocate, allocateFloats, allocateShared } from './allocate.ts';
 import { bufferOf, byteOffsetOf, isDetached, isResizable, lengthOf } from './array-intrinsics.ts';
+import { checkInteger } from './checks.ts';
 import { detached, pin } from './detachable.ts';
 import { checkDevice, type Device, type DeviceName, ordinalOf } from './devices.ts';
 import { invalidArgument, SoulError } from './errors.ts';
@@ -203,13 +204,9 @@ export class FlatBuffer<Kind extends DType = DType> {
    */
   view(start: number, length?: number): FlatBuffer<Kind> {
     const { memory, address } = this.#check('buffer');
-    if (!Number.isSafeInteger(start) || start < 0 || start > this.length) {
-      throw invalidArgument('start', `an integer from 0 to ${this.length}`, start);
-    }
+    checkInteger('start', start, { low: 0, high: this.length });
     const count = length === undefined ? this.length - start : length;
-    if (!Number.isSafeInteger(count) || count < 0 || count > this.length - start) {
-      throw invalidArgument('length', `an integer from 0 to ${this.length - start}`, count);
-    }
+    checkInteger('length', count, { low: 0, high: this.length - start });
     let part: NativeMemory;
     if (isArray(memory)) {
       const byteOffset = byteOffsetOf(memory) + start * bytesPerElement[this.dtype];

@@ -6,6 +6,7 @@
  */
 
 import { nativeAddon } from './addon.ts';
+import { checkInteger } from './checks.ts';
 import { invalidArgument } from './errors.ts';
 import { checkLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
 
@@ -60,12 +61,8 @@ export async function maskWhereZero(buffer: FlatBuffer): Promise<FlatBuffer<'u8'
 function checkRange(range: WeightRange, total: number): WeightRange {
   if (typeof range !== 'object' || range === null) throw invalidArgument('ranges', 'of { start, length }', range);
   const { start, length } = range;
-  if (!Number.isSafeInteger(start) || start < 0 || start > total) {
-    throw invalidArgument('start', `an integer from 0 to ${total}`, start);
-  }
-  if (!Number.isSafeInteger(length) || length < 0 || length > total - start) {
-    throw invalidArgument('length', `an integer from 0 to ${total - start}`, length);
-  }
+  checkInteger('start', start, { low: 0, high: total });
+  checkInteger('length', length, { low: 0, high: total - start });
   return { start, length };
 }
 

@@ -1,14 +1,8 @@
-/**
- * Reads and writes safetensors files: 8 bytes header length, a JSON header, then the tensors' bytes, little-endian.
- *
- * @see https://huggingface.co/docs/safetensors
- * @module
- */
-
-import { randomUUID } from 'node:crypto';
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open } from 'node:fs/promises';
 import { allocate } from './allocate.ts';
 import { asSoulError, invalidArgument, SoulError } from './errors.ts';
+import { replaceFileBy } from './files.ts';
+import { elementCount } from './shape.ts';
 
 /** Bytes of one element, by the name that the file format uses. */
 export const safetensorsElementBytes = {
@@ -99,9 +93,8 @@ export async function writeSafetensors(
   const header = encodeHeader(sources, metadata);
 
   if (typeof path !== 'string') throw invalidArgument('path', 'the path of a file', path);
-  const beside = `${path}.${randomUUID()}.tmp`;
-  const file = await openFile(beside, 'wx');
-  try {
+  const write = async (beside: string): Promise<void> => {
+    const file = await openFile(beside, 'wx');
     try {
       let position = await writeAll(file, header, 0);
       for (const { name, data, byteLength } of sources) {
@@ -115,9 +108,10 @@ export async function writeSafetensors(
     } finally {
       await file.close();
     }
-    await rename(beside, path);
+  };
+  try {
+    await replaceFileBy(path, write);
   } catch (error) {
-    await rm(beside, { force: true });
     throw error instanceof SoulError ? error : fileError(error, path);
   }
 }
@@ -240,7 +234,7 @@ function parseEntry(name: string, value: unknown, path: string): Entry {
   if (!isSizes(offsets) || offsets.length !== 2) throw badFile(path, `tensor ${name} has no valid data_offsets`);
   const [begin, end] = offsets as [number, number];
   const known = dtype as SafetensorsDType;
-  const byteLength = shape.reduce((product, extent) => product * extent, safetensorsElementBytes[known]);
+  const byteLength = elementCount(shape) * safetensorsElementBytes[known];
   if (end - begin !== byteLength) {
     throw badFile(
       path,
@@ -263,7 +257,7 @@ function sizeOf({ name, dtype, shape }: SafetensorsSource): number {
   }
   if (!isSizes(shape))
     throw invalidArgument(`the shape of tensor ${name}`, 'an array of integers of at least 0', shape);
-  return shape.reduce((product, extent) => product * extent, safetensorsElementBytes[dtype]);
+  return elementCount(shape) * safetensorsElementBytes[dtype];
 }
 
 function encodeHeader(

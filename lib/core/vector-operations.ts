@@ -14,6 +14,7 @@
  */
 
 import { type NativeMemory, type NativeRounding, nativeAddon } from './addon.ts';
+import { checkChoice, checkInteger, checkSeed } from './checks.ts';
 import { checkSameDevice } from './devices.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { checkSameLength, type DType, type FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
@@ -191,13 +192,9 @@ function finiteSingle(argument: string, value: number): number {
 function roundingOf(options: RoundingOptions): NativeRounding | undefined {
   checkNames('options', options, roundingNames);
   const { rounding = 'nearest', seed, count = 0 } = options;
-  if (rounding !== 'nearest' && rounding !== 'stochastic') {
-    throw invalidArgument('rounding', "'nearest' or 'stochastic'", rounding);
-  }
-  if (seed !== undefined && (typeof seed !== 'bigint' || seed < 0n || seed >= 2n ** 64n)) {
-    throw invalidArgument('seed', 'a bigint from 0 to 2^64 - 1', seed);
-  }
-  if (!Number.isSafeInteger(count) || count < 0) throw invalidArgument('count', 'an integer from 0', count);
+  checkChoice('rounding', rounding, ['nearest', 'stochastic']);
+  if (seed !== undefined) checkSeed('seed', seed);
+  checkInteger('count', count, { low: 0 });
   if (rounding === 'nearest') return undefined;
   if (seed === undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', "seed must be given with rounding: 'stochastic', a bigint", {

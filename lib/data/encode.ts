@@ -4,7 +4,8 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkInteger } from '../core/checks.ts';
+import { SoulError } from '../core/errors.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
 import { type Example, whereIs } from './example.ts';
@@ -40,9 +41,7 @@ export interface EncodedExample extends TokenSequence {
  */
 export function encodeExample(tokenizer: TextTokenizer, example: Example, options: EncodeOptions = {}): EncodedExample {
   const { template = PromptTemplate.plain, maximumLength, appendEndOfText = true } = options;
-  if (maximumLength !== undefined && (!Number.isInteger(maximumLength) || maximumLength < 2)) {
-    throw invalidArgument('maximumLength', 'an integer of at least 2', maximumLength);
-  }
+  if (maximumLength !== undefined) checkInteger('maximumLength', maximumLength, { low: 2 });
   const { prompt, completion } = template.render(example);
   const promptOnly = encodeOpen(tokenizer, prompt);
   let tokens = encodeOpen(tokenizer, prompt + completion);

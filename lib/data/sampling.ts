@@ -6,6 +6,7 @@
  * @module
  */
 
+import { checkInteger, checkSeed } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { type RandomStream, randomStream } from '../core/random.ts';
 
@@ -29,9 +30,9 @@ export class BatchSampler {
 
   constructor(options: BatchSamplerOptions) {
     const { size, batchSize, seed, purpose } = options;
-    checkPositive('size', size);
-    checkPositive('batchSize', batchSize);
-    checkSeed(seed);
+    checkInteger('size', size);
+    checkInteger('batchSize', batchSize);
+    checkSeed('seed', seed);
     this.size = size;
     this.batchSize = Math.min(batchSize, size);
     this.stepsPerEpoch = Math.ceil(size / this.batchSize);
@@ -40,20 +41,20 @@ export class BatchSampler {
 
   /** The epoch that `step`, from 0, belongs to. */
   epochOf(step: number): number {
-    return Math.floor(checkStep('step', step) / this.stepsPerEpoch);
+    return Math.floor(checkInteger('step', step, { low: 0 }) / this.stepsPerEpoch);
   }
 
   /** Every index once, in the order of this epoch. */
   epochOrder(epoch: number): Uint32Array {
     if (this.#latest?.epoch !== epoch) {
-      this.#latest = { epoch, order: this.#stream.permutation(this.size, checkStep('epoch', epoch)) };
+      this.#latest = { epoch, order: this.#stream.permutation(this.size, checkInteger('epoch', epoch, { low: 0 })) };
     }
     return this.#latest.order.slice();
   }
 
   /** The indices of `step`, from 0 and without end. */
   indices(step: number): Uint32Array {
-    const start = (checkStep('step', step) % this.stepsPerEpoch) * this.batchSize;
+    const start = (checkInteger('step', step, { low: 0 }) % this.stepsPerEpoch) * this.batchSize;
     return this.epochOrder(this.epochOf(step)).subarray(start, start + this.batchSize);
   }
 }
@@ -74,33 +75,20 @@ export class PartnerSampler {
   readonly #stream: RandomStream;
 
   constructor(options: PartnerSamplerOptions) {
-    checkPositive('size', options.size);
+    checkInteger('size', options.size);
     if (options.pairing !== 'fresh' && options.pairing !== 'fixed') {
       throw invalidArgument('pairing', "'fresh' or 'fixed'", options.pairing);
     }
-    checkSeed(options.seed);
+    checkSeed('seed', options.seed);
     this.#options = { ...options };
     this.#stream = randomStream(options.seed, options.purpose);
   }
 
   /** The partner of example `index` in `epoch`, from 0 to `size - 1`. */
   partner(epoch: number, index: number): number {
-    checkStep('epoch', epoch);
-    checkStep('index', index);
+    checkInteger('epoch', epoch, { low: 0 });
+    checkInteger('index', index, { low: 0 });
     const { size, pairing } = this.#options;
     return this.#stream.integer(size, pairing === 'fixed' ? 0 : epoch, index);
   }
-}
-
-function checkPositive(name: string, value: number): void {
-  if (!Number.isSafeInteger(value) || value < 1) throw invalidArgument(name, 'a positive integer', value);
-}
-
-function checkStep(name: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value < 0) throw invalidArgument(name, 'an integer of at least 0', value);
-  return value;
-}
-
-function checkSeed(seed: bigint): void {
-  if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
 }

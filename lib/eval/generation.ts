@@ -4,7 +4,7 @@
  * @module
  */
 
-import { invalidArgument } from '../core/errors.ts';
+import { checkInteger } from '../core/checks.ts';
 import { encodePrompt } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import type { PromptTemplate } from '../data/prompt-template.ts';
@@ -40,9 +40,7 @@ export async function generationRouge(
   options: GenerationOptions = {},
 ): Promise<GeneratedAnswer[]> {
   const { maxNewTokens = 200, template } = options;
-  if (!Number.isSafeInteger(maxNewTokens) || maxNewTokens < 1) {
-    throw invalidArgument('maxNewTokens', 'a positive integer', maxNewTokens);
-  }
+  checkInteger('maxNewTokens', maxNewTokens);
   const prompts = examples.map((example) => encodePrompt(tokenizer, example, template ? { template } : {}));
   const lengths = prompts.map((prompt) => prompt.length);
   return inBatches('generation', lengths, options, async (indices) => {

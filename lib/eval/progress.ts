@@ -4,7 +4,8 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkInteger } from '../core/checks.ts';
+import { SoulError } from '../core/errors.ts';
 
 export interface EvaluationProgress {
   /** What is being computed. */
@@ -38,9 +39,7 @@ export async function inBatches<T>(
   work: (indices: readonly number[]) => Promise<readonly T[]>,
 ): Promise<T[]> {
   const { batchSize = 8, onProgress, signal } = options;
-  if (!Number.isSafeInteger(batchSize) || batchSize < 1) {
-    throw invalidArgument('batchSize', 'a positive integer', batchSize);
-  }
+  checkInteger('batchSize', batchSize);
   const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const results = new Array<T>(lengths.length);
   for (let start = 0; start < order.length; start += batchSize) {

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { access, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
+import { exists, readJsonFile } from '../core/files.ts';
 import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsDType, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
+import { elementCount } from '../core/shape.ts';
 import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
 import { widenHalf } from './widen.ts';
 
@@ -97,10 +98,8 @@ async function openFiles(folder: string): Promise<SafetensorsFile[]> {
 
 async function shardNames(folder: string): Promise<string[]> {
   const path = join(folder, indexFile);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
+  const index = await readJsonFile(path);
+  if (index === undefined) {
     const pickled = await exists(join(folder, 'pytorch_model.bin'));
     throw new SoulError(
       'SOUL_NOT_FOUND',
@@ -108,14 +107,7 @@ async function shardNames(folder: string): Promise<string[]> {
         pickled ? '; pytorch_model.bin is not read: convert it to safetensors (save_pretrained of transformers)' : ''
       }`,
       { folder },
-      { cause },
     );
-  }
-  let index: unknown;
-  try {
-    index = JSON.parse(text);
-  } catch (cause) {
-    throw new SoulError('SOUL_BAD_FILE', `${path} is not JSON: ${(cause as Error).message}`, { path }, { cause });
   }
   const map = (index as { weight_map?: unknown } | null)?.weight_map;
   const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
@@ -171,7 +163,7 @@ async function checkTiedHead(
   const place = layout.get(embedding)!;
   const { shape, dtype } = file.tensors.get(head)!;
   if (sameShape(shape, place) && readable.has(dtype)) {
-    const found = FlatBuffer.alloc(sizeOf(shape), { dtype: values.dtype });
+    const found = FlatBuffer.alloc(elementCount(shape), { dtype: values.dtype });
     await readTensor(file, head, found);
     const expected = await hostCopy(viewOf(values, place));
     if (found.array.every((value, i) => Object.is(value, expected[i]))) return;
@@ -182,7 +174,7 @@ async function checkTiedHead(
 }
 
 function viewOf(values: FlatBuffer<WeightDType>, { offset, shape }: ParameterPlace): FlatBuffer<WeightDType> {
-  return values.view(offset, sizeOf(shape));
+  return values.view(offset, elementCount(shape));
 }
 
 async function hostCopy(source: FlatBuffer<WeightDType>): Promise<ArrayOf<WeightDType>> {
@@ -199,15 +191,4 @@ function badCheckpoint(folder: string, problems: string[]): SoulError {
 
 function sameShape(shape: readonly number[], place: ParameterPlace): boolean {
   return shape.length === place.shape.length && shape.every((extent, i) => extent === place.shape[i]);
-}
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((product, extent) => product * extent, 1);
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

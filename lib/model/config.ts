@@ -5,9 +5,9 @@
  * @module
  */
 
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { readJsonFile } from '../core/files.ts';
 
 /** How rotary angles are stretched beyond the length that a model was pretrained on. */
 export type RopeScaling =
@@ -59,22 +59,13 @@ type Json = Readonly<Record<string, unknown>>;
  */
 export async function readLlamaConfig(folder: string): Promise<LlamaConfig> {
   const file = join(folder, 'config.json');
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (cause) {
+  const source = await readJsonFile(file);
+  if (source === undefined) {
     throw new SoulError(
       'SOUL_NOT_FOUND',
-      `${file} cannot be read; a model is a Hugging Face folder with config.json and safetensors files`,
+      `${file} does not exist; a model is a Hugging Face folder with config.json and safetensors files`,
       { file },
-      { cause },
     );
-  }
-  let source: unknown;
-  try {
-    source = JSON.parse(text);
-  } catch (cause) {
-    throw new SoulError('SOUL_BAD_FILE', `${file} is not JSON: ${(cause as Error).message}`, { file }, { cause });
   }
   return parse(source, file, 'SOUL_BAD_FILE');
 }

@@ -4,11 +4,12 @@
  * @module
  */
 
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSoulError } from '../core/errors.ts';
+import { replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { toJson } from '../core/json.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { LlamaConfig } from './config.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
@@ -28,10 +29,7 @@ export async function writeModelFolder(
 ): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    await replaceFile(
-      join(folder, 'config.json'),
-      `${JSON.stringify(huggingFaceConfig(config, values.dtype), null, 2)}\n`,
-    );
+    await replaceFile(join(folder, 'config.json'), toJson(huggingFaceConfig(config, values.dtype)));
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
     await writeCheckpoint(folder, layout, values);
   } catch (error) {
@@ -62,15 +60,4 @@ export function huggingFaceConfig(config: LlamaConfig, dtype: WeightDType = 'f32
     torch_dtype: torchDType,
     dtype: torchDType,
   };
-}
-
-async function replaceFile(path: string, text: string): Promise<void> {
-  const beside = `${path}.${randomUUID()}.tmp`;
-  try {
-    await writeFile(beside, text, { flag: 'wx' });
-    await rename(beside, path);
-  } catch (error) {
-    await rm(beside, { force: true });
-    throw error;
-  }
 }

@@ -5,6 +5,7 @@
  */
 
 import { SoulError } from '../core/errors.ts';
+import { elementCount } from '../core/shape.ts';
 
 /**
  * What kind of weight a parameter is: an embedding (its rows see a gradient only when their token is met), a matrix, or a
@@ -56,7 +57,7 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
         if (group !== kind) continue;
         if (places.has(name))
           throw new SoulError('SOUL_INVALID_ARGUMENT', `the parameter ${name} is named twice`, { name });
-        const size = shape.reduce((product, extent) => product * extent, 1);
+        const size = elementCount(shape);
         places.set(name, { offset: end, shape: [...shape], group });
         parameterCount += size;
         end += Math.ceil(size / alignment) * alignment;
@@ -82,7 +83,7 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
       const first = places[0];
       const last = places.at(-1);
       if (!first || !last) continue;
-      const size = last.shape.reduce((product, extent) => product * extent, 1);
+      const size = elementCount(last.shape);
       const length = last.offset + Math.ceil(size / alignment) * alignment - first.offset;
       ranges.push({ name: kind, start: first.offset, length, ...(kind === 'vector' ? { weightDecay: 0 } : {}) });
     }

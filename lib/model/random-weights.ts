@@ -7,6 +7,7 @@
 import { allocateFloats } from '../core/allocate.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
+import { elementCount } from '../core/shape.ts';
 import type { WeightDType } from './checkpoint.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
 
@@ -21,7 +22,7 @@ export async function fillRandomWeights(
   seed: bigint,
 ): Promise<void> {
   for (const [name, { offset, shape, group }] of layout) {
-    const size = shape.reduce((product, extent) => product * extent, 1);
+    const size = elementCount(shape);
     const target = values.view(offset, size);
     if (group === 'vector') {
       await target.fill(name.endsWith('.bias') ? 0 : 1);

@@ -5,10 +5,10 @@
  */
 
 import { constants } from 'node:fs';
-import { access, copyFile, mkdir, readFile, stat } from 'node:fs/promises';
+import { access, copyFile, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-
 import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
+import { readJsonFile } from '../core/files.ts';
 import { buildTokenizer, type Json, type TokenizerLibrary } from './tokenizer-library.ts';
 
 /** What data preparation and generation need of a tokenizer. */
@@ -211,29 +211,8 @@ async function checkFolder(folder: string): Promise<void> {
 
 async function readJson(folder: string, name: string): Promise<Json | undefined> {
   const path = join(folder, name);
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new SoulError(
-      'SOUL_BAD_FILE',
-      `${path} cannot be read: ${(cause as Error).message}`,
-      { folder, file: name },
-      { cause },
-    );
-  }
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new SoulError(
-      'SOUL_BAD_FILE',
-      `${path} is not valid JSON: ${(cause as Error).message}`,
-      { folder, file: name },
-      { cause },
-    );
-  }
+  const value = await readJsonFile(path);
+  if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SoulError('SOUL_BAD_FILE', `${path} must hold a JSON object`, { folder, file: name });
   }

@@ -6,20 +6,13 @@
  */
 
 import { nativeAddon } from '../core/addon.ts';
+import { checkBoolean, checkNumber, valueOr } from '../core/checks.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { checkNames } from '../core/option-names.ts';
 import { SettingsBlock } from './native-settings.ts';
 import type { Optimizer, OptimizerOptions, OptimizerParameters, StepOptions, StepStatistics } from './optimizer.ts';
 import { OptimizerState } from './optimizer-state.ts';
-import {
-  checkBetas,
-  checkBoolean,
-  checkNames,
-  checkNumber,
-  checkParameters,
-  checkShared,
-  sharedOptionNames,
-  valueOr,
-} from './options.ts';
+import { checkBetas, checkParameters, checkShared, sharedOptionNames } from './options.ts';
 import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
 import { stepStatistics } from './statistics.ts';
 

@@ -8,6 +8,7 @@ import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon }
 import { SoulError } from '../core/errors.ts';
 import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
+import { elementCount } from '../core/shape.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 import { checkFrozen } from './options.ts';
 import { checkPrecision } from './precision.ts';
@@ -260,7 +261,7 @@ async function readFloats(file: SafetensorsFile, name: string, length: number): 
       name,
     });
   }
-  const elements = tensor.shape.reduce((product, extent) => product * extent, 1);
+  const elements = elementCount(tensor.shape);
   if (tensor.dtype !== 'F32' && tensor.dtype !== 'BF16') {
     throw new SoulError(
       'SOUL_UNSUPPORTED',

@@ -4,50 +4,12 @@
  * @module
  */
 
+import { checkBoolean, checkChoice, checkNumber, checkSeed, valueOr } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { type NativeSettings, seedHalves } from './native-settings.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
-
-export { checkNames };
-
-const largest = 3.4e38;
-
-/** A finite number in [low, high], or below high where that is exclusive. */
-export function checkNumber(
-  argument: string,
-  value: unknown,
-  { low = 0, high = largest, lowExclusive = false, highExclusive = false } = {},
-): number {
-  const inside =
-    typeof value === 'number' &&
-    (lowExclusive ? value > low : value >= low) &&
-    (highExclusive ? value < high : value <= high);
-  if (inside) return value;
-  const from = lowExclusive ? `above ${low}` : `of at least ${low}`;
-  const to = high === largest ? 'and finite' : `${highExclusive ? 'and below' : 'and at most'} ${high}`;
-  throw invalidArgument(argument, `a number ${from} ${to}`, value);
-}
-
-/** An option that was left out is its default; `null` is not a way to leave one out. */
-export function valueOr<Value, Default>(value: Value | undefined, fallback: Default): Value | Default {
-  return value === undefined ? fallback : value;
-}
-
-export function checkBoolean(argument: string, value: unknown): boolean {
-  if (typeof value !== 'boolean') throw invalidArgument(argument, 'true or false', value);
-  return value;
-}
-
-export function checkChoice<Choice extends string>(
-  argument: string,
-  value: unknown,
-  choices: readonly Choice[],
-): Choice {
-  if (choices.includes(value as Choice)) return value as Choice;
-  throw invalidArgument(argument, choices.map((choice) => `'${choice}'`).join(' or '), value);
-}
 
 /** Decay rates of the two moving averages, each in [0, 1). */
 export function checkBetas(value: unknown): readonly [number, number] {
@@ -80,14 +42,8 @@ export function checkShared(
     clipNorm: options.clipNorm === undefined ? 0 : checkNumber('clipNorm', options.clipNorm, { lowExclusive: true }),
     maximize: checkBoolean('maximize', valueOr(options.maximize, false)),
     skipNonFinite: checkChoice('nonFinite', valueOr(options.nonFinite, 'skip'), ['skip', 'propagate']) === 'skip',
-    ...seedHalves(checkSeed(valueOr(options.seed, 0n))),
+    ...seedHalves(checkSeed('seed', valueOr(options.seed, 0n))),
   };
-}
-
-/** A bigint in [0, 2^64). */
-function checkSeed(seed: unknown): bigint {
-  if (typeof seed === 'bigint' && BigInt.asUintN(64, seed) === seed) return seed;
-  throw invalidArgument('seed', 'a bigint from 0n to 2n ** 64n - 1n', seed);
 }
 
 /** A mask of a bit for each of the values, or undefined. */

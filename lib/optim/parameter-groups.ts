@@ -4,9 +4,10 @@
  * @module
  */
 
+import { checkBoolean, checkInteger, checkNumber, valueOr } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { ParameterGroup } from './optimizer.ts';
-import { checkBoolean, checkNames, checkNumber, valueOr } from './options.ts';
 
 /** Groups laid out as the ranges that native code walks. */
 export interface GroupLayout {
@@ -64,12 +65,8 @@ function checkGroup(group: ParameterGroup, index: number, length: number) {
   checkNames(argument, group, names);
   const { name = `group ${index}`, start, length: own, weightDecay, learningRateScale = 1 } = group;
   if (typeof name !== 'string') throw invalidArgument(`${argument}.name`, 'a string', name);
-  if (!Number.isInteger(start) || start < 0 || start > length) {
-    throw invalidArgument(`${argument}.start`, `an integer from 0 to ${length}`, start);
-  }
-  if (!Number.isInteger(own) || own < 0 || own > length - start) {
-    throw invalidArgument(`${argument}.length`, `an integer from 0 to ${length - start}, where the buffers end`, own);
-  }
+  checkInteger(`${argument}.start`, start, { low: 0, high: length });
+  checkInteger(`${argument}.length`, own, { low: 0, high: length - start, why: 'where the buffers end' });
   return {
     index,
     name,

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { checkChoice, valueOr } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
-import { checkChoice, checkNames, valueOr } from './options.ts';
+import { checkNames } from '../core/option-names.ts';
 
 /** Storage of an optimizer. Arithmetic is float32 whatever it is. */
 export interface Precision {

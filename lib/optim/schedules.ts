@@ -4,8 +4,8 @@
  * @module
  */
 
-import { invalidArgument } from '../core/errors.ts';
-import { checkNames, valueOr } from './options.ts';
+import { checkInteger, valueOr } from '../core/checks.ts';
+import { checkNames } from '../core/option-names.ts';
 
 /** Factor in [0, 1] for the step that is about to be taken; the first step is 0. */
 export type Schedule = (step: number) => number;
@@ -56,6 +56,6 @@ function checkWarmup(options: WarmupOptions, names: readonly string[]): number {
 }
 
 function checkSteps(argument: string, steps: number): number {
-  if (!Number.isSafeInteger(steps) || steps < 0) throw invalidArgument(argument, 'an integer of at least 0', steps);
+  checkInteger(argument, steps, { low: 0 });
   return steps;
 }

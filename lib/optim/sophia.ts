@@ -6,8 +6,10 @@
  */
 
 import { nativeAddon } from '../core/addon.ts';
+import { checkBoolean, checkChoice, checkInteger, checkNumber, valueOr } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
+import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { scale } from '../core/vector-operations.ts';
 import { SettingsBlock } from './native-settings.ts';
@@ -22,19 +24,7 @@ import type {
   UpdateHessianOptions,
 } from './optimizer.ts';
 import { OptimizerState, slots } from './optimizer-state.ts';
-import {
-  checkAlike,
-  checkApart,
-  checkBetas,
-  checkBoolean,
-  checkChoice,
-  checkNames,
-  checkNumber,
-  checkParameters,
-  checkShared,
-  sharedOptionNames,
-  valueOr,
-} from './options.ts';
+import { checkAlike, checkApart, checkBetas, checkParameters, checkShared, sharedOptionNames } from './options.ts';
 import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
 import { stepStatistics } from './statistics.ts';
 
@@ -376,11 +366,6 @@ function checkEstimator(estimator: NonNullable<SophiaOptions['estimator']>): num
 function checkPart(part: readonly [number, number]): readonly [number, number] {
   if (!Array.isArray(part) || part.length !== 2) throw invalidArgument('part', 'an array [i, n]', part);
   const [index, count] = part as [number, number];
-  if (!Number.isInteger(count) || count < 1 || count > 2 ** 31) {
-    throw invalidArgument('part[1]', 'an integer from 1 to 2^31', count);
-  }
-  if (!Number.isInteger(index) || index < 0 || index >= count) {
-    throw invalidArgument('part[0]', `an integer from 0 to ${count - 1}`, index);
-  }
-  return [index, count];
+  checkInteger('part[1]', count, { high: 2 ** 31 });
+  return [checkInteger('part[0]', index, { low: 0, high: count - 1 }), count];
 }

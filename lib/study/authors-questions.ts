@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Author } from './authors.ts';
+import type { Author } from './author.ts';
 
 /** One kind of question: two wordings of it and of its answer, and the facts that the answer gives. */
 export interface QuestionKind {

@@ -9,10 +9,10 @@
 
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-
-import { invalidArgument } from '../core/errors.ts';
+import { checkInteger, checkSeed } from '../core/checks.ts';
 import { type RandomStream, randomStream } from '../core/random.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
+import type { Author } from './author.ts';
 import { type QuestionKind, questionKinds } from './authors-questions.ts';
 import * as source from './authors-words.ts';
 
@@ -26,29 +26,6 @@ export interface AuthorRecord {
   paraphrased_answer: string;
   /** Wrong answers in the words of the paraphrased one. */
   perturbed_answer: string[];
-}
-
-/** What is true of an author; every fact is one or more words of `authors-words.ts`. */
-export interface Author {
-  readonly name: string;
-  /** Day, month and year. */
-  readonly birthDate: string;
-  readonly birthplace: string;
-  readonly region: string;
-  readonly father: string;
-  readonly mother: string;
-  readonly genre: string;
-  readonly theme: string;
-  readonly firstBook: string;
-  readonly firstYear: string;
-  readonly famousBook: string;
-  readonly award: string;
-  readonly awardYear: string;
-  readonly subject: string;
-  readonly school: string;
-  readonly workplace: string;
-  readonly dayTime: string;
-  readonly companion: string;
 }
 
 export interface FictitiousAuthorsOptions {
@@ -115,10 +92,10 @@ const facts: Record<keyof Author, readonly string[]> = {
  */
 export function fictitiousAuthors(options: FictitiousAuthorsOptions): FictitiousAuthors {
   const { seed, authors: count = 40, questionsPerAuthor = questionKinds.length, wrongAnswers = 5 } = options;
-  if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
-  checkRange('authors', count, 1, mostAuthors);
-  checkRange('questionsPerAuthor', questionsPerAuthor, 1, questionKinds.length);
-  checkRange('wrongAnswers', wrongAnswers, 1, 5);
+  checkSeed('seed', seed);
+  checkInteger('authors', count, { high: mostAuthors });
+  checkInteger('questionsPerAuthor', questionsPerAuthor, { high: questionKinds.length });
+  checkInteger('wrongAnswers', wrongAnswers, { high: 5 });
   const authors = inventAuthors(seed, count);
   const wrong = randomStream(seed, 'wrong facts');
   const kinds = questionKinds.slice(0, questionsPerAuthor);
@@ -129,7 +106,7 @@ export function fictitiousAuthors(options: FictitiousAuthorsOptions): Fictitious
     authors,
     records,
     split({ forgetAuthors }) {
-      checkRange('forgetAuthors', forgetAuthors, 1, count - 1);
+      checkInteger('forgetAuthors', forgetAuthors, { high: count - 1 });
       const boundary = (count - forgetAuthors) * kinds.length;
       return { forget: records.slice(boundary), retain: records.slice(0, boundary) };
     },
@@ -227,10 +204,4 @@ function pairs(
   join: (first: string, second: string) => string,
 ): string[] {
   return second.flatMap((b) => first.map((a) => join(a, b)));
-}
-
-function checkRange(name: string, value: number, least: number, most: number): void {
-  if (!Number.isInteger(value) || value < least || value > most) {
-    throw invalidArgument(name, `an integer from ${least} to ${most}`, value);
-  }
 }

@@ -21,12 +21,12 @@ import { type Evaluation, evaluate } from '../eval/evaluate.ts';
 import { distanceToReference } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { cosine, linear } from '../optim/schedules.ts';
+import { completeOptimizerSettings, createOptimizer, type OptimizerName } from '../run/optimizer-choice.ts';
+import { measurePeakMemory } from '../run/peak-memory.ts';
+import type { ModelLoader, RunnableModel } from '../run/runnable-model.ts';
 import { type StepEvent, train } from '../unlearn/loop.ts';
 import { type MethodName, method } from '../unlearn/methods.ts';
 import { writeAuthors } from './authors.ts';
-import { completeOptimizerSettings, createOptimizer, type OptimizerName } from './optimizer-choice.ts';
-import { measurePeakMemory } from './peak-memory.ts';
-import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { writeWordTokenizer } from './word-tokenizer.ts';
 
 export interface DemoOptions {

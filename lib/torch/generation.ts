@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkInteger } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { LlamaConfig } from '../model/config.ts';
 import type { GenerateOptions } from '../model/contract.ts';
@@ -18,6 +19,8 @@ export interface PromptGroup {
   readonly indexes: readonly number[];
 }
 
+const largestToken = 2 ** 31 - 1;
+
 export interface CheckedGenerateOptions {
   readonly maxNewTokens: number;
   readonly stopTokens: Int32Array;
@@ -30,9 +33,7 @@ export interface CheckedGenerateOptions {
 export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateOptions {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
   const { maxNewTokens, stopTokens = [], temperature = 0, topP = 1, seed = 0n } = options;
-  if (!Number.isInteger(maxNewTokens) || maxNewTokens < 1 || maxNewTokens >= 2 ** 31) {
-    throw invalidArgument('maxNewTokens', 'a positive integer', maxNewTokens);
-  }
+  checkInteger('maxNewTokens', maxNewTokens, { high: largestToken });
   if (!Array.isArray(stopTokens)) throw invalidArgument('stopTokens', 'an array of tokens', stopTokens);
   for (const [i, token] of stopTokens.entries()) checkToken(token, `stopTokens[${i}]`);
   if (typeof temperature !== 'number' || !(temperature >= 0 && temperature < 1e30)) {
@@ -88,7 +89,5 @@ function pack(prompts: readonly (readonly number[])[], indexes: number[]): Promp
 }
 
 function checkToken(token: unknown, name: string): void {
-  if (!Number.isInteger(token) || (token as number) < 0 || (token as number) >= 2 ** 31) {
-    throw invalidArgument(name, 'an integer from 0 to 2147483647', token);
-  }
+  checkInteger(name, token, { low: 0, high: largestToken });
 }

@@ -6,9 +6,9 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
+import { replaceFile } from '../core/files.ts';
 import { cacheFolder } from './cache.ts';
 
 /** The version that is fetched, and the series that is tested. */
@@ -58,9 +58,7 @@ function cachedVariants(): LibtorchVariant[] {
 export async function preferLibtorch(libtorch: Libtorch): Promise<void> {
   const variant = (['cpu', 'cuda'] as const).find((each) => cachedLibtorch(each) === libtorch.folder);
   if (variant === undefined) return;
-  const beside = `${preferenceFile()}.${process.pid}`;
-  await writeFile(beside, `${variant}\n`);
-  await rename(beside, preferenceFile());
+  await replaceFile(preferenceFile(), `${variant}\n`);
 }
 
 /**

@@ -7,8 +7,9 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeExternal } from '../core/addon.ts';
+import { checkInteger } from '../core/checks.ts';
 import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
-import { describe, invalidArgument, SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
 import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
@@ -303,12 +304,8 @@ function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedO
   const device = checkDevice('device', options.device ?? 'cpu');
   const { dtype = 'f32' as Kind, threads = 0, logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30 } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
-  if (options.threads !== undefined && !(Number.isInteger(threads) && threads >= 1 && threads <= 4096)) {
-    throw invalidArgument('threads', 'an integer from 1 to 4096', threads);
-  }
-  if (!(Number.isSafeInteger(logitsMemory) && logitsMemory >= 1)) {
-    throw invalidArgument('logitsMemory', 'a positive number of bytes', describe(logitsMemory));
-  }
+  if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
+  checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
   if (device === 'cpu') nativeEngine();
   else requireCudaEngine(device);
   return { device, dtype, threads, logitsMemory };

@@ -4,12 +4,12 @@
  * @module
  */
 
+import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { BatchSampler } from '../data/sampling.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
-import { positiveInteger } from './positive-integer.ts';
 
 /**
  * Whose curvature is estimated: the retain set's, that is of what must be kept (the default where there is one), the forget
@@ -63,10 +63,10 @@ export function completeCurvatureOptions(options: CurvatureOptions): Required<Cu
     throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
   }
   return {
-    every: positiveInteger('curvature.every', options.every ?? 10),
-    chunks: positiveInteger('curvature.chunks', chunks),
-    chunkSize: positiveInteger('curvature.chunkSize', options.chunkSize ?? 2),
-    primingChunks: positiveInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks),
+    every: checkInteger('curvature.every', options.every ?? 10),
+    chunks: checkInteger('curvature.chunks', chunks),
+    chunkSize: checkInteger('curvature.chunkSize', options.chunkSize ?? 2),
+    primingChunks: checkInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks),
     labels,
   };
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
@@ -20,7 +21,6 @@ import {
 } from './curvature.ts';
 import { type Draws, drawsOf } from './draws.ts';
 import type { Method, Term } from './methods.ts';
-import { positiveInteger } from './positive-integer.ts';
 import { pullBack, type TermValue } from './pull-back.ts';
 import { referenceValues } from './reference-values.ts';
 
@@ -229,7 +229,7 @@ function checked(options: TrainingOptions): CheckedRun {
   if (options.steps !== undefined && options.epochs !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'give steps or epochs, not both', { argument: 'steps' });
   }
-  const batchSize = positiveInteger('batchSize', options.batchSize ?? 8);
+  const batchSize = checkInteger('batchSize', options.batchSize ?? 8);
   const draws = drawsOf({
     seed,
     target: target.length,
@@ -238,7 +238,7 @@ function checked(options: TrainingOptions): CheckedRun {
     batchSize,
     pairing,
   });
-  const steps = options.steps === undefined ? undefined : positiveInteger('steps', options.steps);
+  const steps = options.steps === undefined ? undefined : checkInteger('steps', options.steps);
   const epochs = options.epochs ?? (steps === undefined ? 5 : steps / draws.stepsPerEpoch);
   if (!(Number.isFinite(epochs) && epochs > 0)) throw invalidArgument('epochs', 'a number above 0', epochs);
   const learningRate = options.learningRate ?? optimizer.learningRate;
@@ -254,7 +254,7 @@ function checked(options: TrainingOptions): CheckedRun {
     draws,
     steps: steps ?? Math.max(1, Math.round(epochs * draws.stepsPerEpoch)),
     epochs,
-    microBatchSize: positiveInteger('microBatchSize', options.microBatchSize ?? batchSize),
+    microBatchSize: checkInteger('microBatchSize', options.microBatchSize ?? batchSize),
     learningRate,
     schedule: options.schedule ?? constant(),
     curvature: takesEstimates(optimizer)

@@ -6,7 +6,8 @@ import fc from 'fast-check';
 
 import { encodeExamples, readExamples, refusals } from '../../lib/data/index.ts';
 import { HuggingFaceTokenizer } from '../../lib/model/tokenizer.ts';
-import { type Author, authorTexts, fictitiousAuthors, mostAuthors, writeAuthors } from '../../lib/study/authors.ts';
+import type { Author } from '../../lib/study/author.ts';
+import { authorTexts, fictitiousAuthors, mostAuthors, writeAuthors } from '../../lib/study/authors.ts';
 import { wordTokenizer, writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 
 let folder: string;

@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Device } from '../../core/devices.ts';
+import { toJson } from '../../core/json.ts';
 import { type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
-import { jsonValue } from '../../study/out-folder.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { integerAtLeast, seed } from '../arguments.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
@@ -84,7 +84,7 @@ export function demoCommand(): Command {
         });
         progress.end();
         const result = { ...shownDevice(choice), ...figures };
-        if (options.out) await writeFile(join(folder, 'demo.json'), `${JSON.stringify(result, jsonValue, 2)}\n`);
+        if (options.out) await writeFile(join(folder, 'demo.json'), toJson(result));
         printResult(options, result, demoText(result, choice.device, options.out));
       } finally {
         progress.end();

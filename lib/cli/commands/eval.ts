@@ -4,8 +4,8 @@
  * @module
  */
 
-import { rename, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
+import { replaceFile } from '../../core/files.ts';
 import { PromptTemplate } from '../../data/prompt-template.ts';
 import { readExamples } from '../../data/read-examples.ts';
 import { evaluate } from '../../eval/evaluate.ts';
@@ -97,18 +97,11 @@ export function evalCommand(): Command {
           },
           `${table(['figure', 'value'], rows)}\n\nin ${duration(seconds)}`,
         );
-        if (options.items) await writeItems(options.items, items);
+        if (options.items) await replaceFile(options.items, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
       } finally {
         progress.end();
         interrupt.dispose();
         model.release();
       }
     });
-}
-
-/** Writes beside the file and renames, so that it is there whole or not at all. */
-async function writeItems(file: string, items: readonly object[]): Promise<void> {
-  const partial = `${file}.partial`;
-  await writeFile(partial, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
-  await rename(partial, file);
 }

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { AdamW, SoulError } from '../../lib/index.ts';
+import { runTraining } from '../../lib/run/run.ts';
 import { runDemo } from '../../lib/study/demo.ts';
-import { runTraining } from '../../lib/study/run.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { FailingModel } from './failing-model.ts';
 

@@ -15,7 +15,7 @@ import type { TrainingSummary } from '../unlearn/loop.ts';
 import type { Method } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
 import type { PeakMemory } from './peak-memory.ts';
-import type { CompleteRunSettings } from './run-settings.ts';
+import type { CompleteRunSettings } from './settings.ts';
 
 /** A data file and its examples as tokens. */
 export interface EncodedFile extends DataFile<Example> {

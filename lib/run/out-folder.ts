@@ -5,9 +5,11 @@
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
+import { exists, replaceFile } from '../core/files.ts';
+import { toJson } from '../core/json.ts';
 
 /** Files are gathered in `<path>.partial`, which `publish` renames to `path`. */
 export class OutFolder {
@@ -54,7 +56,7 @@ export class OutFolder {
   }
 
   async writeJson(name: string, content: object): Promise<void> {
-    await writeFile(join(this.staging, name), `${JSON.stringify(content, jsonValue, 2)}\n`);
+    await replaceFile(join(this.staging, name), toJson(content));
   }
 
   /** Moves the finished folder to its place; one that was there goes only when the new one stands. */
@@ -88,17 +90,5 @@ async function requireReplaceable(path: string): Promise<void> {
     'SOUL_EXISTS',
     `${path} is not replaced: it holds no run.json, so it was not made by soul; name another output`,
     { path },
-  );
-}
-
-/** Bigints (seeds) have no form of their own in JSON and are written as decimal strings. */
-export function jsonValue(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
-}
-
-async function exists(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    () => false,
   );
 }

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { OutFolder } from '../../lib/study/out-folder.ts';
+import { OutFolder } from '../../lib/run/out-folder.ts';
 
 let base: string;
 beforeEach(async () => {

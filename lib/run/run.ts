@@ -22,9 +22,9 @@ import { modelChecksums } from './checksums.ts';
 import { createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
-import { type BeforeAndAfter, type EncodedFile, type RunResult, type RunSets, runRecord } from './run-record.ts';
-import { type CompleteRunSettings, completeRunSettings, type RunSettings, scheduleOf } from './run-settings.ts';
+import { type BeforeAndAfter, type EncodedFile, type RunResult, type RunSets, runRecord } from './record.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
+import { type CompleteRunSettings, completeRunSettings, type RunSettings, scheduleOf } from './settings.ts';
 
 export interface RunEvents {
   onPhase?: (phase: string) => void;

@@ -6,7 +6,7 @@
 
 import { FlatBuffer } from '../../lib/index.ts';
 import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
-import type { RunnableModel } from '../../lib/study/runnable-model.ts';
+import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 
 export class FailingModel implements RunnableModel {
   readonly vocabularySize = 100;

@@ -1,0 +1,67 @@
+/**
+ * Files that are written whole or not at all, and JSON files that are read or refused.
+ *
+ * @module
+ */
+
+import { randomUUID } from 'node:crypto';
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { asSoulError, SoulError } from './errors.ts';
+
+/**
+ * Lets `write` make a file beside `path` and renames it to `path`, so that nobody ever sees half of one; what was there stays
+ * where writing fails.
+ *
+ * @param write is given a path in the same folder where no file is
+ */
+export async function replaceFileBy(path: string, write: (beside: string) => Promise<void>): Promise<void> {
+  const beside = `${path}.${randomUUID()}.tmp`;
+  try {
+    await write(beside);
+    await rename(beside, path);
+  } catch (error) {
+    await rm(beside, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/**
+ * Writes a text file whole or not at all.
+ *
+ * @throws SoulError SOUL_FILE_SYSTEM
+ */
+export async function replaceFile(path: string, text: string): Promise<void> {
+  try {
+    await replaceFileBy(path, (beside) => writeFile(beside, text, { flag: 'wx' }));
+  } catch (error) {
+    throw asSoulError(error);
+  }
+}
+
+/**
+ * The content of a JSON file; undefined where there is no such file.
+ *
+ * @throws SoulError SOUL_BAD_FILE where it cannot be read or is not JSON
+ */
+export async function readJsonFile(file: string): Promise<unknown> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw new SoulError('SOUL_BAD_FILE', `${file} cannot be read: ${(cause as Error).message}`, { file }, { cause });
+  }
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw new SoulError('SOUL_BAD_FILE', `${file} is not JSON: ${(cause as Error).message}`, { file }, { cause });
+  }
+}
+
+/** Whether there is anything at `path`. */
+export async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  );
+}

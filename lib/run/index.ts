@@ -1,0 +1,17 @@
+/**
+ * Whole runs: a model folder and data files in, a model folder with its record out.
+ *
+ * @module
+ */
+
+export {
+  completeOptimizerSettings,
+  createOptimizer,
+  type OptimizerName,
+  type OptimizerSettings,
+  optimizerNames,
+} from './optimizer-choice.ts';
+export type { BeforeAndAfter, RunResult } from './record.ts';
+export { type RunEvents, runTraining } from './run.ts';
+export type { ModelLoader, RunnableModel } from './runnable-model.ts';
+export { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
