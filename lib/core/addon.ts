@@ -120,6 +120,10 @@ export interface NativeAddon {
   /** Resolves when everything posted before is done, on every device. */
   fence(): Promise<void>;
 
+  /** An exclusive lock of a file, which is made where it is not there; undefined where somebody else holds it. */
+  lockFile(path: string): NativeExternal | undefined;
+  unlockFile(lock: NativeExternal): void;
+
   /** Resolves to [count]. */
   countNonFinite(buffer: NativeMemory): Promise<number[]>;
   /** Resolves to [sum]. */
@@ -211,7 +215,7 @@ export interface NativeAddon {
 }
 
 /** Raised with every change of what native/addon exports; the addon says the same number. */
-const addonVersion = 3;
+const addonVersion = 4;
 
 const require = createRequire(import.meta.url);
 let loaded: { readonly calls: NativeAddon; readonly path: string } | undefined;

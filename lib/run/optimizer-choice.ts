@@ -5,7 +5,8 @@
  */
 
 import { SoulError } from '../core/errors.ts';
-import type { ParameterLayout } from '../model/parameter-layout.ts';
+import { FlatBuffer } from '../core/flat-buffer.ts';
+import { ParameterLayout } from '../model/parameter-layout.ts';
 import { AdamW } from '../optim/adamw.ts';
 import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
 import { Sophia } from '../optim/sophia.ts';
@@ -86,4 +87,14 @@ export function createOptimizer(
     ...(denominator ? { denominator } : {}),
   };
   return name === 'sophia' ? new Sophia({ values, gradients }, sophia) : Sophia.soulRepo({ values, gradients }, sophia);
+}
+
+/**
+ * Lets the optimizer itself check its settings, over no parameters.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkOptimizer(name: OptimizerName, settings: OptimizerSettings): void {
+  const parameters = { values: FlatBuffer.alloc(0), gradients: FlatBuffer.alloc(0), layout: ParameterLayout.of([]) };
+  createOptimizer(name, parameters, settings);
 }

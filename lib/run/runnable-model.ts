@@ -15,5 +15,5 @@ export interface RunnableModel extends DifferentiableLM, TextGenerator {
   release(): void;
 }
 
-/** Loads a Hugging Face folder; what ties a run to an engine. */
-export type ModelLoader = (folder: string) => Promise<RunnableModel>;
+/** Loads a Hugging Face folder, or stops with SOUL_CANCELLED when the signal fires; what ties a run to an engine. */
+export type ModelLoader = (folder: string, options?: { signal?: AbortSignal }) => Promise<RunnableModel>;
