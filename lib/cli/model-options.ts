@@ -4,12 +4,11 @@
  * @module
  */
 
-import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { recordDevice } from '../core/devices.ts';
 import type { ModelLoader } from '../run/runnable-model.ts';
 import { installedEngine } from '../torch/engine.ts';
-import { TorchLM } from '../torch/torch-lm.ts';
+import { engineThreads, TorchLM } from '../torch/torch-lm.ts';
 import { integerAtLeast } from './arguments.ts';
 import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
 
@@ -59,7 +58,7 @@ export function decideLoading({ device: wanted, dtype, threads }: ModelOptions):
       device,
       deviceReason: reason,
       dtype,
-      threads: threads ?? availableParallelism(),
+      threads: threads ?? engineThreads(),
       engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
     },
   };

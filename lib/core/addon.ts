@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { SoulError } from './errors.ts';
 import { packageRoot } from './package.ts';
+import { usableProcessors } from './processors.ts';
 import { typedCalls } from './typed-calls.ts';
 
 declare const external: unique symbol;
@@ -240,6 +241,14 @@ export function addonStatus(): { loaded: true; path: string } | { loaded: false;
   }
 }
 
+/** The addon's calls, with threads for the processors that this process may keep busy; native code counts all there are. */
+function withThreads(addon: NativeAddon): NativeAddon {
+  const calls = typedCalls(addon);
+  // Whoever sets the variable has chosen.
+  if (!process.env.SOUL_THREADS) calls.configure({ threads: usableProcessors() }).catch(() => {});
+  return calls;
+}
+
 function load(): { calls: NativeAddon; path: string } {
   const attempts: string[] = [];
   try {
@@ -247,7 +256,7 @@ function load(): { calls: NativeAddon; path: string } {
     const file = find.resolve(packageRoot);
     try {
       const addon = require(file) as Record<string, unknown>;
-      if (addon.version === addonVersion) return { calls: typedCalls(addon as unknown as NativeAddon), path: file };
+      if (addon.version === addonVersion) return { calls: withThreads(addon as unknown as NativeAddon), path: file };
       attempts.push(`${file} is of version ${String(addon.version)}, this package needs ${addonVersion}`);
     } catch (error) {
       attempts.push(`${file}: ${(error as Error).message}`);

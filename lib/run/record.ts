@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { Device, DeviceRecord } from '../core/devices.ts';
 import { packageVersion } from '../core/package.ts';
+import { usableProcessors } from '../core/processors.ts';
 import type { Overlap } from '../data/overlap.ts';
 import type { DataFile } from '../data/read-examples.ts';
 import type { TrainingSummary } from '../unlearn/loop.ts';
@@ -90,6 +91,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       platform: `${process.platform}-${process.arch}`,
       processor: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
+      usableProcessors: usableProcessors(),
       device,
       ...(gpu ? { gpu } : {}),
     },

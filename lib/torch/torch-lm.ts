@@ -11,6 +11,7 @@ import { checkInteger } from '../core/checks.ts';
 import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { usableProcessors } from '../core/processors.ts';
 import { randomStream } from '../core/random.ts';
 import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { type LlamaConfig, parseLlamaConfig, readLlamaConfig } from '../model/config.ts';
@@ -42,7 +43,7 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
    * `'bf16'` products are computed in it too, as transformers does; losses are float32.
    */
   dtype?: Kind;
-  /** Threads of libtorch; by default its own choice, all cores. */
+  /** Threads of libtorch on the CPU. Default {@link engineThreads}. */
   threads?: number;
   /**
    * Bytes that the logits of one chunk may take; default 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the
@@ -298,11 +299,21 @@ function batchArrays(batch: TokenBatch): NativeBatch {
   return [batch.tokens, batch.offsets, batch.labelsFrom];
 }
 
+/** Threads of libtorch by default: OMP_NUM_THREADS, as everywhere in libtorch, else the processors that this process may use. */
+export function engineThreads(): number {
+  const wanted = Number(process.env.OMP_NUM_THREADS);
+  return Number.isInteger(wanted) && wanted >= 1 && wanted <= 4096 ? wanted : usableProcessors();
+}
+
 /** Checks options and loads the engine. */
 function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
   const device = checkDevice('device', options.device ?? 'cpu');
-  const { dtype = 'f32' as Kind, threads = 0, logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30 } = options;
+  const {
+    dtype = 'f32' as Kind,
+    threads = engineThreads(),
+    logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30,
+  } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
   if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
   checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });

@@ -5,11 +5,12 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { addonStatus } from '../../core/addon.ts';
 import { type Devices, describeDevices, nvidiaDriver } from '../../core/devices.ts';
 import { packageRoot, packageVersion } from '../../core/package.ts';
+import { usableProcessors } from '../../core/processors.ts';
 import { describeEngine } from '../../torch/engine.ts';
 import { chooseDevice, type DeviceChoice, type TriedDevice, takeUp } from '../device-choice.ts';
 import { memory, type OutputOptions, printResult, table } from '../terminal.ts';
@@ -33,7 +34,7 @@ export function doctorCommand(): Command {
         machine: {
           platform: `${process.platform}-${process.arch}`,
           processor: cpus()[0]?.model.trim() ?? 'unknown',
-          cores: availableParallelism(),
+          cores: usableProcessors(),
           memory: totalmem(),
           nvidiaDriver: nvidiaDriver(),
         },
