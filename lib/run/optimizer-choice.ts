@@ -77,16 +77,15 @@ export function createOptimizer(
   parameters: OptimizerParameters & { layout: ParameterLayout },
   settings: OptimizerSettings,
 ): Optimizer | SecondOrderOptimizer {
-  const { values, gradients, layout } = parameters;
   const { rho, clippedFraction, denominator, ...options } = settings;
-  const common = { ...options, parameterGroups: layout.ranges() };
-  if (name === 'adamw') return new AdamW({ values, gradients }, common);
+  const common = { ...options, parameterGroups: parameters.layout.ranges() };
+  if (name === 'adamw') return new AdamW(parameters, common);
   const sophia = {
     ...common,
     rho: clippedFraction === undefined ? rho! : { clippedFraction },
     ...(denominator ? { denominator } : {}),
   };
-  return name === 'sophia' ? new Sophia({ values, gradients }, sophia) : Sophia.soulRepo({ values, gradients }, sophia);
+  return name === 'sophia' ? new Sophia(parameters, sophia) : Sophia.soulRepo(parameters, sophia);
 }
 
 /**
