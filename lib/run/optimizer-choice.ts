@@ -6,6 +6,7 @@
 
 import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { ParameterLayout } from '../model/parameter-layout.ts';
 import { AdamW } from '../optim/adamw.ts';
 import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
@@ -46,7 +47,8 @@ const sophiaOnly = ['rho', 'clippedFraction', 'denominator'] as const;
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for a setting of another optimizer, or rho given twice
  */
-export function completeOptimizerSettings(name: OptimizerName, settings: OptimizerSettings): OptimizerSettings {
+export function completeOptimizerSettings(name: OptimizerName, given: OptimizerSettings): OptimizerSettings {
+  const settings: OptimizerSettings = withoutUndefined(given);
   const foreign = name === 'adamw' ? sophiaOnly.filter((key) => settings[key] !== undefined) : [];
   if (foreign.length > 0) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${foreign.join(' and ')} belong to Sophia, not to ${name}`, {

@@ -6,6 +6,7 @@
 
 import { SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
 import {
@@ -81,13 +82,15 @@ export type CompleteRunSettings = RunSettings &
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for settings that do not fit together or are out of range
  */
-export function completeRunSettings(settings: RunSettings, method: Method): CompleteRunSettings {
-  checkEach(settings);
+export function completeRunSettings(given: RunSettings, method: Method): CompleteRunSettings {
+  checkEach(given);
+  const settings: RunSettings = withoutUndefined(given);
   if (settings.steps !== undefined && settings.epochs !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'give steps or epochs, not both', { argument: 'steps' });
   }
   const { warmup = 0.1, batchSize = 8, schedule = 'linear' } = settings;
-  const estimates = Object.keys(settings.curvature ?? {}).length > 0 || settings.hessianData !== undefined;
+  const estimates =
+    Object.keys(withoutUndefined(settings.curvature ?? {})).length > 0 || settings.hessianData !== undefined;
   if (settings.optimizer !== 'sophia' && estimates) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
