@@ -93,8 +93,7 @@ export async function runTraining(
         log(event);
       });
       events.onPhase?.('writing the model');
-      await model.save(out.staging);
-      await tokenizer.copyTo(out.staging);
+      await model.save(out.staging, { tokenizer });
       written = 'model';
 
       let after: MeasuredSets | undefined;

@@ -235,9 +235,7 @@ async function trainFromScratch(
       await thenRelease(work, () => [optimizer]);
     });
     const folder = join(options.folder, name);
-    await mkdir(folder, { recursive: true });
-    await model.save(folder);
-    await world.tokenizer.copyTo(folder);
+    await model.save(folder, { tokenizer: world.tokenizer });
     return outcome;
   } finally {
     model.release();

@@ -33,8 +33,9 @@ export function runnableBigram(vocabularySize: number, watch: Watcher = () => {}
     accumulate: watched('accumulate', (...given) => model.accumulate(...given)),
     score: watched('score', (batch) => model.score(batch)),
     generate: (...given) => model.generate(...given),
-    save: watched('save', async (folder) => {
+    save: watched('save', async (folder, { tokenizer }) => {
       await writeFile(join(folder, 'config.json'), '{"model_type": "bigram"}\n');
+      await tokenizer.copyTo(folder);
       const shape = [vocabularySize, vocabularySize];
       const data = model.values.slice(0, vocabularySize ** 2);
       await writeSafetensors(join(folder, 'model.safetensors'), [{ name: 'logits', dtype: 'F32', shape, data }]);
