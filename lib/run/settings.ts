@@ -52,6 +52,10 @@ export interface RunSettings {
   /** Examples of each set whose probability is measured before and after; 0 measures nothing. Default 100. */
   evaluate?: number;
   overwrite?: boolean;
+  /** Run although examples are cut at the maximum length: what is cut is neither learned nor forgotten nor measured. */
+  allowTruncation?: boolean;
+  /** Run although examples of the target set are in the retain set too. */
+  allowOverlap?: boolean;
   /** How the model is loaded, for the record: device, dtype, threads. */
   load?: Record<string, unknown>;
 }
