@@ -72,6 +72,7 @@ export function progressOn(
       since = performance.now();
       if (!terminal) {
         stream.write(`${name}\n`);
+        shown = since;
         return;
       }
       const tick = () => draw(`${name}  ${duration((performance.now() - since!) / 1000)}`);

@@ -291,7 +291,8 @@ export function stepNote({ losses, statistics }: StepEvent, target: string): str
   return parts.join('  ');
 }
 
-function resultObject({ out, summary, ...others }: RunResult, { shown }: Loading): object {
+/** The result of a run for --json: all that it says, and where it ran. */
+export function resultObject({ out, summary, ...others }: RunResult, { shown }: Pick<Loading, 'shown'>): object {
   const { last, ...totals } = summary;
   return {
     out,
@@ -303,7 +304,8 @@ function resultObject({ out, summary, ...others }: RunResult, { shown }: Loading
   };
 }
 
-function resultText(result: RunResult, target: string, { device }: Loading): string {
+/** The result of a run in words; it ends with what the run came to. */
+export function resultText(result: RunResult, target: string, { device }: Pick<Loading, 'device'>): string {
   const { out, summary, evaluation, peakMemory, verdict } = result;
   const lines: string[] = [];
   if (evaluation) {
