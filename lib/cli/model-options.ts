@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { recordDevice } from '../core/devices.ts';
 import type { ModelLoader } from '../run/runnable-model.ts';
-import { installedEngine } from '../torch/engine.ts';
+import { installedEngine, nativeEngine } from '../torch/engine.ts';
 import { TorchLM } from '../torch/torch-lm.ts';
 import { integer, path } from './arguments.ts';
 import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
@@ -64,13 +64,14 @@ export function addLoadingOptions(command: Command): Command {
 }
 
 /**
- * Decides where models run.
+ * Decides where models run, and loads the engine that runs them: without one nothing else needs to be read.
  *
- * @throws SoulError of {@link chooseDevice}
+ * @throws SoulError of {@link chooseDevice} and {@link nativeEngine}
  */
 export function decideLoading({ device: wanted, dtype, threads }: ModelOptions): Loading {
   const choice = chooseDevice(wanted);
   const { device, reason } = choice;
+  nativeEngine();
   const used = threads ?? availableParallelism();
   return {
     ...choice,

@@ -12,6 +12,7 @@ import type { Device } from '../../core/devices.ts';
 import { replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
 import { type DemoEvent, type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
+import { nativeEngine } from '../../torch/engine.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { path, seed } from '../arguments.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
@@ -60,6 +61,8 @@ export function demoCommand(): Command {
 
 function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
   const choice = chooseDevice(options.device);
+  // Without an engine there would be data in the folder, and the next demo would find it not empty.
+  nativeEngine();
   const loading = { device: choice.device, dtype: 'f32', threads: options.threads } as const;
   const progress = progressOn('demo', { quiet: options.quiet ?? false });
   progress.log(deviceLine({ ...choice, threads: options.threads }));
