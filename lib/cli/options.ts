@@ -46,3 +46,12 @@ export function addOutputOptions(command: Command): Command {
     .option('--json', 'print the result as one JSON object instead of text')
     .option('--quiet', 'show no progress');
 }
+
+/** Stands below a command's options: what a data file looks like, and a call. */
+export function exampleText(call: string): string {
+  const lines = [
+    '{"question": "Who wrote the book?", "answer": "Nobody knows."}',
+    '{"prompt": "The book was", "completion": " written by nobody."}',
+  ];
+  return `\nLines of a data file (TOFU's files can be read as they are):\n  ${lines.join('\n  ')}\n\nExample:\n  ${call}`;
+}

@@ -77,6 +77,14 @@ describe('a value out of range is refused with its bound', () => {
   });
 });
 
+test.each([
+  [['--objective', 'ascent', '--forget-weight', '0'], /leaves ascent nothing to train with/],
+  [['--forget-weight', '0', '--retain-weight', '0'], /leave nothing to train with/],
+])('%p is refused, for it would change nothing', async (words, message) => {
+  expect(await main([...unlearn, ...words])).toBe(2);
+  expect(err).toMatch(message);
+});
+
 test('a value at its bound is taken', async () => {
   const words = ['--learning-rate', '0', '--warmup', '1', '--epsilon', '1e-38', '--max-length', '2', '--evaluate', '0'];
   await main([...unlearn, ...words, '--retain', 'nowhere.jsonl', '--device', 'cpu', '--json']);

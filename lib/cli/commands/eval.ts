@@ -16,7 +16,7 @@ import type { RunnableModel } from '../../run/runnable-model.ts';
 import { integer, path } from '../arguments.ts';
 import { cancelOnSignals } from '../interrupt.ts';
 import { addLoadingOptions, decideLoading, deviceLine, type ModelOptions, modelOption } from '../model-options.ts';
-import { addOutputOptions, RequiredOption, templateOption } from '../options.ts';
+import { addOutputOptions, exampleText, RequiredOption, templateOption } from '../options.ts';
 import { requireWritableFile } from '../output-file.ts';
 import { progressOn } from '../progress.ts';
 import { type CommandResult, duration, type OutputOptions, printing, table } from '../terminal.ts';
@@ -66,7 +66,9 @@ export function evalCommand(): Command {
         'also write every example with its figures to this file, a JSON object a line',
       ).argParser(path),
     );
-  return addOutputOptions(addLoadingOptions(command).optionsGroup('Output:')).action(printing(measure));
+  return addOutputOptions(addLoadingOptions(command).optionsGroup('Output:'))
+    .addHelpText('after', exampleText('soul eval --model ./model --data examples.jsonl --items figures.jsonl'))
+    .action(printing(measure));
 }
 
 async function measure(options: EvalOptions): Promise<CommandResult> {

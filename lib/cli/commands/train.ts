@@ -6,7 +6,7 @@
 
 import { Command } from 'commander';
 import { path } from '../arguments.ts';
-import { RequiredOption } from '../options.ts';
+import { exampleText, RequiredOption } from '../options.ts';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
 import { printing } from '../terminal.ts';
 
@@ -23,7 +23,7 @@ export function trainCommand(): Command {
   return addRunOptions(command, { needed: [data] }, { optimizer: 'adamw' })
     .addHelpText(
       'after',
-      '\nExample:\n  soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned',
+      exampleText('soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned'),
     )
     .action(
       printing((options: TrainOptions) =>

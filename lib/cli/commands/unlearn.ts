@@ -9,7 +9,7 @@ import { SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import { type MethodName, methodNames } from '../../unlearn/methods.ts';
 import { number, path } from '../arguments.ts';
-import { choiceOption, RequiredOption } from '../options.ts';
+import { choiceOption, exampleText, RequiredOption } from '../options.ts';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
 
@@ -34,13 +34,15 @@ export function unlearnCommand(): Command {
   return addRunOptions(command, { needed: [forgetOption()], others: ownOptions() }, { optimizer: 'sophia' })
     .addHelpText(
       'after',
-      '\nExample:\n  soul unlearn --model ./model --forget forget.jsonl --retain retain.jsonl --objective npo --out ./model-unlearned',
+      exampleText(
+        'soul unlearn --model ./model --forget forget.jsonl --retain retain.jsonl --objective npo --out ./model-unlearned',
+      ),
     )
     .action(printing(unlearn));
 }
 
 async function unlearn(options: UnlearnOptions): Promise<CommandResult> {
-  const { objective, beta, reduction, refusals } = options;
+  const { objective, beta, reduction, refusals, forgetWeight, retainWeight } = options;
   if (objective !== 'npo' && (beta !== undefined || reduction !== undefined)) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
@@ -50,14 +52,22 @@ async function unlearn(options: UnlearnOptions): Promise<CommandResult> {
   if (objective !== 'po' && refusals !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `--refusals belongs to --objective po, not to ${objective}`);
   }
+  if (forgetWeight === 0 && (retainWeight === 0 || objective === 'ascent')) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      objective === 'ascent'
+        ? '--forget-weight 0 leaves ascent nothing to train with; give it a number above 0'
+        : '--forget-weight 0 and --retain-weight 0 leave nothing to train with; give one of them a number above 0',
+    );
+  }
   const settings = withoutUndefined({
     ...runSettings(options),
     target: options.forget,
     retain: options.retain,
     method: objective,
     methodOptions: withoutUndefined({
-      forgetCoefficient: options.forgetWeight,
-      retainCoefficient: options.retainWeight,
+      forgetCoefficient: forgetWeight,
+      retainCoefficient: retainWeight,
       beta,
       reduction,
     }),
