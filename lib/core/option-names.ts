@@ -18,14 +18,21 @@ export function checkNames(argument: string, options: unknown, known: readonly s
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const closest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0]!;
-    const hint = distance(closest, name) <= Math.max(2, name.length / 3) ? `did you mean ${closest}?` : '';
+    const closest = closestName(name, known);
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${argument} has no option ${name}; ${hint || `there are ${known.join(', ')}`}`,
+      `${argument} has no option ${name}; ${closest === undefined ? `there are ${known.join(', ')}` : `did you mean ${closest}?`}`,
       { argument: name, known },
     );
   }
+}
+
+/** The known name that a mistaken one was probably meant to be; undefined where none is near. */
+export function closestName<Name extends string>(name: string, known: readonly Name[]): Name | undefined {
+  const [closest] = known.toSorted((a, b) => distance(a, name) - distance(b, name));
+  if (closest === undefined) return undefined;
+  const edits = distance(closest, name);
+  return edits <= Math.max(2, name.length / 3) && edits < name.length ? closest : undefined;
 }
 
 /** Edits from one name to another, blind to case and underscores. */

@@ -46,6 +46,8 @@ export interface RunResult {
    * GPU does not count.
    */
   peakMemory: number;
+  /** What the run came to, in a sentence, and what to do where that is not what was wanted. */
+  verdict?: { sentence: string; advice?: string };
 }
 
 export interface RunRecordParts {

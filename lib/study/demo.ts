@@ -48,6 +48,8 @@ export type DemoEvent =
       retainExamples: number;
       vocabulary: number;
     }
+  /** Something begins that takes a while and has no steps. */
+  | { kind: 'phase'; phase: string }
   | { kind: 'step'; run: string; step: StepEvent }
   | { kind: 'result'; row: DemoRow };
 
@@ -304,6 +306,7 @@ async function measured(
   });
   const seconds = (performance.now() - begun) / 1000;
   const peakMemory = await meter.peak();
+  options.onEvent?.({ kind: 'phase', phase: `measuring ${name}` });
   const evaluateOn = (examples: readonly Example[]) =>
     evaluate(model, world.tokenizer, examples, {
       maxNewTokens,
