@@ -34,9 +34,9 @@ test('the text of a result ends with what the run came to, and what to do', () =
 });
 
 test('with --json it is all there', () => {
-  const { verdict, evaluation, peakMemory, out } = result;
+  const { verdict, evaluation, peakMemory, out, truncated } = result;
   expect(resultObject(result, { shown: { device: 'cpu' } })).toEqual({
     ...{ out, device: 'cpu', steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40 },
-    ...{ secondsPerStep: 2, losses: { target: 3.5, retain: 0.25 }, evaluation, peakMemory, verdict },
+    ...{ secondsPerStep: 2, losses: { target: 3.5, retain: 0.25 }, evaluation, peakMemory, truncated, verdict },
   });
 });
