@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Cancellable } from '../core/cancellation.ts';
 import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
 
 export interface RunnableModel extends DifferentiableLM, TextGenerator {
@@ -15,5 +16,5 @@ export interface RunnableModel extends DifferentiableLM, TextGenerator {
   release(): void;
 }
 
-/** Loads a Hugging Face folder; what ties a run to an engine. */
-export type ModelLoader = (folder: string) => Promise<RunnableModel>;
+/** Loads a Hugging Face folder, unless the signal fires meanwhile; what ties a run to an engine. */
+export type ModelLoader = (folder: string, options?: Cancellable) => Promise<RunnableModel>;
