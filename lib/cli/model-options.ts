@@ -75,7 +75,8 @@ export function decideLoading({ device: wanted, dtype, threads }: ModelOptions):
   return {
     ...choice,
     threads: used,
-    load: (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) }),
+    load: (folder, options) =>
+      TorchLM.load(folder, { ...options, device, dtype, ...(threads === undefined ? {} : { threads }) }),
     shown: { ...shownDevice(choice), dtype },
     record: {
       device,

@@ -284,7 +284,8 @@ function watching(progress: Progress, words: { target: string; verb: string }): 
 
 /** Losses and what the optimizer did, in a few words. */
 export function stepNote({ losses, statistics }: StepEvent, target: string): string {
-  const parts = [`${target} ${losses.target.toFixed(3)}`];
+  const parts: string[] = [];
+  if (losses.target !== undefined) parts.push(`${target} ${losses.target.toFixed(3)}`);
   if (losses.retain !== undefined) parts.push(`retain ${losses.retain.toFixed(3)}`);
   if (statistics.clippedFraction !== undefined) parts.push(`clipped ${(100 * statistics.clippedFraction).toFixed(0)}%`);
   if (statistics.skipped) parts.push('SKIPPED: gradient not finite');

@@ -22,7 +22,7 @@ export const errorCodes = {
   SOUL_ADDON_MISSING: 'the native addon is not built or cannot be loaded',
   SOUL_ENGINE_MISSING: 'the libtorch engine is not installed or cannot be loaded',
   SOUL_DEVICE_FAILED: 'a CUDA device failed, or its driver refused a call',
-  SOUL_CANCELLED: 'the work was cancelled before it ran',
+  SOUL_CANCELLED: 'the work was cancelled before it was done',
   SOUL_INTERNAL: 'a failure inside native code or an invariant of the package was broken',
 } as const;
 

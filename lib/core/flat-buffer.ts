@@ -350,6 +350,14 @@ export function overlaps(first: FlatBuffer, second: FlatBuffer): boolean {
   return a.address < b.address + b.byteLength && b.address < a.address + a.byteLength;
 }
 
+/** Whether two buffers are the same elements: one object, or two on the same memory. */
+export function isSameMemory(first: FlatBuffer, second: FlatBuffer): boolean {
+  if (first === second) return true;
+  if (first.device !== second.device || first.dtype !== second.dtype || first.length !== second.length) return false;
+  const [a, b] = [first, second].map((buffer) => nativeAddon().describe(nativeMemory(buffer, 'buffer')));
+  return a!.address === b!.address;
+}
+
 /** A length of at least 0 whose bytes JavaScript can count. */
 export function checkLength(length: number, argument: string): void {
   if (!Number.isSafeInteger(length) || length < 0 || length > 2 ** 50) {

@@ -39,14 +39,14 @@ export async function generationRouge(
   examples: readonly Example[],
   options: GenerationOptions = {},
 ): Promise<GeneratedAnswer[]> {
-  const { maxNewTokens = 200, template } = options;
+  const { maxNewTokens = 200, template, signal } = options;
   checkInteger('maxNewTokens', maxNewTokens);
   const prompts = examples.map((example) => encodePrompt(tokenizer, example, template ? { template } : {}));
   const lengths = prompts.map((prompt) => prompt.length);
   return inBatches('generation', lengths, options, async (indices) => {
     const generated = await model.generate(
       indices.map((index) => prompts[index]!),
-      { maxNewTokens, stopTokens: tokenizer.endOfTextTokens },
+      { maxNewTokens, stopTokens: tokenizer.endOfTextTokens, ...(signal === undefined ? {} : { signal }) },
     );
     return indices.map((index, i) => {
       const generation = tokenizer.decode(generated[i]!).trim();

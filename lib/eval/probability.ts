@@ -6,7 +6,7 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
-import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import { type BatchedOptions, inBatches } from './progress.ts';
 
 export interface ExampleLikelihood {
@@ -32,6 +32,7 @@ export async function probability(
   examples: readonly TokenSequence[],
   options: BatchedOptions = {},
 ): Promise<ExampleLikelihood[]> {
+  checkSequences('examples', examples);
   const lengths = examples.map((example) => example.tokens.length);
   return inBatches('probability', lengths, options, async (indices) => {
     const scores = await model.score(TokenBatch.of(indices.map((index) => examples[index]!)));

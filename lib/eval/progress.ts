@@ -4,8 +4,8 @@
  * @module
  */
 
+import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
-import { SoulError } from '../core/errors.ts';
 
 export interface EvaluationProgress {
   /** What is being computed. */
@@ -16,13 +16,11 @@ export interface EvaluationProgress {
   readonly total: number;
 }
 
-export interface BatchedOptions {
+export interface BatchedOptions extends Cancellable {
   /** Examples that the model sees at once; 8 by default. */
   batchSize?: number;
   /** Called after every batch. */
   onProgress?: (progress: EvaluationProgress) => void;
-  /** Stops between two batches with SoulError SOUL_CANCELLED. */
-  signal?: AbortSignal;
 }
 
 /**
@@ -40,16 +38,15 @@ export async function inBatches<T>(
 ): Promise<T[]> {
   const { batchSize = 8, onProgress, signal } = options;
   checkInteger('batchSize', batchSize);
+  checkSignal('signal', signal);
   const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const results = new Array<T>(lengths.length);
   for (let start = 0; start < order.length; start += batchSize) {
-    if (signal?.aborted) {
-      throw new SoulError('SOUL_CANCELLED', `the evaluation was cancelled after ${start} of ${order.length} examples`, {
-        phase,
-        done: start,
-        total: order.length,
-      });
-    }
+    throwIfCancelled(signal, `the evaluation was cancelled after ${start} of ${order.length} examples`, {
+      phase,
+      done: start,
+      total: order.length,
+    });
     const indices = order.slice(start, start + batchSize);
     const computed = await work(indices);
     for (const [i, index] of indices.entries()) results[index] = computed[i]!;

@@ -5,6 +5,7 @@
  */
 
 import { basename, join } from 'node:path';
+import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { SoulError } from '../core/errors.ts';
 import { exists, readJsonFile } from '../core/files.ts';
 import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
@@ -33,12 +34,13 @@ const computed = /(^|\.)rotary_emb\.inv_freq$/;
  *
  * @param values as long as the layout, on any device
  * @throws SoulError SOUL_NOT_FOUND (no weights), SOUL_BAD_FILE (a weight missing, extra, of another shape, a damaged
- *   file; all are named), SOUL_UNSUPPORTED (an element type)
+ *   file; all are named), SOUL_UNSUPPORTED (an element type), SOUL_CANCELLED (the signal fired between two tensors)
  */
 export async function readCheckpoint(
   folder: string,
   layout: ParameterLayout,
   values: FlatBuffer<WeightDType>,
+  { signal }: Cancellable = {},
 ): Promise<void> {
   const files = await openFiles(folder);
   try {
@@ -52,6 +54,7 @@ export async function readCheckpoint(
     }
     checkTensors(folder, layout, owners);
     for (const [name, place] of layout) {
+      throwIfCancelled(signal, `loading ${folder} was cancelled`, { folder, next: name });
       await readTensor(owners.get(name)!, name, viewOf(values, place));
     }
     const extraHead = layout.get(head) ? undefined : owners.get(head);

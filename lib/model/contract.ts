@@ -92,4 +92,6 @@ export interface GenerateOptions {
   topP?: number;
   /** Seed of the sampling; a draw is a function of (seed, prompt, position). Default 0n. */
   seed?: bigint;
+  /** Ends the work with SOUL_CANCELLED, between two groups of prompts. */
+  signal?: AbortSignal;
 }

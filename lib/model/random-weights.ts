@@ -5,6 +5,7 @@
  */
 
 import { allocateFloats } from '../core/allocate.ts';
+import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
 import { elementCount } from '../core/shape.ts';
@@ -14,14 +15,18 @@ import type { ParameterLayout } from './parameter-layout.ts';
 /**
  * Fills `values` as transformers initialises a Llama: matrices and embeddings normal with `standardDeviation`, norm
  * weights 1, biases 0. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
+ *
+ * @throws SoulError SOUL_CANCELLED when the signal fired between two parameters
  */
 export async function fillRandomWeights(
   values: FlatBuffer<WeightDType>,
   layout: ParameterLayout,
   standardDeviation: number,
   seed: bigint,
+  { signal }: Cancellable = {},
 ): Promise<void> {
   for (const [name, { offset, shape, group }] of layout) {
+    throwIfCancelled(signal, 'drawing random weights was cancelled', { next: name });
     const size = elementCount(shape);
     const target = values.view(offset, size);
     if (group === 'vector') {

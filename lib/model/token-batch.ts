@@ -4,12 +4,41 @@
  * @module
  */
 
+import { types } from 'node:util';
 import { invalidArgument } from '../core/errors.ts';
 
 /** One sequence: `tokens[labelsFrom]` is the first label token, every token from there on is one. */
 export interface TokenSequence {
   readonly tokens: readonly number[] | Int32Array;
   readonly labelsFrom: number;
+}
+
+/**
+ * Refuses what is no sequence with a label token, and says which one; for whoever takes sequences before it batches them.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkSequences(argument: string, sequences: unknown): asserts sequences is readonly TokenSequence[] {
+  if (!Array.isArray(sequences)) throw invalidArgument(argument, 'an array of { tokens, labelsFrom }', sequences);
+  for (const [i, sequence] of sequences.entries()) checkSequence(`${argument}[${i}]`, sequence);
+}
+
+/** Refuses what is no sequence with a label token. */
+export function checkSequence(argument: string, sequence: unknown): asserts sequence is TokenSequence {
+  if (typeof sequence !== 'object' || sequence === null) {
+    throw invalidArgument(argument, '{ tokens, labelsFrom }, an encoded example', sequence);
+  }
+  const { tokens, labelsFrom } = sequence as Record<string, unknown>;
+  if (!Array.isArray(tokens) && !types.isInt32Array(tokens)) {
+    throw invalidArgument(`${argument}.tokens`, 'an array of tokens', tokens);
+  }
+  const { length } = tokens;
+  if (!Number.isInteger(labelsFrom) || (labelsFrom as number) < 1 || (labelsFrom as number) >= length) {
+    throw invalidArgument(`${argument}.labelsFrom`, `an integer from 1 to ${length - 1}, the last token`, labelsFrom);
+  }
+  const wrong = tokens.findIndex((token) => !Number.isInteger(token) || token < 0 || token >= 2 ** 31);
+  if (wrong >= 0)
+    throw invalidArgument(`${argument}.tokens[${wrong}]`, 'an integer from 0 to 2147483647', tokens[wrong]);
 }
 
 /** Sequences of different lengths, packed one after the other; padding and masks are the model's business. */
@@ -44,27 +73,14 @@ export class TokenBatch {
     const labelsFrom = new Uint32Array(sequences.length);
     const labelOffsets = new Uint32Array(sequences.length + 1);
     for (const [i, sequence] of sequences.entries()) {
-      const length = sequence?.tokens?.length;
-      if (!Number.isInteger(length))
-        throw invalidArgument(`sequences[${i}].tokens`, 'an array of tokens', sequence?.tokens);
-      const from = sequence.labelsFrom;
-      if (!Number.isInteger(from) || from < 1 || from >= length) {
-        throw invalidArgument(`sequences[${i}].labelsFrom`, `an integer from 1 to ${length - 1}, the last token`, from);
-      }
+      checkSequence(`sequences[${i}]`, sequence);
+      const { length } = sequence.tokens;
       offsets[i + 1] = offsets[i]! + length;
-      labelsFrom[i] = from;
-      labelOffsets[i + 1] = labelOffsets[i]! + length - from;
+      labelsFrom[i] = sequence.labelsFrom;
+      labelOffsets[i + 1] = labelOffsets[i]! + length - sequence.labelsFrom;
     }
     const tokens = new Int32Array(offsets[sequences.length]!);
-    for (const [i, sequence] of sequences.entries()) {
-      for (let t = 0; t < sequence.tokens.length; t++) {
-        const token = sequence.tokens[t]!;
-        if (!Number.isInteger(token) || token < 0 || token >= 2 ** 31) {
-          throw invalidArgument(`sequences[${i}].tokens[${t}]`, 'an integer from 0 to 2147483647', token);
-        }
-        tokens[offsets[i]! + t] = token;
-      }
-    }
+    for (const [i, sequence] of sequences.entries()) tokens.set(sequence.tokens, offsets[i]!);
     return new TokenBatch(tokens, offsets, labelsFrom, labelOffsets);
   }
 

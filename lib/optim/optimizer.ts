@@ -120,6 +120,8 @@ export interface StepStatistics {
  * the device is done; `state.step` counts the steps whose promises have resolved.
  */
 export interface Optimizer {
+  /** The buffers that it steps. */
+  readonly parameters: OptimizerParameters;
   readonly learningRate: number;
   readonly state: { readonly step: number };
   step(options?: StepOptions): Promise<StepStatistics>;
@@ -163,6 +165,8 @@ export interface SecondOrderStepOptions extends StepOptions {
 export interface SecondOrderOptimizer extends Optimizer {
   /** `'external'` takes estimates from `updateHessian`; `'gradient'` makes its own from each step's gradient. */
   readonly estimator: 'external' | 'gradient';
+  /** `estimates` counts those that the Hessian diagonal holds, whole ones, a loaded state's included. */
+  readonly state: { readonly step: number; readonly estimates: number };
   step(options?: SecondOrderStepOptions): Promise<StepStatistics>;
   updateHessian(options: UpdateHessianOptions): Promise<{ skipped: boolean }>;
 }

@@ -55,6 +55,8 @@ export interface SophiaOptions extends OptimizerOptions {
 export interface SophiaState {
   /** Steps taken. */
   readonly step: number;
+  /** Estimates that the Hessian diagonal holds; 0 until the first is whole. */
+  readonly estimates: number;
   /** Moving average of the gradient; `exp_avg` in files. */
   readonly momentum: FlatBuffer;
   /** Moving average of B * g * g; `hessian` in files. */
@@ -164,6 +166,7 @@ export class Sophia implements SecondOrderOptimizer {
   get state(): SophiaState {
     return {
       step: this.#state.step,
+      estimates: this.#state.control[slots.estimates]!,
       momentum: this.#state.average('exp_avg'),
       hessian: this.#state.average('hessian'),
       master: this.#state.master,

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { throwIfCancelled } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
 import { asSoulError, SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
@@ -147,10 +148,8 @@ export async function runTraining(
 }
 
 /** Announces a phase, unless the run is to end. */
-function begin(phase: RunPhase, { onPhase, signal }: Pick<RunEvents, 'onPhase' | 'signal'>): void {
-  if (signal?.aborted) {
-    throw new SoulError('SOUL_CANCELLED', `the run was cancelled before ${phase}`, {}, { cause: signal.reason });
-  }
+function begin(phase: RunPhase, { onPhase, signal }: RunEvents): void {
+  throwIfCancelled(signal, `the run was cancelled before ${phase}`);
   onPhase?.(phase);
 }
 

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { Cancellable } from '../core/cancellation.ts';
 import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 
@@ -16,5 +17,5 @@ export interface RunnableModel extends DifferentiableLM, TextGenerator {
   release(): void;
 }
 
-/** Loads a Hugging Face folder, or stops with SOUL_CANCELLED when the signal fires; what ties a run to an engine. */
-export type ModelLoader = (folder: string, options?: { signal?: AbortSignal }) => Promise<RunnableModel>;
+/** Loads a Hugging Face folder, unless the signal fires meanwhile; what ties a run to an engine. */
+export type ModelLoader = (folder: string, options?: Cancellable) => Promise<RunnableModel>;

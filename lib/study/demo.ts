@@ -9,7 +9,10 @@
 
 import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
+import { checkSeed } from '../core/checks.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
@@ -29,15 +32,14 @@ import { type MethodName, method } from '../unlearn/methods.ts';
 import { writeAuthors } from './authors.ts';
 import { writeWordTokenizer } from './word-tokenizer.ts';
 
-export interface DemoOptions {
+export interface DemoOptions extends Cancellable {
   /** Folder for the data and the models; made if it is not there. */
   folder: string;
   seed?: bigint;
   loadModel: ModelLoader;
   /** Makes a model with random weights from the content of a config.json. */
-  createModel: (config: object, seed: bigint) => Promise<RunnableModel>;
+  createModel: (config: object, seed: bigint, options?: Cancellable) => Promise<RunnableModel>;
   onEvent?: (event: DemoEvent) => void;
-  signal?: AbortSignal;
 }
 
 export type DemoEvent =
@@ -123,8 +125,35 @@ interface UnlearningSettings {
   learningRate: Record<'adamw' | 'sophia', number>;
 }
 
-/** Runs the demo; takes minutes. */
+const optionNames = [
+  'folder',
+  'seed',
+  'loadModel',
+  'createModel',
+  'onEvent',
+  'signal',
+] as const satisfies readonly (keyof DemoOptions)[];
+
+/** Refuses a mistake in the options before a folder is made. */
+function checkOptions(options: DemoOptions): void {
+  checkNames('options', options, optionNames);
+  if (typeof options.folder !== 'string') throw invalidArgument('folder', 'the path of a folder', options.folder);
+  checkSeed('seed', options.seed ?? 0n);
+  checkSignal('signal', options.signal);
+  for (const name of ['loadModel', 'createModel', 'onEvent'] as const) {
+    const value: unknown = options[name];
+    const isLeftOut = name === 'onEvent' && value === undefined;
+    if (typeof value !== 'function' && !isLeftOut) throw invalidArgument(name, 'a function', value);
+  }
+}
+
+/**
+ * Runs the demo; takes minutes.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_EXISTS for a folder that is not empty, SOUL_CANCELLED
+ */
 export async function runDemo(options: DemoOptions): Promise<DemoResult> {
+  checkOptions(options);
   const { folder, seed = 0n, onEvent } = options;
   await mkdir(folder, { recursive: true });
   if ((await readdir(folder)).length > 0) {
@@ -214,7 +243,7 @@ async function trainFromScratch(
   target: EncodedExample[],
 ): Promise<Outcome> {
   const { seed = 0n } = options;
-  const model = await options.createModel(world.config, seed);
+  const model = await options.createModel(world.config, seed, withoutUndefined({ signal: options.signal }));
   try {
     const outcome = await measured(options, world, model, name, async (onStep) => {
       const settings = completeOptimizerSettings('adamw', { learningRate: training.learningRate });
@@ -232,7 +261,7 @@ async function trainFromScratch(
           schedule: cosine({ warmupSteps: Math.round(steps / 20), steps }),
           seed,
           onStep,
-          ...(options.signal ? { signal: options.signal } : {}),
+          ...withoutUndefined({ signal: options.signal }),
         });
       await thenRelease(work, () => [optimizer]);
     });
@@ -253,7 +282,7 @@ async function unlearn(
 ): Promise<Outcome> {
   const { seed = 0n } = options;
   const { epochs, retainCoefficient, learningRate } = unlearning[methodName];
-  const model = await options.loadModel(join(options.folder, 'original'));
+  const model = await options.loadModel(join(options.folder, 'original'), withoutUndefined({ signal: options.signal }));
   try {
     return await measured(options, world, model, name, async (onStep) => {
       const settings = completeOptimizerSettings(optimizerName, { learningRate: learningRate[optimizerName] });
@@ -277,7 +306,7 @@ async function unlearn(
           schedule: linear({ warmupSteps: Math.round(steps / 10), steps }),
           seed,
           onStep,
-          ...(options.signal ? { signal: options.signal } : {}),
+          ...withoutUndefined({ signal: options.signal }),
         });
       await thenRelease(work, () => [optimizer]);
     });
@@ -294,7 +323,7 @@ async function measured(
   name: string,
   work: (onStep: (event: StepEvent) => void) => Promise<void>,
 ): Promise<Outcome> {
-  if (options.signal?.aborted) throw new SoulError('SOUL_CANCELLED', 'the demo was cancelled');
+  throwIfCancelled(options.signal, `the demo was cancelled before ${name}`);
   const meter = await measurePeakMemory();
   const begun = performance.now();
   const clipped: number[] = [];

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkSignal } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import type { LlamaConfig } from '../model/config.ts';
@@ -27,6 +28,7 @@ export interface CheckedGenerateOptions {
   readonly temperature: number;
   readonly topP: number;
   readonly seed: bigint;
+  readonly signal: AbortSignal | undefined;
 }
 
 /** @throws SoulError SOUL_INVALID_ARGUMENT */
@@ -43,7 +45,8 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
     throw invalidArgument('topP', 'above 0 and at most 1', topP);
   }
   if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
-  return { maxNewTokens, stopTokens: Int32Array.from(stopTokens), temperature, topP, seed };
+  const signal = checkSignal('signal', options.signal);
+  return { maxNewTokens, stopTokens: Int32Array.from(stopTokens), temperature, topP, seed, signal };
 }
 
 /**

@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeExternal } from '../core/addon.ts';
+import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
@@ -53,6 +54,8 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
    * whole output matrix and adds to its whole gradient. The whole logit matrix is never held.
    */
   logitsMemory?: number;
+  /** Ends the loading with SOUL_CANCELLED, between two tensors. */
+  signal?: AbortSignal;
 }
 
 export interface SaveOptions {
@@ -74,6 +77,7 @@ interface CheckedOptions<Kind extends WeightDType> {
   readonly dtype: Kind;
   readonly threads: number;
   readonly logitsMemory: number;
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -138,7 +142,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
    * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
    *
    * @throws SoulError of {@link readLlamaConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING, also where a CUDA device is
-   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY
+   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY;
+   *   SOUL_CANCELLED
    */
   static async load<Kind extends WeightDType = 'f32'>(
     folder: string,
@@ -150,7 +155,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
     const layout = llamaLayout(config);
     return TorchLM.#fill(layout, checked, async (values) => {
-      await readCheckpoint(folder, layout, values);
+      await readCheckpoint(folder, layout, values, checked);
       return new TorchLM(config, values, checked, { folder, generationConfig });
     });
   }
@@ -184,7 +189,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const parsed = parseLlamaConfig(config);
     const layout = llamaLayout(parsed);
     return TorchLM.#fill(layout, checked, async (values) => {
-      await fillRandomWeights(values, layout, parsed.initializerRange, seed);
+      await fillRandomWeights(values, layout, parsed.initializerRange, seed, checked);
       return new TorchLM(parsed, values, checked);
     });
   }
@@ -266,6 +271,10 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const results: number[][] = [];
     const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
     for (const group of groupPrompts(prompts, settings.maxNewTokens, this.config, bytesPerElement)) {
+      throwIfCancelled(
+        settings.signal,
+        `generation was cancelled after ${results.length} of ${prompts.length} prompts`,
+      );
       const seeds = BigUint64Array.from(group.indexes, (index) => stream.seed64(0, index));
       const { maxNewTokens, temperature, topP } = settings;
       const generated = await nativeEngine().generate(handle, group.tokens, group.offsets, settings.stopTokens, seeds, {
@@ -348,7 +357,8 @@ function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedO
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
   if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
   checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
+  const signal = checkSignal('signal', options.signal);
   if (device === 'cpu') nativeEngine();
   else requireCudaEngine(device);
-  return { device, dtype, threads, logitsMemory };
+  return { device, dtype, threads, logitsMemory, ...(signal === undefined ? {} : { signal }) };
 }

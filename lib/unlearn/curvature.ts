@@ -4,8 +4,11 @@
  * @module
  */
 
+import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { checkNames } from '../core/option-names.ts';
 import { BatchSampler } from '../data/sampling.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
@@ -25,7 +28,10 @@ export interface CurvatureOptions {
   chunks?: number;
   /** Sequences in a chunk. Default 2. */
   chunkSize?: number;
-  /** Chunks of the very first estimate, which short runs keep to the end. Default 4 times `chunks`. */
+  /**
+   * Chunks of the very first estimate, which short runs keep to the end. Default 4 times `chunks`. An optimizer that holds an
+   * estimate already, a loaded one for instance, goes on with it, by `chunks`.
+   */
   primingChunks?: number;
   /**
    * `'sampled'` (default) draws each label from the model: the Gauss-Newton-Bartlett estimator (arXiv 2305.14342, algorithm 2).
@@ -55,9 +61,10 @@ export function completeHessianData(given: HessianData | undefined, hasRetain: b
 /**
  * The options with every default filled in.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT for a number out of range
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name, or a number out of range
  */
 export function completeCurvatureOptions(options: CurvatureOptions): Required<CurvatureOptions> {
+  checkNames('curvature', options, ['every', 'chunks', 'chunkSize', 'primingChunks', 'labels']);
   const { labels = 'sampled', chunks = 8 } = options;
   if (labels !== 'sampled' && labels !== 'given') {
     throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
@@ -117,37 +124,57 @@ export interface CurvatureEstimate {
   seconds: number;
 }
 
+export interface EstimateOptions extends Cancellable {
+  /** Sets the diagonal to this estimate instead of averaging it in. */
+  prime: boolean;
+  /** The seed of a chunk's label draws; absent, the given labels are taken. */
+  labelSeed?: (chunk: number) => bigint;
+}
+
 /**
  * Estimates the Gauss-Newton diagonal as a mean over chunks and folds it into the optimizer's state.
  *
  * Each chunk contributes B * g * g, with g the gradient of the mean cross-entropy over its B label tokens. The model's
- * gradients must be zero before, and are zero afterwards.
+ * gradients must be zero before, and are zero afterwards, whether it fails or not.
+ *
+ * When it ends early, what its chunks had given stays in the diagonal: an estimate that was to be averaged in is closed, the
+ * rest counting as 0, so that the optimizer can step and be saved; one that primes stays unfinished, and the next that primes
+ * begins anew.
  *
  * @param chunks one batch of sequences for each chunk
- * @param labelSeed the seed of a chunk's label draws; absent, the given labels are taken
+ * @throws SoulError SOUL_NON_FINITE where no chunk has a finite gradient; SOUL_CANCELLED
  */
 export async function estimateCurvature(
   model: DifferentiableLM,
   optimizer: SecondOrderOptimizer,
   chunks: readonly (readonly TokenSequence[])[],
-  options: { prime: boolean; labelSeed?: (chunk: number) => bigint },
+  options: EstimateOptions,
 ): Promise<CurvatureEstimate> {
   const begun = performance.now();
+  const { prime, labelSeed, signal } = options;
   const estimate: CurvatureEstimate = { sequences: 0, tokens: 0, skippedChunks: 0, seconds: 0 };
   const { gradients } = model.parameters;
-  for (const [i, sequences] of chunks.entries()) {
-    const batch = TokenBatch.of(sequences);
-    const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
-    await model.accumulate(batch, weights, options.labelSeed && { labels: { sampledWith: options.labelSeed(i) } });
-    const { skipped } = await optimizer.updateHessian({
-      batchSize: batch.labelCount,
-      part: [i, chunks.length],
-      prime: options.prime,
-    });
-    await gradients.fill(0);
-    estimate.sequences += batch.size;
-    estimate.tokens += batch.labelCount;
-    if (skipped) estimate.skippedChunks += 1;
+  let done = 0;
+  try {
+    for (const [i, sequences] of chunks.entries()) {
+      throwIfCancelled(signal, `a curvature estimate was cancelled after ${done} of ${chunks.length} chunks`, {
+        done,
+        total: chunks.length,
+      });
+      const batch = TokenBatch.of(sequences);
+      const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
+      await model.accumulate(batch, weights, labelSeed && { labels: { sampledWith: labelSeed(i) } });
+      const part = [i, chunks.length] as const;
+      const { skipped } = await optimizer.updateHessian({ batchSize: batch.labelCount, part, prime });
+      done = i + 1;
+      await gradients.fill(0);
+      estimate.sequences += batch.size;
+      estimate.tokens += batch.labelCount;
+      if (skipped) estimate.skippedChunks += 1;
+    }
+  } catch (error) {
+    await endEarly(optimizer, gradients, prime ? chunks.length : done, chunks.length).catch(() => {});
+    throw error;
   }
   if (estimate.skippedChunks === chunks.length) {
     throw new SoulError(
@@ -157,4 +184,16 @@ export async function estimateCurvature(
   }
   estimate.seconds = (performance.now() - begun) / 1000;
   return estimate;
+}
+
+/** Zeroes the gradients, and closes an estimate of which `done` parts were made: the others count as 0. */
+async function endEarly(
+  optimizer: SecondOrderOptimizer,
+  gradients: FlatBuffer,
+  done: number,
+  parts: number,
+): Promise<void> {
+  await gradients.fill(0);
+  if (done === 0) return;
+  for (let i = done; i < parts; i++) await optimizer.updateHessian({ batchSize: 1, part: [i, parts] });
 }

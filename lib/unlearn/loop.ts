@@ -4,10 +4,13 @@
  * @module
  */
 
-import { checkInteger } from '../core/checks.ts';
+import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
+import { checkInteger, checkNumber } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import { isSameMemory } from '../core/flat-buffer.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
-import type { TokenSequence } from '../model/token-batch.ts';
+import { checkSequence, checkSequences, type TokenSequence } from '../model/token-batch.ts';
 import type { Optimizer, SecondOrderOptimizer, StepStatistics } from '../optim/optimizer.ts';
 import type { Schedule } from '../optim/schedules.ts';
 import { constant } from '../optim/schedules.ts';
@@ -15,6 +18,8 @@ import {
   type CurvatureEstimate,
   type CurvatureOptions,
   type CurvaturePlan,
+  completeCurvatureOptions,
+  completeHessianData,
   curvaturePlan,
   estimateCurvature,
   type HessianData,
@@ -24,14 +29,14 @@ import type { Method, Term } from './methods.ts';
 import { pullBack, type TermValue } from './pull-back.ts';
 import { referenceValues } from './reference-values.ts';
 
-export interface TrainingOptions {
+export interface TrainingOptions extends Cancellable {
   model: DifferentiableLM;
-  /** Steps `model.parameters`; made and released by the caller. */
+  /** Steps `model.parameters`, of this very model; made and released by the caller. */
   optimizer: Optimizer | SecondOrderOptimizer;
   method: Method;
   /** The set that epochs run over: the forget set, or the training set of plain fine-tuning. */
   target: readonly TokenSequence[];
-  /** The set to be kept; needed where the method has a retain term. */
+  /** The set to be kept; needed where the method has a retain term of any weight. */
   retain?: readonly TokenSequence[];
   /** For methods that teach refusals: `of(i, r)` is the question of target sequence i with refusal r, of `count`, as its answer. */
   refusals?: { readonly count: number; of(target: number, refusal: number): TokenSequence };
@@ -60,7 +65,7 @@ export interface TrainingOptions {
   seed?: bigint;
   /** Called after each step; the next one waits for it. */
   onStep?: (event: StepEvent) => void | Promise<void>;
-  /** Ends the run after the step under way, with SOUL_CANCELLED. */
+  /** Ends the run between two passes of the model, with SOUL_CANCELLED; a step whose update has begun is whole. */
   signal?: AbortSignal;
 }
 
@@ -72,8 +77,8 @@ export interface StepEvent {
   /** Epochs done after this step, a fraction. */
   epoch: number;
   epochs: number;
-  /** Losses of the method's terms, without coefficients: `target` and `retain`, in nats. */
-  losses: { target: number; retain?: number };
+  /** Losses of the method's terms, without coefficients, in nats; absent where a term is, or its coefficient is 0. */
+  losses: { target?: number; retain?: number };
   /** The loss that was minimised: the terms with their coefficients. */
   loss: number;
   learningRate: number;
@@ -99,20 +104,51 @@ export interface TrainingSummary {
 const consecutiveSkipsAllowed = 4;
 
 /**
- * Minimises the method's loss over the target set, in place.
+ * Minimises the method's loss over the target set, in place. Terms of weight 0 are left out.
+ *
+ * When it fails or is cancelled, parameters and optimizer are as after the last whole step, and the gradients are 0. Of a
+ * curvature estimate that was under way, the chunks that were done stay in the Hessian diagonal ({@link estimateCurvature}).
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for options that do not fit together, SOUL_NON_FINITE when a loss stops being
- *   finite or gradients stay non-finite for 5 steps, SOUL_CANCELLED when the signal fires
+ *   finite or gradients stay non-finite for 5 steps, SOUL_CANCELLED when the signal fires, with its reason as the cause
  */
 export async function train(options: TrainingOptions): Promise<TrainingSummary> {
   const run = checked(options);
-  const { model, optimizer, method, target, retain, draws, steps } = run;
+  const { gradients } = run.model.parameters;
+  const progress = { done: 0 };
+  try {
+    return await trainSteps(run, options, progress);
+  } catch (error) {
+    // What was pulled back belongs to no step. A device that failed cannot do it.
+    await gradients.fill(0).catch(() => {});
+    if (error instanceof SoulError && error.code === 'SOUL_CANCELLED') {
+      throwIfCancelled(options.signal, `the run was cancelled after ${progress.done} of ${run.steps} steps`, {
+        done: progress.done,
+        total: run.steps,
+      });
+    }
+    throw error;
+  }
+}
+
+async function trainSteps(
+  run: CheckedRun,
+  options: TrainingOptions,
+  progress: { done: number },
+): Promise<TrainingSummary> {
+  const { model, optimizer, target, retain, draws, steps, terms } = run;
+  const { microBatchSize } = run;
+  const { signal } = options;
+  const cancellable = signal === undefined ? {} : { signal };
   const { gradients } = model.parameters;
-  const reference = method.target.objective.needsReference
-    ? await referenceValues(model, target, run.microBatchSize)
+  const reference = terms.target?.objective.needsReference
+    ? await referenceValues(model, target, microBatchSize, cancellable)
     : undefined;
 
+  // Calls that nobody awaited come before it: afterwards the optimizer knows how many estimates it holds.
   await gradients.fill(0);
+  const primed = run.curvature !== undefined && run.curvature.optimizer.state.estimates > 0;
+  const curvaturePlanned = run.curvature && planOf(run.curvature, primed);
   const begun = performance.now();
   let curvatureSeconds = 0;
   let tokens = 0;
@@ -121,39 +157,41 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
   let last: StepEvent | undefined;
 
   for (let step = 0; step < steps; step++) {
-    if (options.signal?.aborted) {
-      throw new SoulError('SOUL_CANCELLED', `the run was cancelled after ${step} of ${steps} steps`);
-    }
+    throwIfCancelled(signal, `the run was cancelled after ${step} of ${steps} steps`);
     const stepBegun = performance.now();
     let curvature: CurvatureEstimate | undefined;
-    if (run.curvature && step % run.curvature.every === 0) {
-      const prime = step === 0;
-      const { labels } = run.curvature;
-      curvature = await estimateCurvature(model, optimizer as SecondOrderOptimizer, run.curvature.chunksAt(step), {
-        prime,
-        ...(labels === 'sampled' ? { labelSeed: (chunk: number) => draws.labelSeed(step, chunk) } : {}),
+    if (run.curvature && curvaturePlanned && step % curvaturePlanned.every === 0) {
+      curvature = await estimateCurvature(model, run.curvature.optimizer, curvaturePlanned.chunksAt(step), {
+        prime: step === 0 && !primed,
+        ...(curvaturePlanned.labels === 'sampled'
+          ? { labelSeed: (chunk: number) => draws.labelSeed(step, chunk) }
+          : {}),
+        ...cancellable,
       });
       curvatureSeconds += curvature.seconds;
     }
 
     const indices = draws.target(step);
-    const targetSequences = indices.map((index) =>
-      method.target.answers === 'refusal' ? options.refusals!.of(index, draws.refusal(step, index)) : target[index]!,
-    );
-    const targetValue = await pullBack(model, method.target, targetSequences, {
-      microBatchSize: run.microBatchSize,
-      ...(reference ? { reference: indices.map((index) => reference[index]!) } : {}),
-    });
-    requireFinite(targetValue.loss, 'target', step, options);
+    let targetValue: TermValue | undefined;
+    if (terms.target) {
+      targetValue = await pullBack(model, terms.target, targetSequences(run, options, step, indices), {
+        microBatchSize,
+        ...(reference ? { reference: indices.map((index) => reference[index]!) } : {}),
+        ...cancellable,
+      });
+      requireFinite(targetValue.loss, 'target', step, options);
+    }
     let retainValue: TermValue | undefined;
-    if (method.retain && retain?.length) {
-      const partners = indices.map((index) => retain[draws.retain(step, index)]!);
-      retainValue = await pullBack(model, method.retain, partners, { microBatchSize: run.microBatchSize });
+    if (terms.retain) {
+      const partners = indices.map((index) => retain![draws.retain(step, index)]!);
+      retainValue = await pullBack(model, terms.retain, partners, { microBatchSize, ...cancellable });
       requireFinite(retainValue.loss, 'retain', step, options);
     }
 
-    const learningRate = run.learningRate * run.schedule(step);
+    const factor = checkNumber(`schedule(${step})`, run.schedule(step));
+    const learningRate = run.learningRate * factor;
     const statistics = await optimizer.step({ learningRate, zeroGradients: true });
+    progress.done = step + 1;
     if (statistics.skipped) {
       await gradients.fill(0);
       skippedSteps += 1;
@@ -169,17 +207,18 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
       skippedInARow = 0;
     }
 
-    const stepTokens = targetValue.tokens + (retainValue?.tokens ?? 0);
+    const stepTokens = (targetValue?.tokens ?? 0) + (retainValue?.tokens ?? 0);
     tokens += stepTokens;
     last = {
       step: step + 1,
       steps,
       epoch: Math.min((step + 1) / draws.stepsPerEpoch, run.epochs),
       epochs: run.epochs,
-      losses: { target: targetValue.loss, ...(retainValue ? { retain: retainValue.loss } : {}) },
-      loss:
-        weighted(method.target, targetValue) +
-        (method.retain && retainValue ? weighted(method.retain, retainValue) : 0),
+      losses: {
+        ...(targetValue ? { target: targetValue.loss } : {}),
+        ...(retainValue ? { retain: retainValue.loss } : {}),
+      },
+      loss: weighted(terms.target, targetValue) + weighted(terms.retain, retainValue),
       learningRate,
       statistics,
       ...(curvature ? { curvature } : {}),
@@ -193,10 +232,33 @@ export async function train(options: TrainingOptions): Promise<TrainingSummary> 
   return { steps, skippedSteps, seconds, curvatureShare: curvatureSeconds / seconds, tokens, last: last! };
 }
 
+/** The target examples of a step, with their own answers or a refusal in their place. */
+function targetSequences(
+  { method, target, draws }: CheckedRun,
+  { refusals }: TrainingOptions,
+  step: number,
+  indices: readonly number[],
+): TokenSequence[] {
+  return indices.map((index) => {
+    if (method.target.answers === 'given') return target[index]!;
+    const refusal = draws.refusal(step, index);
+    const sequence: unknown = refusals!.of(index, refusal);
+    checkSequence(`refusals.of(${index}, ${refusal})`, sequence);
+    return sequence;
+  });
+}
+
+/** An optimizer that holds an estimate goes on with it: nothing primes it then. */
+function planOf({ options, data, sets, seed }: CurvatureOfRun, primed: boolean): CurvaturePlan {
+  return curvaturePlan(primed ? { ...options, primingChunks: options.chunks } : options, data, sets, seed);
+}
+
 interface CheckedRun {
   model: DifferentiableLM;
   optimizer: Optimizer | SecondOrderOptimizer;
   method: Method;
+  /** The method's terms that have a weight. */
+  terms: { target?: Term; retain?: Term };
   target: readonly TokenSequence[];
   retain: readonly TokenSequence[] | undefined;
   draws: Draws;
@@ -205,23 +267,62 @@ interface CheckedRun {
   microBatchSize: number;
   learningRate: number;
   schedule: Schedule;
-  curvature: CurvaturePlan | undefined;
+  curvature: CurvatureOfRun | undefined;
 }
 
+/** What the estimates of a run are made with, for an optimizer that takes them. */
+interface CurvatureOfRun {
+  optimizer: SecondOrderOptimizer;
+  options: Required<CurvatureOptions>;
+  data: HessianData;
+  sets: { target: readonly TokenSequence[]; retain: readonly TokenSequence[] | undefined };
+  seed: bigint;
+}
+
+const optionNames = [
+  'model',
+  'optimizer',
+  'method',
+  'target',
+  'retain',
+  'refusals',
+  'epochs',
+  'steps',
+  'batchSize',
+  'microBatchSize',
+  'pairing',
+  'schedule',
+  'learningRate',
+  'curvature',
+  'hessianData',
+  'seed',
+  'onStep',
+  'signal',
+] as const satisfies readonly (keyof TrainingOptions)[];
+
 function checked(options: TrainingOptions): CheckedRun {
+  checkNames('options', options, optionNames);
   const { model, optimizer, method, target, retain, refusals, pairing = 'fresh', seed = 0n } = options;
-  if (target.length === 0)
+  checkSequences('target', target);
+  if (target.length === 0) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'target holds no sequence to train on', { argument: 'target' });
-  if (method.retain && method.retain.coefficient !== 0 && !retain?.length) {
+  }
+  if (retain !== undefined) checkSequences('retain', retain);
+  const terms = weightedTerms(method);
+  checkOptimizer(optimizer, model);
+  checkSignal('signal', options.signal);
+  for (const name of ['schedule', 'onStep'] as const) {
+    const value: unknown = options[name];
+    if (value !== undefined && typeof value !== 'function') throw invalidArgument(name, 'a function', value);
+  }
+  if (terms.retain && !retain?.length) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
       `the method ${method.name} keeps a retain set, but retain holds no sequence`,
-      {
-        argument: 'retain',
-      },
+      { argument: 'retain' },
     );
   }
-  if (method.target.answers === 'refusal' && !(refusals && refusals.count > 0)) {
+  if (terms.target && method.target.answers === 'refusal' && !(refusals && refusals.count > 0)) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `the method ${method.name} needs at least one refusal`, {
       argument: 'refusals',
     });
@@ -249,6 +350,7 @@ function checked(options: TrainingOptions): CheckedRun {
     model,
     optimizer,
     method,
+    terms,
     target,
     retain,
     draws,
@@ -258,17 +360,62 @@ function checked(options: TrainingOptions): CheckedRun {
     learningRate,
     schedule: options.schedule ?? constant(),
     curvature: takesEstimates(optimizer)
-      ? curvaturePlan(options.curvature ?? {}, options.hessianData, { target, retain }, seed)
+      ? {
+          optimizer,
+          options: completeCurvatureOptions(options.curvature ?? {}),
+          data: completeHessianData(options.hessianData, (retain?.length ?? 0) > 0),
+          sets: { target, retain },
+          seed,
+        }
       : undefined,
   };
+}
+
+/** The terms that have a weight, of what is really a method. */
+function weightedTerms(method: Method): { target?: Term; retain?: Term } {
+  if (typeof method?.target?.objective !== 'function') {
+    throw invalidArgument('method', "a method, as method('npo') makes it", method);
+  }
+  const terms: { target?: Term; retain?: Term } = {};
+  for (const which of ['target', 'retain'] as const) {
+    const term = method[which];
+    if (term === undefined) continue;
+    if (typeof term.objective !== 'function') {
+      throw invalidArgument(`method.${which}.objective`, 'a function', term.objective);
+    }
+    if (checkNumber(`method.${which}.coefficient`, term.coefficient) !== 0) terms[which] = term;
+  }
+  if (Object.keys(terms).length > 0) return terms;
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `no term of the method ${method.name} has a weight: nothing would change`,
+    {
+      argument: 'method',
+    },
+  );
+}
+
+/** Steps of other buffers would leave the model as it is, without a word. */
+function checkOptimizer(optimizer: Optimizer | SecondOrderOptimizer, model: DifferentiableLM): void {
+  if (typeof optimizer?.step !== 'function') throw invalidArgument('optimizer', 'an optimizer', optimizer);
+  if (typeof model?.parameters !== 'object') throw invalidArgument('model', 'a DifferentiableLM', model);
+  for (const which of ['values', 'gradients'] as const) {
+    const [own, stepped] = [model.parameters[which], optimizer.parameters?.[which]];
+    if (stepped !== undefined && isSameMemory(own, stepped)) continue;
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `the optimizer steps other ${which} than the model's; make it with model.parameters of this very model`,
+      { argument: 'optimizer', buffer: which },
+    );
+  }
 }
 
 function takesEstimates(optimizer: Optimizer | SecondOrderOptimizer): optimizer is SecondOrderOptimizer {
   return 'updateHessian' in optimizer && optimizer.estimator === 'external';
 }
 
-function weighted(term: Term, value: TermValue): number {
-  return term.coefficient * value.loss;
+function weighted(term: Term | undefined, value: TermValue | undefined): number {
+  return term && value ? term.coefficient * value.loss : 0;
 }
 
 function requireFinite(loss: number, term: 'target' | 'retain', step: number, options: TrainingOptions): void {

@@ -4,7 +4,9 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkNumber } from '../core/checks.ts';
+import { describe, SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { Objective } from './objective.ts';
 import { crossEntropy } from './objectives/cross-entropy.ts';
 import { gradientAscent } from './objectives/gradient-ascent.ts';
@@ -45,16 +47,36 @@ export const methodNames = {
 
 export type MethodName = keyof typeof methodNames;
 
+const coefficients = ['forgetCoefficient', 'retainCoefficient'] as const;
+const optionNames = [...coefficients, 'beta', 'reduction'] as const satisfies readonly (keyof MethodOptions)[];
+
+/** What each method can be told. */
+const optionsOf: Record<MethodName, readonly (keyof MethodOptions)[]> = {
+  finetune: [],
+  ascent: ['forgetCoefficient'],
+  graddiff: coefficients,
+  po: coefficients,
+  npo: optionNames,
+};
+
 /**
  * Builds a method by its name.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name or a coefficient that is not a finite number of at least 0
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name, an option that is unknown or another method's, or a coefficient
+ *   that is not a finite number of at least 0
  */
 export function method(name: MethodName, options: MethodOptions = {}): Method {
-  const { forgetCoefficient = 1, retainCoefficient = 1, ...preference } = options;
-  for (const [key, value] of Object.entries({ forgetCoefficient, retainCoefficient })) {
-    if (!(Number.isFinite(value) && value >= 0)) throw invalidArgument(key, 'a finite number of at least 0', value);
+  if (!Object.hasOwn(methodNames, name)) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `there is no method ${describe(name)}; there are: ${Object.keys(methodNames).join(', ')}`,
+      { argument: 'name', found: name },
+    );
   }
+  checkOptions(name, options);
+  const { forgetCoefficient = 1, retainCoefficient = 1, beta = 0.1, reduction = 'sum' } = options;
+  checkNumber('forgetCoefficient', forgetCoefficient);
+  checkNumber('retainCoefficient', retainCoefficient);
   const target = (objective: Objective, answers: 'given' | 'refusal' = 'given') => ({
     objective,
     coefficient: forgetCoefficient,
@@ -63,7 +85,7 @@ export function method(name: MethodName, options: MethodOptions = {}): Method {
   const retain = { objective: crossEntropy, coefficient: retainCoefficient };
   switch (name) {
     case 'finetune':
-      return { name, target: { ...target(crossEntropy), coefficient: 1 }, options: {} };
+      return { name, target: target(crossEntropy), options: {} };
     case 'ascent':
       return { name, target: target(gradientAscent), options: {} };
     case 'graddiff':
@@ -71,20 +93,20 @@ export function method(name: MethodName, options: MethodOptions = {}): Method {
     case 'po':
       return { name, target: target(crossEntropy, 'refusal'), retain, options: {} };
     case 'npo':
-      return {
-        name,
-        target: target(negativePreference(preference)),
-        retain,
-        options: { beta: 0.1, reduction: 'sum', ...preference },
-      };
-    default:
-      throw new SoulError(
-        'SOUL_INVALID_ARGUMENT',
-        `there is no method ${JSON.stringify(name)}; there are: ${Object.keys(methodNames).join(', ')}`,
-        {
-          argument: 'name',
-          found: name,
-        },
-      );
+      return { name, target: target(negativePreference({ beta, reduction })), retain, options: { beta, reduction } };
+  }
+}
+
+/** Refuses a name that no method knows, and one that this method would not heed. */
+function checkOptions(name: MethodName, options: MethodOptions): void {
+  checkNames('options', options, optionNames);
+  for (const [option, value] of Object.entries(options)) {
+    if (value === undefined || optionsOf[name].includes(option as keyof MethodOptions)) continue;
+    const owners = Object.entries(optionsOf).filter(([, known]) => known.includes(option as keyof MethodOptions));
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${option} is of no effect on ${name}; it belongs to ${owners.map(([owner]) => owner).join(', ')}`,
+      { argument: option, method: name },
+    );
   }
 }

@@ -4,6 +4,9 @@
  * @module
  */
 
+import { types } from 'node:util';
+import { describe, SoulError } from '../core/errors.ts';
+
 /** The label tokens of one pass, sequence after sequence. */
 export interface ObjectiveInput {
   /** -log p(label) of every label token, in nats. */
@@ -37,6 +40,35 @@ export interface Objective {
   readonly linear?: boolean;
   /** True where `reference` must be given. */
   readonly needsReference?: boolean;
+}
+
+/**
+ * The objective's result, checked: a mistake in one of the user's own is told by name before it reaches a model.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT unless the objective returns, at once, a number and one weight for each value
+ */
+export function evaluateObjective(objective: Objective, input: ObjectiveInput): ObjectiveResult {
+  const name = objective.name === '' ? 'the objective' : `the objective ${objective.name}`;
+  const refuse = (found: string): never => {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${name} must return { loss, weights }, a number and a Float32Array of ${input.values.length}, but ${found}`,
+      { argument: 'objective', objective: objective.name },
+    );
+  };
+  const result: unknown = objective(input);
+  if (typeof result !== 'object' || result === null) return refuse(`returned ${describe(result)}`);
+  if ('then' in result && typeof result.then === 'function') {
+    // Should it be rejected, nobody else would hear of it, and the process would end for that.
+    result.then(undefined, () => {});
+    return refuse('returned a promise; a loss is computed at once: await what it needs before');
+  }
+  const { loss, weights } = result as Record<string, unknown>;
+  if (typeof loss !== 'number') return refuse(`its loss is ${describe(loss)}`);
+  if (!types.isFloat32Array(weights) || weights.length !== input.values.length) {
+    return refuse(`its weights are ${describe(weights)}`);
+  }
+  return { loss, weights };
 }
 
 /** Sum of the values of each sequence, in double precision. */

@@ -4,9 +4,12 @@
  * @module
  */
 
+import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
+import { checkInteger } from '../core/checks.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
-import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import type { Term } from './methods.ts';
+import { evaluateObjective } from './objective.ts';
 
 export interface TermValue {
   /** The objective's loss, without the coefficient. */
@@ -15,45 +18,65 @@ export interface TermValue {
   tokens: number;
 }
 
+export interface PullBackOptions extends Cancellable {
+  /** Sequences in memory at a time. */
+  microBatchSize: number;
+  /** For each sequence, -log p of its label tokens under the reference model. */
+  reference?: readonly Float32Array[];
+}
+
 /**
  * Adds `coefficient * d objective / d theta` over all sequences to the model's gradients, a few sequences at a time.
  *
  * The result does not depend on `microBatchSize` but for rounding: means run over the whole batch. Where the loss is not
- * finite the gradients are not to be used.
+ * finite, or the work was cancelled between two passes, the gradients hold a part of the term: zero them.
  *
- * @param options.reference for each sequence, -log p of its label tokens under the reference model
+ * @throws SoulError SOUL_INVALID_ARGUMENT for what is no sequence, or an objective that does not return a loss and its
+ *   weights; SOUL_CANCELLED
  */
 export async function pullBack(
   model: DifferentiableLM,
   term: Term,
   sequences: readonly TokenSequence[],
-  options: { microBatchSize: number; reference?: readonly Float32Array[] },
+  options: PullBackOptions,
 ): Promise<TermValue> {
+  const { microBatchSize, signal } = options;
+  checkInteger('microBatchSize', microBatchSize);
+  checkSequences('sequences', sequences);
   const whole = {
     sequences: sequences.length,
     tokens: sequences.reduce((sum, { tokens, labelsFrom }) => sum + tokens.length - labelsFrom, 0),
   };
+  let done = 0;
+  const pause = () =>
+    throwIfCancelled(signal, `a gradient was cancelled after ${done} of ${whole.sequences} sequences`, {
+      done,
+      total: whole.sequences,
+    });
   let loss = 0;
-  for (const part of byLength(sequences, options.microBatchSize)) {
+  for (const part of byLength(sequences, microBatchSize)) {
+    pause();
     const batch = TokenBatch.of(part.map((index) => sequences[index]!));
     const reference = options.reference && concatenated(part.map((index) => options.reference![index]!));
     const input = { offsets: batch.labelOffsets, whole, ...(reference ? { reference } : {}) };
     if (term.objective.linear) {
-      const { weights } = term.objective({ ...input, values: new Float32Array(batch.labelCount) });
+      const { weights } = evaluateObjective(term.objective, { ...input, values: new Float32Array(batch.labelCount) });
       const values = await model.accumulate(batch, scaled(weights, term.coefficient));
-      loss += term.objective({ ...input, values }).loss;
+      loss += evaluateObjective(term.objective, { ...input, values }).loss;
     } else {
       const pass = await model.nll(batch);
       try {
-        const result = term.objective({ ...input, values: pass.values });
+        const result = evaluateObjective(term.objective, { ...input, values: pass.values });
         loss += result.loss;
         // Weights of a loss that is not finite are none to pull back; the caller sees the loss and stops.
         if (!Number.isFinite(result.loss)) break;
+        pause();
         await pass.backward(scaled(result.weights, term.coefficient));
       } finally {
         pass.release();
       }
     }
+    done += part.length;
   }
   return { loss, tokens: whole.tokens };
 }

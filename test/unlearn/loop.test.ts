@@ -94,7 +94,7 @@ describe('a run', () => {
     expect(events[2]!.epoch).toBe(1);
     expect(summary.last).toEqual(events.at(-1));
     for (const { loss, losses, statistics } of events) {
-      expect(loss).toBeCloseTo(losses.target + losses.retain!, 10);
+      expect(loss).toBeCloseTo(losses.target! + losses.retain!, 10);
       expect(statistics.skipped).toBe(false);
     }
     expect(events[0]!.statistics.clippedFraction).toBeGreaterThan(0);

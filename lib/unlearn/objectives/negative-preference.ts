@@ -5,6 +5,7 @@
  */
 
 import { invalidArgument, SoulError } from '../../core/errors.ts';
+import { checkNames } from '../../core/option-names.ts';
 import { type Objective, sequenceSums, wholeCounts } from '../objective.ts';
 
 export interface NegativePreferenceOptions {
@@ -23,6 +24,7 @@ export interface NegativePreferenceOptions {
  * Source: Zhang et al., arXiv 2404.05868.
  */
 export function negativePreference(options: NegativePreferenceOptions = {}): Objective {
+  checkNames('options', options, ['beta', 'reduction']);
   const { beta = 0.1, reduction = 'sum' } = options;
   if (!(Number.isFinite(beta) && beta > 0)) throw invalidArgument('beta', 'a finite number above 0', beta);
   if (reduction !== 'sum' && reduction !== 'mean') throw invalidArgument('reduction', "'sum' or 'mean'", reduction);
