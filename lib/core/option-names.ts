@@ -19,13 +19,22 @@ export function checkNames(argument: string, options: unknown, known: readonly s
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
     const closest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0]!;
-    const hint = distance(closest, name) <= Math.max(2, name.length / 3) ? `did you mean ${closest}?` : '';
+    const near = distance(closest, name) <= Math.max(2, name.length / 3);
+    const alike = near ? closest : namesake(known, name);
+    const hint = alike === undefined ? '' : `did you mean ${alike}?`;
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
       `${argument} has no option ${name}; ${hint || `there are ${known.join(', ')}`}`,
       { argument: name, known },
     );
   }
+}
+
+/** The only name that begins with the same word, as retainCoefficient and retainWeight do. */
+function namesake(known: readonly string[], given: string): string | undefined {
+  const firstWord = (name: string): string => /^[a-z]+/.exec(name)?.[0] ?? name;
+  const alike = known.filter((name) => name !== firstWord(name) && firstWord(name) === firstWord(given));
+  return alike.length === 1 ? alike[0] : undefined;
 }
 
 /** Edits from one name to another, blind to case and underscores. */
