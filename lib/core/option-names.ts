@@ -32,7 +32,15 @@ export function closestName<Name extends string>(name: string, known: readonly N
   const [closest] = known.toSorted((a, b) => distance(a, name) - distance(b, name));
   if (closest === undefined) return undefined;
   const edits = distance(closest, name);
-  return edits <= Math.max(2, name.length / 3) && edits < name.length ? closest : undefined;
+  const near = edits <= Math.max(2, name.length / 3) && edits < name.length;
+  return near ? closest : namesake(name, known);
+}
+
+/** The only name that begins with the same word, as retainCoefficient and retainWeight do. */
+function namesake<Name extends string>(given: string, known: readonly Name[]): Name | undefined {
+  const firstWord = (name: string): string => /^[a-z]+/.exec(name)?.[0] ?? name;
+  const alike = known.filter((name) => name !== firstWord(name) && firstWord(name) === firstWord(given));
+  return alike.length === 1 ? alike[0] : undefined;
 }
 
 /** Edits from one name to another, blind to case and underscores. */

@@ -11,6 +11,7 @@ export {
   completeCurvatureOptions,
   completeHessianData,
   curvaturePlan,
+  type EstimateOptions,
   estimateCurvature,
   type HessianData,
 } from './curvature.ts';
@@ -20,5 +21,5 @@ export type { Objective, ObjectiveInput, ObjectiveResult } from './objective.ts'
 export { crossEntropy } from './objectives/cross-entropy.ts';
 export { gradientAscent } from './objectives/gradient-ascent.ts';
 export { type NegativePreferenceOptions, negativePreference } from './objectives/negative-preference.ts';
-export { pullBack, type TermValue } from './pull-back.ts';
+export { type PullBackOptions, pullBack, type TermValue } from './pull-back.ts';
 export { referenceValues } from './reference-values.ts';

@@ -330,6 +330,7 @@ function checked(options: TrainingOptions): CheckedRun {
   if (options.steps !== undefined && options.epochs !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'give steps or epochs, not both', { argument: 'steps' });
   }
+  const curvature = completeCurvatureOptions(options.curvature ?? {});
   const batchSize = checkInteger('batchSize', options.batchSize ?? 8);
   const draws = drawsOf({
     seed,
@@ -362,7 +363,7 @@ function checked(options: TrainingOptions): CheckedRun {
     curvature: takesEstimates(optimizer)
       ? {
           optimizer,
-          options: completeCurvatureOptions(options.curvature ?? {}),
+          options: curvature,
           data: completeHessianData(options.hessianData, (retain?.length ?? 0) > 0),
           sets: { target, retain },
           seed,

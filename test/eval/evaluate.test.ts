@@ -8,6 +8,7 @@ import {
   generationRouge,
   probability,
 } from '../../lib/eval/index.ts';
+import type { GenerateOptions } from '../../lib/model/contract.ts';
 import type { TextTokenizer } from '../../lib/model/tokenizer.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 
@@ -108,13 +109,29 @@ describe('evaluate', () => {
       { phase: 'generation', done: 4, total: 4 },
     ]);
     const controller = new AbortController();
+    const cause = new Error('enough');
     await expect(
       evaluate(alphabet(), tokenizer, examples, {
         batchSize: 1,
         signal: controller.signal,
-        onProgress: ({ done }) => done === 2 && controller.abort(),
+        onProgress: ({ done }) => done === 2 && controller.abort(cause),
       }),
-    ).rejects.toMatchObject({ code: 'SOUL_CANCELLED', details: { phase: 'probability', done: 2, total: 4 } });
+    ).rejects.toMatchObject({ code: 'SOUL_CANCELLED', cause, details: { phase: 'probability', done: 2, total: 4 } });
+  });
+
+  it('hands its signal on to the model that answers', async () => {
+    const model = alphabet();
+    const { signal } = new AbortController();
+    const given: unknown[] = [];
+    const watched = {
+      score: model.score.bind(model),
+      generate: (prompts: readonly (readonly number[])[], options: GenerateOptions) => {
+        given.push(options.signal);
+        return model.generate(prompts, options);
+      },
+    };
+    await evaluate(watched, tokenizer, examples, { batchSize: 4, maxNewTokens: 2, signal });
+    expect(given).toEqual([signal]);
   });
 
   it('counts the examples that were cut', async () => {

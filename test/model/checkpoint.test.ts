@@ -69,6 +69,25 @@ describe('weights of a folder', () => {
     expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
   });
 
+  test('a signal that fires during one tensor is heard before the next', async () => {
+    await writeSafetensors(single(), sourcesOf(untied));
+    const controller = new AbortController();
+    const reason = new Error('enough');
+    const values = FlatBuffer.alloc(untied.length);
+    const view = values.view.bind(values);
+    let read = 0;
+    values.view = (...range: Parameters<typeof view>) => {
+      if (++read === 3) controller.abort(reason);
+      return view(...range);
+    };
+    await expect(readCheckpoint(folder, untied, values, { signal: controller.signal })).rejects.toMatchObject({
+      code: 'SOUL_CANCELLED',
+      cause: reason,
+      details: { folder },
+    });
+    expect(read).toBe(3);
+  });
+
   test('shards with an index', async () => {
     const sources = sourcesOf(untied);
     await writeSafetensors(join(folder, 'model-00001-of-00002.safetensors'), sources.slice(0, 9));

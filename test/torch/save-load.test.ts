@@ -76,6 +76,20 @@ describeWithEngine('model folders', () => {
     made.release();
   });
 
+  test('loading, drawing and generating hear a signal', async () => {
+    const [, recorded] = recordedModels[0]!;
+    await writeRecorded(folder, recorded);
+    const reason = new Error('enough');
+    const signal = AbortSignal.abort(reason);
+    const cancelled = { code: 'SOUL_CANCELLED', cause: reason };
+    await expect(TorchLM.load(folder, { signal })).rejects.toMatchObject(cancelled);
+    await expect(TorchLM.create(recorded.config, 1n, { signal })).rejects.toMatchObject(cancelled);
+    const model = await TorchLM.load(folder, { signal: new AbortController().signal });
+    await expect(model.generate([[1]], { maxNewTokens: 1, signal })).rejects.toMatchObject(cancelled);
+    await expect(TorchLM.load(folder, { signal: new AbortController() as never })).rejects.toThrow(/signal must be/);
+    model.release();
+  });
+
   test.each(recordedModels)('bfloat16: saved with its dtype, loaded with the same bits: %s', async (_, recorded) => {
     await writeRecorded(folder, recorded);
     const model = await TorchLM.load(folder, { dtype: 'bf16' });

@@ -146,6 +146,7 @@ describe('a run that must not go on', () => {
     const { model, training } = setUp('adamw');
     model.values[6 * vocabularySize + 7] = Number.NEGATIVE_INFINITY;
     await expect(train(training)).rejects.toThrow(/the retain loss of graddiff is Infinity at step 1/);
+    expect(model.gradients.every((gradient) => gradient === 0)).toBe(true);
     await expect(train(training)).rejects.toMatchObject({
       code: 'SOUL_NON_FINITE',
       details: { step: 1, term: 'retain' },
