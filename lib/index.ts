@@ -35,7 +35,9 @@ export {
   squaredNorm,
 } from './core/vector-operations.ts';
 export { AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';
+export { estimateHessian, type HessianEstimate, type HessianEstimateOptions } from './optim/estimate-hessian.ts';
 export type {
+  BufferLayout,
   GroupStatistics,
   HessianSource,
   LoadStateOptions,
@@ -58,4 +60,4 @@ export {
   type Schedule,
   type WarmupOptions,
 } from './optim/schedules.ts';
-export { Sophia, type SophiaOptions, type SophiaState } from './optim/sophia.ts';
+export { Sophia, type SophiaOptions, type SophiaState, soulRepoDefaults } from './optim/sophia.ts';

@@ -13,7 +13,7 @@ import { SettingsBlock } from './native-settings.ts';
 import type { Optimizer, OptimizerOptions, OptimizerParameters, StepOptions, StepStatistics } from './optimizer.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { checkBetas, checkParameters, checkShared, sharedOptionNames } from './options.ts';
-import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
+import { type GroupLayout, groupsOf, layOutGroups } from './parameter-groups.ts';
 import { stepStatistics } from './statistics.ts';
 
 export interface AdamWOptions extends OptimizerOptions {
@@ -33,6 +33,14 @@ export interface AdamWState {
   /** The float32 values, where `parameters.values` is their bf16 copy; `master` in files. */
   readonly master: FlatBuffer<'f32'> | undefined;
 }
+
+/** What AdamW takes where nothing is said: torch's. */
+export const adamwDefaults = {
+  learningRate: 1e-3,
+  weightDecay: 0.01,
+  betas: [0.9, 0.999],
+  epsilon: 1e-8,
+} as const satisfies AdamWOptions;
 
 /**
  * With m and v the bias-corrected moving averages of g and g * g:
@@ -59,12 +67,12 @@ export class AdamW implements Optimizer {
     checkNames('options', options, [...sharedOptionNames, 'betas', 'epsilon']);
     checkParameters(parameters);
     this.parameters = { ...parameters };
-    const shared = checkShared(options, { learningRate: 1e-3, weightDecay: 0.01 });
+    const shared = checkShared(options, adamwDefaults);
     this.learningRate = shared.learningRate;
     this.weightDecay = shared.weightDecay;
-    this.betas = checkBetas(valueOr(options.betas, [0.9, 0.999]));
-    this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-8));
-    this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
+    this.betas = checkBetas(valueOr(options.betas, adamwDefaults.betas));
+    this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, adamwDefaults.epsilon));
+    this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'exp_avg_sq']);
     const [beta1, beta2] = this.betas;
     const { stochasticRounding } = this.#state;

@@ -14,7 +14,10 @@ import type { Precision } from './precision.ts';
 export interface OptimizerParameters {
   readonly values: FlatBuffer;
   readonly gradients: FlatBuffer;
-  /** Where the parameters lie in both, as a model's `parameters` have it: state files go by their names then. */
+  /**
+   * Where the parameters lie in both, as a model's `parameters` have it: gives the parameter groups where none are given, and
+   * the names of state files.
+   */
   readonly layout?: BufferLayout;
 }
 
@@ -23,6 +26,8 @@ export interface BufferLayout
   extends Iterable<[string, { readonly offset: number; readonly shape: readonly number[] }]> {
   /** Elements of the buffer, padding included. */
   readonly length: number;
+  /** Parameter groups that an optimizer takes where none are given. */
+  ranges?(): readonly ParameterGroup[];
 }
 
 /** A range of the buffers with settings of its own. Elements outside every range take the optimizer's. */
@@ -47,7 +52,7 @@ export interface OptimizerOptions {
   learningRate?: number;
   /** Decoupled weight decay: values shrink by `learningRate * weightDecay` of themselves in each step. */
   weightDecay?: number;
-  /** Ranges with their own settings, in any order, without overlap; a model's layout gives them. */
+  /** Ranges with their own settings, in any order, without overlap. Default those of the parameters' layout; `[]`: none. */
   parameterGroups?: readonly ParameterGroup[];
   /** The gradient is scaled so that its norm is at most this, as torch's `clip_grad_norm_` does. Default no bound. */
   clipNorm?: number;
@@ -102,6 +107,11 @@ export interface StepStatistics {
   stepped: number;
   /** Scale of the curvature; NaN until it is set. Only of Sophia. */
   rho?: number;
+  /**
+   * What about this optimizer should be mended, in a sentence; absent where nothing is known to be wrong. Of Sophia: that rho was
+   * set from an estimate of too few parts.
+   */
+  warning?: string;
   /** Share of weights whose ratio |m| / (rho * h) reached 1. Only of Sophia. */
   clippedFraction?: number;
   /** Share of weights that the step changed; rounding may leave a weight as it was. */
@@ -140,7 +150,10 @@ export interface LoadStateOptions {
 
 /** Which buffer an estimate of the Hessian diagonal is made from. */
 export interface HessianSource {
-  /** Gradient of the mean loss over `batchSize` label tokens. Default the optimizer's gradients. */
+  /**
+   * Gradient of the mean loss over `batchSize` label tokens that were drawn from the model. Default the optimizer's gradients:
+   * what the estimate leaves there counts in the next step, so zero them ({@link UpdateHessianOptions.zeroGradients}).
+   */
   from?: FlatBuffer;
   /** Number of label tokens B in the mean. */
   batchSize: number;
@@ -154,6 +167,8 @@ export interface UpdateHessianOptions extends HessianSource {
    * gives up an estimate that is unfinished.
    */
   part?: readonly [number, number];
+  /** Sets what the estimate was made from to 0 afterwards, where it was left out too. Default false. */
+  zeroGradients?: boolean;
 }
 
 export interface SecondOrderStepOptions extends StepOptions {

@@ -7,7 +7,7 @@
 import { checkBoolean, checkInteger, checkNumber, valueOr } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
-import type { ParameterGroup } from './optimizer.ts';
+import type { OptimizerOptions, OptimizerParameters, ParameterGroup } from './optimizer.ts';
 
 /** Groups laid out as the ranges that native code walks. */
 export interface GroupLayout {
@@ -16,6 +16,14 @@ export interface GroupLayout {
   /** For each range, its index in `groups`. */
   readonly groupOf: readonly number[];
   readonly groups: readonly { readonly name: string; readonly length: number }[];
+}
+
+/** The groups that were given, else those of the layout that came with the parameters. */
+export function groupsOf(
+  { layout }: OptimizerParameters,
+  { parameterGroups }: OptimizerOptions,
+): readonly ParameterGroup[] | undefined {
+  return parameterGroups === undefined ? layout?.ranges?.() : parameterGroups;
 }
 
 const names = ['name', 'start', 'length', 'weightDecay', 'learningRateScale', 'embedding'] as const;

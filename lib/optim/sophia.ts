@@ -25,7 +25,7 @@ import type {
 } from './optimizer.ts';
 import { OptimizerState, slots } from './optimizer-state.ts';
 import { checkAlike, checkApart, checkBetas, checkParameters, checkShared, sharedOptionNames } from './options.ts';
-import { type GroupLayout, layOutGroups } from './parameter-groups.ts';
+import { type GroupLayout, groupsOf, layOutGroups } from './parameter-groups.ts';
 import { stepStatistics } from './statistics.ts';
 
 export interface SophiaOptions extends OptimizerOptions {
@@ -76,6 +76,36 @@ const optionNames = [
   'estimator',
 ] as const satisfies readonly (keyof SophiaOptions)[];
 
+/** What Sophia takes where nothing is said: its reference code's. */
+export const sophiaDefaults = {
+  learningRate: 1e-4,
+  weightDecay: 0.1,
+  betas: [0.965, 0.99],
+  rho: 0.04,
+  epsilon: 1e-15,
+  denominator: 'sum',
+} as const satisfies SophiaOptions;
+
+/**
+ * What the SOUL repository runs its TOFU experiments with (src/optim/sophia.py, configs/): the one place that says so.
+ * Embeddings decay there, norm weights and biases do not.
+ */
+export const soulRepoDefaults = {
+  learningRate: 1e-5,
+  weightDecay: 0.1,
+  betas: [0.9, 0.95],
+  rho: 0.04,
+  epsilon: 1e-15,
+  denominator: 'sum',
+  clipNorm: 1,
+  momentumBiasCorrection: false,
+  momentumUpdates: 2,
+  estimator: { squaredGradient: { batchSize: 5120 } },
+} as const satisfies SophiaOptions;
+
+/** From fewer parts rho comes out too large by a factor that matters; from 16 by about a half, from 64 by little. */
+const fewestParts = 16;
+
 /** Metadata of a state file whose Hessian holds the factor B. */
 const foldedMark = { hessian_batch_size: 'folded' };
 
@@ -103,26 +133,33 @@ export class Sophia implements SecondOrderOptimizer {
   readonly #gradientBatchSize: number;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'hessian'>;
+  /** Parts of the estimates that were posted, since one primed. */
+  #estimateParts = 0;
+  /** Parts of the estimates that rho was set from; undefined before the first step. */
+  #rhoParts: number | undefined;
 
   /** @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_ALIASED, SOUL_RELEASED, SOUL_OUT_OF_MEMORY */
   constructor(parameters: OptimizerParameters, options: SophiaOptions = {}) {
     checkNames('options', options, optionNames);
     checkParameters(parameters);
     this.parameters = { ...parameters };
-    const { rho, clippedFraction } = checkRho(valueOr(options.rho, 0.04));
-    this.betas = checkBetas(valueOr(options.betas, [0.965, 0.99]));
-    this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-15), { low: 1e-38 });
-    const shared = checkShared(options, { learningRate: 1e-4, weightDecay: 0.1 });
+    const { rho, clippedFraction } = checkRho(valueOr(options.rho, sophiaDefaults.rho));
+    this.betas = checkBetas(valueOr(options.betas, sophiaDefaults.betas));
+    this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, sophiaDefaults.epsilon), { low: 1e-38 });
+    const shared = checkShared(options, sophiaDefaults);
     this.learningRate = shared.learningRate;
     this.weightDecay = shared.weightDecay;
-    const denominator = checkChoice('denominator', valueOr(options.denominator, 'sum'), ['sum', 'max']);
+    const denominator = checkChoice('denominator', valueOr(options.denominator, sophiaDefaults.denominator), [
+      'sum',
+      'max',
+    ]);
     this.#clippedFraction = clippedFraction;
     const correct = valueOr(options.momentumBiasCorrection, clippedFraction > 0);
     const updates = valueOr(options.momentumUpdates, 1);
     if (updates !== 1 && updates !== 2) throw invalidArgument('momentumUpdates', '1 or 2', updates);
     this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
-    this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
+    this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian']);
     this.#state.control[slots.rho] = rho;
     this.#settings = new SettingsBlock({
@@ -144,18 +181,7 @@ export class Sophia implements SecondOrderOptimizer {
    */
   static soulRepo(parameters: OptimizerParameters, overrides: SophiaOptions = {}): Sophia {
     checkNames('overrides', overrides, optionNames);
-    return new Sophia(parameters, {
-      learningRate: 1e-5,
-      betas: [0.9, 0.95],
-      rho: 0.04,
-      epsilon: 1e-15,
-      weightDecay: 0.1,
-      clipNorm: 1,
-      momentumBiasCorrection: false,
-      momentumUpdates: 2,
-      estimator: { squaredGradient: { batchSize: 5120 } },
-      ...withoutUndefined(overrides),
-    });
+    return new Sophia(parameters, { ...soulRepoDefaults, ...withoutUndefined(overrides) });
   }
 
   /** The scale of the curvature; NaN until the first step sets it from a fraction. */
@@ -182,23 +208,28 @@ export class Sophia implements SecondOrderOptimizer {
    * @throws SoulError SOUL_INVALID_ARGUMENT, also for parts out of order; SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED
    */
   async updateHessian(options: UpdateHessianOptions): Promise<{ skipped: boolean }> {
-    checkNames('options', options, ['from', 'batchSize', 'prime', 'part']);
+    checkNames('options', options, ['from', 'batchSize', 'prime', 'part', 'zeroGradients']);
     this.#state.checkAlive();
     this.#checkExternal('updateHessian');
     const [part, parts] = checkPart(valueOr(options.part, [0, 1]));
-    const numbers = await nativeAddon().hessianUpdate(
+    const prime = checkBoolean('prime', valueOr(options.prime, false));
+    const zeroes = checkBoolean('zeroGradients', valueOr(options.zeroGradients, false));
+    const source = nativeMemory(this.#checkSource(options, 'from'), 'from');
+    const update = nativeAddon().hessianUpdate(
       nativeMemory(this.#state.average('hessian'), 'state.hessian'),
-      nativeMemory(this.#checkSource(options, 'from'), 'from'),
+      source,
       this.#state.frozen,
       this.#state.control,
       this.#settings.with({
         batchSize: checkNumber('batchSize', options.batchSize, { lowExclusive: true }),
-        prime: checkBoolean('prime', valueOr(options.prime, false)),
+        prime,
         part,
         parts,
       }),
       this.#state.deviceControl,
     );
+    this.#estimateParts = prime && part === 0 ? 1 : this.#estimateParts + 1;
+    const [numbers] = await Promise.all([update, zeroes ? nativeAddon().fill(source, 0) : undefined]);
     return { skipped: numbers[0] !== 0 };
   }
 
@@ -213,7 +244,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients', 'hessian']);
     this.#state.checkAlive();
     const estimate = this.#estimateOf(options);
-    const numbers = await nativeAddon().sophiaStep(
+    const stepped = nativeAddon().sophiaStep(
       ...this.#state.stepBuffers('exp_avg', 'hessian'),
       estimate.from && nativeMemory(estimate.from, 'hessian.from'),
       this.#state.control,
@@ -227,7 +258,21 @@ export class Sophia implements SecondOrderOptimizer {
       }),
       this.#state.deviceControl,
     );
-    return stepStatistics(this.#layout, numbers, true);
+    const warning = this.#warningOf(estimate);
+    return { ...stepStatistics(this.#layout, await stepped, true), ...(warning === undefined ? {} : { warning }) };
+  }
+
+  /** Of the step that was just posted: the first after an estimate sets rho, and all others keep it. */
+  #warningOf({ from, prime }: { from: FlatBuffer | undefined; prime: boolean }): string | undefined {
+    if (this.#clippedFraction === 0) return undefined;
+    if (from !== undefined) this.#estimateParts = prime ? 1 : this.#estimateParts + 1;
+    // A step without an estimate is refused, and sets nothing.
+    if (this.#estimateParts > 0) this.#rhoParts ??= this.#estimateParts;
+    if (this.#rhoParts === undefined || this.#rhoParts >= fewestParts) return undefined;
+    return (
+      `rho was set from an estimate of ${this.#rhoParts} part${this.#rhoParts === 1 ? '' : 's'}: its noise makes rho many times ` +
+      'too large, and steps too small; estimate the Hessian from 64 parts or more before the first step (estimateHessian)'
+    );
   }
 
   /**
@@ -237,12 +282,15 @@ export class Sophia implements SecondOrderOptimizer {
    * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished; SOUL_NOT_FOUND, SOUL_FILE_SYSTEM
    */
   async saveState(path: string): Promise<void> {
+    const rhoParts = this.#rhoParts === undefined ? {} : { rho_parts: String(this.#rhoParts) };
     await this.#state.save(path, (control) => ({
       optimizer: 'sophia',
       ...foldedMark,
       estimates: String(control[slots.estimates]),
       // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
-      ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho]) ? { rho: String(control[slots.rho]) } : {}),
+      ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho])
+        ? { rho: String(control[slots.rho]), ...rhoParts }
+        : {}),
     }));
   }
 
@@ -274,10 +322,14 @@ export class Sophia implements SecondOrderOptimizer {
         throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${metadata.rho}, not a positive number`, { path });
       }
       const estimates = Number(metadata.estimates ?? 1);
+      // Of another library's estimate nobody knows of how many parts it was made.
+      const rhoParts = Number(metadata.rho_parts ?? fewestParts);
       if (batchSize !== undefined) await scale(hessian, batchSize);
       return () => {
         const { control } = this.#state;
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
+        this.#rhoParts = rho === undefined ? undefined : rhoParts;
+        this.#estimateParts = rhoParts;
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
     });

@@ -8,9 +8,9 @@ import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { ParameterLayout } from '../model/parameter-layout.ts';
-import { AdamW } from '../optim/adamw.ts';
+import { AdamW, adamwDefaults } from '../optim/adamw.ts';
 import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
-import { Sophia } from '../optim/sophia.ts';
+import { Sophia, sophiaDefaults, soulRepoDefaults } from '../optim/sophia.ts';
 
 /** Each optimizer's name on the command line, with a line that says what it is. */
 export const optimizerNames = {
@@ -25,7 +25,7 @@ export type OptimizerName = keyof typeof optimizerNames;
 export interface OptimizerSettings {
   /** Peak learning rate. Default 1e-5. */
   learningRate?: number;
-  /** Decoupled weight decay of embeddings and matrices. Default 0.01; norm weights and biases take none. */
+  /** Decoupled weight decay of embeddings and matrices. Default 0.01, for soul-repo 0.1; norm weights and biases take none. */
   weightDecay?: number;
   /** Decay rates of both moving averages. Default 0.9, 0.999 (adamw), 0.9, 0.95 (soul-repo), 0.965, 0.99 (sophia). */
   betas?: [number, number];
@@ -58,19 +58,29 @@ export function completeOptimizerSettings(name: OptimizerName, given: OptimizerS
   if (settings.rho !== undefined && settings.clippedFraction !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'give rho or clippedFraction, not both', { argument: 'rho' });
   }
-  const betas: Record<OptimizerName, [number, number]> = {
-    adamw: [0.9, 0.999],
-    sophia: [0.965, 0.99],
-    'soul-repo': [0.9, 0.95],
-  };
-  const common = { learningRate: 1e-5, weightDecay: 0.01, clipNorm: 1, betas: betas[name] };
-  const sophia = { epsilon: 1e-15, denominator: 'sum' as const };
-  const own = {
-    adamw: { epsilon: 1e-8 },
-    sophia: settings.rho === undefined ? { ...sophia, clippedFraction: 0.1 } : sophia,
-    'soul-repo': settings.clippedFraction === undefined ? { ...sophia, rho: 0.04 } : sophia,
-  }[name];
-  return { ...common, ...own, ...settings };
+  return { ...runDefaults(name, settings), ...settings };
+}
+
+/** The optimizers' own defaults, but for what suits runs of unlearning better: small steps, little decay, clipped gradients. */
+function runDefaults(name: OptimizerName, { rho, clippedFraction }: OptimizerSettings): OptimizerSettings {
+  const common = { learningRate: 1e-5, weightDecay: 0.01, clipNorm: 1 };
+  if (name === 'adamw') {
+    const { betas, epsilon } = adamwDefaults;
+    return { ...common, betas: [...betas], epsilon };
+  }
+  if (name === 'sophia') {
+    const { betas, epsilon, denominator } = sophiaDefaults;
+    return {
+      ...common,
+      betas: [...betas],
+      epsilon,
+      denominator,
+      ...(rho === undefined ? { clippedFraction: 0.1 } : {}),
+    };
+  }
+  const { learningRate, weightDecay, betas, rho: ownRho, epsilon, denominator, clipNorm } = soulRepoDefaults;
+  const scale = clippedFraction === undefined ? { rho: ownRho } : {};
+  return { learningRate, weightDecay, betas: [...betas], epsilon, denominator, clipNorm, ...scale };
 }
 
 /** Makes an optimizer over a model's parameters, from settings with every default filled in. */
@@ -80,10 +90,9 @@ export function createOptimizer(
   settings: OptimizerSettings,
 ): Optimizer | SecondOrderOptimizer {
   const { rho, clippedFraction, denominator, ...options } = settings;
-  const common = { ...options, parameterGroups: parameters.layout.ranges() };
-  if (name === 'adamw') return new AdamW(parameters, common);
+  if (name === 'adamw') return new AdamW(parameters, options);
   const sophia = {
-    ...common,
+    ...options,
     rho: clippedFraction === undefined ? rho! : { clippedFraction },
     ...(denominator ? { denominator } : {}),
   };

@@ -7,11 +7,11 @@
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
-import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { BatchSampler } from '../data/sampling.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import { estimateHessian } from '../optim/estimate-hessian.ts';
 import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
 
 /**
@@ -135,11 +135,7 @@ export interface EstimateOptions extends Cancellable {
  * Estimates the Gauss-Newton diagonal as a mean over chunks and folds it into the optimizer's state.
  *
  * Each chunk contributes B * g * g, with g the gradient of the mean cross-entropy over its B label tokens. The model's
- * gradients must be zero before, and are zero afterwards, whether it fails or not.
- *
- * When it ends early, what its chunks had given stays in the diagonal: an estimate that was to be averaged in is closed, the
- * rest counting as 0, so that the optimizer can step and be saved; one that primes stays unfinished, and the next that primes
- * begins anew.
+ * gradients are zeroed before and after each, whether it fails or not ({@link estimateHessian}).
  *
  * @param chunks one batch of sequences for each chunk
  * @throws SoulError SOUL_NON_FINITE where no chunk has a finite gradient; SOUL_CANCELLED
@@ -152,48 +148,21 @@ export async function estimateCurvature(
 ): Promise<CurvatureEstimate> {
   const begun = performance.now();
   const { prime, labelSeed, signal } = options;
-  const estimate: CurvatureEstimate = { sequences: 0, tokens: 0, skippedChunks: 0, seconds: 0 };
-  const { gradients } = model.parameters;
-  let done = 0;
-  try {
-    for (const [i, sequences] of chunks.entries()) {
-      throwIfCancelled(signal, `a curvature estimate was cancelled after ${done} of ${chunks.length} chunks`, {
-        done,
+  let sequences = 0;
+  const { skippedParts, labels } = await estimateHessian(optimizer, {
+    parts: chunks.length,
+    prime,
+    gradient: async (chunk) => {
+      throwIfCancelled(signal, `a curvature estimate was cancelled after ${chunk} of ${chunks.length} chunks`, {
+        done: chunk,
         total: chunks.length,
       });
-      const batch = TokenBatch.of(sequences);
+      const batch = TokenBatch.of(chunks[chunk]!);
       const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
-      await model.accumulate(batch, weights, labelSeed && { labels: { sampledWith: labelSeed(i) } });
-      const part = [i, chunks.length] as const;
-      const { skipped } = await optimizer.updateHessian({ batchSize: batch.labelCount, part, prime });
-      done = i + 1;
-      await gradients.fill(0);
-      estimate.sequences += batch.size;
-      estimate.tokens += batch.labelCount;
-      if (skipped) estimate.skippedChunks += 1;
-    }
-  } catch (error) {
-    await endEarly(optimizer, gradients, prime ? chunks.length : done, chunks.length).catch(() => {});
-    throw error;
-  }
-  if (estimate.skippedChunks === chunks.length) {
-    throw new SoulError(
-      'SOUL_NON_FINITE',
-      'no chunk of the curvature estimate had a finite gradient; lower the learning rate, or look at the model with `soul eval`',
-    );
-  }
-  estimate.seconds = (performance.now() - begun) / 1000;
-  return estimate;
-}
-
-/** Zeroes the gradients, and closes an estimate of which `done` parts were made: the others count as 0. */
-async function endEarly(
-  optimizer: SecondOrderOptimizer,
-  gradients: FlatBuffer,
-  done: number,
-  parts: number,
-): Promise<void> {
-  await gradients.fill(0);
-  if (done === 0) return;
-  for (let i = done; i < parts; i++) await optimizer.updateHessian({ batchSize: 1, part: [i, parts] });
+      await model.accumulate(batch, weights, labelSeed && { labels: { sampledWith: labelSeed(chunk) } });
+      sequences += batch.size;
+      return batch.labelCount;
+    },
+  });
+  return { sequences, tokens: labels, skippedChunks: skippedParts, seconds: (performance.now() - begun) / 1000 };
 }

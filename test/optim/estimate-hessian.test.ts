@@ -1,0 +1,147 @@
+import { describe, expect, test } from '@jest/globals';
+import { AdamW, estimateHessian, FlatBuffer, Sophia, SoulError, soulRepoDefaults } from '../../lib/index.ts';
+import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
+import { completeOptimizerSettings } from '../../lib/run/index.ts';
+import { codeOf, setUp } from './set-up.ts';
+
+const bySophia = (length = 2, options = {}) => {
+  const values = FlatBuffer.alloc(length);
+  const gradients = FlatBuffer.alloc(length);
+  return { sophia: new Sophia({ values, gradients }, options), gradients: gradients.array };
+};
+
+describe('updateHessian with zeroGradients', () => {
+  test('leaves nothing of the sampled labels for the step, where backward adds as it does', async () => {
+    const { sophia, gradients } = bySophia(2, { betas: [0, 0.99] });
+    const backward = (gradient: number[]) => {
+      for (const [i, g] of gradient.entries()) gradients[i]! += g;
+    };
+    backward([0.3, 0.5]);
+    await sophia.updateHessian({ batchSize: 4, prime: true, zeroGradients: true });
+    expect([...gradients]).toEqual([0, 0]);
+    backward([0.1, -0.1]);
+    await sophia.step({ zeroGradients: true });
+    expect([...sophia.state.momentum.array]).toEqual([Math.fround(0.1), Math.fround(-0.1)]);
+    expect([...gradients]).toEqual([0, 0]);
+  });
+
+  test('zeroes what it left out, and a source of its own, in its turn', async () => {
+    const { sophia, gradients } = bySophia();
+    gradients.set([Number.NaN, 1]);
+    expect(await sophia.updateHessian({ batchSize: 4, zeroGradients: true })).toEqual({ skipped: true });
+    expect([...gradients]).toEqual([0, 0]);
+    const from = FlatBuffer.from(Float32Array.of(1, 2));
+    void sophia.updateHessian({ batchSize: 1, from, prime: true, zeroGradients: true });
+    await sophia.updateHessian({ batchSize: 1, from });
+    expect([...from.array]).toEqual([0, 0]);
+    expect(sophia.state.hessian.array[1]).toBeCloseTo(0.99 * 4, 6);
+  });
+});
+
+describe('estimateHessian', () => {
+  test('is the mean over parts of B g g, primes at first and averages in afterwards', async () => {
+    const { sophia, gradients } = bySophia();
+    gradients.fill(9);
+    const seen: number[] = [];
+    const estimate = () =>
+      estimateHessian(sophia, {
+        parts: 3,
+        gradient: (part) => {
+          seen.push(part, gradients[0]!);
+          gradients[0]! += part + 1;
+          gradients[1]! += 2;
+          return 10;
+        },
+      });
+    expect(await estimate()).toEqual({ parts: 3, skippedParts: 0, labels: 30 });
+    expect(seen).toEqual([0, 0, 1, 0, 2, 0]);
+    const whole = [(10 * (1 + 4 + 9)) / 3, 40];
+    for (const i of [0, 1]) expect(sophia.state.hessian.array[i]).toBeCloseTo(whole[i]!, 4);
+    expect([...gradients]).toEqual([0, 0]);
+    await estimate();
+    for (const i of [0, 1]) expect(sophia.state.hessian.array[i]).toBeCloseTo(whole[i]!, 3);
+    expect(sophia.state.estimates).toBe(2);
+  });
+
+  test('takes 64 parts where it primes and 8 later', async () => {
+    const { sophia, gradients } = bySophia();
+    const gradient = () => {
+      gradients.fill(1);
+      return 1;
+    };
+    expect((await estimateHessian(sophia, { gradient })).parts).toBe(64);
+    expect((await estimateHessian(sophia, { gradient })).parts).toBe(8);
+  });
+
+  test('that fails leaves an optimizer that can step and be primed', async () => {
+    const { sophia, gradients } = bySophia();
+    const failing = estimateHessian(sophia, {
+      gradient: (part) => {
+        gradients.fill(1);
+        if (part === 2) throw new SoulError('SOUL_CANCELLED', 'enough');
+        return 1;
+      },
+    });
+    expect(await codeOf(failing)).toBe('SOUL_CANCELLED');
+    expect([...gradients]).toEqual([0, 0]);
+    await estimateHessian(sophia, { parts: 2, prime: true, gradient: () => gradients.fill(1).length });
+    expect([...sophia.state.hessian.array]).toEqual([2, 2]);
+    await sophia.step();
+    expect(await codeOf(estimateHessian(sophia, { gradient: () => 0 }))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(await codeOf(estimateHessian(sophia, { gradient: () => gradients.fill(Number.NaN).length }))).toBe(
+      'SOUL_NON_FINITE',
+    );
+    expect(await codeOf(estimateHessian(sophia, { gradient: 3 as never }))).toBe('SOUL_INVALID_ARGUMENT');
+  });
+});
+
+describe('a rho that was set from few parts', () => {
+  const warningAfter = async (parts: number) => {
+    const { sophia, gradients } = bySophia(2, { rho: { clippedFraction: 0.5 } });
+    const gradient = () => gradients.fill(1).length;
+    await estimateHessian(sophia, { parts, gradient });
+    gradients.fill(1);
+    const first = await sophia.step();
+    await estimateHessian(sophia, { parts: 64, gradient });
+    expect((await sophia.step()).warning).toBe(first.warning);
+    return first.warning;
+  };
+
+  test('is warned of, at every step that rests on it', async () => {
+    expect(await warningAfter(1)).toMatch(/^rho was set from an estimate of 1 part: .* 64 parts or more/);
+    expect(await warningAfter(15)).toMatch(/15 parts/);
+    expect(await warningAfter(16)).toBeUndefined();
+  });
+
+  test('but not where rho is a number', async () => {
+    const { sophia } = bySophia();
+    await sophia.updateHessian({ batchSize: 4, prime: true });
+    expect(await sophia.step()).not.toHaveProperty('warning');
+  });
+});
+
+test('a layout that comes with the parameters gives the groups: norm weights do not decay, embeddings do not count', async () => {
+  const layout = ParameterLayout.of([
+    { name: 'embedding', shape: [4], group: 'embedding' },
+    { name: 'matrix', shape: [4], group: 'matrix' },
+    { name: 'norm', shape: [4], group: 'vector' },
+  ]);
+  for (const Optimizer of [AdamW, Sophia]) {
+    const values = FlatBuffer.alloc(layout.length);
+    const parameters = { values, gradients: FlatBuffer.alloc(layout.length), layout };
+    values.array.fill(1);
+    const { groups } = await new Optimizer(parameters, { learningRate: 0.1, weightDecay: 0.5 }).step();
+    expect(groups.map(({ name }) => name)).toEqual(['embedding', 'matrix', 'vector']);
+    expect([values.array[0], values.array[256], values.array[512]]).toEqual([Math.fround(0.95), Math.fround(0.95), 1]);
+    const ungrouped = await new Optimizer(parameters, { parameterGroups: [] }).step();
+    expect(ungrouped.groups.map(({ name }) => name)).toEqual(['default']);
+  }
+});
+
+test('soul-repo is the same in a run and as a class', () => {
+  const { momentumBiasCorrection: _, momentumUpdates: __, estimator: ___, ...settings } = soulRepoDefaults;
+  expect(completeOptimizerSettings('soul-repo', {})).toEqual(settings);
+  expect(settings.weightDecay).toBe(0.1);
+  const sophia = Sophia.soulRepo(setUp());
+  expect([sophia.weightDecay, sophia.learningRate, sophia.rho]).toEqual([0.1, 1e-5, 0.04]);
+});
