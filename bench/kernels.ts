@@ -138,7 +138,7 @@ async function measureKernels(
 }
 
 async function measure(
-  { kernelCase, elements, bar }: Measurement,
+  { kernelCase, elements, goal }: Measurement,
   { place, seconds }: Run,
   copy: DeviceCopy | undefined,
 ): Promise<KernelMeasurement> {
@@ -162,7 +162,7 @@ async function measure(
       limit: spreadOf(limit!),
       fractionOfLimit: spreadOfRatios(limit!, kernel!),
       ...(copied ? { copy: spreadOf(copied), fractionOfCopy: spreadOfRatios(copied, kernel!) } : {}),
-      ...(bar ? { bar } : {}),
+      ...(goal ? { goal } : {}),
     };
   } finally {
     await prepared.release();
@@ -177,10 +177,10 @@ async function measureCalls(
 ): Promise<CallMeasurement[]> {
   const planned = plannedCalls(place, elements);
   const calls: CallMeasurement[] = [];
-  for (const [index, { title, bar, measure: take }] of planned.entries()) {
+  for (const [index, { title, goal, measure: take }] of planned.entries()) {
     progress.update(index, planned.length, title);
     const time = await omissions.attempt(title, take);
-    if (time) calls.push({ title, time, ...(bar ? { bar } : {}) });
+    if (time) calls.push({ title, time, ...(goal ? { goal } : {}) });
   }
   progress.end();
   return calls;

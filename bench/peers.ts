@@ -7,7 +7,6 @@
 import { type Command, Option } from 'commander';
 import { integer } from '../lib/cli/arguments.ts';
 import { progressOn } from '../lib/cli/progress.ts';
-import { tokenLossBars } from './bars.ts';
 import { plannedCalls } from './cases/calls.ts';
 import type { LogitsShape } from './cases/token-loss.ts';
 import {
@@ -21,6 +20,7 @@ import {
   type Run,
   runCommand,
 } from './command.ts';
+import { tokenLossGoals } from './goals.ts';
 import { shapes } from './options.ts';
 import { callsPerTurn, comparisonRow } from './peers/compare.ts';
 import { comparisons, compiles, deviceComparisons } from './peers/comparisons.ts';
@@ -122,14 +122,14 @@ function everyRow(
   { place, machine, seconds }: Run,
 ): PlannedRow[] {
   const sides = { place, torch, size, seconds };
-  const calls = plannedCalls(place, size).map(({ title, bar, measure }) => ({
-    head: { subject: callSubject, ours: title, unit: 'ns' as const, ...(bar ? { bar } : {}) },
+  const calls = plannedCalls(place, size).map(({ title, goal, measure }) => ({
+    head: { subject: callSubject, ours: title, unit: 'ns' as const, ...(goal ? { goal } : {}) },
     measure: async () => ({ ours: await measure() }),
   }));
   if (place.device === 'cpu') {
     return [
       ...comparisons(size, logits).map((comparison) => comparisonRow(comparison, sides)),
-      ...logits.flatMap((shape) => memoryRows('sampled', shape, python, machine.threads, tokenLossBars.memory)),
+      ...logits.flatMap((shape) => memoryRows('sampled', shape, python, machine.threads, tokenLossGoals.memory)),
       ...calls,
     ];
   }
@@ -139,7 +139,7 @@ function everyRow(
   return [
     ...calls,
     ...rowsOf(false),
-    ...logits.map((shape) => deviceMemoryRow('sampled', shape, torch, place.device, tokenLossBars.memory)),
+    ...logits.map((shape) => deviceMemoryRow('sampled', shape, torch, place.device, tokenLossGoals.memory)),
     ...rowsOf(true),
   ];
 }

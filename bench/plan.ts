@@ -5,14 +5,14 @@
  */
 
 import type { Device } from '../lib/core/devices.ts';
-import { barElements, deviceBars } from './bars.ts';
 import type { KernelCase } from './cases/case.ts';
 import { helperCases } from './cases/helpers.ts';
 import { optimizerCases } from './cases/optimizers.ts';
 import { type StorageName, storages } from './cases/storages.ts';
 import { type LogitsShape, tokenLossCases, tokenLossKernels } from './cases/token-loss.ts';
+import { deviceGoals, goalElements } from './goals.ts';
 import { shapes, sizes } from './options.ts';
-import type { Bar } from './results.ts';
+import type { Goal } from './results.ts';
 
 /** What a user chose; what is undefined is the device's default. */
 export interface Choice {
@@ -29,7 +29,7 @@ export interface Measurement {
   readonly kernelCase: KernelCase;
   readonly elements: number;
   /** Of the fraction of a device's copy. */
-  readonly bar?: Bar;
+  readonly goal?: Goal;
 }
 
 export const callOverhead = 'calls';
@@ -50,9 +50,9 @@ export const defaults = {
   quick: { sizes: '20,24,28', shapes: '512x49152' },
 } as const;
 
-/** Kernels that the bar of the device's copy is for, each in these storages. */
-const barKernels = ['sophia-step', 'sophia-fused-step', 'adamw-step', 'hessian-update'];
-const barStorages: readonly StorageName[] = ['f32', 'bf16'];
+/** Kernels that the goal of the device's copy is for, each in these storages. */
+const goalKernels = ['sophia-step', 'sophia-fused-step', 'adamw-step', 'hessian-update'];
+const goalStorages: readonly StorageName[] = ['f32', 'bf16'];
 
 /** Everything that can be measured, the small sizes of a kernel before the large ones. */
 export function measurements(choice: Choice): Measurement[] {
@@ -61,7 +61,7 @@ export function measurements(choice: Choice): Measurement[] {
     sizesOf(choice).map((elements) => ({
       kernelCase,
       elements,
-      ...(device !== 'cpu' && hasBar(kernelCase, elements) ? { bar: deviceBars.fractionOfCopy } : {}),
+      ...(device !== 'cpu' && hasGoal(kernelCase, elements) ? { goal: deviceGoals.fractionOfCopy } : {}),
     })),
   );
   const shaped = (choice.shapes ?? shapes(defaultsOf(choice).shapes)).flatMap((shape) =>
@@ -88,7 +88,7 @@ export function wantsCalls({ kernels, storage }: Choice): boolean {
   return kernels ? kernels.includes(callOverhead) : storage === undefined;
 }
 
-/** For a run that may end before everything is measured: the largest sizes first, and of a size what bars are for. */
+/** For a run that may end before everything is measured: the largest sizes first, and of a size what goals are for. */
 export function byImportance(all: readonly Measurement[]): Measurement[] {
   const largest = Math.max(...all.map(({ kernelCase, elements }) => (kernelCase.shape ? 0 : elements)));
   const sizeOf = ({ kernelCase, elements }: Measurement) => (kernelCase.shape ? largest : elements);
@@ -96,12 +96,12 @@ export function byImportance(all: readonly Measurement[]): Measurement[] {
 }
 
 function rank({ subject, storage }: KernelCase): number {
-  if (subject === 'Optimizers') return barStorages.includes(storage) ? 0 : 2;
+  if (subject === 'Optimizers') return goalStorages.includes(storage) ? 0 : 2;
   return subject === 'The token loss' ? 1 : 3;
 }
 
-function hasBar({ kernel, storage }: KernelCase, elements: number): boolean {
-  return elements >= barElements && barKernels.includes(kernel) && barStorages.includes(storage);
+function hasGoal({ kernel, storage }: KernelCase, elements: number): boolean {
+  return elements >= goalElements && goalKernels.includes(kernel) && goalStorages.includes(storage);
 }
 
 export function labelOf({ kernelCase, elements }: Measurement): string {

@@ -49,7 +49,7 @@ export interface KernelMeasurement {
   /** Time of that copy over time of the kernel, pair by pair. */
   fractionOfCopy?: Spread;
   /** Of the fraction of the copy. */
-  bar?: Bar;
+  goal?: Goal;
 }
 
 /** A copy between two large buffers of a device, in turn; nanoseconds. */
@@ -66,7 +66,7 @@ export interface CopyMeasurement {
 export interface CallMeasurement {
   title: string;
   time: Spread;
-  bar?: Bar;
+  goal?: Goal;
 }
 
 export interface KernelResults extends ResultsHead {
@@ -83,7 +83,7 @@ export interface KernelResults extends ResultsHead {
 export type Unit = 'ns' | 'bytes';
 
 /** What the project holds itself to. */
-export interface Bar {
+export interface Goal {
   /** Of `ratio` where there is one, else of `ours`, in the row's unit. */
   bound: 'at most' | 'at least';
   value: number;
@@ -101,7 +101,7 @@ export interface PeerRow {
   /** Rows of one subject stand together. */
   subject: string;
   ours: string;
-  /** What ours was measured against; none: against the bar alone. */
+  /** What ours was measured against; none: against the goal alone. */
   theirs?: string;
   unit: Unit;
   /** That ours must move for each weight or logit. */
@@ -109,7 +109,7 @@ export interface PeerRow {
   measured?: PeerFigures;
   /** Why nothing was measured. */
   missing?: string;
-  bar?: Bar;
+  goal?: Goal;
 }
 
 export interface PeerResults extends ResultsHead {
@@ -141,21 +141,21 @@ export function resultsHead(startedAt: Date, command: string, machine: MachineDe
   return { format, startedAt: startedAt.toISOString(), command, machine };
 }
 
-/** A figure that a bar applies to, and whether the bar was reached. */
+/** A figure that a goal applies to, and whether the goal was reached. */
 export interface Verdict {
   figure: number;
   met: boolean;
 }
 
-/** Undefined without a bar or a figure. */
-export function verdictOn(bar: Bar | undefined, spread: Spread | undefined): Verdict | undefined {
-  if (!bar || !spread) return undefined;
+/** Undefined without a goal or a figure. */
+export function verdictOn(goal: Goal | undefined, spread: Spread | undefined): Verdict | undefined {
+  if (!goal || !spread) return undefined;
   const figure = spread.median;
-  return { figure, met: bar.bound === 'at most' ? figure <= bar.value : figure >= bar.value };
+  return { figure, met: goal.bound === 'at most' ? figure <= goal.value : figure >= goal.value };
 }
 
-export function verdict({ bar, measured }: PeerRow): Verdict | undefined {
-  return verdictOn(bar, measured?.ratio ?? measured?.ours);
+export function verdict({ goal, measured }: PeerRow): Verdict | undefined {
+  return verdictOn(goal, measured?.ratio ?? measured?.ours);
 }
 
 /** Where results lie that the report is made from. */

@@ -4,17 +4,17 @@
  * @module
  */
 
-import { deviceBars, hostBars } from '../bars.ts';
+import { deviceGoals, hostGoals } from '../goals.ts';
 import type { Spread } from '../measure.ts';
 import type { Place } from '../place.ts';
-import type { Bar } from '../results.ts';
+import type { Goal } from '../results.ts';
 import { callCases, deviceCallCases, measureCall } from './call-overhead.ts';
 import { hostTimeCases, measureHostTime } from './host-time.ts';
 
 export interface PlannedCall {
   readonly title: string;
   /** In nanoseconds. */
-  readonly bar?: Bar;
+  readonly goal?: Goal;
   /** Nanoseconds of a call. */
   measure(): Promise<Spread>;
 }
@@ -27,13 +27,13 @@ export function plannedCalls(place: Place, elements: number): PlannedCall[] {
   if (place.device === 'cpu') {
     return callCases.map((callCase) => ({
       title: callCase.title,
-      ...(callCase.dispatched ? {} : { bar: hostBars.call }),
+      ...(callCase.dispatched ? {} : { goal: hostGoals.call }),
       measure: () => measureCall(callCase),
     }));
   }
   const hostTimes = hostTimeCases.map((hostTimeCase) => ({
     title: hostTimeCase.title,
-    bar: deviceBars.hostTime,
+    goal: deviceGoals.hostTime,
     measure: () => measureHostTime(hostTimeCase, place.device, elements, deviceSeconds),
   }));
   const awaited = deviceCallCases(place.device).map((callCase) => ({

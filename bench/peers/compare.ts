@@ -33,7 +33,7 @@ export interface Sides {
 }
 
 export function comparisonRow(comparison: Comparison, sides: Sides): PlannedRow {
-  const { subject, title, ours, other, bar } = comparison;
+  const { subject, title, ours, other, goal } = comparison;
   return {
     head: {
       subject,
@@ -41,7 +41,7 @@ export function comparisonRow(comparison: Comparison, sides: Sides): PlannedRow 
       theirs: titleOf(other),
       unit: 'ns',
       bytesPerElement: ours.bytesPerElement,
-      ...(bar ? { bar } : {}),
+      ...(goal ? { goal } : {}),
     },
     ...(compiles(comparison) ? { mayTake: compileSeconds } : {}),
     measure: () => compare(comparison, sides),

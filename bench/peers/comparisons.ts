@@ -1,15 +1,15 @@
 /**
- * What is held against what, and the bars of the project.
+ * What is held against what, and the goals of the project.
  *
  * @module
  */
 
-import { barElements, deviceBars, hostBars, tokenLossBars } from '../bars.ts';
 import type { KernelCase } from '../cases/case.ts';
 import { optimizerCases } from '../cases/optimizers.ts';
 import { type StorageName, storageTitles } from '../cases/storages.ts';
 import { type Labels, type LogitsShape, tokenLossCase } from '../cases/token-loss.ts';
-import type { Bar } from '../results.ts';
+import { deviceGoals, goalElements, hostGoals, tokenLossGoals } from '../goals.ts';
+import type { Goal } from '../results.ts';
 import type { TorchCase } from './torch-process.ts';
 
 /** What ours is measured against: the memory limit of its own pattern, a device's copy, another of our cases, or PyTorch. */
@@ -24,7 +24,7 @@ export interface Comparison {
   readonly title: string;
   readonly ours: KernelCase;
   readonly other: Other;
-  readonly bar?: Bar;
+  readonly goal?: Goal;
 }
 
 /**
@@ -35,12 +35,12 @@ export function comparisons(elements: number, shapes: readonly LogitsShape[]): C
   return [...limits(), ...adamw(elements), ...eagerSophia(elements), ...shapes.flatMap(tokenLosses)];
 }
 
-/** As {@link comparisons}, on a GPU: what bars are for first. */
+/** As {@link comparisons}, on a GPU: what goals are for first. */
 export function deviceComparisons(elements: number, shapes: readonly LogitsShape[]): Comparison[] {
-  const bars = elements >= barElements;
-  const others = [...deviceAdamW(elements, bars), ...deviceSophia(elements)];
-  const all = [...copies(bars), ...others, ...shapes.flatMap(tokenLosses)];
-  return all.toSorted((a, b) => Number(!a.bar) - Number(!b.bar));
+  const goals = elements >= goalElements;
+  const others = [...deviceAdamW(elements, goals), ...deviceSophia(elements)];
+  const all = [...copies(goals), ...others, ...shapes.flatMap(tokenLosses)];
+  return all.toSorted((a, b) => Number(!a.goal) - Number(!b.goal));
 }
 
 /** Whether PyTorch compiles code first, which takes long. */
@@ -51,10 +51,10 @@ export function compiles({ other }: Comparison): boolean {
 function limits(): Comparison[] {
   const limit = { kind: 'limit' } as const;
   const subject = 'The memory limit of the same pattern';
-  const bar = hostBars.fractionOfLimit;
+  const goal = hostGoals.fractionOfLimit;
   return [
-    { subject, ...ours('sophia-step', 'f32'), other: limit, bar },
-    { subject, ...ours('sophia-fused-step', 'f32'), other: limit, bar },
+    { subject, ...ours('sophia-step', 'f32'), other: limit, goal },
+    { subject, ...ours('sophia-fused-step', 'f32'), other: limit, goal },
     { subject, ...ours('hessian-update', 'f32'), other: limit },
     { subject, ...ours('hessian-update', 'bf16'), other: limit },
     { subject, ...ours('adamw-step', 'f32'), other: limit },
@@ -63,14 +63,14 @@ function limits(): Comparison[] {
   ];
 }
 
-function copies(bars: boolean): Comparison[] {
+function copies(goals: boolean): Comparison[] {
   const storagesWithBar = ['f32', 'bf16'] as const;
   return ['sophia-step', 'adamw-step'].flatMap((kernel) =>
     storagesWithBar.map((storage) => ({
       subject: "The device's copy",
       ...ours(kernel, storage),
       other: { kind: 'copy' } as const,
-      ...(bars ? { bar: deviceBars.fractionOfCopy } : {}),
+      ...(goals ? { goal: deviceGoals.fractionOfCopy } : {}),
     })),
   );
 }
@@ -87,24 +87,24 @@ function torchAdamW(size: number, form: 'fused' | 'foreach', dtype: 'f32' | 'bf1
 
 function adamw(size: number): Comparison[] {
   const subject = adamwSubject;
-  const { sophiaBesideFusedAdamW, adamWBesideFusedAdamW, clippedSophiaBesideFusedAdamW } = hostBars;
-  const { bf16BesideF32, bf16SophiaBesideFusedAdamW } = hostBars;
+  const { sophiaBesideFusedAdamW, adamWBesideFusedAdamW, clippedSophiaBesideFusedAdamW } = hostGoals;
+  const { bf16BesideF32, bf16SophiaBesideFusedAdamW } = hostGoals;
   const fused = (dtype: 'f32' | 'bf16', clip = false) => torchAdamW(size, 'fused', dtype, clip);
   const foreach = (dtype: 'f32' | 'bf16', clip = false) => torchAdamW(size, 'foreach', dtype, clip);
   return [
-    { subject, ...ours('sophia-step', 'f32'), other: fused('f32'), bar: sophiaBesideFusedAdamW },
-    { subject, ...ours('adamw-step', 'f32'), other: fused('f32'), bar: adamWBesideFusedAdamW },
+    { subject, ...ours('sophia-step', 'f32'), other: fused('f32'), goal: sophiaBesideFusedAdamW },
+    { subject, ...ours('adamw-step', 'f32'), other: fused('f32'), goal: adamWBesideFusedAdamW },
     { subject, ...ours('adamw-step', 'f32'), other: foreach('f32') },
-    { subject, ...ours('sophia-guarded-step', 'f32'), other: fused('f32', true), bar: clippedSophiaBesideFusedAdamW },
+    { subject, ...ours('sophia-guarded-step', 'f32'), other: fused('f32', true), goal: clippedSophiaBesideFusedAdamW },
     { subject, ...ours('adamw-guarded-step', 'f32'), other: fused('f32', true) },
     { subject, ...ours('adamw-guarded-step', 'f32'), other: foreach('f32', true) },
     {
       subject,
       ...ours('sophia-step', 'bf16'),
       other: { kind: 'ours', title: 'our own float32 step', other: caseOf('sophia-step', 'f32') },
-      bar: bf16BesideF32,
+      goal: bf16BesideF32,
     },
-    { subject, ...ours('sophia-step', 'bf16'), other: fused('bf16'), bar: bf16SophiaBesideFusedAdamW },
+    { subject, ...ours('sophia-step', 'bf16'), other: fused('bf16'), goal: bf16SophiaBesideFusedAdamW },
     { subject, ...ours('adamw-step', 'bf16'), other: fused('bf16') },
     { subject, ...ours('adamw-step', 'bf16'), other: foreach('bf16') },
     { subject, ...ours('sophia-guarded-step', 'bf16'), other: fused('bf16', true) },
@@ -112,17 +112,17 @@ function adamw(size: number): Comparison[] {
   ];
 }
 
-function deviceAdamW(size: number, bars: boolean): Comparison[] {
+function deviceAdamW(size: number, goals: boolean): Comparison[] {
   const subject = adamwSubject;
-  const { sophiaBesideFusedAdamW, bf16SophiaBesideFusedAdamW } = deviceBars;
+  const { sophiaBesideFusedAdamW, bf16SophiaBesideFusedAdamW } = deviceGoals;
   const fused = (dtype: 'f32' | 'bf16', clip = false) => torchAdamW(size, 'fused', dtype, clip);
   return [
-    { subject, ...ours('sophia-step', 'f32'), other: fused('f32'), ...(bars ? { bar: sophiaBesideFusedAdamW } : {}) },
+    { subject, ...ours('sophia-step', 'f32'), other: fused('f32'), ...(goals ? { goal: sophiaBesideFusedAdamW } : {}) },
     {
       subject,
       ...ours('sophia-step', 'bf16'),
       other: fused('bf16'),
-      ...(bars ? { bar: bf16SophiaBesideFusedAdamW } : {}),
+      ...(goals ? { goal: bf16SophiaBesideFusedAdamW } : {}),
     },
     { subject, ...ours('sophia-step', 'bf16'), other: fused('f32') },
     { subject, ...ours('adamw-step', 'f32'), other: fused('f32') },
@@ -147,7 +147,7 @@ function torchSophia(size: number, call: 'step' | 'update_hessian', dtype: 'f32'
 
 function eagerSophia(size: number): Comparison[] {
   const [eager, ...others] = deviceSophia(size);
-  return [{ ...eager!, bar: hostBars.besideEagerSophia }, ...others];
+  return [{ ...eager!, goal: hostGoals.besideEagerSophia }, ...others];
 }
 
 function deviceSophia(size: number): Comparison[] {
@@ -170,7 +170,7 @@ function tokenLosses(shape: LogitsShape): Comparison[] {
       title: `${ours.title}, ${shape.rows} x ${shape.vocabulary}`,
       ours,
       other: { kind: 'torch', title: tokenLossTitle(labels), torchCase: torchTokenLoss(labels, shape, true) },
-      ...(labels === 'sampled' ? { bar: tokenLossBars.time } : {}),
+      ...(labels === 'sampled' ? { goal: tokenLossGoals.time } : {}),
     };
   });
 }

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 import type { Device } from '../../lib/core/devices.ts';
 import { type Labels, type LogitsShape, prepareTokenLoss } from '../cases/token-loss.ts';
 import { spreadOf, spreadOfRatios } from '../measure.ts';
-import type { Bar, PeerFigures } from '../results.ts';
+import type { Goal, PeerFigures } from '../results.ts';
 import { tokenLossTitle, torchTokenLoss } from './comparisons.ts';
 import type { PlannedRow, RowHead } from './planned-row.ts';
 import { TorchError, TorchPeer } from './torch-process.ts';
@@ -32,14 +32,14 @@ const worker = fileURLToPath(new URL('token-loss-process.ts', import.meta.url));
 
 /**
  * Two rows from the same processes: what the loss takes, logits included, beyond what interpreter and libraries took
- * before, which the bar is for; and all that the process takes.
+ * before, which the goal is for; and all that the process takes.
  */
 export function memoryRows(
   labels: Labels,
   shape: LogitsShape,
   python: string,
   threads: number,
-  bar: Bar,
+  goal: Goal,
 ): PlannedRow[] {
   let measured: Promise<Uses> | undefined;
   const uses = () => {
@@ -48,7 +48,7 @@ export function memoryRows(
   };
   return [
     {
-      head: { ...head('Peak memory of the loss', labels, shape), bar },
+      head: { ...head('Peak memory of the loss', labels, shape), goal },
       measure: async () => figures(await uses(), takenByLoss),
     },
     {
@@ -67,10 +67,10 @@ export function deviceMemoryRow(
   shape: LogitsShape,
   torch: TorchPeer,
   device: Device,
-  bar: Bar,
+  goal: Goal,
 ): PlannedRow {
   return {
-    head: { ...head('Peak device memory of the loss', labels, shape), bar },
+    head: { ...head('Peak device memory of the loss', labels, shape), goal },
     measure: async () => {
       const ours = await ourDeviceMemory(labels, shape, torch, device);
       const theirs = await theirMemory(torch, labels, shape);

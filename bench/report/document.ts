@@ -57,7 +57,7 @@ export function performanceDocument(results: readonly Results[]): string {
   return `${[introduction, ...body].join('\n\n')}\n`;
 }
 
-/** The README's part: the bars, from the newest comparison with the peers, and from the newest on a GPU. */
+/** The README's part: the goals, from the newest comparison with the peers, and from the newest on a GPU. */
 export function performanceSummary(results: readonly Results[]): string {
   const peers = results.filter((result): result is PeerResults => result.kind === 'peers');
   const onHost = peers.find(({ machine }) => !machine.gpu);
@@ -102,8 +102,8 @@ function peerSection({ machine, peer, elements, rows, startedAt, command }: Peer
       `allocated at the highest. ${deviceTimeWords}`
     : 'Peak memory of a loss has its logits in it, and leaves out what interpreter and libraries took before.';
   const barWords = gpu
-    ? 'The bars are our own, set for an H100 or H200 and 2^28 weights.'
-    : 'The bars are our own, set for two cores with AVX-512.';
+    ? 'The goals are our own, set for an H100 or H200 and 2^28 weights.'
+    : 'The goals are our own, set for two cores with AVX-512.';
   return [
     `## Beside PyTorch: ${machineWords(machine)}`,
     `${machineFacts(machine, startedAt, command)} ${peerWords} Optimizers have ${elementCount(elements)} weights in one ` +

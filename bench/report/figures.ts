@@ -6,7 +6,7 @@
 
 import { memory } from '../../lib/cli/terminal.ts';
 import type { Spread } from '../measure.ts';
-import type { Bar, Unit } from '../results.ts';
+import type { Goal, Unit } from '../results.ts';
 
 /** Nanoseconds in the unit that suits them: `812 ns`, `20.7 us`, `30.1 ms`, `1.20 s`. */
 export function time(nanoseconds: number): string {
@@ -37,9 +37,9 @@ export function percent(share: number): string {
 }
 
 /** `<= 0.87`, or `<= 20.0 us` where it bounds a quantity. */
-export function bound(bar: Bar, unit: Unit | undefined): string {
-  const value = unit === undefined ? String(Number(bar.value.toFixed(3))) : quantity(bar.value, unit);
-  return `${bar.bound === 'at most' ? '<=' : '>='} ${value}`;
+export function bound(goal: Goal, unit: Unit | undefined): string {
+  const value = unit === undefined ? String(Number(goal.value.toFixed(3))) : quantity(goal.value, unit);
+  return `${goal.bound === 'at most' ? '<=' : '>='} ${value}`;
 }
 
 /** A number of elements: `2^25` where it is a power of two. */

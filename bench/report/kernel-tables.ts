@@ -15,7 +15,7 @@ export function kernelTable(measurements: readonly KernelMeasurement[]): Table {
   return {
     header: [
       ...['kernel', 'storage', 'size', 'bytes', 'ns each', 'GB/s', 'limit GB/s', 'of limit', 'quartiles', 'rounds'],
-      ...(onDevice ? ['of copy', 'bar', 'met'] : []),
+      ...(onDevice ? ['of copy', 'goal', 'met'] : []),
     ],
     rows: measurements.map(({ kernel, storage, ...measurement }) => [
       kernel,
@@ -47,10 +47,10 @@ export function fractionTable(measurements: readonly KernelMeasurement[]): Table
   };
 }
 
-/** As {@link largestTable}, with the fraction of a device's copy and its bar. */
+/** As {@link largestTable}, with the fraction of a device's copy and its goal. */
 export function copyTable(measurements: readonly KernelMeasurement[]): Table {
   return {
-    header: [...largestHeader, 'of the limit', 'of the copy', 'bar', 'met'],
+    header: [...largestHeader, 'of the limit', 'of the copy', 'goal', 'met'],
     rows: largestOf(measurements).map((measurement) => [
       ...largestCells(measurement),
       percent(measurement.fractionOfLimit.median),
@@ -59,11 +59,11 @@ export function copyTable(measurements: readonly KernelMeasurement[]): Table {
   };
 }
 
-function copyCells({ fractionOfCopy, bar }: Pick<KernelMeasurement, 'fractionOfCopy' | 'bar'>): string[] {
-  const reached = verdictOn(bar, fractionOfCopy);
+function copyCells({ fractionOfCopy, goal }: Pick<KernelMeasurement, 'fractionOfCopy' | 'goal'>): string[] {
+  const reached = verdictOn(goal, fractionOfCopy);
   return [
     fractionOfCopy ? percent(fractionOfCopy.median) : '-',
-    bar ? `>= ${percent(bar.value)}` : '',
+    goal ? `>= ${percent(goal.value)}` : '',
     reached ? (reached.met ? 'yes' : 'no') : '',
   ];
 }
@@ -95,18 +95,18 @@ function largestOf(measurements: readonly KernelMeasurement[]): KernelMeasuremen
   return [...largest.values()];
 }
 
-/** A row for every call, with its bar where one has one. */
+/** A row for every call, with its goal where one has one. */
 export function callTable(calls: readonly CallMeasurement[]): Table {
-  const barred = calls.some(({ bar }) => bar);
+  const withGoal = calls.some(({ goal }) => goal);
   return {
-    header: ['call', 'median', 'quartiles', ...(barred ? ['bar', 'met'] : [])],
-    rows: calls.map(({ title, time: spread, bar }) => {
-      const reached = verdictOn(bar, spread);
+    header: ['call', 'median', 'quartiles', ...(withGoal ? ['goal', 'met'] : [])],
+    rows: calls.map(({ title, time: spread, goal }) => {
+      const reached = verdictOn(goal, spread);
       return [
         title,
         time(spread.median),
         `${time(spread.lowerQuartile)} to ${time(spread.upperQuartile)}`,
-        ...(barred ? [bar ? bound(bar, 'ns') : '', reached ? (reached.met ? 'yes' : 'no') : ''] : []),
+        ...(withGoal ? [goal ? bound(goal, 'ns') : '', reached ? (reached.met ? 'yes' : 'no') : ''] : []),
       ];
     }),
   };

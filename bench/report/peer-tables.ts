@@ -8,10 +8,10 @@ import { type PeerRow, verdict } from '../results.ts';
 import { bound, quantity, ratio } from './figures.ts';
 import type { Table } from './table.ts';
 
-/** A row for every comparison: bytes that ours moves, the medians, the ratio of pairs, the bar where there is one. */
+/** A row for every comparison: bytes that ours moves, the medians, the ratio of pairs, the goal where there is one. */
 export function peerTable(rows: readonly PeerRow[]): Table {
   return {
-    header: ['ours', 'beside', 'bytes each', 'ours takes', 'it takes', 'ratio (quartiles)', 'bar', 'met'],
+    header: ['ours', 'beside', 'bytes each', 'ours takes', 'it takes', 'ratio (quartiles)', 'goal', 'met'],
     rows: rows.map((row) => [
       row.ours,
       row.theirs ?? '-',
@@ -22,12 +22,12 @@ export function peerTable(rows: readonly PeerRow[]): Table {
   };
 }
 
-/** Only the rows that have a bar, for a reader in a hurry. */
+/** Only the rows that have a goal, for a reader in a hurry. */
 export function shortTable(rows: readonly PeerRow[]): Table {
   return {
-    header: ['ours', 'beside', 'figure', 'bar', 'met'],
+    header: ['ours', 'beside', 'figure', 'goal', 'met'],
     rows: rows
-      .filter(({ bar }) => bar !== undefined)
+      .filter(({ goal }) => goal !== undefined)
       .map((row) => [row.ours, row.theirs ?? '-', barFigure(row), ...barCells(row)]),
   };
 }
@@ -46,9 +46,9 @@ function figures({ measured, missing, unit }: PeerRow): [string, string, string]
 
 function barCells(row: PeerRow): [string, string] {
   const reached = verdict(row);
-  if (!row.bar) return ['', ''];
+  if (!row.goal) return ['', ''];
   return [
-    bound(row.bar, row.theirs === undefined ? row.unit : undefined),
+    bound(row.goal, row.theirs === undefined ? row.unit : undefined),
     reached ? (reached.met ? 'yes' : 'no') : '-',
   ];
 }

@@ -52,9 +52,9 @@ test('no measurement is listed twice', () => {
   }
 });
 
-test('on a device the bars hold from 2^28 weights on, and come first', () => {
-  const barred = (size: number) => deviceComparisons(size, [shape]).map(({ bar }) => bar !== undefined);
-  const [large, small] = [barred(2 ** 28), barred(2 ** 27)];
+test('on a device the goals hold from 2^28 weights on, and come first', () => {
+  const withGoal = (size: number) => deviceComparisons(size, [shape]).map(({ goal }) => goal !== undefined);
+  const [large, small] = [withGoal(2 ** 28), withGoal(2 ** 27)];
   expect(large.filter(Boolean).length).toBeGreaterThan(small.filter(Boolean).length);
   expect(large.lastIndexOf(true)).toBe(large.filter(Boolean).length - 1);
 });

@@ -17,12 +17,12 @@ describe('on a device', () => {
     }
   });
 
-  test('the bar of the copy is for bare steps in float32 and bfloat16 from 2^28 weights on', () => {
-    const barred = all.filter(({ bar }) => bar);
-    expect(barred.map(labelOf)).toContain('sophia-step f32 2^28');
-    expect(barred.map(labelOf)).toContain('sophia-step bf16 2^28');
-    expect(new Set(barred.map(({ elements }) => elements))).toEqual(new Set([2 ** 28]));
-    expect(measurements({ device: 'cpu' }).some(({ bar }) => bar)).toBe(false);
+  test('the goal of the copy is for bare steps in float32 and bfloat16 from 2^28 weights on', () => {
+    const withGoal = all.filter(({ goal }) => goal);
+    expect(withGoal.map(labelOf)).toContain('sophia-step f32 2^28');
+    expect(withGoal.map(labelOf)).toContain('sophia-step bf16 2^28');
+    expect(new Set(withGoal.map(({ elements }) => elements))).toEqual(new Set([2 ** 28]));
+    expect(measurements({ device: 'cpu' }).some(({ goal }) => goal)).toBe(false);
   });
 
   test('the most important come first, and nothing is lost', () => {
@@ -31,9 +31,9 @@ describe('on a device', () => {
     expect(labelOf(ordered[0]!)).toBe('sophia-step f32 2^28');
     const last = ordered.at(-1)!;
     expect([last.kernelCase.subject, last.elements]).toEqual(['Helpers', 2 ** 20]);
-    const barred = ordered.map(({ bar }) => bar !== undefined);
-    const unbarredSmall = ordered.findIndex(({ elements, kernelCase }) => !kernelCase.shape && elements < 2 ** 28);
-    expect(barred.lastIndexOf(true)).toBeLessThan(unbarredSmall);
+    const withGoal = ordered.map(({ goal }) => goal !== undefined);
+    const unwithGoalSmall = ordered.findIndex(({ elements, kernelCase }) => !kernelCase.shape && elements < 2 ** 28);
+    expect(withGoal.lastIndexOf(true)).toBeLessThan(unwithGoalSmall);
   });
 });
 

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, test } from '@jest/globals';
-import { tokenLossBars } from '../../bench/bars.ts';
 import { callCases } from '../../bench/cases/call-overhead.ts';
+import { tokenLossGoals } from '../../bench/goals.ts';
 import { comparisonRow } from '../../bench/peers/compare.ts';
 import { comparisons, deviceComparisons } from '../../bench/peers/comparisons.ts';
 import { hasWords, measureRow, type PlannedRow, type RowHead } from '../../bench/peers/planned-row.ts';
@@ -26,7 +26,7 @@ describe('words that choose rows', () => {
     const sides = { place: hostPlace(), torch, size: 1000, seconds: 0 };
     const heads = [
       ...comparisons(1000, [shape]).map((comparison) => comparisonRow(comparison, sides)),
-      ...memoryRows('sampled', shape, 'no-such-python', 1, tokenLossBars.memory),
+      ...memoryRows('sampled', shape, 'no-such-python', 1, tokenLossGoals.memory),
     ].map((row) => row.head);
     const found = (words: string) => heads.filter((row) => hasWords(words, row)).length;
     expect(found('same bytes sophia FLOAT32')).toBeGreaterThan(0);

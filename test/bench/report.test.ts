@@ -24,7 +24,7 @@ describe('figures', () => {
   });
 });
 
-test('cells of a table keep their bars to themselves', () => {
+test('cells of a table keep their goals to themselves', () => {
   expect(markdownTable({ header: ['a', 'b'], rows: [['|m|', '1']] })).toBe(
     ['| a | b |', '| --- | --- |', '| \\|m\\| | 1 |'].join('\n'),
   );
@@ -85,7 +85,7 @@ describe('the document of a GPU', () => {
     expect(document).toContain('PyTorch 2.13.0+cu130, built for CUDA 13.0, on Python 3.11.7.');
   });
 
-  test('holds kernels against the copy, with the bar where there is one', () => {
+  test('holds kernels against the copy, with the goal where there is one', () => {
     expect(document).toContain(
       'Reading and writing 2.00 GB, it moves 2000 GB/s with a plain loop of ours, 2500 GB/s as',
     );
@@ -103,7 +103,7 @@ describe('the document of a GPU', () => {
 describe('the summary', () => {
   const summary = performanceSummary([kernelResults(), peerResults()]);
 
-  test('has the rows with a bar, and no others', () => {
+  test('has the rows with a goal, and no others', () => {
     expect(summary).toContain('| Sophia step, float32 | AdamW fused, float32 | 0.800 | <= 0.87 | yes |');
     expect(summary).toContain('| a bare step on 16 weights | - | 12.3 us | <= 20.0 us | yes |');
     expect(summary).not.toContain('foreach');

@@ -47,7 +47,7 @@ test('a file of another format is named', () => {
   expect(() => readResults(folder)).toThrow(path);
 });
 
-test('a bar holds for the ratio, or for ours where there is no ratio', () => {
+test('a goal holds for the ratio, or for ours where there is no ratio', () => {
   const [faster, unmeasured, limit, call] = peerResults().rows;
   expect(verdict(faster!)).toEqual({ figure: 0.8, met: true });
   expect(verdict(unmeasured!)).toBeUndefined();

@@ -73,7 +73,7 @@ export function peerResults(): PeerResults {
         unit: 'ns',
         bytesPerElement: 24,
         measured: { ours: around(24e6), theirs: around(30e6), ratio: around(0.8) },
-        bar: { bound: 'at most', value: 0.87 },
+        goal: { bound: 'at most', value: 0.87 },
       },
       {
         subject: 'AdamW of PyTorch',
@@ -88,14 +88,14 @@ export function peerResults(): PeerResults {
         theirs: 'the same bytes',
         unit: 'ns',
         measured: { ours: around(24e6), theirs: around(22e6), ratio: around(0.92) },
-        bar: { bound: 'at least', value: 0.95 },
+        goal: { bound: 'at least', value: 0.95 },
       },
       {
         subject: 'A call from JavaScript',
         ours: 'a bare step on 16 weights',
         unit: 'ns',
         measured: { ours: around(12_345) },
-        bar: { bound: 'at most', value: 20_000 },
+        goal: { bound: 'at most', value: 20_000 },
       },
     ],
   };
@@ -112,10 +112,10 @@ export function gpuKernelResults(): KernelResults {
     copy: { bytes: 2e9, loop: around(1e6), driver: around(0.8e6) },
     kernels: [
       { ...small!, ...besideCopy(0.5) },
-      { ...large!, elements: 2 ** 28, ...besideCopy(0.93), bar: { bound: 'at least', value: 0.92 } },
+      { ...large!, elements: 2 ** 28, ...besideCopy(0.93), goal: { bound: 'at least', value: 0.92 } },
       { ...loss!, ...besideCopy(0.7) },
     ],
-    calls: [{ title: 'a step of 150 tensors', time: around(51_000), bar: { bound: 'at most', value: 50_000 } }],
+    calls: [{ title: 'a step of 150 tensors', time: around(51_000), goal: { bound: 'at most', value: 50_000 } }],
     leftOut: ['adamw-step f32 2^28: does not fit into memory'],
   };
 }

@@ -49,18 +49,18 @@ describe('kernels', () => {
     for (const measured of results.kernels) {
       expect(measured.time.minimum).toBeGreaterThan(0);
       expect(measured).toMatchObject({ limit: positive, fractionOfLimit: positive, fractionOfCopy: positive });
-      expect(measured.bar).toBeUndefined();
+      expect(measured.goal).toBeUndefined();
     }
   });
 
-  test('what the host spends on a step is held against its bar', () => {
+  test('what the host spends on a step is held against its goal', () => {
     const { results } = bench<KernelResults>('kernels', '--kernels', 'calls', '--sizes', '8');
     expect(results.kernels).toEqual([]);
-    const barred = results.calls.filter(({ bar }) => bar);
+    const barred = results.calls.filter(({ goal }) => goal);
     expect(barred.length).toBeGreaterThan(0);
-    for (const { title, bar, time } of barred) {
+    for (const { title, goal, time } of barred) {
       expect(title).toContain('150 tensors');
-      expect(bar).toEqual({ bound: 'at most', value: 50_000 });
+      expect(goal).toEqual({ bound: 'at most', value: 50_000 });
       expect(time.minimum).toBeGreaterThan(0);
     }
   });
