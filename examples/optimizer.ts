@@ -7,10 +7,10 @@
  */
 
 import { pathToFileURL } from 'node:url';
-import { FlatBuffer, Sophia } from '../lib/index.ts';
+import { estimateHessian, FlatBuffer, Sophia } from '../lib/index.ts';
 
 const features = 20;
-const examples = 2000;
+const examples = 1920;
 
 /** A deterministic number in [-1, 1). */
 const noise = (index: number) => ((((index * 2654435761) % 2 ** 32) / 2 ** 31 + 1) % 2) - 1;
@@ -18,11 +18,19 @@ const noise = (index: number) => ((((index * 2654435761) % 2 ** 32) / 2 ** 31 + 
 /** Features of an example; later ones are smaller, so the loss is steeper in some directions than in others. */
 const feature = (example: number, i: number) => noise(example * features + i + 1) * 0.85 ** i;
 
-/** Mean loss over the examples, and its gradient; with `sampled`, labels are drawn from the model instead of given. */
-function lossAndGradient(weights: Float32Array, gradient: Float32Array, sampled: boolean): number {
-  gradient.fill(0);
+/**
+ * Mean loss over the examples from `first` to before `end`; its gradient is added to `gradient`. With `sampled`, labels are drawn
+ * from the model instead of given.
+ */
+function lossAndGradient(
+  weights: Float32Array,
+  gradient: Float32Array,
+  sampled = false,
+  first = 0,
+  end = examples,
+): number {
   let loss = 0;
-  for (let n = 0; n < examples; n++) {
+  for (let n = first; n < end; n++) {
     let score = 0;
     let truth = 0;
     for (let i = 0; i < features; i++) {
@@ -31,8 +39,8 @@ function lossAndGradient(weights: Float32Array, gradient: Float32Array, sampled:
     }
     const probability = 1 / (1 + Math.exp(-score));
     const label = sampled ? Number((noise(n + 7) + 1) / 2 < probability) : Number(truth > 0);
-    loss -= Math.log(label === 1 ? probability : 1 - probability) / examples;
-    for (let i = 0; i < features; i++) gradient[i]! += ((probability - label) * feature(n, i)) / examples;
+    loss -= Math.log(label === 1 ? probability : 1 - probability) / (end - first);
+    for (let i = 0; i < features; i++) gradient[i]! += ((probability - label) * feature(n, i)) / (end - first);
   }
   return loss;
 }
@@ -49,12 +57,17 @@ export async function fitRegression(steps: number): Promise<{ first: number; las
   let last = 0;
   for (let step = 0; step < steps; step++) {
     if (step % 10 === 0) {
-      lossAndGradient(weights, gradient, true);
-      await sophia.updateHessian({ batchSize: examples, prime: step === 0 });
+      const chunk = examples / 64;
+      await estimateHessian(sophia, {
+        gradient: (part) => {
+          lossAndGradient(weights, gradient, true, part * chunk, (part + 1) * chunk);
+          return chunk;
+        },
+      });
     }
-    last = lossAndGradient(weights, gradient, false);
+    last = lossAndGradient(weights, gradient);
     if (step === 0) first = last;
-    await sophia.step();
+    await sophia.step({ zeroGradients: true });
   }
   sophia.release();
   return { first, last };

@@ -34,11 +34,7 @@ async function main([modelFolder, forgetFile, retainFile, outFolder]: string[]):
   const [forget, retain] = [await readExamples(forgetFile), await readExamples(retainFile)].map(
     ({ items }) => encodeExamples(tokenizer, items, { maximumLength: 512 }).encoded,
   );
-  const optimizer = new Sophia(model.parameters, {
-    learningRate: 1e-5,
-    rho: { clippedFraction: 0.1 },
-    parameterGroups: model.parameters.layout.ranges(),
-  });
+  const optimizer = new Sophia(model.parameters, { learningRate: 1e-4, rho: { clippedFraction: 0.1 } });
   const graddiff = method('graddiff');
   await train({
     model,

@@ -42,7 +42,10 @@ export class SoulError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: SoulErrorCode, message: string, details: Record<string, unknown> = {}, options?: ErrorOptions) {
-    super(message, options);
+    super(String(message), options);
+    if (typeof code !== 'string' || !(code in errorCodes)) {
+      throw invalidArgument('code', `one of ${Object.keys(errorCodes).join(', ')}`, code);
+    }
     this.code = code;
     this.details = details;
     Object.defineProperty(this, brand, { value: true });

@@ -14,6 +14,7 @@ import { checkDevice, type Device, type DeviceName, ordinalOf } from './devices.
 import { invalidArgument, SoulError } from './errors.ts';
 import { bytesOf, checkNumberArray, type NumberArray, setFrom } from './number-array.ts';
 import { checkNames } from './option-names.ts';
+import { checkOwn, ownKey } from './own-construction.ts';
 
 export type { Device, DeviceName } from './devices.ts';
 
@@ -71,7 +72,8 @@ let adopt: <Kind extends DType>(
  * Methods that touch the memory run on a thread of their own, in the order of the calls, awaited or not; their promises
  * resolve when it is done. Short work, on at most 8192 elements, is done at once on the calling thread where nothing else
  * is pending. On a CUDA device a call is put on the device's stream and its promise resolves when the device has come past
- * it; no thread waits for it meanwhile. Buffers that meet in one call lie on one device; `copyFrom` and `copyTo` alone go from
+ * it; no thread waits for it meanwhile. What is not awaited reads memory when its turn comes, and so sees what JavaScript writes to
+ * `array` before that: await it first, or write to other memory. Buffers that meet in one call lie on one device; `copyFrom` and `copyTo` alone go from
  * one to another. After `release` every use throws SOUL_RELEASED.
  *
  * @example
@@ -92,11 +94,19 @@ export class FlatBuffer<Kind extends DType = DType> {
     memoryOf = (buffer, argument) => buffer.#check(argument).memory;
     adopt = (memory, length, dtype, device, owner) => {
       if (!isArray(memory)) owners.set(memory, owner);
-      return new FlatBuffer(unpinned(memory), length, dtype, device, undefined);
+      return new FlatBuffer(ownKey, unpinned(memory), length, dtype, device, undefined);
     };
   }
 
-  private constructor(storage: Storage, length: number, dtype: Kind, device: Device, parent: FlatBuffer | undefined) {
+  private constructor(
+    key: typeof ownKey,
+    storage: Storage,
+    length: number,
+    dtype: Kind,
+    device: Device,
+    parent: FlatBuffer | undefined,
+  ) {
+    checkOwn(key, 'FlatBuffer', 'FlatBuffer.alloc or FlatBuffer.from');
     this.#storage = storage;
     this.#parent = parent;
     this.length = length;
@@ -119,11 +129,11 @@ export class FlatBuffer<Kind extends DType = DType> {
     const { dtype, device } = checkKind(options);
     if (device !== 'cpu') {
       const memory = nativeAddon().allocDevice(ordinalOf(device), length, dtype as Exclude<Kind, 'f16'>);
-      return new FlatBuffer({ ...unpinned(memory), ownsDeviceMemory: true }, length, dtype, device, undefined);
+      return new FlatBuffer(ownKey, { ...unpinned(memory), ownsDeviceMemory: true }, length, dtype, device, undefined);
     }
     const bytes = length * bytesPerElement[dtype];
     const array = allocateShared(bytes, (buffer, byteOffset) => arrayOn(buffer, byteOffset, length, dtype));
-    return new FlatBuffer(unpinned(array), length, dtype, device, undefined);
+    return new FlatBuffer(ownKey, unpinned(array), length, dtype, device, undefined);
   }
 
   /**
@@ -166,11 +176,11 @@ export class FlatBuffer<Kind extends DType = DType> {
       throw invalidArgument('array', 'on a buffer of fixed length', `on a resizable ${tagOf(buffer)}`);
     }
     const length = lengthOf(array);
-    if (shared) return new FlatBuffer(unpinned(array), length, dtype, device, undefined);
+    if (shared) return new FlatBuffer(ownKey, unpinned(array), length, dtype, device, undefined);
     if (isDetached(buffer as ArrayBuffer)) throw detached('array');
     pin(buffer as ArrayBuffer);
     const { address } = nativeAddon().describe(array);
-    return new FlatBuffer({ ...unpinned(array), address }, length, dtype, device, undefined);
+    return new FlatBuffer(ownKey, { ...unpinned(array), address }, length, dtype, device, undefined);
   }
 
   /** Size in bytes. */
@@ -216,7 +226,7 @@ export class FlatBuffer<Kind extends DType = DType> {
       owners.set(part, memory);
     }
     const partAddress = address === undefined ? undefined : nativeAddon().describe(part).address;
-    return new FlatBuffer({ ...unpinned(part), address: partAddress }, count, this.dtype, this.device, this);
+    return new FlatBuffer(ownKey, { ...unpinned(part), address: partAddress }, count, this.dtype, this.device, this);
   }
 
   /**

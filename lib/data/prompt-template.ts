@@ -5,6 +5,7 @@
  */
 
 import { invalidArgument } from '../core/errors.ts';
+import { checkOwn, ownKey } from '../core/own-construction.ts';
 import type { Example } from './example.ts';
 
 /** The text before the label tokens, and the text that they come from. */
@@ -30,7 +31,8 @@ export class PromptTemplate {
   readonly #beforeAnswer: string;
   readonly #afterAnswer: string;
 
-  private constructor(text: string, question: number, answer: number) {
+  private constructor(key: typeof ownKey, text: string, question: number, answer: number) {
+    checkOwn(key, 'PromptTemplate', 'PromptTemplate.parse');
     const between = text.slice(question + '{question}'.length, answer);
     this.text = text;
     this.#beforeQuestion = text.slice(0, question);
@@ -56,7 +58,7 @@ export class PromptTemplate {
     const whole = counts[1] === 1 ? text : `${text}${/\s$/.test(text) ? '' : ' '}{answer}`;
     const [question, answer] = [whole.indexOf('{question}'), whole.indexOf('{answer}')];
     if (answer < question) throw invalidArgument('template', 'a text with {answer} after {question}', text);
-    return new PromptTemplate(whole, question, answer);
+    return new PromptTemplate(ownKey, whole, question, answer);
   }
 
   /** The texts of an example; one of kind `prompt-completion` is taken verbatim. */

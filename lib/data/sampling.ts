@@ -8,6 +8,7 @@
 
 import { checkInteger, checkSeed } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import { type RandomStream, randomStream } from '../core/random.ts';
 
 export interface BatchSamplerOptions {
@@ -29,6 +30,7 @@ export class BatchSampler {
   #latest: { epoch: number; order: Uint32Array } | undefined;
 
   constructor(options: BatchSamplerOptions) {
+    checkNames('options', options, ['size', 'batchSize', 'seed', 'purpose']);
     const { size, batchSize, seed, purpose } = options;
     checkInteger('size', size);
     checkInteger('batchSize', batchSize);
@@ -75,6 +77,7 @@ export class PartnerSampler {
   readonly #stream: RandomStream;
 
   constructor(options: PartnerSamplerOptions) {
+    checkNames('options', options, ['size', 'pairing', 'seed', 'purpose']);
     checkInteger('size', options.size);
     if (options.pairing !== 'fresh' && options.pairing !== 'fixed') {
       throw invalidArgument('pairing', "'fresh' or 'fixed'", options.pairing);

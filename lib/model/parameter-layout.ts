@@ -5,6 +5,7 @@
  */
 
 import { SoulError } from '../core/errors.ts';
+import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { elementCount } from '../core/shape.ts';
 
 /**
@@ -40,7 +41,8 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
   /** Elements that belong to a parameter. */
   readonly parameterCount: number;
 
-  private constructor(places: Map<string, ParameterPlace>, length: number, parameterCount: number) {
+  private constructor(key: typeof ownKey, places: Map<string, ParameterPlace>, length: number, parameterCount: number) {
+    checkOwn(key, 'ParameterLayout', 'ParameterLayout.of');
     this.#places = places;
     this.length = length;
     this.parameterCount = parameterCount;
@@ -63,7 +65,7 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
         end += Math.ceil(size / alignment) * alignment;
       }
     }
-    return new ParameterLayout(places, end, parameterCount);
+    return new ParameterLayout(ownKey, places, end, parameterCount);
   }
 
   [Symbol.iterator](): IterableIterator<[string, ParameterPlace]> {

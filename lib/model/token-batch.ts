@@ -6,6 +6,7 @@
 
 import { types } from 'node:util';
 import { invalidArgument } from '../core/errors.ts';
+import { checkOwn, ownKey } from '../core/own-construction.ts';
 
 /** One sequence: `tokens[labelsFrom]` is the first label token, every token from there on is one. */
 export interface TokenSequence {
@@ -52,7 +53,14 @@ export class TokenBatch {
   /** Where each sequence's label tokens begin among all label tokens; one more entry than sequences. */
   readonly labelOffsets: Uint32Array;
 
-  private constructor(tokens: Int32Array, offsets: Uint32Array, labelsFrom: Uint32Array, labelOffsets: Uint32Array) {
+  private constructor(
+    key: typeof ownKey,
+    tokens: Int32Array,
+    offsets: Uint32Array,
+    labelsFrom: Uint32Array,
+    labelOffsets: Uint32Array,
+  ) {
+    checkOwn(key, 'TokenBatch', 'TokenBatch.of');
     this.tokens = tokens;
     this.offsets = offsets;
     this.labelsFrom = labelsFrom;
@@ -81,7 +89,7 @@ export class TokenBatch {
     }
     const tokens = new Int32Array(offsets[sequences.length]!);
     for (const [i, sequence] of sequences.entries()) tokens.set(sequence.tokens, offsets[i]!);
-    return new TokenBatch(tokens, offsets, labelsFrom, labelOffsets);
+    return new TokenBatch(ownKey, tokens, offsets, labelsFrom, labelOffsets);
   }
 
   /** How many sequences the batch holds. */

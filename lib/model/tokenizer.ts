@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
+import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { copyTokenizerFiles } from './tokenizer-files.ts';
 import { buildTokenizer, type Json, type TokenizerLibrary } from './tokenizer-library.ts';
 
@@ -43,7 +44,8 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   readonly #specialTokens: ReadonlySet<number>;
   readonly #cleansUp: boolean;
 
-  private constructor(folder: string, tokenizer: TokenizerLibrary, files: FolderFiles) {
+  private constructor(key: typeof ownKey, folder: string, tokenizer: TokenizerLibrary, files: FolderFiles) {
+    checkOwn(key, 'HuggingFaceTokenizer', 'HuggingFaceTokenizer.load');
     this.folder = folder;
     this.#tokenizer = tokenizer;
     this.#specialTokens = new Set(
@@ -88,7 +90,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
       generation: generation ?? {},
       model: model ?? {},
     };
-    return new HuggingFaceTokenizer(folder, buildTokenizer(folder, description, files.config), files);
+    return new HuggingFaceTokenizer(ownKey, folder, buildTokenizer(folder, description, files.config), files);
   }
 
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {

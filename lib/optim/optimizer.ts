@@ -81,7 +81,10 @@ export interface StepOptions {
   learningRate?: number;
   /** In place of the optimizer's, for this step; groups with a weight decay of their own keep it. */
   weightDecay?: number;
-  /** Sets the gradients to 0 in the same pass, unless the step is skipped. Default false. */
+  /**
+   * Sets the gradients to 0 in the same pass. A step that is skipped leaves them: where backward adds to them, zero them then
+   * (`if (skipped) await gradients.fill(0)`). Default false.
+   */
   zeroGradients?: boolean;
 }
 
@@ -123,7 +126,8 @@ export interface StepStatistics {
 }
 
 /**
- * Steps `values` by `gradients`. Calls take effect in their order, awaited or not.
+ * Steps `values` by `gradients`. Calls take effect in their order, awaited or not. One that is not awaited reads the buffers when
+ * its turn comes: what JavaScript writes to their arrays before that is seen by it, so await it first, or write to other memory.
  *
  * On a CUDA device a call puts the whole step on the device's stream, the guard, the clipping and the counters with it, and
  * waits for nothing: a step that is not awaited costs the time of enqueueing it. The promise resolves with the statistics when

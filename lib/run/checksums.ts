@@ -9,16 +9,26 @@ import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import { throwIfCancelled } from '../core/cancellation.ts';
+import { asSoulError } from '../core/errors.ts';
 
 /** SHA-256 of one file, as 64 hexadecimal digits. */
 export async function sha256(path: string, signal?: AbortSignal): Promise<string> {
   const hash = createHash('sha256');
-  await pipeline(createReadStream(path), hash, signal ? { signal } : {});
+  try {
+    await pipeline(createReadStream(path), hash, signal ? { signal } : {});
+  } catch (error) {
+    throwIfCancelled(signal, `the hashing of ${path} was cancelled`);
+    throw asSoulError(error);
+  }
   return hash.digest('hex');
 }
 
-/** SHA-256 of the files of a model folder that make the model: weights, configs, tokenizer and chat template. An
- * aborted signal ends it with the signal's reason. */
+/**
+ * SHA-256 of the files of a model folder that make the model: weights, configs, tokenizer and chat template.
+ *
+ * @throws SoulError SOUL_CANCELLED, SOUL_FILE_SYSTEM
+ */
 export async function modelChecksums(folder: string, signal?: AbortSignal): Promise<Record<string, string>> {
   const names = (await readdir(folder)).filter(
     (name) => /\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== 'run.json',

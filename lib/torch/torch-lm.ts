@@ -14,6 +14,7 @@ import { invalidArgument, SoulError } from '../core/errors.ts';
 import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { usableProcessors } from '../core/processors.ts';
 import { randomStream } from '../core/random.ts';
 import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
@@ -106,7 +107,14 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   readonly #source: Source | undefined;
   #released = false;
 
-  private constructor(config: LlamaConfig, values: FlatBuffer<Kind>, options: CheckedOptions<Kind>, source?: Source) {
+  private constructor(
+    key: typeof ownKey,
+    config: LlamaConfig,
+    values: FlatBuffer<Kind>,
+    options: CheckedOptions<Kind>,
+    source?: Source,
+  ) {
+    checkOwn(key, 'TorchLM', 'TorchLM.load or TorchLM.create');
     const layout = llamaLayout(config);
     const { device, dtype, threads, logitsMemory } = options;
     const gradients = FlatBuffer.alloc(layout.length, { device, dtype });
@@ -156,7 +164,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const layout = llamaLayout(config);
     return TorchLM.#fill(layout, checked, async (values) => {
       await readCheckpoint(folder, layout, values, checked);
-      return new TorchLM(config, values, checked, { folder, generationConfig });
+      return new TorchLM(ownKey, config, values, checked, { folder, generationConfig });
     });
   }
 
@@ -190,7 +198,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const layout = llamaLayout(parsed);
     return TorchLM.#fill(layout, checked, async (values) => {
       await fillRandomWeights(values, layout, parsed.initializerRange, seed, checked);
-      return new TorchLM(parsed, values, checked);
+      return new TorchLM(ownKey, parsed, values, checked);
     });
   }
 
@@ -225,7 +233,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
 
   async nll(batch: TokenBatch): Promise<Pass> {
     const { pass, values } = await nativeEngine().nll(this.#use(), ...batchArrays(batch));
-    return new TorchPass(pass, values, batch.labelOffsets, () => this.#use());
+    return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => this.#use());
   }
 
   /**
@@ -239,7 +247,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
       reference.#use('reference'),
       ...batchArrays(batch),
     );
-    return new TorchPass(pass, values, batch.labelOffsets, () => {
+    return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => {
       this.#use();
       reference.#use('reference');
     });

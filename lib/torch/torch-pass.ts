@@ -7,6 +7,7 @@
 import { types } from 'node:util';
 import type { NativeExternal } from '../core/addon.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkOwn, type ownKey } from '../core/own-construction.ts';
 import type { Pass } from '../model/contract.ts';
 import { nativeEngine } from './engine.ts';
 
@@ -17,7 +18,14 @@ export class TorchPass implements Pass {
   readonly #checkModels: () => void;
   #handle: NativeExternal | undefined;
 
-  constructor(handle: NativeExternal, values: Float32Array, offsets: Uint32Array, checkModels: () => void) {
+  constructor(
+    key: typeof ownKey,
+    handle: NativeExternal,
+    values: Float32Array,
+    offsets: Uint32Array,
+    checkModels: () => void,
+  ) {
+    checkOwn(key, 'TorchPass', 'the nll or klTo of a model');
     this.#handle = handle;
     this.values = values;
     this.offsets = offsets.slice();

@@ -74,7 +74,7 @@ function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
         seed: options.seed,
         signal,
         createModel: (config, weightSeed) => TorchLM.create(config, weightSeed, loading),
-        loadModel: (place) => TorchLM.load(place, loading),
+        loadModel: (place, cancellable) => TorchLM.load(place, { ...cancellable, ...loading }),
         onEvent: (event) => show(event, progress),
       });
       const result = { ...shownDevice(choice), ...figures };

@@ -84,7 +84,7 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     const tokenizer = await HuggingFaceTokenizer.load(options.model);
     requireGoingOn(signal);
     progress.phase('loading the model');
-    model = await loading.load(options.model);
+    model = await loading.load(options.model, { signal });
     requireGoingOn(signal);
     const begun = performance.now();
     const maximumLength = Math.min(options.maxLength, model.maximumLength);
