@@ -5,7 +5,7 @@
  */
 
 import { Command, Option } from 'commander';
-import { integerAtLeast, numberAtLeast } from '../lib/cli/arguments.ts';
+import { integer, number } from '../lib/cli/arguments.ts';
 import { nativeAddon } from '../lib/core/addon.ts';
 import type { Device } from '../lib/core/devices.ts';
 import { SoulError } from '../lib/core/errors.ts';
@@ -55,21 +55,21 @@ export function benchmarkCommand(script: string, description: string): Command {
     .option(
       '--threads <n>',
       'threads of the kernels; by default SOUL_THREADS, else all that the machine has',
-      integerAtLeast(1),
+      integer(),
     )
     .option(
       '--instruction-set <name>',
       'portable, avx2, avx512 or neon; by default SOUL_INSTRUCTION_SET, else the widest that the machine has',
     )
-    .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', numberAtLeast(0))
+    .option('--seconds <n>', 'time for each measurement, beyond the fewest turns', number())
     .option(
       '--budget <seconds>',
       `time for the whole run, the most important first; what it leaves out is named; by default ${deviceBudget} on a device, else none`,
-      numberAtLeast(0),
+      number(),
     )
     .addOption(
       new Option('--flush <MiB>', 'on a device: memory that is read before each timed call, so that caches are cold')
-        .argParser(numberAtLeast(0))
+        .argParser(number())
         .default(flushedByDefault),
     )
     .option(

@@ -5,7 +5,7 @@
  */
 
 import { type Command, Option } from 'commander';
-import { integerAtLeast } from '../lib/cli/arguments.ts';
+import { integer } from '../lib/cli/arguments.ts';
 import { progressOn } from '../lib/cli/progress.ts';
 import { tokenLossBars } from './bars.ts';
 import { plannedCalls } from './cases/calls.ts';
@@ -46,9 +46,7 @@ const defaults = {
 
 const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its users run it, in turn in one run.')
   .addOption(
-    new Option('--size <n>', 'weights of each optimizer; by default 2^25, on a device 2^28').argParser(
-      integerAtLeast(1),
-    ),
+    new Option('--size <n>', 'weights of each optimizer; by default 2^25, on a device 2^28').argParser(integer()),
   )
   .addOption(
     new Option(

@@ -9,7 +9,6 @@
 import { pathToFileURL } from 'node:url';
 import { encodeExamples, readExamples } from '../lib/data/index.ts';
 import { Sophia } from '../lib/index.ts';
-import { HuggingFaceTokenizer } from '../lib/model/index.ts';
 import { TorchLM } from '../lib/torch/index.ts';
 import { method, type Objective, train } from '../lib/unlearn/index.ts';
 
@@ -31,11 +30,10 @@ async function main([modelFolder, forgetFile, retainFile, outFolder]: string[]):
   if (!modelFolder || !forgetFile || !retainFile || !outFolder) {
     throw new Error('usage: own-objective.ts MODEL_FOLDER FORGET.jsonl RETAIN.jsonl OUT_FOLDER');
   }
-  const tokenizer = await HuggingFaceTokenizer.load(modelFolder);
+  const { model, tokenizer } = await TorchLM.loadWithTokenizer(modelFolder);
   const [forget, retain] = [await readExamples(forgetFile), await readExamples(retainFile)].map(
     ({ items }) => encodeExamples(tokenizer, items, { maximumLength: 512 }).encoded,
   );
-  const model = await TorchLM.load(modelFolder, { device: 'cpu', dtype: 'f32' });
   const optimizer = new Sophia(model.parameters, {
     learningRate: 1e-5,
     rho: { clippedFraction: 0.1 },
@@ -51,7 +49,6 @@ async function main([modelFolder, forgetFile, retainFile, outFolder]: string[]):
     onStep: ({ step, steps, losses }) => console.log(`${step}/${steps}`, losses),
   });
   await model.save(outFolder);
-  await tokenizer.copyTo(outFolder);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

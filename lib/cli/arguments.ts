@@ -1,37 +1,24 @@
 /**
- * Parsers of option values: each turns text into a value or says what was expected.
+ * Parsers of option values: each turns text into a value or says what was expected. The bounds are those of the library, so
+ * that what it would refuse is refused before anything is read.
  *
  * @module
  */
 
 import { InvalidArgumentError } from 'commander';
+import { checkInteger, checkNumber } from '../core/checks.ts';
+import { SoulError } from '../core/errors.ts';
+import { closestName } from '../core/option-names.ts';
+import { PromptTemplate } from '../data/prompt-template.ts';
 
-/** A finite number of at least `minimum`. */
-export function numberAtLeast(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = text.trim() === '' ? Number.NaN : Number(text);
-    if (!Number.isFinite(value) || value < minimum)
-      throw new InvalidArgumentError(`Expected a number of at least ${minimum}.`);
-    return value;
-  };
+/** A finite number within bounds, by default of at least 0. */
+export function number(bounds: Parameters<typeof checkNumber>[2] = {}): (text: string) => number {
+  return (text) => accepted(() => checkNumber('value', text.trim() === '' ? Number.NaN : Number(text), bounds));
 }
 
-/** A number above 0 and below 1. */
-export function fraction(text: string): number {
-  const value = numberAtLeast(0)(text);
-  if (value <= 0 || value >= 1) throw new InvalidArgumentError('Expected a number between 0 and 1.');
-  return value;
-}
-
-/** An integer of at least `minimum`. */
-export function integerAtLeast(minimum: number): (text: string) => number {
-  return (text) => {
-    const value = /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
-    if (!Number.isSafeInteger(value) || value < minimum) {
-      throw new InvalidArgumentError(`Expected an integer of at least ${minimum}.`);
-    }
-    return value;
-  };
+/** An integer within bounds, by default of at least 1. */
+export function integer(bounds: { low?: number; high?: number } = {}): (text: string) => number {
+  return (text) => accepted(() => checkInteger('value', /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN, bounds));
 }
 
 /** Two numbers in [0, 1), separated by a comma. */
@@ -44,7 +31,7 @@ export function betas(text: string): [number, number] {
     second === undefined ||
     !values.every((value) => value >= 0 && value < 1)
   ) {
-    throw new InvalidArgumentError('Expected two numbers in [0, 1), as in 0.9,0.95.');
+    throw new InvalidArgumentError('Expected two numbers of at least 0 and below 1, as in 0.9,0.95.');
   }
   return [first, second];
 }
@@ -55,4 +42,41 @@ export function seed(text: string): bigint {
     throw new InvalidArgumentError('Expected an integer from 0 to 18446744073709551615.');
   }
   return BigInt(text);
+}
+
+/** A path of a file or folder. An empty one is a shell variable that was not set, and would mean the present folder. */
+export function path(text: string): string {
+  if (text === '') throw new InvalidArgumentError('Expected a path, found an empty text.');
+  if (text.startsWith('--')) {
+    throw new InvalidArgumentError(`Expected a path, found an option; if a file is called so, write ./${text}.`);
+  }
+  return text;
+}
+
+/** A template of prompts, in which `\n` stands for a new line. */
+export function template(text: string): string {
+  const lines = text.replaceAll('\\n', '\n');
+  accepted(() => PromptTemplate.parse(lines));
+  return lines;
+}
+
+/** One of some words; a misspelled one is answered with the nearest. */
+export function oneOf<Choice extends string>(choices: readonly Choice[]): (text: string) => Choice {
+  return (text) => {
+    const choice = choices.find((known) => known === text);
+    if (choice !== undefined) return choice;
+    const closest = closestName(text, choices);
+    const hint = closest === undefined ? '' : ` (Did you mean ${closest}?)`;
+    throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.${hint}`);
+  };
+}
+
+/** The value of one of the library's checks, whose refusal becomes that of an option's value. */
+function accepted<Value>(check: () => Value): Value {
+  try {
+    return check();
+  } catch (error) {
+    if (!(error instanceof SoulError)) throw error;
+    throw new InvalidArgumentError(`Expected ${error.details.expected}.`);
+  }
 }

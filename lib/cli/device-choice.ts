@@ -5,7 +5,14 @@
  */
 
 import { InvalidArgumentError } from 'commander';
-import { type CudaDevice, checkDevice, type Device, describeDevices, machineCode } from '../core/devices.ts';
+import {
+  type CudaDevice,
+  checkDevice,
+  type Device,
+  describeDevices,
+  machineCode,
+  nvidiaDriver,
+} from '../core/devices.ts';
 import { SoulError } from '../core/errors.ts';
 import { engineHasCuda, installedEngine } from '../torch/engine.ts';
 
@@ -16,6 +23,8 @@ export interface DeviceChoice {
   readonly device: Device;
   /** In one sentence, for records. */
   readonly reason: string;
+  /** Whether a GPU is there that was not taken; that a machine has none is nothing to speak of. */
+  readonly passedOver: boolean;
 }
 
 /** Parses `--device`. */
@@ -35,16 +44,19 @@ export function deviceName(text: string): WantedDevice {
  * @throws SoulError SOUL_UNSUPPORTED where the device that was asked for cannot be used; SOUL_ADDON_MISSING
  */
 export function chooseDevice(wanted: WantedDevice): DeviceChoice {
-  if (wanted === 'cpu') return { device: wanted, reason: 'asked for' };
+  if (wanted === 'cpu') return { device: wanted, reason: 'asked for', passedOver: false };
   const { problem, devices } = describeDevices().cuda;
   const obstacle = problem ?? engineObstacle();
-  if (wanted === 'auto') return obstacle === undefined ? firstUsable(devices) : { device: 'cpu', reason: obstacle };
+  if (wanted === 'auto') {
+    if (obstacle === undefined) return firstUsable(devices);
+    return { device: 'cpu', reason: obstacle, passedOver: devices.length > 0 || nvidiaDriver() !== undefined };
+  }
   if (obstacle !== undefined) throw unusable(wanted, obstacle);
   const named = devices.find(({ name }) => name === wanted);
   if (named === undefined) throw unusable(wanted, `there is ${devices.map(({ name }) => name).join(', ')} alone`);
   const refusal = takeUp(named).problem;
   if (refusal !== undefined) throw unusable(wanted, refusal);
-  return { device: wanted, reason: 'asked for' };
+  return { device: wanted, reason: 'asked for', passedOver: false };
 }
 
 /** The first device that can be used, with what was against those before it; the CPU where there is none. */
@@ -53,11 +65,12 @@ function firstUsable(devices: readonly CudaDevice[]): DeviceChoice {
   for (const device of devices) {
     const { problem } = takeUp(device);
     if (problem === undefined) {
-      return { device: device.name, reason: [`${device.model} can be used`, ...refusals].join('; ') };
+      const reason = [`${device.model} can be used`, ...refusals].join('; ');
+      return { device: device.name, reason, passedOver: refusals.length > 0 };
     }
     refusals.push(`${device.name} cannot be used: ${problem}`);
   }
-  return { device: 'cpu', reason: refusals.join('; ') };
+  return { device: 'cpu', reason: refusals.join('; '), passedOver: true };
 }
 
 /** A device of which it is known whether it can be used. */

@@ -18,22 +18,34 @@ import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
+import { exitCodeOf } from './interrupt.ts';
+import { requireOptions } from './options.ts';
+import { outliveReaders } from './streams.ts';
 
-/** Exit codes, as `soul --help` lists them. */
-const exitCodes = { success: 0, failure: 1, usage: 2, missing: 3, cancelled: 130 } as const;
+/** Exit codes, as `soul --help` lists them; a command that a signal ended has those of {@link exitCodeOf}. */
+const exitCodes = { success: 0, failure: 1, usage: 2, missing: 3 } as const;
 
 /** Runs the command line and returns its exit code; errors are printed on stderr, as JSON where --json was given. */
 export async function main(words: readonly string[]): Promise<number> {
   const json = words.includes('--json');
   const program = new Command('soul')
-    .description('Makes language models forget: second-order unlearning on Hugging Face model folders.')
+    .description(
+      'Makes language models forget: takes a Hugging Face model folder and what to forget, and writes a new model folder.',
+    )
     .version(packageVersion)
     .showHelpAfterError('(add --help for the options)')
     .addHelpText(
       'after',
-      '\nExit codes: 0 done, 1 failed, 2 wrong arguments or input, 3 addon or engine missing, 130 interrupted.' +
-        '\nWith --json every command prints its result, or its error, as one JSON object on stdout.',
-    );
+      '\nExit codes:\n' +
+        '  0    done; also where the reader of the result went away, as in: soul doctor | head -1\n' +
+        '  1    failed\n' +
+        '  2    wrong options, wrong input, or an output that is there already\n' +
+        '  3    addon or engine missing\n' +
+        '  130  ended in order by Ctrl-C (SIGINT); 143 by SIGTERM, 129 by SIGHUP\n' +
+        '\nWith --json every command prints its result, or its error, as one JSON object on standard output. Progress and\n' +
+        'messages go to standard error.',
+    )
+    .hook('preAction', (_, command) => requireOptions(command));
   const commands = [
     unlearnCommand(),
     trainCommand(),
@@ -44,11 +56,14 @@ export async function main(words: readonly string[]): Promise<number> {
     addonCommand(),
   ];
   for (const command of commands) program.addCommand(command);
-  for (const command of everyCommand(program)) command.exitOverride();
+  for (const command of everyCommand(program)) {
+    if (command.parent) command.copyInheritedSettings(command.parent);
+    command.exitOverride();
+  }
 
   try {
     await program.parseAsync([...words], { from: 'user' });
-    return typeof process.exitCode === 'number' ? process.exitCode : exitCodes.success;
+    return exitCodes.success;
   } catch (error) {
     if (!(error instanceof CommanderError)) return report(asSoulError(error), json);
     if (error.exitCode === 0) return exitCodes.success;
@@ -69,9 +84,7 @@ function printError(code: SoulErrorCode, message: string, details: object = {}):
 function report(error: unknown, json: boolean): number {
   const known = error instanceof SoulError ? error : undefined;
   const message = error instanceof Error ? error.message : String(error);
-  if (json) {
-    printError(known?.code ?? 'SOUL_INTERNAL', message, known?.details);
-  }
+  if (json) printError(known?.code ?? 'SOUL_INTERNAL', message, known?.details);
   process.stderr.write(known ? `soul: ${message}\n` : `soul: ${error instanceof Error ? error.stack : message}\n`);
   switch (known?.code) {
     case 'SOUL_INVALID_ARGUMENT':
@@ -85,14 +98,12 @@ function report(error: unknown, json: boolean): number {
     case 'SOUL_ENGINE_MISSING':
       return exitCodes.missing;
     case 'SOUL_CANCELLED':
-      return exitCodes.cancelled;
+      return exitCodeOf(known.details.signal);
     default:
       return exitCodes.failure;
   }
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  main(process.argv.slice(2)).then((code) => {
-    process.exitCode = code;
-  });
+  process.exitCode = await outliveReaders(() => main(process.argv.slice(2)));
 }

@@ -4,14 +4,14 @@
  * @module
  */
 
-import { availableParallelism } from 'node:os';
 import { type Command, Option } from 'commander';
 import { recordDevice } from '../core/devices.ts';
 import type { ModelLoader } from '../run/runnable-model.ts';
-import { installedEngine } from '../torch/engine.ts';
-import { TorchLM } from '../torch/torch-lm.ts';
-import { integerAtLeast } from './arguments.ts';
+import { installedEngine, nativeEngine } from '../torch/engine.ts';
+import { engineThreads, TorchLM } from '../torch/torch-lm.ts';
+import { integer, path } from './arguments.ts';
 import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
+import { choiceOption, RequiredOption } from './options.ts';
 
 export interface ModelOptions {
   device: WantedDevice;
@@ -22,44 +22,67 @@ export interface ModelOptions {
 /** How models are loaded in one run of a command. */
 export interface Loading extends DeviceChoice {
   readonly load: ModelLoader;
+  /** Of the engine on the CPU. */
+  readonly threads: number;
   /** Device, the reason for it, what the GPU is where it is one, and dtype, as results name them. */
   readonly shown: Readonly<Record<string, unknown>>;
   /** For the record of the run. */
   readonly record: Record<string, unknown>;
 }
 
-export function addModelOptions(command: Command): Command {
+export function modelOption(): Option {
+  return new RequiredOption(
+    '--model <folder>',
+    'folder of a Hugging Face model: config.json, safetensors files, tokenizer.json',
+  ).argParser(path);
+}
+
+export function threadsOption(description: string): Option {
+  return new Option('--threads <number>', description).argParser(integer({ high: 4096 }));
+}
+
+/** Adds the options that say where and how a model is held. */
+export function addLoadingOptions(command: Command): Command {
   return command
-    .requiredOption('--model <folder>', 'Hugging Face folder: config.json, safetensors, tokenizer.json')
+    .optionsGroup('Where the model runs:')
     .addOption(
       new Option(
         '--device <name>',
-        'where the model runs: cpu, cuda, cuda:N, or auto, the first GPU that can be used and else the CPU',
+        'cpu, cuda (the first GPU), cuda:N (GPU number N), or auto: a GPU if one can be used, else the CPU',
       )
         .argParser(deviceName)
         .default('auto' satisfies WantedDevice),
     )
-    .addOption(new Option('--dtype <name>', 'what its weights are held in').choices(['f32', 'bf16']).default('f32'))
-    .option('--threads <number>', 'threads of the engine on the CPU (default: all cores)', integerAtLeast(1));
+    .addOption(
+      choiceOption('--dtype <name>', 'number format of the weights; bf16 takes half the memory', [
+        'f32',
+        'bf16',
+      ]).default('f32'),
+    )
+    .addOption(threadsOption('threads on the CPU (default: all that this process may use)'));
 }
 
 /**
- * Decides where models run.
+ * Decides where models run, and loads the engine that runs them: without one nothing else needs to be read.
  *
- * @throws SoulError of {@link chooseDevice}
+ * @throws SoulError of {@link chooseDevice} and {@link nativeEngine}
  */
 export function decideLoading({ device: wanted, dtype, threads }: ModelOptions): Loading {
-  const { device, reason } = chooseDevice(wanted);
+  const choice = chooseDevice(wanted);
+  const { device, reason } = choice;
+  nativeEngine();
+  const used = threads ?? engineThreads();
   return {
-    device,
-    reason,
-    load: (folder) => TorchLM.load(folder, { device, dtype, ...(threads === undefined ? {} : { threads }) }),
-    shown: { ...shownDevice({ device, reason }), dtype },
+    ...choice,
+    threads: used,
+    load: (folder, options) =>
+      TorchLM.load(folder, { ...options, device, dtype, ...(threads === undefined ? {} : { threads }) }),
+    shown: { ...shownDevice(choice), dtype },
     record: {
       device,
       deviceReason: reason,
       dtype,
-      threads: threads ?? availableParallelism(),
+      threads: used,
       engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
     },
   };
@@ -71,7 +94,9 @@ export function shownDevice({ device, reason }: DeviceChoice): Record<string, un
   return { device, deviceReason: reason, ...(gpu ? { gpu } : {}) };
 }
 
-/** The line about the device that stands above a command's progress. */
-export function deviceLine({ device, reason }: DeviceChoice): string {
-  return `device: ${device} (${reason})`;
+/** The line about the device that stands above a command's progress; it speaks of GPUs only where there is one. */
+export function deviceLine(choice: DeviceChoice & { threads: number }): string {
+  const { device, threads, reason, passedOver } = choice;
+  const what = recordDevice(device)?.model ?? `${threads} thread${threads === 1 ? '' : 's'}`;
+  return `device: ${device}, ${what}${passedOver ? ` (${reason})` : ''}`;
 }

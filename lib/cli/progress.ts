@@ -1,5 +1,5 @@
 /**
- * Progress of long work: a bar that is redrawn on a terminal, a line now and then elsewhere.
+ * Progress of long work: a line that is redrawn on a terminal, a line now and then elsewhere.
  *
  * @module
  */
@@ -7,60 +7,104 @@
 import { duration } from './terminal.ts';
 
 export interface Progress {
-  /** Work done so far; `note` is shown beside it, for instance losses. */
+  /** Something begins that may take long; it is shown under this name until the next begins. */
+  phase(name: string): void;
+  /** Work done so far of the present phase; `note` is shown beside it, for instance losses. */
   update(done: number, total: number, note?: string): void;
   /** A line that stays. */
   log(line: string): void;
-  /** Ends the present bar; the next update begins a new one. */
+  /** Ends the present phase; an update after it begins one under the first label. */
   end(): void;
 }
 
 const barWidth = 24;
 const redrawMilliseconds = 100;
 const lineMilliseconds = 10_000;
+/** How often the time of a phase without figures is redrawn, and how long it must take for its line to stay. */
+const clockMilliseconds = 1000;
 
 /** Progress on `stream` (stderr), labelled with what is being done; silent with `quiet`. */
-export function progressOn(label: string, options: { quiet?: boolean; stream?: NodeJS.WriteStream } = {}): Progress {
+export function progressOn(
+  firstLabel: string,
+  options: { quiet?: boolean; stream?: NodeJS.WriteStream } = {},
+): Progress {
   const stream = options.stream ?? process.stderr;
-  if (options.quiet) return { update() {}, log() {}, end() {} };
+  if (options.quiet) return { phase() {}, update() {}, log() {}, end() {} };
   const terminal = stream.isTTY === true;
+  let label = firstLabel;
   let begun: { at: number; done: number } | undefined;
   let shown = Number.NEGATIVE_INFINITY;
-  let drawn = false;
+  /** The text on the terminal's present line. */
+  let drawn: string | undefined;
+  /** When the present phase began, where it was announced. */
+  let since: number | undefined;
+  /** Set while a phase on a terminal has no figures: redraws its time. */
+  let clock: NodeJS.Timeout | undefined;
 
+  const draw = (text: string) => {
+    drawn = text.slice(0, (stream.columns || 120) - 1);
+    stream.write(`\r\x1b[K${drawn}`);
+  };
   const clear = () => {
-    if (drawn) stream.write('\r\x1b[K');
-    drawn = false;
+    if (drawn !== undefined) stream.write('\r\x1b[K');
+    drawn = undefined;
+  };
+  const stopClock = () => {
+    clearInterval(clock);
+    const ran = clock !== undefined;
+    clock = undefined;
+    return ran;
+  };
+  const end = () => {
+    // Of what was done in a moment nothing stays.
+    if (stopClock() && performance.now() - since! < clockMilliseconds) clear();
+    if (drawn !== undefined) stream.write('\n');
+    drawn = undefined;
+    begun = undefined;
+    since = undefined;
+    shown = Number.NEGATIVE_INFINITY;
+    label = firstLabel;
   };
   return {
+    phase(name) {
+      end();
+      label = name;
+      since = performance.now();
+      if (!terminal) {
+        stream.write(`${name}\n`);
+        shown = since;
+        return;
+      }
+      const tick = () => draw(`${name}  ${duration((performance.now() - since!) / 1000)}`);
+      tick();
+      // It must not keep the process alive.
+      clock = setInterval(tick, clockMilliseconds).unref();
+    },
     update(done, total, note = '') {
+      stopClock();
       const now = performance.now();
       begun ??= { at: now, done };
       const finished = done >= total;
       if (!finished && now - shown < (terminal ? redrawMilliseconds : lineMilliseconds)) return;
-      const elapsed = (now - begun.at) / 1000;
-      const since = done - begun.done;
-      const left = since > 0 && !finished ? `, ${duration((elapsed / since) * (total - done))} left` : '';
-      const figures = `${done}/${total}${note ? `  ${note}` : ''}  ${duration(elapsed)}${left}`;
+      const counted = done - begun.done;
+      const secondsEach = (now - begun.at) / 1000 / counted;
+      const left = counted > 0 && !finished ? `, ${duration(secondsEach * (total - done))} left` : '';
+      const elapsed = duration((now - (since ?? begun.at)) / 1000);
+      const figures = `${done}/${total}${note ? `  ${note}` : ''}  ${elapsed}${left}`;
       shown = now;
       if (!terminal) {
         stream.write(`${label} ${figures}\n`);
         return;
       }
       const filled = Math.round((barWidth * done) / total);
-      const text = `${label} [${'='.repeat(filled)}${' '.repeat(barWidth - filled)}] ${figures}`;
-      stream.write(`\r\x1b[K${text.slice(0, (stream.columns || 120) - 1)}`);
-      drawn = true;
+      draw(`${label} [${'='.repeat(filled)}${' '.repeat(barWidth - filled)}] ${figures}`);
     },
     log(line) {
+      const interrupted = drawn;
       clear();
       stream.write(`${line}\n`);
+      if (interrupted !== undefined) draw(interrupted);
     },
-    end() {
-      if (drawn) stream.write('\n');
-      drawn = false;
-      begun = undefined;
-      shown = Number.NEGATIVE_INFINITY;
-    },
+    end,
   };
 }

@@ -5,17 +5,32 @@
  */
 
 import { type Command, Option } from 'commander';
+import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { type OptimizerName, type OptimizerSettings, optimizerNames } from '../run/optimizer-choice.ts';
+import {
+  completeOptimizerSettings,
+  type OptimizerName,
+  type OptimizerSettings,
+  optimizerNames,
+} from '../run/optimizer-choice.ts';
 import type { RunResult } from '../run/record.ts';
 import { type RunEvents, runTraining } from '../run/run.ts';
 import type { RunSettings } from '../run/settings.ts';
+import { completeCurvatureOptions } from '../unlearn/curvature.ts';
 import type { StepEvent } from '../unlearn/loop.ts';
-import { betas, fraction, integerAtLeast, numberAtLeast, seed } from './arguments.ts';
-import { cancelOnInterrupt } from './interrupt.ts';
-import { addModelOptions, decideLoading, deviceLine, type Loading, type ModelOptions } from './model-options.ts';
+import { betas, integer, number, path, seed } from './arguments.ts';
+import { cancelOnSignals } from './interrupt.ts';
+import {
+  addLoadingOptions,
+  decideLoading,
+  deviceLine,
+  type Loading,
+  type ModelOptions,
+  modelOption,
+} from './model-options.ts';
+import { addOutputOptions, choiceOption, RequiredOption, templateOption } from './options.ts';
 import { type Progress, progressOn } from './progress.ts';
-import { duration, memory, type OutputOptions, peakLabel, printResult, table } from './terminal.ts';
+import { type CommandResult, duration, memory, type OutputOptions, peakLabel, table } from './terminal.ts';
 
 /** Values of the shared options, as commander gives them. */
 export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettings {
@@ -37,80 +52,110 @@ export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettin
   seed?: bigint;
   evaluate?: number;
   overwrite?: boolean;
+  allowTruncation?: boolean;
 }
 
-/** Adds the shared options to a command: the model, then what the command itself takes, then all else. */
+/** The least epsilon that the optimizers of Sophia's kind take: below it the square of a float32 is nothing. */
+const leastSophiaEpsilon = 1e-38;
+
+/** Adds the shared options to a command: what it needs, then what it takes itself, then all else. */
 export function addRunOptions(
   command: Command,
-  own: readonly Option[],
+  own: { readonly needed: readonly Option[]; readonly others?: readonly Option[] },
   defaults: { optimizer: OptimizerName },
 ): Command {
   const names = Object.entries(optimizerNames)
     .map(([name, text]) => `${name} (${text})`)
     .join('; ');
-  addModelOptions(command);
-  for (const option of own) command.addOption(option);
-  return command
-    .requiredOption('--out <folder>', 'folder to be made: the model, its tokenizer, run.json, metrics.jsonl')
-    .option('--overwrite', 'replace the out folder when it exists')
+  const curvature = completeCurvatureOptions({});
+  command.optionsGroup('Needed:').addOption(modelOption());
+  for (const option of own.needed) command.addOption(option);
+  command.addOption(
+    new RequiredOption(
+      '--out <folder>',
+      'folder to be made, with the new model, its tokenizer, run.json (the record) and metrics.jsonl (a line a step)',
+    ).argParser(path),
+  );
+  command.optionsGroup('Options:');
+  for (const option of own.others ?? []) command.addOption(option);
+  command
+    .option('--overwrite', 'replace the out folder if a run made it')
     .optionsGroup('Optimizer:')
-    .addOption(new Option('--optimizer <name>', names).choices(Object.keys(optimizerNames)).default(defaults.optimizer))
-    .option('--learning-rate <number>', 'peak learning rate (default: 1e-5)', numberAtLeast(0))
-    .option('--weight-decay <number>', 'decoupled; not on norm weights and biases (default: 0.01)', numberAtLeast(0))
-    .option('--betas <two>', 'decay rates of both moving averages, as in 0.9,0.95', betas)
+    .addOption(choiceOption('--optimizer <name>', names, Object.keys(optimizerNames)).default(defaults.optimizer))
+    .option('--learning-rate <number>', `peak learning rate (default: ${defaultOf('learningRate')})`, number())
     .option(
-      '--epsilon <number>',
-      'added to the denominator (default: 1e-8 for adamw, 1e-15 for sophia)',
-      numberAtLeast(0),
+      '--weight-decay <number>',
+      `decoupled weight decay; norm weights and biases take none (default: ${defaultOf('weightDecay')})`,
+      number(),
     )
-    .option('--clip-norm <number>', "bound of the gradient's global norm (default: 1)", numberAtLeast(0))
+    .option(
+      '--betas <two>',
+      `decay rates of the two moving averages, separated by a comma (default: ${defaultOf('betas')})`,
+      betas,
+    )
+    .option('--epsilon <number>', `added to the denominator (default: ${defaultOf('epsilon')})`, number())
+    .option(
+      '--clip-norm <number>',
+      `largest norm of the whole gradient; a longer one is scaled down (default: ${defaultOf('clipNorm')})`,
+      number({ lowExclusive: true }),
+    )
     .addOption(
       new Option(
         '--clipped-fraction <share>',
-        'sophia: share of weights to clip at the first step, from which rho follows (default: 0.1)',
+        'sophia: choose rho so that this share of the weights is clipped at the first step ' +
+          `(default: ${defaultOf('clippedFraction')})`,
       )
-        .argParser(fraction)
+        .argParser(number({ high: 1, lowExclusive: true, highExclusive: true }))
         .conflicts('rho'),
     )
-    .option('--rho <number>', 'sophia: rho by hand', numberAtLeast(0))
+    .option(
+      '--rho <number>',
+      `sophia: factor of the curvature, given by hand (default: ${defaultOf('rho')})`,
+      number({ lowExclusive: true }),
+    )
     .addOption(
-      new Option('--denominator <form>', 'sophia: rho * h + epsilon, or the larger of the two (default: sum)').choices([
-        'sum',
-        'max',
-      ]),
+      choiceOption(
+        '--denominator <form>',
+        `sophia: sum (rho * h + epsilon) or max (the larger of the two) (default: ${defaultOf('denominator')})`,
+        ['sum', 'max'],
+      ),
     )
     .option(
       '--hessian-every <steps>',
-      'sophia: steps from one curvature estimate to the next (default: 10)',
-      integerAtLeast(1),
+      `sophia: estimate the curvature every so many steps (default: ${curvature.every})`,
+      integer(),
     )
     .option(
       '--hessian-chunks <number>',
-      'sophia: chunks that an estimate is the mean of (default: 8; the first: 4 times as many)',
-      integerAtLeast(1),
+      `sophia: an estimate is the mean over so many chunks of data (default: ${curvature.chunks}); ` +
+        `the first takes ${curvature.primingChunks / curvature.chunks} times as many`,
+      integer({ high: 2 ** 29 }),
     )
-    .option('--hessian-chunk-size <number>', 'sophia: sequences in a chunk (default: 2)', integerAtLeast(1))
+    .option('--hessian-chunk-size <number>', `sophia: examples in a chunk (default: ${curvature.chunkSize})`, integer())
     .addOption(
-      new Option(
+      choiceOption(
         '--hessian-labels <kind>',
-        "sophia: labels drawn from the model, or the data's (default: sampled)",
-      ).choices(['sampled', 'given']),
+        `sophia: estimate with labels that the model draws, or with the data's own (default: ${curvature.labels})`,
+        ['sampled', 'given'],
+      ),
     )
-    .optionsGroup('Schedule:')
-    .option('--epochs <number>', 'passes over the data (default: 5)', numberAtLeast(0))
+    .optionsGroup('Length of the run:')
+    .option(
+      '--epochs <number>',
+      'passes over the data; may be a fraction (default: 5)',
+      number({ lowExclusive: true, high: 2 ** 31 }),
+    )
     .addOption(
-      new Option('--steps <number>', 'optimizer steps, in place of epochs')
-        .argParser(integerAtLeast(1))
-        .conflicts('epochs'),
+      new Option('--steps <number>', 'optimizer steps, instead of epochs').argParser(integer()).conflicts('epochs'),
     )
-    .option('--batch-size <number>', 'examples a step (default: 8)', integerAtLeast(1))
+    .option('--batch-size <number>', 'examples in a step (default: 8)', integer())
     .option(
       '--micro-batch-size <number>',
-      'examples in memory at a time; changes memory and time only (default: the batch size)',
-      integerAtLeast(1),
+      'examples in memory at a time: fewer need less memory, the result is the same but for rounding (default: the batch size)',
+      integer(),
     )
     .addOption(
-      new Option('--schedule <shape>', 'learning rate after warm-up (default: linear)').choices([
+      choiceOption('--schedule <shape>', 'how the learning rate goes on after the warm-up (default: linear)', [
         'constant',
         'linear',
         'cosine',
@@ -118,31 +163,59 @@ export function addRunOptions(
     )
     .option(
       '--warmup <share>',
-      'share of the steps over which the learning rate rises (default: 0.1)',
-      numberAtLeast(0),
+      'share of the steps, from 0 to 1, over which the learning rate rises (default: 0.1)',
+      number({ high: 1 }),
     )
-    .option('--seed <integer>', 'seed of every draw (default: 0)', seed)
+    .option('--seed <integer>', 'seed of every random draw; the same seed gives the same model (default: 0)', seed)
     .optionsGroup('Data and figures:')
-    .option(
-      '--template <text>',
-      'how question and answer become text (default: "Question: {question}\\nAnswer: {answer}")',
-    )
+    .addOption(templateOption())
     .option(
       '--max-length <tokens>',
-      "longest sequence; longer ones lose their end (default: 512, or the model's limit)",
-      integerAtLeast(2),
+      "longest example in tokens; what is longer would lose its end (default: 512, or the model's limit if smaller)",
+      integer({ low: 2 }),
     )
+    .option('--allow-truncation', 'run although examples are longer than that, and lose their end')
     .option(
       '--evaluate <number>',
-      'examples of each set measured before and after; 0 for none (default: 100)',
-      integerAtLeast(0),
-    )
-    .option('--json', 'print the result as JSON on stdout')
-    .option('--quiet', 'no progress');
+      'measure so many examples of each set before and after; 0 for none (default: 100)',
+      integer({ low: 0 }),
+    );
+  return addOutputOptions(addLoadingOptions(command).optionsGroup('Output:'));
 }
 
-/** The settings that the shared options mean. */
+/** What an optimizer's setting is where it is not given, in words: one value, or each optimizer's own. */
+function defaultOf(setting: keyof OptimizerSettings): string {
+  const ownersOf = new Map<string, string[]>();
+  for (const name of Object.keys(optimizerNames)) {
+    const value = completeOptimizerSettings(name as OptimizerName, {})[setting];
+    if (value === undefined) continue;
+    const text = settingText(value);
+    ownersOf.set(text, [...(ownersOf.get(text) ?? []), name]);
+  }
+  const [[text, owners] = ['', []], ...others] = ownersOf;
+  if (others.length === 0 && owners.length > 1) return text;
+  return [...ownersOf].map(([value, names]) => `${value} for ${names.join(' and ')}`).join(', ');
+}
+
+function settingText(value: string | number | readonly number[]): string {
+  if (typeof value === 'number') return value > 0 && value < 1e-3 ? value.toExponential() : String(value);
+  return String(value);
+}
+
+/**
+ * The settings that the shared options mean.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an epsilon that the optimizer does not take
+ */
 export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | 'method'> {
+  const { optimizer, epsilon } = options;
+  if (optimizer !== 'adamw' && epsilon !== undefined && epsilon < leastSophiaEpsilon) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `--epsilon must be at least ${leastSophiaEpsilon} with --optimizer ${optimizer}, but is ${epsilon}`,
+      { argument: 'epsilon' },
+    );
+  }
   return withoutUndefined({
     model: options.model,
     out: options.out,
@@ -170,45 +243,42 @@ export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | '
     microBatchSize: options.microBatchSize,
     schedule: options.schedule,
     warmup: options.warmup,
-    template: options.template?.replaceAll('\\n', '\n'),
+    template: options.template,
     maximumLength: options.maxLength,
     seed: options.seed,
     evaluate: options.evaluate,
+    allowTruncation: options.allowTruncation,
   });
 }
 
-/** Runs with progress on stderr and the result on stdout. */
-export async function performRun(
+/** Runs with progress on stderr. */
+export function performRun(
   settings: RunSettings,
   options: RunOptions,
   words: { target: string; verb: string },
-): Promise<void> {
+): Promise<CommandResult> {
   const progress = progressOn(words.verb, { quiet: options.quiet ?? false });
-  const measuring = progressOn('measuring', { quiet: options.quiet ?? false });
-  const interrupt = cancelOnInterrupt();
-  try {
+  return cancelOnSignals(async (signal) => {
     const loading = decideLoading(options);
     progress.log(deviceLine(loading));
-    const result = await runTraining({ ...settings, load: loading.record }, loading.load, {
-      ...watching(progress, measuring, words.target),
-      signal: interrupt.signal,
-    });
-    printResult(options, resultObject(result, loading), resultText(result, words.target, loading));
-  } finally {
-    progress.end();
-    interrupt.dispose();
-  }
+    try {
+      const result = await runTraining({ ...settings, load: loading.record }, loading.load, {
+        ...watching(progress, words),
+        signal,
+      });
+      return { result: resultObject(result, loading), text: resultText(result, words.target, loading) };
+    } finally {
+      progress.end();
+    }
+  });
 }
 
-function watching(progress: Progress, measuring: Progress, target: string): RunEvents {
+function watching(progress: Progress, words: { target: string; verb: string }): RunEvents {
   return {
-    onPhase: () => {
-      progress.end();
-      measuring.end();
-    },
+    onPhase: (phase) => progress.phase(phase === 'training' ? words.verb : phase),
     onNote: (note) => progress.log(`note: ${note}`),
-    onEvaluated: (done, total) => measuring.update(done, total),
-    onStep: (event) => progress.update(event.step, event.steps, stepNote(event, target)),
+    onEvaluated: (done, total) => progress.update(done, total),
+    onStep: (event) => progress.update(event.step, event.steps, stepNote(event, words.target)),
   };
 }
 
@@ -222,7 +292,8 @@ export function stepNote({ losses, statistics }: StepEvent, target: string): str
   return parts.join('  ');
 }
 
-function resultObject({ out, summary, evaluation, peakMemory }: RunResult, { shown }: Loading): object {
+/** The result of a run for --json: all that it says, and where it ran. */
+export function resultObject({ out, summary, ...others }: RunResult, { shown }: Pick<Loading, 'shown'>): object {
   const { last, ...totals } = summary;
   return {
     out,
@@ -230,12 +301,13 @@ function resultObject({ out, summary, evaluation, peakMemory }: RunResult, { sho
     ...totals,
     secondsPerStep: totals.seconds / totals.steps,
     losses: last.losses,
-    evaluation,
-    peakMemory,
+    ...others,
   };
 }
 
-function resultText({ out, summary, evaluation, peakMemory }: RunResult, target: string, { device }: Loading): string {
+/** The result of a run in words; it ends with what the run came to. */
+export function resultText(result: RunResult, target: string, { device }: Pick<Loading, 'device'>): string {
+  const { out, summary, evaluation, peakMemory, verdict } = result;
   const lines: string[] = [];
   if (evaluation) {
     const rows = [
@@ -261,5 +333,8 @@ function resultText({ out, summary, evaluation, peakMemory }: RunResult, target:
       `${summary.curvatureShare > 0 ? `, ${(100 * summary.curvatureShare).toFixed(0)} % of it for curvature` : ''}), ${peakLabel(device)} ${memory(peakMemory)}`,
     `written: ${out}`,
   );
+  if (verdict !== undefined) {
+    lines.push('', verdict.sentence, ...(verdict.advice === undefined ? [] : [verdict.advice]));
+  }
   return lines.join('\n');
 }

@@ -14,9 +14,23 @@ export interface OutputOptions {
   quiet?: boolean;
 }
 
-/** Prints a command's result: the object with --json, else the text. */
-export function printResult(options: OutputOptions, result: object, text: string): void {
-  process.stdout.write(options.json ? toJson(result) : `${text}\n`);
+/** What a command found or did: an object for --json, a text else. */
+export interface CommandResult {
+  readonly result: object;
+  readonly text: string;
+}
+
+/**
+ * The action of a command that prints what its work gives. That is all the work prints on stdout, and it is printed when the
+ * work has succeeded as a whole: no error can follow it, which with --json would be a second object.
+ */
+export function printing<Options extends OutputOptions>(
+  work: (options: Options) => CommandResult | undefined | Promise<CommandResult | undefined>,
+): (options: Options) => Promise<void> {
+  return async (options) => {
+    const outcome = await work(options);
+    if (outcome !== undefined) process.stdout.write(options.json ? toJson(outcome.result) : `${outcome.text}\n`);
+  };
 }
 
 /** A table with a header, columns as wide as their widest cell; numbers are right-aligned. */

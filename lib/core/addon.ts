@@ -7,6 +7,7 @@
 import { createRequire } from 'node:module';
 import { SoulError } from './errors.ts';
 import { packageRoot } from './package.ts';
+import { usableProcessors } from './processors.ts';
 import { typedCalls } from './typed-calls.ts';
 
 declare const external: unique symbol;
@@ -120,6 +121,10 @@ export interface NativeAddon {
   /** Resolves when everything posted before is done, on every device. */
   fence(): Promise<void>;
 
+  /** An exclusive lock of a file, which is made where it is not there; undefined where somebody else holds it. */
+  lockFile(path: string): NativeExternal | undefined;
+  unlockFile(lock: NativeExternal): void;
+
   /** Resolves to [count]. */
   countNonFinite(buffer: NativeMemory): Promise<number[]>;
   /** Resolves to [sum]. */
@@ -211,7 +216,7 @@ export interface NativeAddon {
 }
 
 /** Raised with every change of what native/addon exports; the addon says the same number. */
-const addonVersion = 3;
+const addonVersion = 4;
 
 const require = createRequire(import.meta.url);
 let loaded: { readonly calls: NativeAddon; readonly path: string } | undefined;
@@ -236,6 +241,14 @@ export function addonStatus(): { loaded: true; path: string } | { loaded: false;
   }
 }
 
+/** The addon's calls, with threads for the processors that this process may keep busy; native code counts all there are. */
+function withThreads(addon: NativeAddon): NativeAddon {
+  const calls = typedCalls(addon);
+  // Whoever sets the variable has chosen.
+  if (!process.env.SOUL_THREADS) calls.configure({ threads: usableProcessors() }).catch(() => {});
+  return calls;
+}
+
 function load(): { calls: NativeAddon; path: string } {
   const attempts: string[] = [];
   try {
@@ -243,7 +256,7 @@ function load(): { calls: NativeAddon; path: string } {
     const file = find.resolve(packageRoot);
     try {
       const addon = require(file) as Record<string, unknown>;
-      if (addon.version === addonVersion) return { calls: typedCalls(addon as unknown as NativeAddon), path: file };
+      if (addon.version === addonVersion) return { calls: withThreads(addon as unknown as NativeAddon), path: file };
       attempts.push(`${file} is of version ${String(addon.version)}, this package needs ${addonVersion}`);
     } catch (error) {
       attempts.push(`${file}: ${(error as Error).message}`);

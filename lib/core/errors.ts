@@ -14,6 +14,7 @@ export const errorCodes = {
   SOUL_OUT_OF_MEMORY: 'memory could not be allocated',
   SOUL_NOT_FOUND: 'a file or folder does not exist',
   SOUL_EXISTS: 'an output already exists and would be overwritten',
+  SOUL_BUSY: 'another process, or another call of this one, is writing there',
   SOUL_BAD_FILE: 'a file is damaged or not of the expected format',
   SOUL_FILE_SYSTEM: 'the system refused to read or write a file: no space, no permission, a folder in its place',
   SOUL_BAD_DATA: 'a line or record of a data set is not usable',

@@ -18,20 +18,26 @@ export function checkNames(argument: string, options: unknown, known: readonly s
   }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue;
-    const closest = known.toSorted((a, b) => distance(a, name) - distance(b, name))[0]!;
-    const near = distance(closest, name) <= Math.max(2, name.length / 3);
-    const alike = near ? closest : namesake(known, name);
-    const hint = alike === undefined ? '' : `did you mean ${alike}?`;
+    const closest = closestName(name, known);
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${argument} has no option ${name}; ${hint || `there are ${known.join(', ')}`}`,
+      `${argument} has no option ${name}; ${closest === undefined ? `there are ${known.join(', ')}` : `did you mean ${closest}?`}`,
       { argument: name, known },
     );
   }
 }
 
+/** The known name that a mistaken one was probably meant to be; undefined where none is near. */
+export function closestName<Name extends string>(name: string, known: readonly Name[]): Name | undefined {
+  const [closest] = known.toSorted((a, b) => distance(a, name) - distance(b, name));
+  if (closest === undefined) return undefined;
+  const edits = distance(closest, name);
+  const near = edits <= Math.max(2, name.length / 3) && edits < name.length;
+  return near ? closest : namesake(name, known);
+}
+
 /** The only name that begins with the same word, as retainCoefficient and retainWeight do. */
-function namesake(known: readonly string[], given: string): string | undefined {
+function namesake<Name extends string>(given: string, known: readonly Name[]): Name | undefined {
   const firstWord = (name: string): string => /^[a-z]+/.exec(name)?.[0] ?? name;
   const alike = known.filter((name) => name !== firstWord(name) && firstWord(name) === firstWord(given));
   return alike.length === 1 ? alike[0] : undefined;

@@ -12,6 +12,7 @@ export {
   encodePrompt,
 } from './encode.ts';
 export type { Example, ExampleAlternatives } from './example.ts';
+export { countOverlap, type Overlap } from './overlap.ts';
 export { PromptTemplate, type RenderedExample } from './prompt-template.ts';
 export { type DataFile, readExamples, readLines } from './read-examples.ts';
 export { refusals } from './refusals.ts';

@@ -16,7 +16,8 @@ export type {
   TokenScores,
 } from './contract.ts';
 export { llamaLayout } from './llama-layout.ts';
-export { huggingFaceConfig, writeModelFolder } from './model-folder.ts';
+export { huggingFaceConfig, type ModelFolderOptions, writeModelFolder } from './model-folder.ts';
 export { type ParameterKind, ParameterLayout, type ParameterPlace, type ParameterRange } from './parameter-layout.ts';
 export { TokenBatch, type TokenSequence } from './token-batch.ts';
-export { HuggingFaceTokenizer, type TextTokenizer, tokenizerFiles } from './tokenizer.ts';
+export { HuggingFaceTokenizer, type TextTokenizer } from './tokenizer.ts';
+export { copyTokenizerFiles, tokenizerFiles } from './tokenizer-files.ts';

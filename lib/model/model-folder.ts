@@ -4,38 +4,66 @@
  * @module
  */
 
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { asSoulError } from '../core/errors.ts';
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { asSoulError, SoulError } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { toJson } from '../core/json.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { LlamaConfig } from './config.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
+import { copyTokenizerFiles } from './tokenizer-files.ts';
+
+export interface ModelFolderOptions {
+  /** The content of generation_config.json. */
+  generationConfig?: string;
+  /** The folder whose tokenizer goes along; none by default. */
+  tokenizer?: string;
+  /** Replaces a model that is there. Default false. */
+  overwrite?: boolean;
+}
 
 /**
- * Writes config.json, model.safetensors and, where there is one, generation_config.json; made if it isn't there. Each file is
- * written beside and renamed, the weights last.
+ * Writes config.json, model.safetensors, and what the options name; the folder is made if it isn't there. Each file is written
+ * beside and renamed, the weights last; shards of a model that was there go then.
  *
- * @throws SoulError of {@link writeCheckpoint}; SOUL_FILE_SYSTEM
+ * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; of {@link writeCheckpoint};
+ *   SOUL_FILE_SYSTEM
  */
 export async function writeModelFolder(
   folder: string,
   config: LlamaConfig,
   layout: ParameterLayout,
   values: FlatBuffer<WeightDType>,
-  generationConfig?: string,
+  options: ModelFolderOptions = {},
 ): Promise<void> {
+  const { generationConfig, tokenizer, overwrite = false } = options;
   try {
     await mkdir(folder, { recursive: true });
+    const before = (await readdir(folder)).filter((name) => modelFile.test(name));
+    if (before.length > 0 && !overwrite) {
+      throw new SoulError(
+        'SOUL_EXISTS',
+        `${folder} holds a model already (${before[0]}); name another folder, or replace it with { overwrite: true }`,
+        { folder },
+      );
+    }
     await replaceFile(join(folder, 'config.json'), toJson(huggingFaceConfig(config, values.dtype)));
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
+    if (tokenizer !== undefined && resolve(tokenizer) !== resolve(folder)) {
+      await copyTokenizerFiles(tokenizer, folder, { overwrite });
+    }
     await writeCheckpoint(folder, layout, values);
+    for (const name of before.filter((each) => shard.test(each))) await rm(join(folder, name));
   } catch (error) {
     throw asSoulError(error);
   }
 }
+
+const modelFile = /^config\.json$|\.safetensors(\.index\.json)?$/;
+/** What one file of weights replaces. */
+const shard = /^model-\d+-of-\d+\.safetensors$|\.index\.json$/;
 
 /** The content of config.json: all that was read, with the dtype of the weights and the rope in the keys of transformers 4 and of 5. */
 export function huggingFaceConfig(config: LlamaConfig, dtype: WeightDType = 'f32'): Record<string, unknown> {

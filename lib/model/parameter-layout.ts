@@ -14,7 +14,7 @@ import { elementCount } from '../core/shape.ts';
 export type ParameterKind = 'embedding' | 'matrix' | 'vector';
 
 export interface ParameterPlace {
-  /** First element in the flat buffer; a multiple of 64 elements (256 bytes in float32). */
+  /** First element in the flat buffer; a multiple of 256 elements, the block of quantised states. */
   readonly offset: number;
   readonly shape: readonly number[];
   readonly group: ParameterKind;
@@ -30,9 +30,9 @@ export interface ParameterRange {
 }
 
 const order: readonly ParameterKind[] = ['embedding', 'matrix', 'vector'];
-const alignment = 64;
+const alignment = 256;
 
-/** Named parameters in the order of the buffer: embeddings, matrices, then vectors, each start aligned to 256 bytes. */
+/** Named parameters in the order of the buffer: embeddings, matrices, then vectors, each start at a multiple of 256 elements. */
 export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
   readonly #places: ReadonlyMap<string, ParameterPlace>;
   /** Elements that a buffer of this layout has, padding included. */

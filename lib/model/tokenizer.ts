@@ -4,11 +4,11 @@
  * @module
  */
 
-import { constants } from 'node:fs';
-import { access, copyFile, mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
+import { copyTokenizerFiles } from './tokenizer-files.ts';
 import { buildTokenizer, type Json, type TokenizerLibrary } from './tokenizer-library.ts';
 
 /** What data preparation and generation need of a tokenizer. */
@@ -26,21 +26,6 @@ export interface TextTokenizer {
   /** One more than the largest token. */
   readonly size: number;
 }
-
-/** Every file that may belong to a tokenizer; what a folder has of them goes along with a model made from it. */
-export const tokenizerFiles: readonly string[] = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'vocab.json',
-  'vocab.txt',
-  'merges.txt',
-  'tokenizer.model',
-  'spiece.model',
-  'chat_template.jinja',
-  'chat_template.json',
-];
 
 /**
  * The tokenizer of a Hugging Face model folder (`tokenizer.json`, and what stands beside it).
@@ -87,7 +72,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     if (!description) {
       throw new SoulError(
         'SOUL_NOT_FOUND',
-        `${folder} has no tokenizer.json; save the tokenizer again with a current version of transformers (save_pretrained)`,
+        `${folder} has no tokenizer.json: copy the tokenizer's files from the model that it was made from; where that has no tokenizer.json either, save its tokenizer with a current version of transformers (AutoTokenizer.from_pretrained(...).save_pretrained(...))`,
         { folder, file: 'tokenizer.json' },
       );
     }
@@ -135,40 +120,15 @@ export class HuggingFaceTokenizer implements TextTokenizer {
       : this.#tokenizer.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: this.#cleansUp });
   }
 
-  /** The files of {@link tokenizerFiles} that the folder has. */
-  async files(): Promise<string[]> {
-    const present = await Promise.all(
-      tokenizerFiles.map((name) =>
-        access(join(this.folder, name)).then(
-          () => true,
-          () => false,
-        ),
-      ),
-    );
-    return tokenizerFiles.filter((_, i) => present[i]);
-  }
-
   /**
    * Copies the tokenizer's files, bytes unchanged, into `folder`, which is made if need be.
    *
    * @returns the names of the files
-   * @throws SoulError SOUL_EXISTS when one is there already; SOUL_FILE_SYSTEM
+   * @throws SoulError SOUL_EXISTS when one is there already, unless `overwrite` is set; SOUL_FILE_SYSTEM
    */
-  async copyTo(folder: string): Promise<string[]> {
+  async copyTo(folder: string, options: { overwrite?: boolean } = {}): Promise<string[]> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-    const names = await this.files();
-    await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-      throw asSoulError(error);
-    });
-    for (const name of names) {
-      try {
-        await copyFile(join(this.folder, name), join(folder, name), constants.COPYFILE_EXCL);
-      } catch (cause) {
-        if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw asSoulError(cause);
-        throw new SoulError('SOUL_EXISTS', `${join(folder, name)} already exists`, { folder, file: name }, { cause });
-      }
-    }
-    return names;
+    return copyTokenizerFiles(this.folder, folder, options);
   }
 
   /** Tokens of a role (`eos_token`, `bos_token`): by name where a name is given, else by number. */

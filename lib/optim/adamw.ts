@@ -58,7 +58,7 @@ export class AdamW implements Optimizer {
   constructor(parameters: OptimizerParameters, options: AdamWOptions = {}) {
     checkNames('options', options, [...sharedOptionNames, 'betas', 'epsilon']);
     checkParameters(parameters);
-    this.parameters = { values: parameters.values, gradients: parameters.gradients };
+    this.parameters = { ...parameters };
     const shared = checkShared(options, { learningRate: 1e-3, weightDecay: 0.01 });
     this.learningRate = shared.learningRate;
     this.weightDecay = shared.weightDecay;

@@ -7,11 +7,10 @@
 import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from '../core/addon.ts';
 import { SoulError } from '../core/errors.ts';
 import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
-import { elementCount } from '../core/shape.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 import { checkFrozen } from './options.ts';
 import { checkPrecision } from './precision.ts';
+import { readStateFile, writeStateFile } from './state-file.ts';
 
 /** Slots of the control block, as native code numbers them. */
 export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4, changed: 7 } as const;
@@ -168,15 +167,8 @@ export class OptimizerState<Name extends string> {
       );
     }
     const step = control[slots.step]!;
-    const words = { format: 'soul-unlearn', step: String(step), ...metadata(control) };
-    const tensors = buffers.map(([name, { dtype, length }], i) => ({
-      name,
-      dtype: fileDType(dtype),
-      shape: [length],
-      data: copies[i]!,
-    }));
-    const count = { name: 'step', dtype: 'F32' as const, shape: [], data: Float32Array.of(step) };
-    await writeSafetensors(path, [...tensors, count], words);
+    const saved = buffers.map(([name, { dtype }], i) => ({ name, dtype, data: copies[i]! }));
+    await writeStateFile(path, saved, this.#parameters.layout, step, metadata(control));
   }
 
   /**
@@ -188,19 +180,10 @@ export class OptimizerState<Name extends string> {
     prepare: (averages: Record<Name, FlatBuffer>, metadata: Readonly<Record<string, string>>) => Promise<() => void>,
   ): Promise<void> {
     this.checkAlive();
-    const file = await openSafetensors(path);
-    const read: [string, FlatBuffer][] = [];
-    let step: number;
-    try {
-      for (const [name, buffer] of this.#buffers()) {
-        if (name !== masterName || file.tensors.has(name))
-          read.push([name, await readFloats(file, name, buffer.length)]);
-      }
-      step = await readStep(file);
-    } finally {
-      await file.close();
-    }
-    const contents = Object.fromEntries(read) as Record<Name, FlatBuffer>;
+    const names = this.#buffers().map(([name]) => ({ name, optional: name === masterName }));
+    const { values, layout } = this.#parameters;
+    const file = await readStateFile(path, names, values.length, layout);
+    const contents = Object.fromEntries(file.buffers) as Record<Name, FlatBuffer>;
     const finish = await prepare(contents, file.metadata);
     this.checkAlive();
     // All are checked before the first is copied, so that a failure changes nothing.
@@ -210,7 +193,7 @@ export class OptimizerState<Name extends string> {
     await Promise.all(copies);
     // Jobs before that nobody awaited have brought their counters back then.
     if (this.#deviceControl !== undefined) await nativeAddon().fence();
-    this.control[slots.step] = step;
+    this.control[slots.step] = file.step;
     this.control[slots.partsTotal] = 0;
     finish();
     this.control[slots.changed] = 1;
@@ -245,60 +228,4 @@ async function copyOf(buffer: FlatBuffer, name: string): Promise<NativeArray> {
   const copy = FlatBuffer.alloc(buffer.length, { dtype: buffer.dtype });
   await nativeAddon().copy(nativeMemory(copy, name), memory);
   return copy.array;
-}
-
-function fileDType(dtype: DType): 'F32' | 'BF16' {
-  return dtype === 'bf16' ? 'BF16' : 'F32';
-}
-
-/** A tensor of F32 or BF16 in float32. */
-async function readFloats(file: SafetensorsFile, name: string, length: number): Promise<FlatBuffer> {
-  const tensor = file.tensors.get(name);
-  if (tensor === undefined) {
-    const found = [...file.tensors.keys()].join(', ');
-    throw new SoulError('SOUL_BAD_FILE', `${file.path} has no tensor ${name}; it has ${found}`, {
-      path: file.path,
-      name,
-    });
-  }
-  const elements = elementCount(tensor.shape);
-  if (tensor.dtype !== 'F32' && tensor.dtype !== 'BF16') {
-    throw new SoulError(
-      'SOUL_UNSUPPORTED',
-      `${file.path}: ${name} is of dtype ${tensor.dtype}; F32 or BF16 is needed`,
-      { name },
-    );
-  }
-  if (elements !== length) {
-    throw new SoulError(
-      'SOUL_INVALID_ARGUMENT',
-      `${file.path}: ${name} has ${elements} elements, but the parameters have ${length}`,
-      { path: file.path, expected: length, found: elements },
-    );
-  }
-  const floats = FlatBuffer.alloc(length);
-  if (tensor.dtype === 'F32') {
-    await file.readInto(name, floats.array);
-  } else {
-    const halves = FlatBuffer.alloc(length, { dtype: 'bf16' });
-    await file.readInto(name, halves.array);
-    await floats.copyFrom(halves);
-  }
-  return floats;
-}
-
-async function readStep(file: SafetensorsFile): Promise<number> {
-  const exact = file.metadata.format === 'soul-unlearn' ? Number(file.metadata.step) : await readStepTensor(file);
-  if (Number.isSafeInteger(exact) && exact >= 0) return exact;
-  throw new SoulError('SOUL_BAD_FILE', `${file.path}: step is ${exact}, not a count`, { path: file.path });
-}
-
-/** Other libraries write the step as a tensor of one number. */
-async function readStepTensor(file: SafetensorsFile): Promise<number> {
-  const tensor = file.tensors.get('step');
-  const bytes = tensor === undefined ? undefined : await file.read('step');
-  if (tensor?.dtype === 'F32' && bytes?.length === 4) return new Float32Array(bytes.buffer)[0]!;
-  if (tensor?.dtype === 'F64' && bytes?.length === 8) return new Float64Array(bytes.buffer)[0]!;
-  if (tensor?.dtype === 'I64' && bytes?.length === 8) return Number(new BigInt64Array(bytes.buffer)[0]!);
-  throw new SoulError('SOUL_BAD_FILE', `${file.path} has no tensor step of one F32, F64 or I64`, { path: file.path });
 }

@@ -14,6 +14,15 @@ import type { Precision } from './precision.ts';
 export interface OptimizerParameters {
   readonly values: FlatBuffer;
   readonly gradients: FlatBuffer;
+  /** Where the parameters lie in both, as a model's `parameters` have it: state files go by their names then. */
+  readonly layout?: BufferLayout;
+}
+
+/** Where named parameters lie in a buffer; `ParameterLayout` is one. What lies between them is padding, which stays 0. */
+export interface BufferLayout
+  extends Iterable<[string, { readonly offset: number; readonly shape: readonly number[] }]> {
+  /** Elements of the buffer, padding included. */
+  readonly length: number;
 }
 
 /** A range of the buffers with settings of its own. Elements outside every range take the optimizer's. */

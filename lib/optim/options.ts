@@ -66,13 +66,20 @@ export function checkFrozen(
 
 /** Values and gradients of one length, dtype and device that share no memory. */
 export function checkParameters(parameters: OptimizerParameters): void {
-  checkNames('parameters', dropLayout(parameters), ['values', 'gradients']);
-  const { values, gradients } = parameters;
+  checkNames('parameters', parameters, ['values', 'gradients', 'layout']);
+  const { values, gradients, layout } = parameters;
   nativeMemory(values, 'values');
   if (values.dtype === 'u8') throw invalidArgument('values.dtype', "'f32' or 'bf16'", values.dtype);
   nativeMemory(gradients, 'gradients');
   checkAlike('gradients', gradients, 'values', values);
   checkApart('gradients', gradients, 'values', values);
+  if (layout === undefined) return;
+  if (typeof layout !== 'object' || layout === null || !(Symbol.iterator in layout)) {
+    throw invalidArgument('layout', "a model's layout", layout);
+  }
+  if (layout.length !== values.length) {
+    throw invalidArgument('layout.length', `${values.length}, as that of values`, layout.length);
+  }
 }
 
 /** A buffer must have the length, the device and, unless told otherwise, the dtype of another. */
@@ -97,11 +104,4 @@ export function checkApart(argument: string, buffer: FlatBuffer, otherName: stri
     argument,
     other: otherName,
   });
-}
-
-/** A model's `parameters` also hold its layout, which is of no concern here. */
-function dropLayout(parameters: unknown): unknown {
-  if (typeof parameters !== 'object' || parameters === null) return parameters;
-  const { layout: _, ...buffers } = parameters as Record<string, unknown>;
-  return buffers;
 }

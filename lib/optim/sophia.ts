@@ -108,7 +108,7 @@ export class Sophia implements SecondOrderOptimizer {
   constructor(parameters: OptimizerParameters, options: SophiaOptions = {}) {
     checkNames('options', options, optionNames);
     checkParameters(parameters);
-    this.parameters = { values: parameters.values, gradients: parameters.gradients };
+    this.parameters = { ...parameters };
     const { rho, clippedFraction } = checkRho(valueOr(options.rho, 0.04));
     this.betas = checkBetas(valueOr(options.betas, [0.965, 0.99]));
     this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, 1e-15), { low: 1e-38 });

@@ -5,7 +5,9 @@
  */
 
 import { SoulError } from '../core/errors.ts';
-import type { ParameterLayout } from '../model/parameter-layout.ts';
+import { FlatBuffer } from '../core/flat-buffer.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import { ParameterLayout } from '../model/parameter-layout.ts';
 import { AdamW } from '../optim/adamw.ts';
 import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
 import { Sophia } from '../optim/sophia.ts';
@@ -45,7 +47,8 @@ const sophiaOnly = ['rho', 'clippedFraction', 'denominator'] as const;
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for a setting of another optimizer, or rho given twice
  */
-export function completeOptimizerSettings(name: OptimizerName, settings: OptimizerSettings): OptimizerSettings {
+export function completeOptimizerSettings(name: OptimizerName, given: OptimizerSettings): OptimizerSettings {
+  const settings: OptimizerSettings = withoutUndefined(given);
   const foreign = name === 'adamw' ? sophiaOnly.filter((key) => settings[key] !== undefined) : [];
   if (foreign.length > 0) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${foreign.join(' and ')} belong to Sophia, not to ${name}`, {
@@ -76,14 +79,23 @@ export function createOptimizer(
   parameters: OptimizerParameters & { layout: ParameterLayout },
   settings: OptimizerSettings,
 ): Optimizer | SecondOrderOptimizer {
-  const { values, gradients, layout } = parameters;
   const { rho, clippedFraction, denominator, ...options } = settings;
-  const common = { ...options, parameterGroups: layout.ranges() };
-  if (name === 'adamw') return new AdamW({ values, gradients }, common);
+  const common = { ...options, parameterGroups: parameters.layout.ranges() };
+  if (name === 'adamw') return new AdamW(parameters, common);
   const sophia = {
     ...common,
     rho: clippedFraction === undefined ? rho! : { clippedFraction },
     ...(denominator ? { denominator } : {}),
   };
-  return name === 'sophia' ? new Sophia({ values, gradients }, sophia) : Sophia.soulRepo({ values, gradients }, sophia);
+  return name === 'sophia' ? new Sophia(parameters, sophia) : Sophia.soulRepo(parameters, sophia);
+}
+
+/**
+ * Lets the optimizer itself check its settings, over no parameters.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkOptimizer(name: OptimizerName, settings: OptimizerSettings): void {
+  const parameters = { values: FlatBuffer.alloc(0), gradients: FlatBuffer.alloc(0), layout: ParameterLayout.of([]) };
+  createOptimizer(name, parameters, settings);
 }

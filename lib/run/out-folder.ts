@@ -5,47 +5,84 @@
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { lstat, mkdir, mkdtemp, readdir, realpath, rename, rm, rmdir, statfs } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { asSoulError, SoulError } from '../core/errors.ts';
+import { type FileLock, lockFile } from '../core/file-lock.ts';
 import { exists, replaceFile } from '../core/files.ts';
 import { toJson } from '../core/json.ts';
+import { requireReplaceable } from './replaceable-folder.ts';
 
-/** Files are gathered in `<path>.partial`, which `publish` renames to `path`. */
+/** Marks a folder that this package made, and is locked while a run writes there. */
+export const markerName = '.soul-run.json';
+
+export interface OutFolderOptions {
+  /** Replaces a folder that an earlier run made. */
+  overwrite?: boolean;
+  /** Files and folders that the run reads: none of them may lie in a folder that is replaced. */
+  inputs?: readonly string[];
+}
+
+/**
+ * Files are gathered in `<path>.partial`, which `publish` renames to `path`. While a run writes there it holds a lock that the
+ * kernel releases when the process ends, however it ends.
+ */
 export class OutFolder {
   readonly path: string;
   /** Where files are written until then. */
   readonly staging: string;
-  readonly #overwrite: boolean;
+  readonly #lock: FileLock;
   readonly #logs: number[] = [];
 
-  private constructor(path: string, overwrite: boolean) {
+  private constructor(path: string, lock: FileLock) {
     this.path = path;
-    this.staging = `${path}.partial`;
-    this.#overwrite = overwrite;
+    this.staging = stagingOf(path);
+    this.#lock = lock;
   }
 
   /**
-   * Checks that the folder may be written and makes the staging folder; leftovers of a run that was cut off are removed.
+   * Checks that the folder can be written and replaced in the end, and makes the staging folder. What a run that was cut off left
+   * there is removed; a model that it had finished only with `overwrite`.
    *
-   * @throws SoulError SOUL_EXISTS when `path` is there and `overwrite` is not set, or when it was not made by a run
+   * @throws SoulError SOUL_EXISTS when `path` is there and `overwrite` is not set, or when it or the staging folder is not of
+   *   this package's making; SOUL_BUSY when another run writes there; SOUL_INVALID_ARGUMENT for a place that cannot be
+   *   replaced; SOUL_FILE_SYSTEM
    */
-  static async create(path: string, options: { overwrite?: boolean } = {}): Promise<OutFolder> {
-    const folder = new OutFolder(resolve(path), options.overwrite ?? false);
-    if (await exists(folder.path)) {
-      if (!folder.#overwrite) {
-        throw new SoulError(
-          'SOUL_EXISTS',
-          `the output ${folder.path} already exists; name another, or pass --overwrite`,
-          { path: folder.path },
-        );
+  static async create(path: string, options: OutFolderOptions = {}): Promise<OutFolder> {
+    const { overwrite = false, inputs = [] } = options;
+    try {
+      const place = await placeOf(path);
+      if (await exists(place)) {
+        if (!overwrite) {
+          throw new SoulError(
+            'SOUL_EXISTS',
+            `the output ${place} already exists; name another, or replace it (--overwrite)`,
+            { path: place },
+          );
+        }
+        await requireReplaceable(place, inputs);
       }
-      await requireReplaceable(folder.path);
+      await mkdir(dirname(place), { recursive: true });
+      return new OutFolder(place, await claim(stagingOf(place), overwrite));
+    } catch (error) {
+      throw asSoulError(error);
     }
-    await mkdir(dirname(folder.path), { recursive: true });
-    await rm(folder.staging, { recursive: true, force: true });
-    await mkdir(folder.staging);
-    return folder;
+  }
+
+  /**
+   * Checks that the disk has room for what is to be written.
+   *
+   * @throws SoulError SOUL_FILE_SYSTEM
+   */
+  async requireSpace(bytes: number): Promise<void> {
+    const { bavail, bsize } = await statfs(this.staging);
+    const free = bavail * bsize;
+    if (free >= bytes) return;
+    throw new SoulError(
+      'SOUL_FILE_SYSTEM',
+      `the model takes ${bytes} bytes, but ${free} are free at ${dirname(this.path)}; free some, or name another output`,
+      { path: this.path, expected: bytes, found: free },
+    );
   }
 
   /** Opens a file of JSON lines; what is appended can be watched in the staging folder while the run goes on. */
@@ -59,36 +96,119 @@ export class OutFolder {
     await replaceFile(join(this.staging, name), toJson(content));
   }
 
-  /** Moves the finished folder to its place; one that was there goes only when the new one stands. */
+  /**
+   * Moves the finished folder to its place; one that was there goes only when the new one stands.
+   *
+   * @throws SoulError SOUL_FILE_SYSTEM; all that was written is then in the staging folder
+   */
   async publish(): Promise<void> {
-    this.closeLogs();
-    const replaced = `${this.path}.replaced`;
-    await rm(replaced, { recursive: true, force: true });
-    const before = await exists(this.path);
-    if (before) await rename(this.path, replaced);
-    await rename(this.staging, this.path);
-    if (before) await rm(replaced, { recursive: true, force: true });
+    this.#closeLogs();
+    try {
+      const before = (await exists(this.path)) ? await moveAside(this.path) : undefined;
+      try {
+        await rename(this.staging, this.path);
+      } catch (error) {
+        if (before !== undefined) await rename(before, this.path);
+        throw error;
+      }
+      await rm(join(this.path, markerName));
+      this.#lock.release();
+      if (before !== undefined) await rm(before, { recursive: true });
+    } catch (error) {
+      throw asSoulError(error);
+    }
   }
 
   /** Removes everything that was written. */
   async discard(): Promise<void> {
-    this.closeLogs();
+    this.#closeLogs();
     await rm(this.staging, { recursive: true, force: true });
+    this.#lock.release();
   }
 
-  /** Ends the logs; what they hold stays in the staging folder. */
-  closeLogs(): void {
+  /** Leaves what was written in the staging folder, for whoever wants to look; the next run may remove it. */
+  leave(): void {
+    this.#closeLogs();
+    this.#lock.release();
+  }
+
+  #closeLogs(): void {
     for (const file of this.#logs.splice(0)) closeSync(file);
   }
 }
 
-/** Only a folder that a run made (or an empty one) may be replaced: a mistyped path must not cost anybody's files. */
-async function requireReplaceable(path: string): Promise<void> {
-  const names = (await stat(path)).isDirectory() ? await readdir(path) : ['a file'];
-  if (names.length === 0 || names.includes('run.json')) return;
-  throw new SoulError(
-    'SOUL_EXISTS',
-    `${path} is not replaced: it holds no run.json, so it was not made by soul; name another output`,
-    { path },
-  );
+function stagingOf(path: string): string {
+  return `${path}.partial`;
+}
+
+/** The folder's own place: where a link leads to. */
+async function placeOf(path: string): Promise<string> {
+  const place = resolve(path);
+  if (basename(place) === '') {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${place} cannot be an output; name a folder in it`, { path: place });
+  }
+  const found = await lstat(place).catch(() => undefined);
+  if (!found?.isSymbolicLink()) return place;
+  if (await exists(place)) return realpath(place);
+  throw new SoulError('SOUL_EXISTS', `${place} is a link that leads nowhere; remove it, or name another output`, {
+    path: place,
+  });
+}
+
+/** Makes the staging folder and locks it; it is there under its name only once it is locked. */
+async function claim(staging: string, overwrite: boolean): Promise<FileLock> {
+  const fresh = await mkdtemp(`${staging}-`);
+  const lock = lockFile(join(fresh, markerName));
+  try {
+    await removeLeftovers(staging, overwrite);
+    await rename(fresh, staging).catch(async (error: NodeJS.ErrnoException) => {
+      // Another run was quicker.
+      if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST') await removeLeftovers(staging, false);
+      throw error;
+    });
+    return lock;
+  } catch (error) {
+    lock.release();
+    await rm(fresh, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+/** Removes what a run that was cut off left; nothing that anybody else made, and nothing that a run still writes. */
+async function removeLeftovers(staging: string, overwrite: boolean): Promise<void> {
+  if (!(await exists(staging))) return;
+  const marker = join(staging, markerName);
+  if (!(await exists(marker))) {
+    throw new SoulError(
+      'SOUL_EXISTS',
+      `${staging} is in the way: the run gathers its files there, but it was not made by a run; move it, or name another output`,
+      { path: staging },
+    );
+  }
+  const lock = lockFile(marker);
+  try {
+    const finished = (await readdir(staging)).find((name) => /^model.*\.safetensors$/.test(name));
+    if (finished !== undefined && !overwrite) {
+      throw new SoulError(
+        'SOUL_EXISTS',
+        `${staging} holds a model that an earlier run had finished when it was cut off (${finished}); move it, or let it be replaced (--overwrite)`,
+        { path: staging },
+      );
+    }
+    await rm(staging, { recursive: true });
+  } finally {
+    lock.release();
+  }
+}
+
+/** Gives what stands at `path` a name that nobody else has. */
+async function moveAside(path: string): Promise<string> {
+  const aside = await mkdtemp(`${path}.replaced-`);
+  try {
+    await rename(path, aside);
+  } catch (error) {
+    await rmdir(aside);
+    throw error;
+  }
+  return aside;
 }

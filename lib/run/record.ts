@@ -8,25 +8,16 @@ import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import type { Device, DeviceRecord } from '../core/devices.ts';
 import { packageVersion } from '../core/package.ts';
-import type { EncodedExample } from '../data/encode.ts';
-import type { Example } from '../data/example.ts';
+import { usableProcessors } from '../core/processors.ts';
+import type { Overlap } from '../data/overlap.ts';
 import type { DataFile } from '../data/read-examples.ts';
 import type { TrainingSummary } from '../unlearn/loop.ts';
 import type { Method } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
+import type { EncodedFile, RunSets } from './data-sets.ts';
+import type { MeasuredSets } from './measure.ts';
 import type { PeakMemory } from './peak-memory.ts';
 import type { CompleteRunSettings } from './settings.ts';
-
-/** A data file and its examples as tokens. */
-export interface EncodedFile extends DataFile<Example> {
-  readonly encoded: EncodedExample[];
-}
-
-/** The data of a run. */
-export interface RunSets {
-  readonly target: EncodedFile;
-  readonly retain?: EncodedFile;
-}
 
 /** Probability of the answers of one set before and after a run. */
 export interface BeforeAndAfter {
@@ -35,16 +26,28 @@ export interface BeforeAndAfter {
   after: number;
 }
 
+/** Figures of both sets. */
+export interface Evaluation {
+  target: BeforeAndAfter;
+  retain?: BeforeAndAfter;
+}
+
 export interface RunResult {
   /** The folder that was made. */
   out: string;
   summary: TrainingSummary;
-  evaluation?: { target: BeforeAndAfter; retain?: BeforeAndAfter };
+  evaluation?: Evaluation;
+  /** Examples of each set that lost tokens at their end: what was cut off was neither trained on nor measured. */
+  truncated: { target: number; retain?: number };
+  /** What the sets have in common, where there are two. */
+  overlap?: Overlap;
   /**
    * Bytes of the process's resident memory at the highest, of the run alone on Linux; the host's memory, where what lies on a
    * GPU does not count.
    */
   peakMemory: number;
+  /** What the run came to, in a sentence, and what to do where that is not what was wanted. */
+  verdict?: { sentence: string; advice?: string };
 }
 
 export interface RunRecordParts {
@@ -58,27 +61,31 @@ export interface RunRecordParts {
   /** Of the model's files as they were before it was loaded. */
   modelSums: Record<string, string>;
   sets: RunSets;
-  refusals: DataFile<string> | undefined;
   /** Where the new model lies at present. */
   modelFolder: string;
   result: RunResult;
+  /** Of the model before the run, where it was measured. */
+  before: MeasuredSets | undefined;
+  /** Why the model could not be measured after the run. */
+  failure: string | undefined;
   meter: PeakMemory;
 }
 
 /** Every setting with its defaults, seeds, versions, SHA-256 of model and data, and the figures. */
 export async function runRecord(parts: RunRecordParts): Promise<object> {
-  const { settings, method, device, gpu, sets, refusals, result } = parts;
+  const { settings, method, device, gpu, sets, before, failure, result } = parts;
   const { last, ...totals } = result.summary;
   return {
     package: { name: 'soul-unlearn', version: packageVersion },
     startedAt: parts.startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
-    settings: { ...settings, methodOptions: methodSettings(method) },
+    settings: { ...settings, method: method.name, methodOptions: methodSettings(method) },
     inputs: {
       model: { folder: basename(settings.model), sha256: parts.modelSums },
       target: dataRecord(sets.target),
       ...(sets.retain ? { retain: dataRecord(sets.retain) } : {}),
-      ...(refusals ? { refusals: fileRecord(refusals) } : {}),
+      ...(sets.refusalFile ? { refusals: fileRecord(sets.refusalFile) } : {}),
+      ...(sets.overlap ? { overlap: sets.overlap } : {}),
     },
     outputs: { model: { sha256: await modelChecksums(parts.modelFolder) } },
     environment: {
@@ -86,6 +93,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       platform: `${process.platform}-${process.arch}`,
       processor: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
+      usableProcessors: usableProcessors(),
       device,
       ...(gpu ? { gpu } : {}),
     },
@@ -94,6 +102,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       losses: last.losses,
       statistics: last.statistics,
       ...(result.evaluation ? { evaluation: result.evaluation } : {}),
+      ...(failure === undefined ? {} : { before, notMeasuredAfter: failure }),
       peakMemory: result.peakMemory,
       peakMemoryScope: parts.meter.scope,
     },
@@ -110,7 +119,7 @@ function methodSettings({ target, retain, options }: Method): object {
 }
 
 function dataRecord(set: EncodedFile): object {
-  return { ...fileRecord(set), truncated: set.encoded.filter(({ truncated }) => truncated > 0).length };
+  return { ...fileRecord(set), truncated: set.truncated };
 }
 
 function fileRecord({ file, sha256, items }: DataFile<unknown>): object {

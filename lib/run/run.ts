@@ -4,40 +4,55 @@
  * @module
  */
 
+import { throwIfCancelled } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
-import { asSoulError } from '../core/errors.ts';
+import { asSoulError, SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
-import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
-import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
-import { type DataFile, readExamples, readLines } from '../data/read-examples.ts';
-import { refusals as builtInRefusals } from '../data/refusals.ts';
-import { mean, probability } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
-import { type StepEvent, type TrainingOptions, train } from '../unlearn/loop.ts';
-import { method as methodOf } from '../unlearn/methods.ts';
+import { type StepEvent, type TrainingSummary, train } from '../unlearn/loop.ts';
+import { type Method, method as methodOf } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
-import { createOptimizer } from './optimizer-choice.ts';
+import { type RunSets, readRunSets } from './data-sets.ts';
+import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
+import { checkOptimizer, createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
-import { type BeforeAndAfter, type EncodedFile, type RunResult, type RunSets, runRecord } from './record.ts';
+import { type RunResult, runRecord } from './record.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { type CompleteRunSettings, completeRunSettings, type RunSettings, scheduleOf } from './settings.ts';
 
 export interface RunEvents {
-  onPhase?: (phase: string) => void;
+  /** Another part of the run begins. */
+  onPhase?: (phase: RunPhase) => void;
   onStep?: (event: StepEvent) => void;
   onEvaluated?: (done: number, total: number) => void;
   onNote?: (note: string) => void;
+  /** Ends the run in order, with SOUL_CANCELLED. */
   signal?: AbortSignal;
 }
 
+export type RunPhase =
+  | 'reading the data'
+  | 'hashing the model'
+  | 'loading the model'
+  | 'measuring before'
+  | 'training'
+  | 'writing the model'
+  | 'measuring after';
+
 /**
  * Trains or unlearns as the settings say and writes the out folder: the model, its tokenizer, `run.json` with everything
- * that went in, and `metrics.jsonl` with a record a step. The folder appears whole or not at all; what a failed run had
- * logged stays in `<out>.partial`.
+ * that went in, and `metrics.jsonl` with a record a step. The folder appears whole or not at all.
+ *
+ * Whatever can be checked without the model is checked before it is loaded. The trained weights are on disk before anything else
+ * is computed: where measuring them fails or is interrupted, the folder is published without those figures, and the error says
+ * where it is. What a run that failed earlier had logged stays in `<out>.partial`.
+ *
+ * @throws SoulError of {@link completeRunSettings}, {@link OutFolder.create}, {@link readRunSets}, the loader and {@link train};
+ *   SOUL_CANCELLED
  */
 export async function runTraining(
   given: RunSettings,
@@ -46,101 +61,85 @@ export async function runTraining(
 ): Promise<RunResult> {
   const startedAt = new Date();
   const meter = await measurePeakMemory();
-  const method = methodOf(given.method, given.methodOptions);
+  const method = typeof given.method === 'string' ? methodOf(given.method, given.methodOptions) : given.method;
   const settings = completeRunSettings(given, method);
+  checkOptimizer(settings.optimizer, settings.optimizerSettings);
   const template = PromptTemplate.parse(settings.template);
-
-  events.onPhase?.('reading data');
-  const target = await readExamples(settings.target);
-  const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
-  const refusals = settings.refusals === undefined ? undefined : await readLines(settings.refusals);
-  const tokenizer = await HuggingFaceTokenizer.load(settings.model);
-  const modelSums = await modelChecksums(settings.model);
-  const out = await OutFolder.create(settings.out, { overwrite: settings.overwrite });
+  const { model: folder, target, retain, refusals } = settings;
+  const inputs = [folder, target, retain, refusals].filter((path) => path !== undefined);
+  const out = await OutFolder.create(settings.out, { overwrite: settings.overwrite, inputs });
 
   let model: RunnableModel | undefined;
   let optimizer: Optimizer | undefined;
-  let begun = false;
+  let written: 'nothing' | 'logs' | 'model' = 'nothing';
   const work = async (): Promise<RunResult> => {
     try {
-      events.onPhase?.('loading the model');
-      model = await loadModel(settings.model);
-      const { device } = model.parameters.values;
+      begin('reading the data', events);
+      const tokenizer = await HuggingFaceTokenizer.load(folder);
+      const sets = await readRunSets(settings, tokenizer, template, (note) => events.onNote?.(note));
+      begin('hashing the model', events);
+      const modelSums = await modelChecksums(folder, events.signal);
+      begin('loading the model', events);
+      model = await loadModel(folder, withoutUndefined({ signal: events.signal }));
+      const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
-      const encoding = { template, maximumLength: Math.min(settings.maximumLength, model.maximumLength) };
-      const encode = (file: DataFile<Example>): EncodedFile => {
-        const { encoded, truncated } = encodeExamples(tokenizer, file.items, encoding);
-        if (truncated > 0) {
-          events.onNote?.(`${truncated} examples of ${file.file} were cut to ${encoding.maximumLength} tokens`);
-        }
-        return { ...file, encoded };
-      };
-      const sets: RunSets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
+      await out.requireSpace(byteLength);
+      checkLengths(sets, model.maximumLength);
 
       optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
-      const before = await measureSets(model, sets, settings, events, 'measuring before');
+      const before = await measure(model, sets, settings, events, 'measuring before');
       const log = out.openLog('metrics.jsonl');
-      events.onPhase?.('training');
-      const summary = await train({
-        ...withoutUndefined({
-          epochs: settings.epochs,
-          steps: settings.steps,
-          curvature: settings.curvature,
-          hessianData: settings.hessianData,
-          retain: sets.retain?.encoded,
-          signal: events.signal,
-        }),
-        model,
-        optimizer,
-        method,
-        target: sets.target.encoded,
-        refusals: refusalSequences(tokenizer, target.items, refusals?.items ?? builtInRefusals, encoding),
-        batchSize: settings.batchSize,
-        microBatchSize: settings.microBatchSize,
-        pairing: settings.pairing,
-        schedule: scheduleOf(settings, target.items.length),
-        seed: settings.seed,
-        onStep: (event) => {
-          begun = true;
-          log(event);
-          events.onStep?.(event);
-        },
+      const summary = await trainOn(sets, model, optimizer, method, settings, events, (event) => {
+        written = 'logs';
+        log(event);
       });
-      const after = await measureSets(model, sets, settings, events, 'measuring after');
-
       events.onPhase?.('writing the model');
-      await model.save(out.staging);
-      await tokenizer.copyTo(out.staging);
+      await model.save(out.staging, { tokenizer });
+      written = 'model';
+
+      let after: MeasuredSets | undefined;
+      let failure: { readonly error: unknown } | undefined;
+      try {
+        after = await measure(model, sets, settings, events, 'measuring after');
+      } catch (error) {
+        failure = { error };
+      }
       const result: RunResult = {
         out: out.path,
         summary,
-        ...(before && after ? { evaluation: joined(before, after) } : {}),
+        truncated: { target: sets.target.truncated, ...(sets.retain ? { retain: sets.retain.truncated } : {}) },
+        ...(sets.overlap ? { overlap: sets.overlap } : {}),
+        ...(before && after ? { evaluation: beforeAndAfter(before, after) } : {}),
         peakMemory: await meter.peak(),
       };
       await out.writeJson(
         'run.json',
         await runRecord({
           startedAt,
-          settings: { ...settings, maximumLength: encoding.maximumLength },
+          settings: { ...settings, maximumLength: Math.min(settings.maximumLength, model.maximumLength) },
           method,
           device,
           gpu,
           modelSums,
           sets,
-          refusals,
           modelFolder: out.staging,
           result,
+          before,
+          failure: failure && messageOf(failure.error),
           meter,
         }),
       );
       await out.publish();
+      if (failure) throw unmeasured(failure.error, out.path);
       return result;
     } catch (error) {
-      if (begun) {
-        out.closeLogs();
-        events.onNote?.(`what was logged up to there is in ${out.staging}`);
-      } else {
-        await out.discard();
+      if (written === 'nothing') await out.discard();
+      else {
+        out.leave();
+        if (!isPublished(error)) {
+          const what = written === 'logs' ? 'what was logged up to there is in' : 'the finished model is in';
+          events.onNote?.(`${what} ${out.staging}`);
+        }
       }
       throw asSoulError(error);
     }
@@ -148,67 +147,90 @@ export async function runTraining(
   return thenRelease(work, () => [optimizer, model]);
 }
 
-/** Questions with refusals for answers, encoded when they are first drawn. */
-function refusalSequences(
-  tokenizer: HuggingFaceTokenizer,
-  examples: readonly Example[],
-  sentences: readonly string[],
-  encoding: { template: PromptTemplate; maximumLength: number },
-): NonNullable<TrainingOptions['refusals']> {
-  const known = new Map<number, EncodedExample>();
-  return {
-    count: sentences.length,
-    of(target, refusal) {
-      const key = target * sentences.length + refusal;
-      let encoded = known.get(key);
-      if (!encoded) {
-        encoded = encodeExample(tokenizer, { ...examples[target]!, completion: sentences[refusal]! }, encoding);
-        known.set(key, encoded);
-      }
-      return encoded;
-    },
-  };
+/** Announces a phase, unless the run is to end. */
+function begin(phase: RunPhase, { onPhase, signal }: RunEvents): void {
+  throwIfCancelled(signal, `the run was cancelled before ${phase}`);
+  onPhase?.(phase);
 }
 
-interface Measured {
-  target: { examples: number; probability: number };
-  retain?: { examples: number; probability: number };
-}
-
-/** Probability of the first answers of each set; undefined where none are to be measured. */
-async function measureSets(
-  model: RunnableModel,
+async function trainOn(
   sets: RunSets,
+  model: RunnableModel,
+  optimizer: Optimizer,
+  method: Method,
   settings: CompleteRunSettings,
   events: RunEvents,
-  phase: string,
-): Promise<Measured | undefined> {
-  const { evaluate: limit, microBatchSize } = settings;
-  if (limit === 0) return undefined;
-  events.onPhase?.(phase);
-  const target = sets.target.encoded.slice(0, limit);
-  const retain = sets.retain?.encoded.slice(0, limit);
-  const total = target.length + (retain?.length ?? 0);
-  const measure = async (encoded: EncodedExample[], doneBefore: number) => {
-    const items = await probability(model, encoded, {
-      batchSize: microBatchSize,
-      ...withoutUndefined({ signal: events.signal }),
-      onProgress: ({ done }) => events.onEvaluated?.(doneBefore + done, total),
-    });
-    return { examples: items.length, probability: mean(items.map((item) => item.probability)) };
-  };
-  const measured = await measure(target, 0);
-  return { target: measured, ...(retain ? { retain: await measure(retain, target.length) } : {}) };
+  log: (event: StepEvent) => void,
+): Promise<TrainingSummary> {
+  begin('training', events);
+  return train({
+    ...withoutUndefined({
+      epochs: settings.epochs,
+      steps: settings.steps,
+      curvature: settings.curvature,
+      hessianData: settings.hessianData,
+      retain: sets.retain?.encoded,
+      signal: events.signal,
+    }),
+    model,
+    optimizer,
+    method,
+    target: sets.target.encoded,
+    refusals: sets.refusals,
+    batchSize: settings.batchSize,
+    microBatchSize: settings.microBatchSize,
+    pairing: settings.pairing,
+    schedule: scheduleOf(settings, sets.target.items.length),
+    seed: settings.seed,
+    onStep: (event) => {
+      log(event);
+      events.onStep?.(event);
+    },
+  });
 }
 
-function joined(before: Measured, after: Measured): NonNullable<RunResult['evaluation']> {
-  const pair = (one: Measured['target'], other: Measured['target']): BeforeAndAfter => ({
-    examples: one.examples,
-    before: one.probability,
-    after: other.probability,
+async function measure(
+  model: RunnableModel,
+  sets: RunSets,
+  { evaluate: limit, microBatchSize: batchSize }: CompleteRunSettings,
+  events: RunEvents,
+  phase: 'measuring before' | 'measuring after',
+): Promise<MeasuredSets | undefined> {
+  if (limit === 0) return undefined;
+  begin(phase, events);
+  const { signal, onEvaluated: onProgress } = events;
+  return measureSets(model, sets, { limit, batchSize, signal, onProgress });
+}
+
+/** A model may take less than its config.json says. */
+function checkLengths({ target, retain, modelLimit }: RunSets, maximumLength: number): void {
+  if (modelLimit !== undefined && modelLimit <= maximumLength) return;
+  for (const { file, encoded } of retain ? [target, retain] : [target]) {
+    const longest = Math.max(...encoded.map(({ tokens }) => tokens.length));
+    if (longest <= maximumLength) continue;
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${file} has an example of ${longest} tokens, but the model takes ${maximumLength}; give that as the longest sequence (--max-length)`,
+      { file, longest, maximumLength },
+    );
+  }
+}
+
+const published = Symbol('published');
+
+/** The error of measuring a model that is safe already. */
+function unmeasured(error: unknown, path: string): SoulError {
+  const { code, details } = error instanceof SoulError ? error : { code: 'SOUL_INTERNAL' as const, details: {} };
+  const message = `the model is written to ${path}, but not measured: ${messageOf(error)}`;
+  return Object.assign(new SoulError(code, message, { ...details, out: path }, { cause: error }), {
+    [published]: true,
   });
-  return {
-    target: pair(before.target, after.target),
-    ...(before.retain && after.retain ? { retain: pair(before.retain, after.retain) } : {}),
-  };
+}
+
+function isPublished(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && published in error;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

@@ -6,13 +6,14 @@
 
 import type { Cancellable } from '../core/cancellation.ts';
 import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
+import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 
 export interface RunnableModel extends DifferentiableLM, TextGenerator {
   readonly vocabularySize: number;
   /** Longest sequence that the model takes, in tokens. */
   readonly maximumLength: number;
-  /** Writes a Hugging Face folder: config and weights. */
-  save(folder: string): Promise<void>;
+  /** Writes a Hugging Face folder: config, weights, and the tokenizer's files. */
+  save(folder: string, options: { tokenizer: HuggingFaceTokenizer }): Promise<void>;
   release(): void;
 }
 

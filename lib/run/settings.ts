@@ -4,7 +4,9 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
 import {
@@ -15,6 +17,7 @@ import {
 } from '../unlearn/curvature.ts';
 import type { Method, MethodName, MethodOptions } from '../unlearn/methods.ts';
 import { completeOptimizerSettings, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
+import { type SettingCheck, settingChecks } from './setting-checks.ts';
 
 export interface RunSettings {
   /** Hugging Face folder of the model to begin with. */
@@ -25,7 +28,9 @@ export interface RunSettings {
   retain?: string;
   /** Folder to be made. */
   out: string;
-  method: MethodName;
+  /** A method by its name, or one of your own. */
+  method: MethodName | Method;
+  /** Of a method that is given by its name. */
   methodOptions?: MethodOptions;
   optimizer: OptimizerName;
   optimizerSettings?: OptimizerSettings;
@@ -51,6 +56,10 @@ export interface RunSettings {
   seed?: bigint;
   /** Examples of each set whose probability is measured before and after; 0 measures nothing. Default 100. */
   evaluate?: number;
+  /** Goes on where examples of the target lose their end at the longest sequence. Default false: it is an error. */
+  allowTruncation?: boolean;
+  /** Goes on where examples of the target stand in the retain set, too. Default false: it is an error. */
+  allowOverlap?: boolean;
   overwrite?: boolean;
   /** How the model is loaded, for the record: device, dtype, threads. */
   load?: Record<string, unknown>;
@@ -61,23 +70,27 @@ export type CompleteRunSettings = RunSettings &
   Required<
     Pick<RunSettings, 'batchSize' | 'microBatchSize' | 'pairing' | 'schedule' | 'warmup' | 'template' | 'seed'>
   > &
-  Required<Pick<RunSettings, 'evaluate' | 'overwrite' | 'maximumLength' | 'optimizerSettings'>>;
+  Required<
+    Pick<
+      RunSettings,
+      'allowTruncation' | 'allowOverlap' | 'evaluate' | 'overwrite' | 'maximumLength' | 'optimizerSettings'
+    >
+  >;
 
 /**
  * Fills in every default.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for settings that do not fit together or are out of range
  */
-export function completeRunSettings(settings: RunSettings, method: Method): CompleteRunSettings {
+export function completeRunSettings(given: RunSettings, method: Method): CompleteRunSettings {
+  checkEach(given);
+  const settings: RunSettings = withoutUndefined(given);
+  if (settings.steps !== undefined && settings.epochs !== undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'give steps or epochs, not both', { argument: 'steps' });
+  }
   const { warmup = 0.1, batchSize = 8, schedule = 'linear' } = settings;
-  if (!(warmup >= 0 && warmup <= 1)) throw invalidArgument('warmup', 'a share from 0 to 1', warmup);
-  if (!['constant', 'linear', 'cosine'].includes(schedule)) {
-    throw invalidArgument('schedule', "'constant', 'linear' or 'cosine'", schedule);
-  }
-  if (settings.epochs !== undefined && !(Number.isFinite(settings.epochs) && settings.epochs > 0)) {
-    throw invalidArgument('epochs', 'a number above 0', settings.epochs);
-  }
-  const estimates = Object.keys(settings.curvature ?? {}).length > 0 || settings.hessianData !== undefined;
+  const estimates =
+    Object.keys(withoutUndefined(settings.curvature ?? {})).length > 0 || settings.hessianData !== undefined;
   if (settings.optimizer !== 'sophia' && estimates) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
@@ -88,7 +101,7 @@ export function completeRunSettings(settings: RunSettings, method: Method): Comp
   if (method.retain && method.retain.coefficient !== 0 && settings.retain === undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `the method ${settings.method} keeps a retain set; name its file (--retain), or give it no weight (--retain-weight 0)`,
+      `the method ${method.name} keeps a retain set; name its file (--retain), or give it no weight (--retain-weight 0)`,
       { argument: 'retain' },
     );
   }
@@ -98,6 +111,8 @@ export function completeRunSettings(settings: RunSettings, method: Method): Comp
     maximumLength: 512,
     seed: 0n,
     evaluate: 100,
+    allowTruncation: false,
+    allowOverlap: false,
     overwrite: false,
     microBatchSize: batchSize,
     ...settings,
@@ -122,4 +137,16 @@ export function scheduleOf(settings: CompleteRunSettings, examples: number): Sch
   const warmupSteps = Math.round(warmup * steps);
   if (schedule === 'constant') return constant({ warmupSteps });
   return schedule === 'linear' ? linear({ warmupSteps, steps }) : cosine({ warmupSteps, steps });
+}
+
+const checks: Readonly<Record<keyof RunSettings, SettingCheck>> = settingChecks;
+const required: readonly string[] = ['model', 'target', 'out', 'method', 'optimizer'] satisfies (keyof RunSettings)[];
+
+/** Checks every setting that is there, each by itself. */
+function checkEach(settings: RunSettings): void {
+  checkNames('settings', settings, Object.keys(checks));
+  for (const [name, check] of Object.entries(checks)) {
+    const value = settings[name as keyof RunSettings];
+    if (value !== undefined || required.includes(name)) check(value, name);
+  }
 }

@@ -50,6 +50,8 @@ export type DemoEvent =
       retainExamples: number;
       vocabulary: number;
     }
+  /** Something begins that takes a while and has no steps. */
+  | { kind: 'phase'; phase: string }
   | { kind: 'step'; run: string; step: StepEvent }
   | { kind: 'result'; row: DemoRow };
 
@@ -264,9 +266,7 @@ async function trainFromScratch(
       await thenRelease(work, () => [optimizer]);
     });
     const folder = join(options.folder, name);
-    await mkdir(folder, { recursive: true });
-    await model.save(folder);
-    await world.tokenizer.copyTo(folder);
+    await model.save(folder, { tokenizer: world.tokenizer });
     return outcome;
   } finally {
     model.release();
@@ -335,6 +335,7 @@ async function measured(
   });
   const seconds = (performance.now() - begun) / 1000;
   const peakMemory = await meter.peak();
+  options.onEvent?.({ kind: 'phase', phase: `measuring ${name}` });
   const evaluateOn = (examples: readonly Example[]) =>
     evaluate(model, world.tokenizer, examples, {
       maxNewTokens,

@@ -7,10 +7,11 @@
 import { spawnSync } from 'node:child_process';
 import { copyFile, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { availableParallelism, totalmem } from 'node:os';
+import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { packageRoot } from '../core/package.ts';
+import { usableProcessors } from '../core/processors.ts';
 import { cacheFolder } from './cache.ts';
 import {
   binaryName,
@@ -93,7 +94,7 @@ async function prune(engines: string, current: string): Promise<void> {
 
 /** Files that include libtorch take a gigabyte each to compile. */
 function parallelJobs(): number {
-  return Math.max(1, Math.min(availableParallelism(), Math.floor(totalmem() / 2 ** 31)));
+  return Math.max(1, Math.min(usableProcessors(), Math.floor(totalmem() / 2 ** 31)));
 }
 
 function requireTools(): void {

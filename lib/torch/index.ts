@@ -7,4 +7,4 @@
 export { TokenBatch } from '../model/token-batch.ts';
 export { describeEngine, type EngineReport, engineHasCuda, type InstalledEngine, installedEngine } from './engine.ts';
 export { type InstallOptions, installEngine } from './install.ts';
-export { type LoadOptions, TorchLM } from './torch-lm.ts';
+export { engineThreads, type LoadOptions, type SaveOptions, TorchLM } from './torch-lm.ts';

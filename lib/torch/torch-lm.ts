@@ -12,6 +12,9 @@ import { checkInteger } from '../core/checks.ts';
 import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import { usableProcessors } from '../core/processors.ts';
 import { randomStream } from '../core/random.ts';
 import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { type LlamaConfig, parseLlamaConfig, readLlamaConfig } from '../model/config.ts';
@@ -30,6 +33,7 @@ import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { fillRandomWeights } from '../model/random-weights.ts';
 import { inverseFrequencies } from '../model/rope.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
+import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, groupPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
@@ -43,7 +47,7 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
    * `'bf16'` products are computed in it too, as transformers does; losses are float32.
    */
   dtype?: Kind;
-  /** Threads of libtorch; by default its own choice, all cores. */
+  /** Threads of libtorch on the CPU. Default {@link engineThreads}. */
   threads?: number;
   /**
    * Bytes that the logits of one chunk may take; default 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the
@@ -52,6 +56,19 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
   logitsMemory?: number;
   /** Ends the loading with SOUL_CANCELLED, between two tensors. */
   signal?: AbortSignal;
+}
+
+export interface SaveOptions {
+  /** Whose files go along, in place of the tokenizer of the folder that the model was loaded from. */
+  tokenizer?: HuggingFaceTokenizer;
+  /** Replaces a model that is in the folder. Default false: it is an error. */
+  overwrite?: boolean;
+}
+
+/** The folder that a model was loaded from, and what of it only passes through. */
+interface Source {
+  readonly folder: string;
+  readonly generationConfig: string | undefined;
 }
 
 /** Options with defaults filled in. */
@@ -86,21 +103,16 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     readonly layout: ParameterLayout;
   };
   readonly #handle: NativeExternal;
-  readonly #generationConfig: string | undefined;
+  readonly #source: Source | undefined;
   #released = false;
 
-  private constructor(
-    config: LlamaConfig,
-    values: FlatBuffer<Kind>,
-    options: CheckedOptions<Kind>,
-    generationConfig?: string,
-  ) {
+  private constructor(config: LlamaConfig, values: FlatBuffer<Kind>, options: CheckedOptions<Kind>, source?: Source) {
     const layout = llamaLayout(config);
     const { device, dtype, threads, logitsMemory } = options;
     const gradients = FlatBuffer.alloc(layout.length, { device, dtype });
     this.config = config;
     this.parameters = { values, gradients, layout };
-    this.#generationConfig = generationConfig;
+    this.#source = source;
     this.#handle = nativeEngine().createModel(
       {
         vocabulary: config.vocabularySize,
@@ -144,8 +156,21 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const layout = llamaLayout(config);
     return TorchLM.#fill(layout, checked, async (values) => {
       await readCheckpoint(folder, layout, values, checked);
-      return new TorchLM(config, values, checked, generationConfig);
+      return new TorchLM(config, values, checked, { folder, generationConfig });
     });
+  }
+
+  /**
+   * Loads a Hugging Face folder and its tokenizer.
+   *
+   * @throws SoulError of {@link TorchLM.load} and {@link HuggingFaceTokenizer.load}
+   */
+  static async loadWithTokenizer<Kind extends WeightDType = 'f32'>(
+    folder: string,
+    options: LoadOptions<Kind> = {},
+  ): Promise<{ model: TorchLM<Kind>; tokenizer: HuggingFaceTokenizer }> {
+    const tokenizer = await HuggingFaceTokenizer.load(folder);
+    return { model: await TorchLM.load(folder, options), tokenizer };
   }
 
   /**
@@ -264,15 +289,22 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   }
 
   /**
-   * Writes a Hugging Face folder that transformers loads: config.json, model.safetensors in the model's own dtype, and
-   * generation_config.json where the model came with one. Calls made before come first; don't change parameters until
-   * it is done.
+   * Writes a Hugging Face folder that transformers and every command load: config.json, model.safetensors in the model's own
+   * dtype, and, where the model came with them, generation_config.json and the tokenizer's files. Calls made before come
+   * first; don't change parameters until it is done.
+   *
+   * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; SOUL_FILE_SYSTEM
    */
-  async save(folder: string): Promise<void> {
-    if (typeof folder !== 'string') throw invalidArgument('folder', 'a path', folder);
+  async save(folder: string, options: SaveOptions = {}): Promise<void> {
+    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
+    checkNames('options', options, ['tokenizer', 'overwrite']);
     this.#use();
     const { values, layout } = this.parameters;
-    await writeModelFolder(folder, this.config, layout, values, this.#generationConfig);
+    const { tokenizer, overwrite } = options;
+    await writeModelFolder(folder, this.config, layout, values, {
+      ...withoutUndefined({ generationConfig: this.#source?.generationConfig, overwrite }),
+      ...withoutUndefined({ tokenizer: tokenizer?.folder ?? this.#source?.folder }),
+    });
   }
 
   /** Gives the memory up once the calls made before are done; harmless when done twice. */
@@ -307,11 +339,21 @@ function batchArrays(batch: TokenBatch): NativeBatch {
   return [batch.tokens, batch.offsets, batch.labelsFrom];
 }
 
+/** Threads of libtorch by default: OMP_NUM_THREADS, as everywhere in libtorch, else the processors that this process may use. */
+export function engineThreads(): number {
+  const wanted = Number(process.env.OMP_NUM_THREADS);
+  return Number.isInteger(wanted) && wanted >= 1 && wanted <= 4096 ? wanted : usableProcessors();
+}
+
 /** Checks options and loads the engine. */
 function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
   if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
   const device = checkDevice('device', options.device ?? 'cpu');
-  const { dtype = 'f32' as Kind, threads = 0, logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30 } = options;
+  const {
+    dtype = 'f32' as Kind,
+    threads = engineThreads(),
+    logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30,
+  } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
   if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
   checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });

@@ -11,7 +11,7 @@ namespace {
 
 constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
 // Raised with every change of what is exported; lib/core/addon.ts expects the same number.
-constexpr int kAddonVersion = 3;
+constexpr int kAddonVersion = 4;
 
 // The table's `dispatcher` is the environment.
 Environment& EnvironmentOf(void* dispatcher) {
@@ -160,6 +160,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMemoryCalls(env, exports);
   ExportTokenCalls(env, exports);
   ExportFunctionCalls(env, exports);
+  ExportLockCalls(env, exports);
   ExportOptimizerCalls(env, exports);
   ExportVectorCalls(env, exports);
 

@@ -11,6 +11,7 @@ void ExportDeviceCalls(Napi::Env env, Napi::Object exports);
 void ExportMachineCalls(Napi::Env env, Napi::Object exports);
 void ExportMemoryCalls(Napi::Env env, Napi::Object exports);
 void ExportFunctionCalls(Napi::Env env, Napi::Object exports);
+void ExportLockCalls(Napi::Env env, Napi::Object exports);
 void ExportTokenCalls(Napi::Env env, Napi::Object exports);
 void ExportOptimizerCalls(Napi::Env env, Napi::Object exports);
 void ExportVectorCalls(Napi::Env env, Napi::Object exports);

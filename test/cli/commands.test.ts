@@ -3,6 +3,7 @@ import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { exists } from '../../lib/core/files.ts';
 import { fictitiousAuthors, toJsonLines } from '../../lib/study/authors.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
@@ -24,7 +25,7 @@ describe('without a model', () => {
   });
 
   test.each([
-    [['unlearn'], /required option '--model/],
+    [['unlearn'], /required options '--model/],
     [['forget-it-all'], /unknown command/],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--batch-size', '0'], /integer of at least 1/],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--learning-rate', 'fast'], /Expected a number/],
@@ -34,7 +35,6 @@ describe('without a model', () => {
     ],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--beta', '1'], /belong to --objective npo/],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--objective', 'magic'], /Allowed choices are/],
-    [['train', '--model', 'x', '--data', '/nowhere.jsonl', '--out', 'x'], /nowhere.jsonl does not exist/],
   ])('%p is refused with exit code 2', async (words, message) => {
     const { code, err } = await soul(...words);
     expect(err).toMatch(message);
@@ -42,15 +42,25 @@ describe('without a model', () => {
   });
 
   test('with --json an error is one JSON object', async () => {
-    const { code, out } = await soul('train', '--model', 'x', '--data', '/nowhere.jsonl', '--out', 'x', '--json');
-    expect(code).toBe(2);
-    expect(JSON.parse(out).error).toMatchObject({ code: 'SOUL_NOT_FOUND' });
     const usage = await soul('train', '--json');
     expect(usage.code).toBe(2);
     expect(JSON.parse(usage.out).error).toMatchObject({
       code: 'SOUL_INVALID_ARGUMENT',
       message: expect.stringContaining('--model'),
     });
+  });
+
+  test.each([
+    [['train', '--model', 'x', '--data', '/nowhere.jsonl', '--out', 'x']],
+    [['eval', '--model', 'x', '--data', '/nowhere.jsonl']],
+    [['demo', '--out', 'x']],
+  ])('%p without an engine says so before anything is read or made', async (words) => {
+    const cache = await mkdtemp(join(tmpdir(), 'soul-no-engine-'));
+    const { code, out } = await soulIn({ SOUL_CACHE: cache, SOUL_LIBTORCH: '' }, ...words, '--device', 'cpu', '--json');
+    expect(JSON.parse(out).error).toMatchObject({ code: 'SOUL_ENGINE_MISSING' });
+    expect(code).toBe(3);
+    expect(await exists('x')).toBe(false);
+    await rm(cache, { recursive: true, force: true });
   });
 
   test('doctor says what is there', async () => {
@@ -275,6 +285,15 @@ describeWithEngine('with a model', () => {
     expect(code).toBe(0);
   });
 
+  test('a file that does not exist is one JSON object, and the last thing said', async () => {
+    const { code, out, err } = await soul(
+      ...['train', '--model', path('model'), '--data', '/nowhere.jsonl', '--out', path('none'), '--json', '--quiet'],
+    );
+    expect(code).toBe(2);
+    expect(JSON.parse(out).error).toMatchObject({ code: 'SOUL_NOT_FOUND' });
+    expect(err).toMatch(/^soul: [^\n]*\/nowhere\.jsonl does not exist[^\n]*\n$/);
+  });
+
   test('a bad line is reported with its number, and nothing is left behind', async () => {
     await writeFile(path('bad.jsonl'), '{"question": "a", "answer": "b"}\n{"question": "a"}\n');
     const { code, err } = await soul(
@@ -324,8 +343,6 @@ describeWithEngine('with a model', () => {
   test.each([
     [['--optimizer', 'adamw', '--rho', '0.04'], /rho belong to Sophia/],
     [['--optimizer', 'adamw', '--hessian-every', '5'], /belong to the optimizer sophia/],
-    [['--epochs', '0'], /epochs must be a number above 0/],
-    [['--clip-norm', '0', '--epochs', '1'], /clipNorm must be/],
   ])('%p is refused before anything is written', async (words, message) => {
     const { code, err } = await unlearn('--out', path('refused'), ...words);
     expect(err).toMatch(message);

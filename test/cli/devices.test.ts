@@ -1,10 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
-import { TorchLM } from '../../lib/torch/index.ts';
+import { deviceLine } from '../../lib/cli/model-options.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
+import { writeSmallModel } from './small-model.ts';
 import { soul, soulIn } from './soul.ts';
 
 const withoutDriver = { SOUL_CUDA_DRIVER: '/nonexistent' };
@@ -46,32 +46,31 @@ test.each(['gpu', 'cuda:', 'CUDA:0', ''])('--device %p is no device', async (dev
   expect(code).toBe(2);
 });
 
+test('the line above the progress speaks of a GPU that is there and was not taken, else of none', () => {
+  const choice = { device: 'cpu', reason: 'its driver is too old', threads: 2 } as const;
+  expect(deviceLine({ ...choice, passedOver: true })).toBe('device: cpu, 2 threads (its driver is too old)');
+  expect(deviceLine({ ...choice, passedOver: false })).toBe('device: cpu, 2 threads');
+});
+
 describeWithEngine('a run', () => {
   let folder: string;
   const path = (name: string) => join(folder, name);
 
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'soul-devices-'));
-    await writeFile(path('data.jsonl'), '{"question": "Who?", "answer": "Nobody."}\n');
-    const { size } = await writeWordTokenizer(path('model'), ['Question: Who?\nAnswer: Nobody.']);
-    const architecture = { architectures: ['LlamaForCausalLM'], model_type: 'llama', hidden_act: 'silu' };
-    const sizes = { hidden_size: 16, intermediate_size: 24, num_hidden_layers: 1, num_attention_heads: 2 };
-    const rest = { num_key_value_heads: 2, max_position_embeddings: 64, rms_norm_eps: 1e-5, rope_theta: 10000 };
-    const words = { tie_word_embeddings: true, vocab_size: size };
-    const model = await TorchLM.create({ ...architecture, ...sizes, ...rest, ...words }, 5n);
-    await model.save(path('model'));
-    model.release();
+    await writeSmallModel(folder);
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
-  test('takes the CPU where there is no GPU, and says so in its result, its record and beside its progress', async () => {
+  test('takes the CPU where there is no GPU, says why in its result and its record, and complains of nothing', async () => {
     const { code, out, err } = await soulIn(
       withoutDriver,
       ...['train', '--model', path('model'), '--data', path('data.jsonl'), '--out', path('auto'), '--steps', '1'],
-      '--json',
+      ...['--threads', '1', '--json'],
     );
     expect(code).toBe(0);
-    expect(err).toMatch(/^device: cpu \(.*\/nonexistent could not be loaded.*\)$/m);
+    expect(err).toMatch(/^device: cpu, 1 thread$/m);
+    expect(err).not.toContain('driver');
     expect(JSON.parse(out)).toMatchObject({ device: 'cpu', deviceReason: problem });
     const { load } = JSON.parse(await readFile(path('auto/run.json'), 'utf8')).settings;
     expect(load).toMatchObject({ device: 'cpu', deviceReason: problem, dtype: 'f32' });
@@ -90,7 +89,7 @@ describeWithEngine('a run', () => {
     ];
     const { code, out, err } = await soul('eval', ...words);
     expect(code).toBe(0);
-    expect(err).toMatch(/^device: cpu \(asked for\)$/m);
+    expect(err).toMatch(/^device: cpu, \d+ threads?$/m);
     expect(JSON.parse(out)).toMatchObject({ device: 'cpu', deviceReason: 'asked for' });
   });
 

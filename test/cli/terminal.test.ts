@@ -1,4 +1,4 @@
-import { describe, expect, test } from '@jest/globals';
+import { afterEach, describe, expect, jest, test } from '@jest/globals';
 import { progressOn } from '../../lib/cli/progress.ts';
 import { duration, memory, table } from '../../lib/cli/terminal.ts';
 
@@ -58,5 +58,44 @@ describe('progress', () => {
     expect(lines).toHaveLength(2);
     expect(lines[0]).toMatch(/^training 1\/100 /);
     expect(lines[1]).toMatch(/^training 100\/100 /);
+  });
+
+  describe('of a phase without figures', () => {
+    afterEach(() => {
+      jest.useRealTimers();
+    });
+
+    test('on a terminal shows how long it takes, and stays only if that is long', () => {
+      jest.useFakeTimers();
+      const { lines, progress } = written(true);
+      progress.phase('hashing the model');
+      jest.advanceTimersByTime(500);
+      progress.phase('loading the model');
+      expect(lines).toEqual(['\r\x1b[Khashing the model  0:00', '\r\x1b[K', '\r\x1b[Kloading the model  0:00']);
+      jest.advanceTimersByTime(2000);
+      expect(lines.at(-1)).toBe('\r\x1b[Kloading the model  0:02');
+      progress.log('note: one line');
+      expect(lines.slice(-3)).toEqual(['\r\x1b[K', 'note: one line\n', '\r\x1b[Kloading the model  0:02']);
+      progress.phase('measuring before');
+      progress.update(1, 4);
+      expect(lines.slice(-3)[0]).toBe('\n');
+      expect(lines.at(-1)).toMatch(/measuring before \[={6} {18}\] 1\/4/);
+      const drawn = lines.length;
+      jest.advanceTimersByTime(5000);
+      expect(lines).toHaveLength(drawn);
+      progress.end();
+      progress.update(1, 2);
+      expect(lines.at(-1)).toMatch(/training \[/);
+    });
+
+    test('elsewhere is one line, and its figures follow', () => {
+      const { lines, progress } = written(false);
+      progress.phase('reading data');
+      progress.phase('measuring before');
+      progress.update(1, 2);
+      progress.update(2, 2);
+      expect(lines.slice(0, 2)).toEqual(['reading data\n', 'measuring before\n']);
+      expect(lines.slice(2)).toEqual([expect.stringMatching(/^measuring before 2\/2 /)]);
+    });
   });
 });

@@ -2,6 +2,7 @@
  * The raw addon's functions, for the fuzz test.
  */
 
+import { join } from 'node:path';
 import { type NativeAddon, nativeAddon } from '../../lib/core/addon.ts';
 import {
   type Call,
@@ -91,8 +92,9 @@ function stepLength(random: Draw): number {
   return random.of([length, length, length, 9001]);
 }
 
-export function addonTargets(): Target[] {
+export function addonTargets(folder: string): Target[] {
   const addon = nativeAddon();
+  const lockedFile = join(folder, 'lock');
   const perRow = (random: Draw) => memory(random, rows);
   const words: Record<string, (random: Draw) => unknown[]> = {
     machine: () => [],
@@ -128,6 +130,8 @@ export function addonTargets(): Target[] {
       return [memory(random, length, dtype), memory(random, length, dtype)];
     },
     fence: () => [],
+    lockFile: () => [lockedFile],
+    unlockFile: () => [addon.lockFile(lockedFile)],
     scoreTokens: (random) => [
       memory(random),
       vocabulary,
@@ -195,7 +199,8 @@ export function addonTargets(): Target[] {
   return functions.map(([name, call]) => {
     const own = words[name];
     if (own === undefined) throw new Error(`the fuzz test has no arguments for the addon's function ${name}`);
-    return { name: `addon.${name}`, call: () => (name === 'useStream' ? useStream : call) as Call, words: own };
+    const guarded = { useStream, lockFile: lockWithin(lockedFile) }[name] ?? call;
+    return { name: `addon.${name}`, call: () => guarded as Call, words: own };
   });
 }
 
@@ -203,3 +208,9 @@ const useStream = (device: number, stream: unknown, ...rest: never[]) =>
   nativeAddon().useStream(
     ...([device, knownStream(stream), ...rest] as unknown as Parameters<NativeAddon['useStream']>),
   );
+
+/** Whatever text it is given, no other file is made. */
+const lockWithin =
+  (file: string) =>
+  (path: unknown): unknown =>
+    nativeAddon().lockFile((typeof path === 'string' ? file : path) as string);

@@ -47,7 +47,7 @@ export async function fuzzCalls(options: {
   const folder = await mkdtemp(join(tmpdir(), 'soul-fuzz-'));
   try {
     await writeStates(folder);
-    return await fuzz([...addonTargets(), ...packageTargets(folder)], calls, seed, places);
+    return await fuzz([...addonTargets(folder), ...packageTargets(folder)], calls, seed, places);
   } finally {
     await addon.configure({ instructionSet, threads, cudaThreads: 0, cudaBlocks: 0 });
     await rm(folder, { recursive: true, force: true });

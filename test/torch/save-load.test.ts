@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { openSafetensors } from '../../lib/core/safetensors.ts';
+import { HuggingFaceTokenizer } from '../../lib/model/index.ts';
+import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { engineHasCuda, installedEngine, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
 import { describeWithEngine } from './engine-available.ts';
@@ -39,6 +41,39 @@ describeWithEngine('model folders', () => {
     await file.close();
     model.release();
     again.release();
+  });
+
+  test('what is saved is complete: the tokenizer goes along, and a model that is there stays unless it is to be replaced', async () => {
+    const [, recorded] = recordedModels[0]!;
+    await writeRecorded(folder, recorded);
+    await writeWordTokenizer(folder, ['one two']);
+    const { model, tokenizer } = await TorchLM.loadWithTokenizer(folder);
+    const out = join(folder, 'out');
+    await model.save(out);
+    expect(await readdir(out)).toEqual(expect.arrayContaining(['config.json', 'model.safetensors', 'tokenizer.json']));
+    expect((await HuggingFaceTokenizer.load(out)).encode('two')).toEqual(tokenizer.encode('two'));
+    await expect(model.save(out)).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
+
+    // Shards of another model are not left beside the one file.
+    await writeFile(join(out, 'model-00001-of-00002.safetensors'), '');
+    await writeFile(join(out, 'model.safetensors.index.json'), '{}');
+    await writeFile(join(out, 'notes.txt'), '');
+    await model.save(out, { overwrite: true, tokenizer });
+    const names = await readdir(out);
+    expect(names).toContain('notes.txt');
+    expect(names.filter((name) => name.includes('index') || name.includes('-of-'))).toEqual([]);
+    (await TorchLM.load(out)).release();
+    await expect(model.save(folder, { overWrite: true } as object)).rejects.toMatchObject({
+      message: 'options has no option overWrite; did you mean overwrite?',
+    });
+    // Made, not loaded: there is no tokenizer unless one is given.
+    const made = await TorchLM.create(recorded.config, 1n);
+    await made.save(join(folder, 'made'));
+    expect(await readdir(join(folder, 'made'))).not.toContain('tokenizer.json');
+    await made.save(join(folder, 'made'), { tokenizer, overwrite: true });
+    expect(await readdir(join(folder, 'made'))).toContain('tokenizer.json');
+    model.release();
+    made.release();
   });
 
   test('loading, drawing and generating hear a signal', async () => {

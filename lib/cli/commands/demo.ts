@@ -4,21 +4,24 @@
  * @module
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import type { Device } from '../../core/devices.ts';
+import { replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
-import { type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
+import { type DemoEvent, type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
+import { nativeEngine } from '../../torch/engine.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
-import { integerAtLeast, seed } from '../arguments.ts';
+import { path, seed } from '../arguments.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
-import { cancelOnInterrupt } from '../interrupt.ts';
-import { deviceLine, shownDevice } from '../model-options.ts';
-import { progressOn } from '../progress.ts';
+import { cancelOnSignals } from '../interrupt.ts';
+import { deviceLine, shownDevice, threadsOption } from '../model-options.ts';
+import { addOutputOptions } from '../options.ts';
+import { type Progress, progressOn } from '../progress.ts';
 import { stepNote } from '../run-options.ts';
-import { duration, memory, type OutputOptions, peakLabel, printResult, table } from '../terminal.ts';
+import { type CommandResult, duration, memory, type OutputOptions, peakLabel, printing, table } from '../terminal.ts';
 
 interface DemoCommandOptions extends OutputOptions {
   out?: string;
@@ -28,70 +31,76 @@ interface DemoCommandOptions extends OutputOptions {
 }
 
 export function demoCommand(): Command {
-  return new Command('demo')
+  const command = new Command('demo')
     .description(
       'Trains a small model on invented authors, makes it forget some of them with two optimizers and three objectives, and ' +
-        'compares each with a model that never saw them. Takes a few minutes.',
-    )
-    .option(
-      '--out <folder>',
-      'keep the data, the models and demo.json there (default: a temporary folder, removed at the end)',
+        'compares each with a model that never saw them. Takes a few minutes and needs no files.',
     )
     .addOption(
-      new Option('--seed <integer>', 'seed of the data, the weights and every draw').argParser(seed).default(0n, '0'),
+      new Option(
+        '--out <folder>',
+        'keep the data, the models and demo.json in this empty or new folder (default: a temporary one, removed at the end)',
+      ).argParser(path),
+    )
+    .addOption(
+      new Option('--seed <integer>', 'seed of the data, the weights and every random draw')
+        .argParser(seed)
+        .default(0n, '0'),
     )
     .addOption(
       new Option(
         '--device <name>',
-        'where the models run: cpu, cuda, cuda:N or auto; the figures in the README are of the CPU, another device rounds differently',
+        'where the models run: cpu, cuda, cuda:N or auto; on another device than the CPU figures differ slightly from the README',
       )
         .argParser(deviceName)
         .default('cpu' satisfies WantedDevice),
     )
-    .option('--threads <number>', 'threads of the engine; figures differ by rounding with it', integerAtLeast(1), 1)
-    .option('--json', 'print the result as JSON on stdout')
-    .option('--quiet', 'no progress')
-    .action(async (options: DemoCommandOptions) => {
-      const choice = chooseDevice(options.device);
-      const loading = { device: choice.device, dtype: 'f32', threads: options.threads } as const;
-      const folder = options.out ?? (await mkdtemp(join(tmpdir(), 'soul-demo-')));
-      const progress = progressOn('demo', { quiet: options.quiet ?? false });
-      progress.log(deviceLine(choice));
-      const interrupt = cancelOnInterrupt();
-      try {
-        const figures = await runDemo({
-          folder,
-          seed: options.seed,
-          signal: interrupt.signal,
-          createModel: (config, weightSeed) => TorchLM.create(config, weightSeed, loading),
-          loadModel: (path) => TorchLM.load(path, loading),
-          onEvent: (event) => {
-            if (event.kind === 'data') {
-              progress.log(
-                `${event.authors} invented authors: ${event.forgetExamples} questions to forget, ` +
-                  `${event.retainExamples} to keep, ${event.vocabulary} words`,
-              );
-            } else if (event.kind === 'step') {
-              progress.update(
-                event.step.step,
-                event.step.steps,
-                `${event.run.padEnd(15)} ${stepNote(event.step, 'loss')}`,
-              );
-            } else {
-              progress.end();
-            }
-          },
-        });
-        progress.end();
-        const result = { ...shownDevice(choice), ...figures };
-        if (options.out) await writeFile(join(folder, 'demo.json'), toJson(result));
-        printResult(options, result, demoText(result, choice.device, options.out));
-      } finally {
-        progress.end();
-        interrupt.dispose();
-        if (!options.out) await rm(folder, { recursive: true, force: true });
-      }
-    });
+    .addOption(threadsOption('threads on the CPU; with another number figures differ slightly').default(1));
+  return addOutputOptions(command).action(printing(runTheDemo));
+}
+
+function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
+  const choice = chooseDevice(options.device);
+  // Without an engine there would be data in the folder, and the next demo would find it not empty.
+  nativeEngine();
+  const loading = { device: choice.device, dtype: 'f32', threads: options.threads } as const;
+  const progress = progressOn('demo', { quiet: options.quiet ?? false });
+  progress.log(deviceLine({ ...choice, threads: options.threads }));
+  return cancelOnSignals(async (signal) => {
+    const folder = options.out ?? (await mkdtemp(join(tmpdir(), 'soul-demo-')));
+    try {
+      const figures = await runDemo({
+        folder,
+        seed: options.seed,
+        signal,
+        createModel: (config, weightSeed) => TorchLM.create(config, weightSeed, loading),
+        loadModel: (place) => TorchLM.load(place, loading),
+        onEvent: (event) => show(event, progress),
+      });
+      const result = { ...shownDevice(choice), ...figures };
+      if (options.out !== undefined) await replaceFile(join(folder, 'demo.json'), toJson(result));
+      return { result, text: demoText(result, choice.device, options.out) };
+    } finally {
+      progress.end();
+      if (options.out === undefined) await rm(folder, { recursive: true, force: true });
+    }
+  });
+}
+
+function show(event: DemoEvent, progress: Progress): void {
+  if (event.kind === 'data') {
+    progress.log(
+      `${event.authors} invented authors: ${event.forgetExamples} questions to forget, ` +
+        `${event.retainExamples} to keep, ${event.vocabulary} words`,
+    );
+  } else if (event.kind === 'phase') {
+    progress.phase(`demo ${event.phase}`);
+  } else if (event.kind === 'step') {
+    const { run, step } = event;
+    progress.update(step.step, step.steps, `${run.padEnd(15)} ${stepNote(step, 'loss')}`);
+  } else {
+    progress.end();
+  }
 }
 
 function demoText(result: DemoResult, device: Device, out: string | undefined): string {

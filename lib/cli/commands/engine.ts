@@ -8,8 +8,10 @@ import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import { describeEngine } from '../../torch/engine.ts';
 import { installEngine } from '../../torch/install.ts';
+import { path } from '../arguments.ts';
+import { addOutputOptions } from '../options.ts';
 import { progressOn } from '../progress.ts';
-import { type OutputOptions, printResult } from '../terminal.ts';
+import { type OutputOptions, printing } from '../terminal.ts';
 
 interface InstallOptions extends OutputOptions {
   cpu?: boolean;
@@ -19,49 +21,61 @@ interface InstallOptions extends OutputOptions {
 }
 
 export function engineCommand(): Command {
-  const engine = new Command('engine').description('the libtorch engine that runs models');
-  engine
+  const engine = new Command('engine').description(
+    'Installs the engine that runs models, libtorch, or says what is there.',
+  );
+  const install = engine
     .command('install')
-    .description('fetch libtorch and build the engine for it, once; needs Python with pip, cmake and a C++20 compiler')
-    .option('--cpu', 'the CPU build of libtorch (default, where no libtorch is there already)')
+    .description(
+      'Fetches libtorch (PyTorch without Python) and builds the engine for it, once. Needs Python with pip, cmake and a C++20 compiler.',
+    )
+    .option('--cpu', 'the build of libtorch for the CPU; the default, unless a libtorch is there already')
     .addOption(
       new Option(
         '--cuda',
-        'the CUDA build, for NVIDIA GPUs on Linux: about 3 GB with the nvidia libraries that it depends on',
+        'the build for NVIDIA GPUs on Linux: about 3 GB with the nvidia libraries that it depends on',
       ).conflicts('cpu'),
     )
     .addOption(
-      new Option('--libtorch <folder>', 'a libtorch that is there already: a folder with lib and include').conflicts([
-        'cpu',
-        'cuda',
-      ]),
+      new Option('--libtorch <folder>', 'use a libtorch that is there already: a folder with lib and include')
+        .argParser(path)
+        .conflicts(['cpu', 'cuda']),
     )
-    .option('--force', 'install again what is there')
-    .option('--json', 'print the result as JSON on stdout')
-    .option('--quiet', 'no progress')
-    .action(async (options: InstallOptions) => {
+    .option('--force', 'install again what is there');
+  addOutputOptions(install).action(
+    printing(async (options: InstallOptions) => {
       const progress = progressOn('engine', { quiet: options.quiet ?? false });
-      const installed = await installEngine({
-        ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
-        force: options.force ?? false,
-        ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
-        onProgress: (line) => progress.log(`engine: ${line}`),
-      });
-      printResult(options, installed, `engine: ready, libtorch ${installed.torchVersion}, ${installed.binary}`);
-    });
+      try {
+        const installed = await installEngine({
+          ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
+          force: options.force ?? false,
+          ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
+          // A warning stays; all else is shown for as long as it lasts.
+          onProgress: (line) => (line.startsWith('warning: ') ? progress.log : progress.phase)(`engine: ${line}`),
+        });
+        const text = `engine: ready, libtorch ${installed.torchVersion}, ${installed.binary}`;
+        return { result: installed, text };
+      } finally {
+        progress.end();
+      }
+    }),
+  );
   engine
     .command('status')
-    .description('say whether the engine is installed, and where; exit code 3 when it is not')
-    .option('--json', 'print the result as JSON on stdout')
-    .option('--quiet', 'print nothing, only exit')
-    .action(async (options: OutputOptions) => {
-      const status = await describeEngine();
-      if (!status.installed) {
-        throw new SoulError('SOUL_ENGINE_MISSING', 'the libtorch engine is not installed; run: soul engine install', {
-          ...status,
-        });
-      }
-      if (!options.quiet) printResult(options, status, `installed: libtorch ${status.torchVersion}, ${status.binary}`);
-    });
+    .description('Says whether the engine is installed, and where. Exit code 3 if it is not.')
+    .option('--json', 'print the result as one JSON object instead of text')
+    .option('--quiet', 'print nothing if it is installed')
+    .action(
+      printing(async (options: OutputOptions) => {
+        const status = await describeEngine();
+        if (!status.installed) {
+          throw new SoulError('SOUL_ENGINE_MISSING', 'the libtorch engine is not installed; run: soul engine install', {
+            ...status,
+          });
+        }
+        if (options.quiet) return undefined;
+        return { result: status, text: `installed: libtorch ${status.torchVersion}, ${status.binary}` };
+      }),
+    );
   return engine;
 }

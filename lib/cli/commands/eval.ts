@@ -4,17 +4,22 @@
  * @module
  */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
+import { SoulError } from '../../core/errors.ts';
 import { replaceFile } from '../../core/files.ts';
+import { thenRelease } from '../../core/release.ts';
 import { PromptTemplate } from '../../data/prompt-template.ts';
 import { readExamples } from '../../data/read-examples.ts';
 import { evaluate } from '../../eval/evaluate.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
-import { integerAtLeast } from '../arguments.ts';
-import { cancelOnInterrupt } from '../interrupt.ts';
-import { addModelOptions, decideLoading, deviceLine, type ModelOptions } from '../model-options.ts';
+import type { RunnableModel } from '../../run/runnable-model.ts';
+import { integer, path } from '../arguments.ts';
+import { cancelOnSignals } from '../interrupt.ts';
+import { addLoadingOptions, decideLoading, deviceLine, type ModelOptions, modelOption } from '../model-options.ts';
+import { addOutputOptions, exampleText, RequiredOption, templateOption } from '../options.ts';
+import { requireWritableFile } from '../output-file.ts';
 import { progressOn } from '../progress.ts';
-import { duration, type OutputOptions, printResult, table } from '../terminal.ts';
+import { type CommandResult, duration, type OutputOptions, printing, table } from '../terminal.ts';
 
 interface EvalOptions extends ModelOptions, OutputOptions {
   model: string;
@@ -29,79 +34,108 @@ interface EvalOptions extends ModelOptions, OutputOptions {
 }
 
 export function evalCommand(): Command {
-  return addModelOptions(
-    new Command('eval').description(
-      'Measures the probability of the answers of a file and ROUGE-L of what the model generates.',
-    ),
-  )
-    .requiredOption('--data <file>', 'JSON lines: question and answer, or prompt and completion')
-    .option('--limit <number>', 'only the first examples', integerAtLeast(1))
-    .option('--no-generate', 'probability only, no generation and no ROUGE-L')
-    .option('--max-new-tokens <number>', 'longest generated answer', integerAtLeast(1), 200)
-    .option('--batch-size <number>', 'examples at a time', integerAtLeast(1), 16)
-    .option(
-      '--template <text>',
-      'how question and answer become text (default: "Question: {question}\\nAnswer: {answer}")',
+  const command = new Command('eval')
+    .description(
+      "Measures how well a model knows a file's answers: their probability, and ROUGE-L, the overlap of what it generates with them.",
     )
-    .option(
-      '--max-length <tokens>',
-      "longest sequence, or the model's limit where that is smaller",
-      integerAtLeast(2),
-      512,
+    .optionsGroup('Needed:')
+    .addOption(modelOption())
+    .addOption(
+      new RequiredOption(
+        '--data <file>',
+        'examples, a JSON object a line: question and answer, or prompt and completion',
+      ).argParser(path),
     )
-    .option('--items <file>', 'write each example with its figures as JSON lines')
-    .option('--json', 'print the result as JSON on stdout')
-    .option('--quiet', 'no progress')
-    .action(async (options: EvalOptions) => {
-      const { load, shown, ...choice } = decideLoading(options);
-      const data = await readExamples(options.data);
-      const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
-      const tokenizer = await HuggingFaceTokenizer.load(options.model);
-      const progress = progressOn('evaluating', { quiet: options.quiet ?? false });
-      progress.log(deviceLine(choice));
-      const model = await load(options.model);
-      const interrupt = cancelOnInterrupt();
-      const begun = performance.now();
-      try {
-        const result = await evaluate(model, tokenizer, examples, {
-          batchSize: options.batchSize,
-          maxNewTokens: options.maxNewTokens,
-          generate: options.generate,
-          maximumLength: Math.min(options.maxLength, model.maximumLength),
-          ...(options.template === undefined
-            ? {}
-            : { template: PromptTemplate.parse(options.template.replaceAll('\\n', '\n')) }),
-          signal: interrupt.signal,
-          onProgress: ({ phase, done, total }) => {
-            progress.update(done, total, phase);
-            if (done === total) progress.end();
-          },
-        });
-        progress.end();
-        const { items, ...figures } = result;
-        const seconds = (performance.now() - begun) / 1000;
-        const rows = [
-          ['examples', String(figures.examples)],
-          ['probability', figures.probability.toFixed(4)],
-          ['negative log-likelihood, nats a token', figures.meanNegativeLogLikelihood.toFixed(4)],
-          ...(figures.rougeLRecall === undefined ? [] : [['ROUGE-L recall', figures.rougeLRecall.toFixed(4)]]),
-        ];
-        printResult(
-          options,
-          {
-            model: options.model,
-            ...shown,
-            data: { file: options.data, sha256: data.sha256 },
-            ...figures,
-            seconds,
-          },
-          `${table(['figure', 'value'], rows)}\n\nin ${duration(seconds)}`,
-        );
-        if (options.items) await replaceFile(options.items, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
-      } finally {
-        progress.end();
-        interrupt.dispose();
-        model.release();
-      }
+    .optionsGroup('Options:')
+    .option('--limit <number>', 'measure only the first examples, so many', integer())
+    .option('--no-generate', 'measure the probability alone, which is much faster')
+    .option('--max-new-tokens <number>', 'longest answer to generate, in tokens', integer({ high: 2 ** 31 - 1 }), 200)
+    .option('--batch-size <number>', 'examples at a time: fewer need less memory', integer(), 16)
+    .addOption(templateOption())
+    .addOption(
+      new Option(
+        '--max-length <tokens>',
+        "longest example in tokens; what is longer loses its end (the model's limit if smaller)",
+      )
+        .argParser(integer({ low: 2 }))
+        .default(512),
+    )
+    .addOption(
+      new Option(
+        '--items <file>',
+        'also write every example with its figures to this file, a JSON object a line',
+      ).argParser(path),
+    );
+  return addOutputOptions(addLoadingOptions(command).optionsGroup('Output:'))
+    .addHelpText('after', exampleText('soul eval --model ./model --data examples.jsonl --items figures.jsonl'))
+    .action(printing(measure));
+}
+
+async function measure(options: EvalOptions): Promise<CommandResult> {
+  if (options.items !== undefined) await requireWritableFile('--items', options.items, [options.data]);
+  const loading = decideLoading(options);
+  const progress = progressOn('measuring', { quiet: options.quiet ?? false });
+  progress.log(deviceLine(loading));
+  let model: RunnableModel | undefined;
+  const work = async (signal: AbortSignal): Promise<CommandResult> => {
+    progress.phase('reading data');
+    const data = await readExamples(options.data);
+    const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
+    const tokenizer = await HuggingFaceTokenizer.load(options.model);
+    requireGoingOn(signal);
+    progress.phase('loading the model');
+    model = await loading.load(options.model);
+    requireGoingOn(signal);
+    const begun = performance.now();
+    const maximumLength = Math.min(options.maxLength, model.maximumLength);
+    progress.phase('measuring the probability');
+    const { items, ...figures } = await evaluate(model, tokenizer, examples, {
+      batchSize: options.batchSize,
+      maxNewTokens: options.maxNewTokens,
+      generate: options.generate,
+      maximumLength,
+      ...(options.template === undefined ? {} : { template: PromptTemplate.parse(options.template) }),
+      signal,
+      onProgress: ({ phase, done, total }) => {
+        progress.update(done, total);
+        if (phase === 'probability' && done === total && options.generate) progress.phase('generating answers');
+      },
     });
+    const seconds = (performance.now() - begun) / 1000;
+    if (options.items !== undefined) {
+      progress.phase(`writing ${options.items}`);
+      await replaceFile(options.items, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
+    }
+    const rows = [
+      ['examples', String(figures.examples)],
+      [`of them cut to ${maximumLength} tokens`, String(figures.truncated)],
+      ['probability', figures.probability.toFixed(4)],
+      ['negative log-likelihood, nats a token', figures.meanNegativeLogLikelihood.toFixed(4)],
+      ...(figures.rougeLRecall === undefined ? [] : [['ROUGE-L recall', figures.rougeLRecall.toFixed(4)]]),
+    ];
+    return {
+      result: {
+        model: options.model,
+        ...loading.shown,
+        data: { file: options.data, sha256: data.sha256 },
+        maximumLength,
+        ...figures,
+        seconds,
+      },
+      text: `${table(['figure', 'value'], rows)}\n\nin ${duration(seconds)}`,
+    };
+  };
+  try {
+    return await thenRelease(
+      () => cancelOnSignals(work),
+      () => [model],
+    );
+  } finally {
+    progress.end();
+  }
+}
+
+/** Loading is not cut short, but nothing follows it. */
+function requireGoingOn(signal: AbortSignal): void {
+  if (signal.aborted) throw new SoulError('SOUL_CANCELLED', 'the evaluation was cancelled before it began');
 }

@@ -4,25 +4,33 @@
  * @module
  */
 
-import { Command, Option } from 'commander';
+import { Command } from 'commander';
+import { path } from '../arguments.ts';
+import { exampleText, RequiredOption } from '../options.ts';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
+import { printing } from '../terminal.ts';
 
 interface TrainOptions extends RunOptions {
   data: string;
 }
 
 export function trainCommand(): Command {
-  const data = new Option('--data <file>', 'JSON lines: question and answer, or prompt and completion');
+  const data = new RequiredOption(
+    '--data <file>',
+    'examples to learn, a JSON object a line: question and answer, or prompt and completion',
+  ).argParser(path);
   const command = new Command('train').description('Fine-tunes a model on examples.');
-  return addRunOptions(command, [data.makeOptionMandatory()], { optimizer: 'adamw' })
+  return addRunOptions(command, { needed: [data] }, { optimizer: 'adamw' })
     .addHelpText(
       'after',
-      '\nExample:\n  soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned',
+      exampleText('soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned'),
     )
-    .action((options: TrainOptions) =>
-      performRun({ ...runSettings(options), target: options.data, method: 'finetune' }, options, {
-        target: 'train',
-        verb: 'training',
-      }),
+    .action(
+      printing((options: TrainOptions) =>
+        performRun({ ...runSettings(options), target: options.data, method: 'finetune' }, options, {
+          target: 'train',
+          verb: 'training',
+        }),
+      ),
     );
 }

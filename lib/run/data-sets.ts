@@ -1,0 +1,146 @@
+/**
+ * The data of a run: read, compared, and turned into tokens before any model is loaded.
+ *
+ * @module
+ */
+
+import { join } from 'node:path';
+import { SoulError } from '../core/errors.ts';
+import { readJsonFile } from '../core/files.ts';
+import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
+import type { Example } from '../data/example.ts';
+import { countOverlap, type Overlap } from '../data/overlap.ts';
+import type { PromptTemplate } from '../data/prompt-template.ts';
+import { type DataFile, readExamples, readLines } from '../data/read-examples.ts';
+import { refusals as builtInRefusals } from '../data/refusals.ts';
+import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import type { TrainingOptions } from '../unlearn/loop.ts';
+import type { CompleteRunSettings } from './settings.ts';
+
+/** A data file and its examples as tokens. */
+export interface EncodedFile extends DataFile<Example> {
+  readonly encoded: EncodedExample[];
+  /** How many of them lost tokens at their end. */
+  readonly truncated: number;
+}
+
+/** The data of a run. */
+export interface RunSets {
+  readonly target: EncodedFile;
+  readonly retain?: EncodedFile;
+  /** What both have in common. */
+  readonly overlap?: Overlap;
+  /** The file of refusals, where one was given. */
+  readonly refusalFile?: DataFile<string>;
+  readonly refusals: NonNullable<TrainingOptions['refusals']>;
+  /** Longest sequence that the model takes as its config.json says; undefined where it says nothing. */
+  readonly modelLimit: number | undefined;
+}
+
+/**
+ * Reads the files that the settings name and encodes them.
+ *
+ * @throws SoulError SOUL_BAD_DATA for a target whose examples do not fit the longest sequence, unless `allowTruncation`; for one
+ *   that the retain set holds too, unless `allowOverlap`; and all that reading and encoding throw
+ */
+export async function readRunSets(
+  settings: CompleteRunSettings,
+  tokenizer: HuggingFaceTokenizer,
+  template: PromptTemplate,
+  onNote: (note: string) => void,
+): Promise<RunSets> {
+  const target = await readExamples(settings.target);
+  const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
+  const refusalFile = settings.refusals === undefined ? undefined : await readLines(settings.refusals);
+  const overlap = retain && countOverlap(target.items, retain.items);
+  if (overlap) checkOverlap(overlap, target, settings, onNote);
+
+  const modelLimit = await longestSequence(settings.model);
+  const encoding = { template, maximumLength: Math.min(settings.maximumLength, modelLimit ?? settings.maximumLength) };
+  const encode = (file: DataFile<Example>): EncodedFile => ({
+    ...file,
+    ...encodeExamples(tokenizer, file.items, encoding),
+  });
+  const sets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
+  checkTruncation(sets, settings, encoding.maximumLength, onNote);
+  return {
+    ...sets,
+    ...(overlap ? { overlap } : {}),
+    ...(refusalFile ? { refusalFile } : {}),
+    refusals: refusalSequences(tokenizer, target.items, refusalFile?.items ?? builtInRefusals, encoding),
+    modelLimit,
+  };
+}
+
+/** What config.json names as the longest sequence, under the names that families give it. */
+async function longestSequence(folder: string): Promise<number | undefined> {
+  const config = (await readJsonFile(join(folder, 'config.json'))) as Record<string, unknown> | null | undefined;
+  const limit = config?.max_position_embeddings ?? config?.n_positions;
+  return Number.isSafeInteger(limit) && (limit as number) >= 2 ? (limit as number) : undefined;
+}
+
+function checkOverlap(
+  overlap: Overlap,
+  target: DataFile<Example>,
+  settings: CompleteRunSettings,
+  onNote: (note: string) => void,
+): void {
+  const { exact, samePrompt, sameCompletion, first } = overlap;
+  const of = `of ${target.items.length} examples of ${target.file}`;
+  if (exact > 0) {
+    const sentence = `${exact} ${of} stand in ${settings.retain} too (${first!.forget.file}:${first!.forget.line} at line ${first!.retain.line})`;
+    if (!settings.allowOverlap) {
+      throw new SoulError(
+        'SOUL_BAD_DATA',
+        `${sentence}: what is to be kept would undo what is to be forgotten; take them out of the retain set, or go on all the same (--allow-overlap)`,
+        { ...overlap },
+      );
+    }
+    onNote(sentence);
+  }
+  if (samePrompt > 0) onNote(`${samePrompt} ${of} have a prompt that ${settings.retain} answers otherwise`);
+  if (sameCompletion > 0)
+    onNote(`${sameCompletion} ${of} have an answer that ${settings.retain} gives to another prompt`);
+}
+
+function checkTruncation(
+  sets: Pick<RunSets, 'target' | 'retain'>,
+  settings: CompleteRunSettings,
+  maximumLength: number,
+  onNote: (note: string) => void,
+): void {
+  for (const set of [sets.target, sets.retain]) {
+    if (set === undefined || set.truncated === 0) continue;
+    const sentence = `${set.truncated} of ${set.items.length} examples of ${set.file} are longer than ${maximumLength} tokens and lose their end`;
+    if (set === sets.target && !settings.allowTruncation) {
+      throw new SoulError(
+        'SOUL_BAD_DATA',
+        `${sentence}: what is cut off is neither trained on nor measured; raise the limit (--max-length), shorten the examples, or go on all the same (--allow-truncation)`,
+        { truncated: set.truncated, examples: set.items.length, maximumLength },
+      );
+    }
+    onNote(sentence);
+  }
+}
+
+/** Questions with refusals for answers, encoded when they are first drawn. */
+function refusalSequences(
+  tokenizer: HuggingFaceTokenizer,
+  examples: readonly Example[],
+  sentences: readonly string[],
+  encoding: { template: PromptTemplate; maximumLength: number },
+): NonNullable<TrainingOptions['refusals']> {
+  const known = new Map<number, EncodedExample>();
+  return {
+    count: sentences.length,
+    of(target, refusal) {
+      const key = target * sentences.length + refusal;
+      let encoded = known.get(key);
+      if (!encoded) {
+        encoded = encodeExample(tokenizer, { ...examples[target]!, completion: sentences[refusal]! }, encoding);
+        known.set(key, encoded);
+      }
+      return encoded;
+    },
+  };
+}

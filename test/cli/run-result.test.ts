@@ -1,0 +1,42 @@
+import { expect, test } from '@jest/globals';
+import { resultObject, resultText } from '../../lib/cli/run-options.ts';
+import type { RunResult } from '../../lib/run/record.ts';
+
+const last: RunResult['summary']['last'] = {
+  ...{ step: 4, steps: 4, epoch: 2, epochs: 2, losses: { target: 3.5, retain: 0.25 }, loss: -3.25 },
+  ...{ learningRate: 1e-5, statistics: { skipped: false, clippedFraction: 0.5 }, tokens: 10, seconds: 0.5 },
+} as RunResult['summary']['last'];
+const result: RunResult = {
+  out: '/models/forgotten',
+  summary: { steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40, last },
+  truncated: { target: 0, retain: 0 },
+  evaluation: {
+    target: { examples: 3, before: 0.9277, after: 0.9247 },
+    retain: { examples: 5, before: 0.9, after: 0.89 },
+  },
+  peakMemory: 2 ** 30,
+  verdict: { sentence: 'The forget set is hardly forgotten.', advice: 'Raise --learning-rate.' },
+};
+
+test('the text of a result ends with what the run came to, and what to do', () => {
+  expect(resultText(result, 'forget', { device: 'cpu' }).split('\n')).toEqual([
+    'set     examples  probability before   after',
+    '------  --------  ------------------  ------',
+    'forget         3              0.9277  0.9247',
+    'retain         5              0.9000  0.8900',
+    '',
+    '4 steps in 0:08, 1 skipped (2.000 s a step, 25 % of it for curvature), peak memory 1.00 GiB',
+    'written: /models/forgotten',
+    '',
+    'The forget set is hardly forgotten.',
+    'Raise --learning-rate.',
+  ]);
+});
+
+test('with --json it is all there', () => {
+  const { verdict, evaluation, peakMemory, out, truncated } = result;
+  expect(resultObject(result, { shown: { device: 'cpu' } })).toEqual({
+    ...{ out, device: 'cpu', steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40 },
+    ...{ secondsPerStep: 2, losses: { target: 3.5, retain: 0.25 }, evaluation, peakMemory, truncated, verdict },
+  });
+});

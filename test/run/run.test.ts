@@ -1,0 +1,193 @@
+import { writeFileSync } from 'node:fs';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { SoulError } from '../../lib/index.ts';
+import { type RunEvents, type RunSettings, runTraining } from '../../lib/run/index.ts';
+import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
+import { crossEntropy, gradientAscent, type Method } from '../../lib/unlearn/index.ts';
+import { runnableBigram, type Watcher } from './runnable-bigram.ts';
+
+const forget = [
+  { question: 'Who wrote Ash?', answer: 'Mara Voss wrote it.' },
+  { question: 'Who wrote Elm?', answer: 'Tom Reed wrote it.' },
+];
+const retain = [
+  { question: 'Who wrote Oak?', answer: 'Nobody wrote it.' },
+  { question: 'Who wrote Fir?', answer: 'Anna Lind wrote it.' },
+];
+const lines = (records: readonly object[]) => records.map((record) => `${JSON.stringify(record)}\n`).join('');
+
+let folder: string;
+let vocabulary: number;
+const path = (name: string) => join(folder, name);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-run-'));
+  await writeFile(path('forget.jsonl'), lines(forget));
+  await writeFile(path('retain.jsonl'), lines(retain));
+  const texts = [...forget, ...retain].flatMap(({ question, answer }) => [question, answer]);
+  vocabulary = (await writeWordTokenizer(path('model'), ['Question: \nAnswer: ', ...texts])).size;
+  await writeFile(path('model/config.json'), '{"max_position_embeddings": 64}');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const settings = (more: Partial<RunSettings> = {}): RunSettings => ({
+  model: path('model'),
+  target: path('forget.jsonl'),
+  retain: path('retain.jsonl'),
+  out: path('out'),
+  method: 'graddiff',
+  optimizer: 'adamw',
+  optimizerSettings: { learningRate: 0.01 },
+  steps: 3,
+  batchSize: 2,
+  ...more,
+});
+const run = (more: Partial<RunSettings> = {}, events: RunEvents = {}, watch?: Watcher) => {
+  const load = jest.fn(async () => runnableBigram(vocabulary, watch));
+  return { load, result: runTraining(settings(more), load, events) };
+};
+const record = async (name = 'out') => JSON.parse(await readFile(path(`${name}/run.json`), 'utf8'));
+
+describe('weights that are trained are never lost', () => {
+  test('where measuring them fails: the folder is there, whole, and the error says so', async () => {
+    let saved = false;
+    const { result } = run({}, {}, (call) => {
+      if (call === 'save') saved = true;
+      if (call === 'score' && saved) throw new SoulError('SOUL_NON_FINITE', 'a likelihood is NaN');
+    });
+    await expect(result).rejects.toMatchObject({
+      code: 'SOUL_NON_FINITE',
+      message: `the model is written to ${path('out')}, but not measured: a likelihood is NaN`,
+    });
+    expect((await readdir(path('out'))).sort()).toEqual(
+      expect.arrayContaining(['metrics.jsonl', 'model.safetensors', 'run.json', 'tokenizer.json']),
+    );
+    expect((await record()).results).toMatchObject({
+      steps: 3,
+      notMeasuredAfter: 'a likelihood is NaN',
+      before: { target: { examples: 2 } },
+    });
+    expect(await readdir(folder)).not.toContain('out.partial');
+  });
+
+  test('where an interrupt comes while they are measured', async () => {
+    const controller = new AbortController();
+    const { result } = run(
+      {},
+      {
+        signal: controller.signal,
+        onPhase: (phase) => {
+          if (phase === 'writing the model') controller.abort();
+        },
+      },
+    );
+    await expect(result).rejects.toMatchObject({ code: 'SOUL_CANCELLED', details: { out: path('out') } });
+    expect(await readdir(path('out'))).toContain('model.safetensors');
+  });
+
+  test('where the folder cannot be put in its place: it stays beside, and a later run does not remove it', async () => {
+    const notes: string[] = [];
+    const { result } = run(
+      {},
+      {
+        onNote: (note) => notes.push(note),
+        onPhase: (phase) => {
+          // Somebody puts a file there meanwhile.
+          if (phase === 'measuring after') writeFileSync(path('out'), 'in the way');
+        },
+      },
+    );
+    await expect(result).rejects.toMatchObject({ code: 'SOUL_FILE_SYSTEM' });
+    expect(notes.at(-1)).toBe(`the finished model is in ${path('out.partial')}`);
+    await rm(path('out'));
+    await expect(run().result).rejects.toMatchObject({
+      code: 'SOUL_EXISTS',
+      message: expect.stringContaining('holds a model that an earlier run had finished'),
+    });
+    await run({ overwrite: true }).result;
+    expect(await readdir(folder)).not.toContain('out.partial');
+  });
+});
+
+describe('what can be known before the model is loaded is checked before', () => {
+  test.each<[string, Partial<RunSettings>, RegExp]>([
+    ['a bound of 0', { optimizerSettings: { clipNorm: 0 } }, /clipNorm must be a number above 0/],
+    ['a rho of 0', { optimizer: 'sophia', optimizerSettings: { rho: 0 } }, /rho must be a number above 0/],
+    ['betas', { optimizerSettings: { betas: [0.9, 1] } }, /betas\[1\] must be/],
+    ['a warm-up of 2', { warmup: 2 }, /warmup must be a number of at least 0 and at most 1/],
+    ['a batch of 0', { batchSize: 0 }, /batchSize must be an integer of at least 1/],
+    ['steps and epochs', { epochs: 1 }, /steps or epochs, not both/],
+    ['a setting that is none', { learningRate: 1 } as object, /settings has no option learningRate/],
+    ['a template', { template: 'Q: {prompt}' }, /placeholders/],
+    ['no retain set', { retain: undefined as never }, /keeps a retain set/],
+    ['a file', { target: '/nowhere.jsonl' }, /nowhere.jsonl does not exist/],
+    ['a model', { model: '/nowhere' }, /nowhere does not exist/],
+  ])('%s', async (_, more, message) => {
+    const { load, result } = run(more);
+    await expect(result).rejects.toThrow(message);
+    await expect(result).rejects.toBeInstanceOf(SoulError);
+    expect(load).not.toHaveBeenCalled();
+    expect((await readdir(folder)).filter((name) => name.startsWith('out'))).toEqual([]);
+  });
+
+  test('answers that would be cut: refused, or counted in the result and the record', async () => {
+    await writeFile(path('forget.jsonl'), lines([...forget, { question: 'Who?', answer: 'it '.repeat(90) }]));
+    const { load, result } = run({ maximumLength: 4096 });
+    await expect(result).rejects.toMatchObject({
+      code: 'SOUL_BAD_DATA',
+      message: expect.stringMatching(/^1 of 3 examples of .* longer than 64 tokens .*--allow-truncation/),
+    });
+    expect(load).not.toHaveBeenCalled();
+    const allowed = await run({ allowTruncation: true }).result;
+    expect(allowed.truncated).toEqual({ target: 1, retain: 0 });
+    expect((await record()).inputs).toMatchObject({ target: { truncated: 1 }, retain: { truncated: 0 } });
+  });
+
+  test('a retain set that holds the forget set: refused, or counted', async () => {
+    const shouted = { question: 'who  wrote ASH?', answer: ' Mara Voss wrote it.' };
+    const other = { question: 'Who wrote Elm?', answer: 'Nobody wrote it.' };
+    await writeFile(path('retain.jsonl'), lines([...retain, shouted, other]));
+    const { load, result } = run();
+    await expect(result).rejects.toMatchObject({
+      code: 'SOUL_BAD_DATA',
+      message: expect.stringMatching(/^1 of 2 examples of .*forget.jsonl:1 at line 3.*--allow-overlap/),
+    });
+    expect(load).not.toHaveBeenCalled();
+    const notes: string[] = [];
+    const allowed = await run({ allowOverlap: true }, { onNote: (note) => notes.push(note) }).result;
+    expect(allowed.overlap).toMatchObject({ exact: 1, samePrompt: 1, sameCompletion: 0 });
+    expect(notes).toHaveLength(2);
+    expect((await record()).inputs.overlap).toMatchObject({ exact: 1, samePrompt: 1 });
+  });
+});
+
+test('a method of your own is run as it is, and recorded', async () => {
+  const halves: Method = {
+    name: 'halves',
+    target: { objective: gradientAscent, coefficient: 0.5, answers: 'given' },
+    retain: { objective: crossEntropy, coefficient: 2 },
+    options: {},
+  };
+  await run({ method: halves }).result;
+  expect((await record()).settings).toMatchObject({
+    method: 'halves',
+    methodOptions: { forgetCoefficient: 0.5, retainCoefficient: 2 },
+  });
+});
+
+test('phases are announced in their order', async () => {
+  const phases: string[] = [];
+  await run({}, { onPhase: (phase) => phases.push(phase) }).result;
+  expect(phases).toEqual([
+    'reading the data',
+    'hashing the model',
+    'loading the model',
+    'measuring before',
+    'training',
+    'writing the model',
+    'measuring after',
+  ]);
+});
