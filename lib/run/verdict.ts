@@ -6,19 +6,13 @@
 
 import type { Method } from '../unlearn/methods.ts';
 import { gradientAscent } from '../unlearn/objectives/gradient-ascent.ts';
-
-/** Mean length-normalised probability of the answers of one set, before and after a run. */
-export interface Change {
-  examples: number;
-  before: number;
-  after: number;
-}
+import type { BeforeAndAfter } from './measure.ts';
 
 export interface VerdictInput {
-  /** Of the forget set's own answers; absent where nothing was measured. */
-  forget?: Change;
+  /** Of the forget set's own answers, never of refusals; absent where nothing was measured. */
+  forget?: BeforeAndAfter | undefined;
   /** Of the retain set; absent where there is none, or nothing was measured. */
-  retain?: Change;
+  retain?: BeforeAndAfter | undefined;
   method: Method;
   /** The peak. */
   learningRate: number;
@@ -68,11 +62,11 @@ export function verdictOf(input: VerdictInput): Verdict {
 }
 
 /** What is left of what the model knew beyond one that never saw the answers: 1 is all of it. */
-function shareLeft({ before, after }: Change): number {
+function shareLeft({ before, after }: BeforeAndAfter): number {
   return (after - neverSeen) / (before - neverSeen);
 }
 
-function judgeForgotten(change: Change | undefined): Verdict['forgotten'] {
+function judgeForgotten(change: BeforeAndAfter | undefined): Verdict['forgotten'] {
   if (change === undefined) return 'not-measured';
   if (!(change.before >= known)) return 'never-known';
   if (change.after >= change.before) return 'no';
@@ -81,7 +75,7 @@ function judgeForgotten(change: Change | undefined): Verdict['forgotten'] {
   return left <= hardlyFrom ? 'partly' : 'hardly';
 }
 
-function judgeKept(change: Change | undefined): Verdict['kept'] {
+function judgeKept(change: BeforeAndAfter | undefined): Verdict['kept'] {
   if (change === undefined || change.before === 0) return 'not-measured';
   const left = change.after / change.before;
   if (left >= keptFrom) return 'yes';
@@ -90,7 +84,7 @@ function judgeKept(change: Change | undefined): Verdict['kept'] {
 
 function sentenceOf({ forget, retain }: VerdictInput, forgotten: Verdict['forgotten'], kept: Verdict['kept']): string {
   if (!forget && !retain) return 'Nothing was measured, so it is not known what was forgotten and what was kept.';
-  const figures = (change: Change | undefined) =>
+  const figures = (change: BeforeAndAfter | undefined) =>
     change === undefined
       ? ''
       : ` (probability ${change.before.toFixed(4)} -> ${change.after.toFixed(4)}, ${change.examples} examples)`;
@@ -159,7 +153,7 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
  * By how much a step should be larger: forgetting goes slowly first and then at once, so that a run that did nearly nothing is
  * about five times too slow (`soul demo`'s model: AdamW from 1e-4, 0.978, to 5e-4, 0.2), and one that is half way only a little.
  */
-function raiseBy(change: Change): number {
+function raiseBy(change: BeforeAndAfter): number {
   const left = shareLeft(change);
   if (left > 0.98) return 5;
   return left > hardlyFrom ? 2.5 : 1.5;
