@@ -82,7 +82,11 @@ export function addRunOptions(
     .option('--overwrite', 'replace the out folder if a run made it')
     .optionsGroup('Optimizer:')
     .addOption(choiceOption('--optimizer <name>', names, Object.keys(optimizerNames)).default(defaults.optimizer))
-    .option('--learning-rate <number>', `peak learning rate (default: ${defaultOf('learningRate')})`, number())
+    .option(
+      '--learning-rate <number>',
+      'peak learning rate (default: by optimizer, objective and size of the model; 1e-5 for sophia with 7 billion weights)',
+      number(),
+    )
     .option(
       '--weight-decay <number>',
       `decoupled weight decay; norm weights and biases take none (default: ${defaultOf('weightDecay')})`,
@@ -142,7 +146,7 @@ export function addRunOptions(
     .optionsGroup('Length of the run:')
     .option(
       '--epochs <number>',
-      'passes over the data; may be a fraction (default: 5)',
+      'passes over the data; may be a fraction (default: 5 of train; 10 of unlearn, or as many as make 40 steps)',
       number({ lowExclusive: true, high: 2 ** 31 }),
     )
     .addOption(

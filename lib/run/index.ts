@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { BeforeAndAfter, Evaluation } from './measure.ts';
 export {
   completeOptimizerSettings,
   createOptimizer,
@@ -11,7 +12,9 @@ export {
   type OptimizerSettings,
   optimizerNames,
 } from './optimizer-choice.ts';
-export type { BeforeAndAfter, RunResult } from './record.ts';
+export type { RunResult } from './record.ts';
 export { type RunEvents, runTraining } from './run.ts';
+export { defaultEpochs, defaultLearningRate, methodOfRun } from './run-defaults.ts';
 export type { ModelLoader, RunnableModel } from './runnable-model.ts';
 export { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
+export { type Verdict, type VerdictInput, verdictOf } from './verdict.ts';

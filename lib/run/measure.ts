@@ -9,7 +9,6 @@ import type { EncodedExample } from '../data/encode.ts';
 import { mean, probability } from '../eval/probability.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import type { RunSets } from './data-sets.ts';
-import type { Evaluation } from './record.ts';
 
 /** Figures of a set at one moment. */
 export interface MeasuredSet {
@@ -21,6 +20,19 @@ export interface MeasuredSet {
 export interface MeasuredSets {
   readonly target: MeasuredSet;
   readonly retain?: MeasuredSet;
+}
+
+/** Probability of the answers of one set before and after a run. */
+export interface BeforeAndAfter {
+  examples: number;
+  before: number;
+  after: number;
+}
+
+/** Figures of both sets. */
+export interface Evaluation {
+  target: BeforeAndAfter;
+  retain?: BeforeAndAfter;
 }
 
 /**

@@ -23,7 +23,7 @@ export type OptimizerName = keyof typeof optimizerNames;
 
 /** Settings of an optimizer in a run; all are written to run.json. */
 export interface OptimizerSettings {
-  /** Peak learning rate. Default 1e-5. */
+  /** Peak learning rate. Default 1e-5; a whole run's is {@link defaultLearningRate}. */
   learningRate?: number;
   /** Decoupled weight decay of embeddings and matrices. Default 0.01, for soul-repo 0.1; norm weights and biases take none. */
   weightDecay?: number;

@@ -15,22 +15,10 @@ import type { TrainingSummary } from '../unlearn/loop.ts';
 import type { Method } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
 import type { EncodedFile, RunSets } from './data-sets.ts';
-import type { MeasuredSets } from './measure.ts';
+import type { Evaluation, MeasuredSets } from './measure.ts';
 import type { PeakMemory } from './peak-memory.ts';
 import type { CompleteRunSettings } from './settings.ts';
-
-/** Probability of the answers of one set before and after a run. */
-export interface BeforeAndAfter {
-  examples: number;
-  before: number;
-  after: number;
-}
-
-/** Figures of both sets. */
-export interface Evaluation {
-  target: BeforeAndAfter;
-  retain?: BeforeAndAfter;
-}
+import type { Verdict } from './verdict.ts';
 
 export interface RunResult {
   /** The folder that was made. */
@@ -46,8 +34,8 @@ export interface RunResult {
    * GPU does not count.
    */
   peakMemory: number;
-  /** What the run came to, in a sentence, and what to do where that is not what was wanted. */
-  verdict?: { sentence: string; advice?: string };
+  /** What a run of unlearning came to, in a sentence, and what to do where that is not what was wanted. */
+  verdict?: Verdict;
 }
 
 export interface RunRecordParts {
@@ -102,6 +90,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       losses: last.losses,
       statistics: last.statistics,
       ...(result.evaluation ? { evaluation: result.evaluation } : {}),
+      ...(result.verdict ? { verdict: result.verdict } : {}),
       ...(failure === undefined ? {} : { before, notMeasuredAfter: failure }),
       peakMemory: result.peakMemory,
       peakMemoryScope: parts.meter.scope,

@@ -9,11 +9,12 @@ import { recordDevice } from '../core/devices.ts';
 import { asSoulError, SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
+import { elementCount } from '../core/shape.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
 import { type StepEvent, type TrainingSummary, train } from '../unlearn/loop.ts';
-import { type Method, method as methodOf } from '../unlearn/methods.ts';
+import type { Method } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
 import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
@@ -21,8 +22,10 @@ import { checkOptimizer, createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import { type RunResult, runRecord } from './record.ts';
+import { defaultEpochs, defaultLearningRate, methodOfRun } from './run-defaults.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { type CompleteRunSettings, completeRunSettings, type RunSettings, scheduleOf } from './settings.ts';
+import { verdictOf } from './verdict.ts';
 
 export interface RunEvents {
   /** Another part of the run begins. */
@@ -61,13 +64,13 @@ export async function runTraining(
 ): Promise<RunResult> {
   const startedAt = new Date();
   const meter = await measurePeakMemory();
-  const method = typeof given.method === 'string' ? methodOf(given.method, given.methodOptions) : given.method;
-  const settings = completeRunSettings(given, method);
-  checkOptimizer(settings.optimizer, settings.optimizerSettings);
-  const template = PromptTemplate.parse(settings.template);
-  const { model: folder, target, retain, refusals } = settings;
+  const method = typeof given.method === 'string' ? methodOfRun(given.method, given.methodOptions) : given.method;
+  const checked = completeRunSettings(given, method);
+  checkOptimizer(checked.optimizer, checked.optimizerSettings);
+  const template = PromptTemplate.parse(checked.template);
+  const { model: folder, target, retain, refusals } = checked;
   const inputs = [folder, target, retain, refusals].filter((path) => path !== undefined);
-  const out = await OutFolder.create(settings.out, { overwrite: settings.overwrite, inputs });
+  const out = await OutFolder.create(checked.out, { overwrite: checked.overwrite, inputs });
 
   let model: RunnableModel | undefined;
   let optimizer: Optimizer | undefined;
@@ -76,7 +79,7 @@ export async function runTraining(
     try {
       begin('reading the data', events);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(settings, tokenizer, template, (note) => events.onNote?.(note));
+      const sets = await readRunSets(checked, tokenizer, template, (note) => events.onNote?.(note));
       begin('hashing the model', events);
       const modelSums = await modelChecksums(folder, events.signal);
       begin('loading the model', events);
@@ -86,6 +89,7 @@ export async function runTraining(
       await out.requireSpace(byteLength);
       checkLengths(sets, model.maximumLength);
 
+      const settings = completeForModel(checked, given, method, model, sets.target.items.length);
       optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
       const before = await measure(model, sets, settings, events, 'measuring before');
       const log = out.openLog('metrics.jsonl');
@@ -112,6 +116,15 @@ export async function runTraining(
         ...(before && after ? { evaluation: beforeAndAfter(before, after) } : {}),
         peakMemory: await meter.peak(),
       };
+      if (failure === undefined && method.name !== 'finetune') {
+        result.verdict = verdictOf({
+          forget: result.evaluation?.target,
+          retain: result.evaluation?.retain,
+          method,
+          learningRate: settings.optimizerSettings.learningRate!,
+          epochs: summary.last.epochs,
+        });
+      }
       await out.writeJson(
         'run.json',
         await runRecord({
@@ -145,6 +158,26 @@ export async function runTraining(
     }
   };
   return thenRelease(work, () => [optimizer, model]);
+}
+
+/** Fills in the defaults that depend on the model's size and the data's. */
+function completeForModel(
+  settings: CompleteRunSettings,
+  given: RunSettings,
+  method: Method,
+  { parameters: { layout } }: RunnableModel,
+  examples: number,
+): CompleteRunSettings {
+  const weights = [...layout].reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
+  const learningRate =
+    given.optimizerSettings?.learningRate ?? defaultLearningRate(settings.optimizer, method, weights);
+  return {
+    ...settings,
+    ...(settings.steps === undefined && settings.epochs === undefined
+      ? { epochs: defaultEpochs(method, Math.ceil(examples / settings.batchSize)) }
+      : {}),
+    optimizerSettings: { ...settings.optimizerSettings, learningRate },
+  };
 }
 
 /** Announces a phase, unless the run is to end. */

@@ -37,7 +37,7 @@ export interface RunSettings {
   curvature?: CurvatureOptions;
   /** Whose curvature that is; default the retain set's, where there is one. */
   hessianData?: HessianData;
-  /** Default 5, unless `steps` is given. */
+  /** Default that of {@link defaultEpochs}, unless `steps` is given. */
   epochs?: number;
   steps?: number;
   batchSize?: number;
@@ -116,7 +116,6 @@ export function completeRunSettings(given: RunSettings, method: Method): Complet
     overwrite: false,
     microBatchSize: batchSize,
     ...settings,
-    ...(settings.steps === undefined ? { epochs: settings.epochs ?? 5 } : {}),
     warmup,
     batchSize,
     schedule,

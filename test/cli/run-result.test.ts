@@ -15,7 +15,12 @@ const result: RunResult = {
     retain: { examples: 5, before: 0.9, after: 0.89 },
   },
   peakMemory: 2 ** 30,
-  verdict: { sentence: 'The forget set is hardly forgotten.', advice: 'Raise --learning-rate.' },
+  verdict: {
+    forgotten: 'hardly',
+    kept: 'yes',
+    sentence: 'The forget set is hardly forgotten.',
+    advice: 'Raise --learning-rate.',
+  },
 };
 
 test('the text of a result ends with what the run came to, and what to do', () => {

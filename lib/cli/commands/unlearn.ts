@@ -97,7 +97,7 @@ function ownOptions(): Option[] {
     new Option('--allow-overlap', 'run although the file to keep holds examples of the file to forget'),
     choiceOption('--objective <name>', described.join('; '), Object.keys(objectives)).default('graddiff'),
     new Option('--forget-weight <number>', 'factor of the loss on what to forget (default: 1)').argParser(number()),
-    new Option('--retain-weight <number>', 'factor of the loss on what to keep (default: 1)').argParser(number()),
+    new Option('--retain-weight <number>', 'factor of the loss on what to keep (default: 5)').argParser(number()),
     new Option(
       '--beta <number>',
       'npo: how soon it lets go of what is forgotten already; near 0 it is plain ascent (default: 0.1)',

@@ -1,0 +1,63 @@
+/**
+ * Defaults of a run that depend on its method, its model and its data: how much the retain set counts, how far and how often
+ * to step.
+ *
+ * Set so that runs of every objective and optimizer forget, and keep, on models from 0.8 to 135 million weights; a run's verdict
+ * says whether they did on yours.
+ *
+ * @module
+ */
+
+import { type Method, type MethodName, type MethodOptions, method } from '../unlearn/methods.ts';
+import type { OptimizerName } from './optimizer-choice.ts';
+
+/** The size at which published learning rates stand: 7 billion weights. */
+const publishedSize = 7e9;
+
+/**
+ * Peak learning rates at that size: near those of TOFU (1e-5), SOUL (5e-6 to 2e-5) and NPO (1e-5). Sophia's step is shorter than
+ * the learning rate wherever it does not clip, so it takes twice AdamW's; SOUL's repository clips nearly everywhere.
+ */
+const learningRates: Record<OptimizerName, number> = { adamw: 5e-6, sophia: 1e-5, 'soul-repo': 3.5e-6 };
+
+/**
+ * Ascent alone has nothing that holds it back. Refusals lower what was known only by the way, and take larger steps (SOUL's take
+ * four times those of GradDiff); so may fine-tuning.
+ */
+const factors: Record<MethodName, number> = { finetune: 2, ascent: 0.3, graddiff: 1, npo: 1, po: 2 };
+
+/**
+ * A step changes each weight by about the learning rate, and an output by as much times the weights it sums over: for the same
+ * effect steps shrink with a model's width, that is, with the square root of its size.
+ *
+ * @param weights of the model
+ */
+export function defaultLearningRate(optimizer: OptimizerName, { name }: Method, weights: number): number {
+  const factor = Object.hasOwn(factors, name) ? factors[name as MethodName] : 1;
+  const rate = learningRates[optimizer] * factor * Math.sqrt(publishedSize / weights);
+  return Number(rate.toPrecision(2));
+}
+
+const fineTuningEpochs = 5;
+const unlearningEpochs = 10;
+const unlearningSteps = 40;
+
+/**
+ * Fine-tuning takes 5 epochs. Unlearning takes 10 (NPO's number; TOFU's 5 leave half-way what larger steps would break), and
+ * more where that makes less than 40 steps: how far the weights come depends on the steps, and a deletion may be of one example.
+ */
+export function defaultEpochs({ name }: Method, stepsPerEpoch: number): number {
+  if (name === 'finetune') return fineTuningEpochs;
+  return Math.max(unlearningEpochs, Math.ceil(unlearningSteps / stepsPerEpoch));
+}
+
+/**
+ * A method for a run, by its name. The retain term counts 5 times (SOUL's choice for PO): at 1, published for models of 7
+ * billion weights, ascent on a small model takes the retain set with it before the retain term mends anything.
+ */
+export function methodOfRun(name: MethodName, options: MethodOptions = {}): Method {
+  const { retain } = method(name, options);
+  return retain && options.retainCoefficient === undefined
+    ? method(name, { ...options, retainCoefficient: 5 })
+    : method(name, options);
+}

@@ -1,0 +1,92 @@
+import { describe, expect, test } from '@jest/globals';
+import { type Verdict, type VerdictInput, verdictOf } from '../../lib/run/verdict.ts';
+import { type MethodName, method } from '../../lib/unlearn/methods.ts';
+
+type Pair = [before: number, after: number];
+
+function judge(
+  forget: Pair | undefined,
+  retain: Pair | undefined,
+  more: Partial<VerdictInput> & { name?: MethodName } = {},
+): Verdict {
+  const { name = 'graddiff', ...given } = more;
+  const change = ([before, after]: Pair) => ({ examples: 40, before, after });
+  return verdictOf({
+    ...(forget ? { forget: change(forget) } : {}),
+    ...(retain ? { retain: change(retain) } : {}),
+    method: method(name),
+    learningRate: 1e-5,
+    epochs: 5,
+    ...given,
+  });
+}
+
+describe('a verdict', () => {
+  test.each<[string, Pair | undefined, Pair | undefined, Verdict['forgotten'], Verdict['kept']]>([
+    ['a run that did next to nothing', [0.9277, 0.9247], [0.93, 0.931], 'hardly', 'yes'],
+    ['a model that is destroyed', [0.99, 0], [0.99, 0], 'yes', 'destroyed'],
+    ['a model that knew nothing, where probability rose', [0.012, 0.034], [0.9, 0.91], 'never-known', 'yes'],
+    ['a model that knew, where probability rose', [0.9, 0.93], [0.9, 0.9], 'no', 'yes'],
+    ['no retain set', [0.99, 0.1], undefined, 'yes', 'not-measured'],
+    ['nothing measured', undefined, undefined, 'not-measured', 'not-measured'],
+    ["TOFU's published pair, trained with and without the forget set", [0.991, 0.148], [0.9895, 0.9889], 'yes', 'yes'],
+    ['a set that is half way', [0.991, 0.6], [0.991, 0.97], 'partly', 'yes'],
+    ['a set that was half known', [0.3, 0.16], [0.991, 0.97], 'yes', 'yes'],
+    ['a retain set that suffered', [0.991, 0.1], [0.991, 0.8], 'yes', 'damaged'],
+    ['a retain set that was learned meanwhile', [0.991, 0.1], [0.4, 0.8], 'yes', 'yes'],
+    ['a model that was broken before', [0, 0], [0, 0], 'never-known', 'not-measured'],
+  ])('on %s', (_, forget, retain, forgotten, kept) => {
+    expect(judge(forget, retain)).toMatchObject({ forgotten, kept });
+  });
+
+  test('says in a sentence against what it began with', () => {
+    expect(judge([0.991, 0.114], [0.99, 0.964])).toEqual({
+      forgotten: 'yes',
+      kept: 'yes',
+      sentence:
+        'The forget set is forgotten (probability 0.9910 -> 0.1140, 40 examples), ' +
+        'and the retain set is kept (probability 0.9900 -> 0.9640, 40 examples).',
+    });
+    expect(judge([0.9277, 0.9247], [0.93, 0.931]).sentence).toBe(
+      'The forget set is hardly forgotten (probability 0.9277 -> 0.9247, 40 examples), ' +
+        'but the retain set is kept (probability 0.9300 -> 0.9310, 40 examples).',
+    );
+    expect(judge([0.012, 0.034], [0.9, 0.9], { name: 'po' }).sentence).toMatch(
+      /^The model did not know the forget set to begin with .*0\.0120 -> 0\.0340/,
+    );
+    expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).sentence).toMatch(/the model is destroyed\.$/);
+    expect(judge(undefined, undefined).sentence).toMatch(/^Nothing was measured/);
+  });
+});
+
+describe('advice', () => {
+  test('where too little was forgotten: larger steps, by as much as is missing, or more of them', () => {
+    expect(judge([0.9277, 0.9247], [0.93, 0.931]).advice).toBe(
+      'Raise the learning rate (--learning-rate 0.00005), or take more epochs (--epochs 10).',
+    );
+    expect(judge([0.991, 0.9], [0.93, 0.931]).advice).toMatch(/--learning-rate 0.000025/);
+    expect(judge([0.991, 0.5], [0.93, 0.931], { epochs: 0.3 }).advice).toMatch(
+      /--learning-rate 0.000015.*--epochs 1\)/,
+    );
+  });
+
+  test('where the model suffered: smaller steps, more weight for what is kept, an objective with a bound', () => {
+    const destroyed = judge([0.99, 0], [0.99, 0], { learningRate: 1e-3 }).advice;
+    expect(destroyed).toMatch(/--learning-rate 0.00033.*--retain-weight 5.*--objective npo/);
+    expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).advice).toMatch(/Keep a retain set/);
+    const npo = judge([0.99, 0.1], [0.99, 0.8], { method: method('npo', { retainCoefficient: 4 }) }).advice;
+    expect(npo).toMatch(/--retain-weight 8/);
+    expect(npo).not.toMatch(/bound/);
+    // Nothing was forgotten, and yet the retain set suffered: larger steps would not help.
+    expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise/);
+  });
+
+  test('where figures do not tell', () => {
+    expect(judge([0.012, 0.034], [0.9, 0.9]).advice).toMatch(/trained on these very examples.*--template/);
+    expect(judge([0.99, 0.1], undefined).advice).toMatch(/--retain\)/);
+    const blind = judge([0.99, 0], undefined, { name: 'ascent', learningRate: 3e-3 }).advice;
+    expect(blind).toMatch(/far less likely.*--learning-rate 0.001\).*--retain\)/);
+    expect(judge(undefined, undefined).advice).toMatch(/--evaluate/);
+    expect(judge([0.99, 0.9], [0.99, 0.97], { name: 'po' }).advice).toMatch(/teaches refusals.*soul eval/);
+  });
+});
