@@ -15,7 +15,7 @@ describe('undefined means absent', () => {
     const given = { ...least, ...undefinedOf(optional) } as RunSettings;
     const complete = completeRunSettings(given, method('graddiff'));
     expect(complete).toEqual(completeRunSettings(least, method('graddiff')));
-    expect(complete).toMatchObject({ maximumLength: 512, batchSize: 8, evaluate: 100, epochs: 5 });
+    expect(complete).toMatchObject({ maximumLength: 512, batchSize: 8, evaluate: 100 });
   });
 
   test.each(['adamw', 'sophia', 'soul-repo'] as const)('in the settings of %s', (name) => {
