@@ -14,6 +14,7 @@ import {
   nvidiaDriver,
 } from '../core/devices.ts';
 import { SoulError } from '../core/errors.ts';
+import { soulCommand } from '../core/package.ts';
 import { engineHasCuda, installedEngine } from '../torch/engine.ts';
 
 /** What `--device` takes, with `'cuda'` under its full name. */
@@ -92,9 +93,9 @@ export function takeUp(device: CudaDevice): TriedDevice {
 /** Why the engine cannot use a GPU, undefined where it can. */
 function engineObstacle(): string | undefined {
   const engine = installedEngine();
-  if (engine === undefined) return 'the engine is not installed; run: soul engine install --cuda';
+  if (engine === undefined) return `the engine is not installed; run: ${soulCommand('engine install --cuda')}`;
   if (engineHasCuda()) return undefined;
-  return `the engine's libtorch ${engine.torchVersion} is built for the CPU alone; run: soul engine install --cuda`;
+  return `the engine's libtorch ${engine.torchVersion} is built for the CPU alone; run: ${soulCommand('engine install --cuda')}`;
 }
 
 function unusable(device: Device, obstacle: string): SoulError {

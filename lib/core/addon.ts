@@ -6,7 +6,7 @@
 
 import { createRequire } from 'node:module';
 import { SoulError } from './errors.ts';
-import { packageRoot } from './package.ts';
+import { packageRoot, soulCommand } from './package.ts';
 import { usableProcessors } from './processors.ts';
 import { typedCalls } from './typed-calls.ts';
 
@@ -268,7 +268,7 @@ function load(): { calls: NativeAddon; path: string } {
     'SOUL_ADDON_MISSING',
     `The native addon could not be loaded on ${process.platform}-${process.arch}, Node ${process.version}:\n` +
       `${attempts.map((attempt) => `  - ${attempt}`).join('\n')}\n` +
-      'Build it: in a checkout `npm run build:addon`, where the package is installed `npx soul addon build`.',
+      `Build it, with a C++20 compiler, make and Python: ${soulCommand('addon build')}`,
     { attempts },
   );
 }

@@ -1,15 +1,44 @@
 /**
- * Where the package lies and which version it is.
+ * Where the package lies, which version it is, and how its command is called there.
  *
  * @module
  */
 
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { SoulError } from './errors.ts';
+
+const found = findPackage();
 
 /** The package's root folder; lib/core in a checkout and dist/core when installed are equally deep in it. */
-export const packageRoot: string = fileURLToPath(new URL('../..', import.meta.url));
+export const packageRoot: string = found.root;
 
-export const packageVersion: string = (
-  JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;
+export const packageVersion: string = found.version;
+
+/** Whether the sources run, as in a checkout, and not what was built from them. */
+const fromSources = import.meta.url.endsWith('.ts');
+
+/**
+ * What to type for a command of `soul`, as `engine install`. Where the package is installed or fetched this is by its own
+ * name: npx would take `soul` for another package.
+ */
+export function soulCommand(words: string): string {
+  return `${fromSources ? 'npm run soul --' : 'npx soul-unlearn'} ${words}`;
+}
+
+/** A module that was copied into a bundle finds somebody else's package.json two folders above it, or none. */
+function findPackage(): { root: string; version: string } {
+  try {
+    const root = fileURLToPath(new URL('../..', import.meta.url));
+    const { name, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<string, unknown>;
+    if (name === 'soul-unlearn' && typeof version === 'string') return { root, version };
+  } catch {
+    // There is none, or no address of this module.
+  }
+  throw new SoulError(
+    'SOUL_ADDON_MISSING',
+    'soul-unlearn was bundled, and its native addon does not lie beside a bundle: mark soul-unlearn as external in the ' +
+      'bundler (esbuild: --external:soul-unlearn), and install it where the bundle runs',
+  );
+}

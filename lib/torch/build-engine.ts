@@ -5,14 +5,14 @@
  */
 
 import { spawnSync } from 'node:child_process';
-import { copyFile, mkdir, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { totalmem } from 'node:os';
 import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { packageRoot } from '../core/package.ts';
 import { usableProcessors } from '../core/processors.ts';
-import { cacheFolder } from './cache.ts';
+import { cacheFolder, makeWorkplace } from './cache.ts';
 import {
   binaryName,
   carriesStamp,
@@ -45,10 +45,9 @@ export async function buildEngine(
   requireTools();
   const stamp = expectedStamp(libtorch);
   const target = engineFolder(stamp);
-  await mkdir(dirname(target), { recursive: true });
-  await mkdir(join(cacheFolder(), 'tmp'), { recursive: true });
-  const workplace = await mkdtemp(join(cacheFolder(), 'tmp', 'engine-'));
+  const workplace = await makeWorkplace('engine');
   try {
+    await mkdir(dirname(target), { recursive: true });
     const { cmakeJs, nodeAddonApi } = await findBuildTools(log, onProgress);
     onProgress(`building the engine for libtorch ${libtorch.version}, about a minute`);
     const build = join(workplace, 'build');
@@ -126,7 +125,16 @@ async function findBuildTools(
   await mkdir(tools, { recursive: true });
   const packages = Object.entries(buildTools).map(([name, version]) => `${name}@${version}`);
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
-  const words = ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund', ...packages];
+  const words = ['install', '--prefix', tools, '--no-save', '--no-audit', '--no-fund'];
+  // What npm is told elsewhere of where and whether it installs does not count here.
+  words.push(
+    '--location=project',
+    '--no-global',
+    '--no-workspaces',
+    '--no-dry-run',
+    '--no-package-lock-only',
+    ...packages,
+  );
   const { succeeded, tail } = await runLogged(log, npm, words);
   const fetched = succeeded ? locate(tools) : undefined;
   if (fetched) return fetched;

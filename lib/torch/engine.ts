@@ -8,6 +8,7 @@ import { createRequire } from 'node:module';
 import { nativeAddon } from '../core/addon.ts';
 import type { Device } from '../core/devices.ts';
 import { SoulError } from '../core/errors.ts';
+import { soulCommand } from '../core/package.ts';
 import { typedCalls } from '../core/typed-calls.ts';
 import { cudaLibraries, cudaLibrary } from './cuda-libraries.ts';
 import { type EngineReport, inspect } from './engine-binary.ts';
@@ -52,15 +53,14 @@ export function requireCudaEngine(device: Device): void {
   if (!report.cuda) {
     throw new SoulError(
       'SOUL_ENGINE_MISSING',
-      `a model on ${device} needs a CUDA build of libtorch, but the engine's is ${report.torchVersion} in ${report.libtorch}, which has no ${cudaLibrary}; run \`npx soul engine install --cuda\`, or use device 'cpu'`,
+      `a model on ${device} needs a CUDA build of libtorch, but the engine's is ${report.torchVersion} in ${report.libtorch}, which has no ${cudaLibrary}; run: ${soulCommand('engine install --cuda')}, or use device 'cpu'`,
       { device, ...report },
     );
   }
   if (cudaFailure) throw cudaFailure;
 }
 
-const howToInstall =
-  'Run `npx soul engine install` (in a checkout `npm run soul -- engine install`), or set SOUL_LIBTORCH to the folder of a libtorch and run it then.';
+const howToInstall = `Run: ${soulCommand('engine install')}; with SOUL_LIBTORCH set to the folder of a libtorch it takes that one.`;
 
 function load(): LoadedEngine {
   const addon = nativeAddon();

@@ -4,14 +4,15 @@
  * @module
  */
 
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, realpath, rename, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
-import { cacheFolder } from './cache.ts';
+import { soulCommand } from '../core/package.ts';
+import { makeWorkplace } from './cache.ts';
 import { cudaLibrary, hasCuda } from './cuda-libraries.ts';
 import { cachedLibtorch, inspectLibtorch, type Libtorch, type LibtorchVariant, torchVersion } from './libtorch.ts';
+import { pipAsksNoIndex, pipDownload, requirePip } from './pip.ts';
 import { runLogged } from './run-logged.ts';
 
 /** PyTorch's own index of CPU wheels, asked after the indexes that pip is set up with. */
@@ -33,18 +34,17 @@ export async function fetchLibtorch(
   const { log, force, onProgress } = options;
   requirePip();
   const target = dirname(cachedLibtorch(variant));
-  await mkdir(dirname(target), { recursive: true });
-  await mkdir(join(cacheFolder(), 'tmp'), { recursive: true });
-  const workplace = await mkdtemp(join(cacheFolder(), 'tmp', 'libtorch-'));
+  const workplace = await makeWorkplace('libtorch');
   try {
+    await mkdir(dirname(target), { recursive: true });
     const wheels = join(workplace, 'wheels');
     onProgress(
       `fetching the wheel of PyTorch ${torchVersion} (${variant === 'cpu' ? '0.2 GB' : '3 GB with the nvidia wheels'})`,
     );
-    await download(variant, wheels, log);
+    await download(variant, wheels, workplace, log);
     onProgress('unpacking the libraries and headers');
     const unpacked = join(workplace, 'unpacked');
-    await unpack(wheels, unpacked, log);
+    await unpack(wheels, unpacked, workplace, log);
     const result = inspectLibtorch(join(unpacked, 'torch'));
     if (typeof result === 'string') {
       throw new SoulError('SOUL_ENGINE_MISSING', `the wheel that pip fetched holds ${result}; see ${log}`, { log });
@@ -75,10 +75,9 @@ export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
     [libtorch.folder, link].map((path) => realpath(path).catch(() => undefined)),
   );
   if (given !== undefined && given === there) return { folder: link, version: libtorch.version };
-  await mkdir(dirname(dirname(link)), { recursive: true });
-  await mkdir(join(cacheFolder(), 'tmp'), { recursive: true });
-  const workplace = await mkdtemp(join(cacheFolder(), 'tmp', 'libtorch-'));
+  const workplace = await makeWorkplace('libtorch');
   try {
+    await mkdir(dirname(dirname(link)), { recursive: true });
     const finished = join(workplace, 'finished');
     await mkdir(finished);
     await symlink(libtorch.folder, join(finished, 'torch'), 'junction');
@@ -89,26 +88,27 @@ export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
   return { folder: link, version: libtorch.version };
 }
 
-async function download(variant: LibtorchVariant, wheels: string, log: string): Promise<void> {
+async function download(variant: LibtorchVariant, wheels: string, workplace: string, log: string): Promise<void> {
   // A CPU wheel also satisfies the plain version, and counts as later.
   const plain = process.platform === 'darwin' ? '' : '+cpu';
   const requirement = `torch==${torchVersion}${variant === 'cpu' ? plain : `,!=${torchVersion}+cpu`}`;
-  const base = ['-m', 'pip', 'download', '--dest', wheels, '--only-binary=:all:', '--no-input', '--retries', '1'];
-  if (variant === 'cpu') base.push('--no-deps');
+  const base = ['--dest', wheels, ...(variant === 'cpu' ? ['--no-deps'] : [])];
   const indexes = variant === 'cpu' ? [[], ['--index-url', cpuIndex]] : [[]];
   let last = '';
   for (const index of indexes) {
     for (const interpreter of interpreters()) {
-      const { succeeded, tail } = await runLogged(log, 'python3', [...base, ...index, ...interpreter, requirement]);
+      const { succeeded, tail } = await pipDownload(log, workplace, [...base, ...index, ...interpreter, requirement]);
       if (succeeded) return;
       last = tail.split('\n').at(-1) ?? '';
     }
   }
+  const where = pipAsksNoIndex()
+    ? 'since it is told to ask no index (PIP_NO_INDEX, or no-index in its configuration), and what it looks in has none'
+    : `neither from the indexes that pip is set up with${variant === 'cpu' ? ` nor from ${cpuIndex}` : ''}`;
   throw new SoulError(
     'SOUL_ENGINE_MISSING',
-    `${requirement} could not be fetched with pip, neither from the indexes that pip is set up with` +
-      `${variant === 'cpu' ? ` nor from ${cpuIndex}` : ''} (last: ${last}; see ${log}). Either set pip up with an index ` +
-      `that has it, or get a libtorch ${torchVersion} yourself and run \`soul engine install --libtorch FOLDER\`.`,
+    `${requirement} could not be fetched with pip, ${where} (last: ${last}; see ${log}). Either set pip up with an index ` +
+      `that has it, or get a libtorch ${torchVersion} yourself and run: ${soulCommand('engine install --libtorch FOLDER')}`,
     { log, requirement },
   );
 }
@@ -141,8 +141,9 @@ for wheel in glob.glob(os.path.join(wheels, "*.whl")):
         archive.extractall(target, names)
 `;
 
-async function unpack(wheels: string, target: string, log: string): Promise<void> {
-  const { succeeded, tail } = await runLogged(log, 'python3', ['-c', unpackProgram, wheels, target]);
+async function unpack(wheels: string, target: string, workplace: string, log: string): Promise<void> {
+  const words = ['-c', unpackProgram, wheels, target];
+  const { succeeded, tail } = await runLogged(log, 'python3', words, { cwd: workplace });
   if (succeeded) return;
   throw new SoulError(
     'SOUL_ENGINE_MISSING',
@@ -169,12 +170,4 @@ export async function moveInto(finished: string, target: string, workplace: stri
       { cause },
     );
   }
-}
-
-function requirePip(): void {
-  if (spawnSync('python3', ['-m', 'pip', '--version'], { stdio: 'ignore' }).status === 0) return;
-  throw new SoulError(
-    'SOUL_ENGINE_MISSING',
-    'python3 with pip was not found; it is needed once, to fetch libtorch (Debian: apt install python3-pip), unless SOUL_LIBTORCH names one',
-  );
 }

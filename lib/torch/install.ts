@@ -4,7 +4,6 @@
  * @module
  */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSoulError, invalidArgument } from '../core/errors.ts';
 import { buildEngine } from './build-engine.ts';
@@ -51,9 +50,11 @@ export async function installEngine(options: InstallOptions = {}): Promise<Insta
   if (variant !== undefined && variant !== 'cpu' && variant !== 'cuda')
     throw invalidArgument('variant', "'cpu' or 'cuda'", variant);
   try {
-    const logs = join(cacheFolder(), 'logs');
-    await mkdir(logs, { recursive: true });
-    const log = join(logs, `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`);
+    const log = join(
+      cacheFolder(),
+      'logs',
+      `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`,
+    );
     const work = { log, force, onProgress };
     const libtorch = await chooseLibtorch(options.libtorch, variant, work);
     if (!isTested(libtorch)) {

@@ -9,6 +9,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
+import { soulCommand } from '../core/package.ts';
 import { cacheFolder } from './cache.ts';
 
 /** The version that is fetched, and the series that is tested. */
@@ -54,10 +55,11 @@ function cachedVariants(): LibtorchVariant[] {
   return ['cuda', 'cpu'];
 }
 
-/** Makes the search begin at this libtorch from now on, when it is one of the cache. */
+/** Makes the search begin at this libtorch from now on, when it is one of the cache; writes only what has to change. */
 export async function preferLibtorch(libtorch: Libtorch): Promise<void> {
   const variant = (['cpu', 'cuda'] as const).find((each) => cachedLibtorch(each) === libtorch.folder);
-  if (variant === undefined) return;
+  const first = cachedVariants().find((each) => typeof inspectLibtorch(cachedLibtorch(each)) !== 'string');
+  if (variant === undefined || variant === first) return;
   await replaceFile(preferenceFile(), `${variant}\n`);
 }
 
@@ -87,7 +89,7 @@ export function findLibtorch(searched: SearchedPlace[] = []): Libtorch | undefin
   const needed = torchVersion.replace(/\d+$/, 'x');
   searched.push({
     place: 'the torch of python3',
-    found: `libtorch ${found.version}, but ${needed} is what is tested; to take it all the same: soul engine install --libtorch ${python}`,
+    found: `libtorch ${found.version}, but ${needed} is what is tested; to take it all the same: ${soulCommand(`engine install --libtorch ${python}`)}`,
   });
   return undefined;
 }
@@ -137,8 +139,9 @@ function readVersion(folder: string): string | undefined {
 
 /** The folder of the torch package, found without importing it: that would take seconds. */
 function pythonTorch(): string | undefined {
+  // Where Python runs it would take any folder of that name for the package.
   const program =
-    'import importlib.util as u\ns = u.find_spec("torch")\nprint(s.submodule_search_locations[0] if s and s.submodule_search_locations else "")';
+    'import importlib.util as u, sys\nsys.path = [p for p in sys.path if p]\ns = u.find_spec("torch")\nprint(s.submodule_search_locations[0] if s and s.submodule_search_locations else "")';
   const { status, stdout } = spawnSync('python3', ['-c', program], { encoding: 'utf8', timeout: 20_000 });
   const folder = status === 0 ? stdout.trim() : '';
   return folder === '' ? undefined : folder;

@@ -47,7 +47,7 @@ function prepare(): string | undefined {
   if (emulated) return emulate(engine);
   return engineHasCuda()
     ? undefined
-    : `the engine's libtorch ${engine.torchVersion} is no CUDA build (soul engine install --cuda)`;
+    : `the engine's libtorch ${engine.torchVersion} is no CUDA build (npm run soul -- engine install --cuda)`;
 }
 
 /** Makes this process find a libtorch whose CUDA part is the stand-in, and the same engine for it. */

@@ -80,7 +80,7 @@ describe('finding libtorch', () => {
     });
     const { error } = call('torch.TorchLM.load("anything")', environment);
     expect(error).toMatchObject({ code: 'SOUL_ENGINE_MISSING' });
-    expect(error!.message).toMatch(/soul engine install/);
+    expect(error!.message).toMatch(/soul -- engine install/);
     expect(error!.message).toContain(join(folder, 'missing'));
   });
 
@@ -107,7 +107,7 @@ describe('finding libtorch', () => {
     const { result } = call('torch.describeEngine()', environment);
     expect(result).toMatchObject({ installed: false, reason: 'no libtorch was found' });
     expect((result!.searched as { found: string }[]).at(-1)!.found).toBe(
-      `libtorch 2.11.0+cu130, but 2.13.x is what is tested; to take it all the same: soul engine install --libtorch ${libtorch}`,
+      `libtorch 2.11.0+cu130, but 2.13.x is what is tested; to take it all the same: npm run soul -- engine install --libtorch ${libtorch}`,
     );
     const given = call('torch.describeEngine()', { ...environment, SOUL_LIBTORCH: libtorch }).result;
     expect(given).toMatchObject({

@@ -9,7 +9,7 @@ import { cpus, totalmem } from 'node:os';
 import { Command } from 'commander';
 import { addonStatus } from '../../core/addon.ts';
 import { type Devices, describeDevices, nvidiaDriver } from '../../core/devices.ts';
-import { packageRoot, packageVersion } from '../../core/package.ts';
+import { packageRoot, packageVersion, soulCommand } from '../../core/package.ts';
 import { usableProcessors } from '../../core/processors.ts';
 import { describeEngine } from '../../torch/engine.ts';
 import { chooseDevice, type DeviceChoice, type TriedDevice, takeUp } from '../device-choice.ts';
@@ -61,7 +61,7 @@ export function doctorCommand(): Command {
             'engine',
             engine.installed
               ? `libtorch ${engine.torchVersion}, ${engine.binary}`
-              : 'not installed; run: soul engine install',
+              : `not installed; run: ${soulCommand('engine install')}`,
           ],
           ...engine.searched.map(({ place, found }) => [`  looked in`, `${place}: ${found}`]),
           ...deviceRows(devices, machine.nvidiaDriver),

@@ -6,6 +6,7 @@
 
 import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
+import { soulCommand } from '../../core/package.ts';
 import { describeEngine } from '../../torch/engine.ts';
 import { installEngine } from '../../torch/install.ts';
 import { path } from '../arguments.ts';
@@ -69,9 +70,13 @@ export function engineCommand(): Command {
       printing(async (options: OutputOptions) => {
         const status = await describeEngine();
         if (!status.installed) {
-          throw new SoulError('SOUL_ENGINE_MISSING', 'the libtorch engine is not installed; run: soul engine install', {
-            ...status,
-          });
+          throw new SoulError(
+            'SOUL_ENGINE_MISSING',
+            `the libtorch engine is not installed; run: ${soulCommand('engine install')}`,
+            {
+              ...status,
+            },
+          );
         }
         if (options.quiet) return undefined;
         return { result: status, text: `installed: libtorch ${status.torchVersion}, ${status.binary}` };
