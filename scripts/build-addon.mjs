@@ -1,5 +1,6 @@
 // Builds the optimizer addon into build/Release/soul.node, when its sources changed since the last time: for the CPU with
-// node-gyp, or also for GPUs with nvcc and cmake-js. What was built for GPUs stays until its sources change.
+// node-gyp in build-cpu/, or also for GPUs with nvcc and cmake-js in build-cuda/. What was built for GPUs stays until its
+// sources change.
 //
 //   node scripts/build-addon.mjs                         quiet unless it fails; for the GPU that is there, where nvcc 13 can
 //                                                        build for it, else for the CPU
@@ -15,16 +16,25 @@ import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { availableParallelism, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { argv, env, execPath, exit, platform, version, versions } from 'node:process';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { architectureOf, buildDeviceCode, findNvcc } from './build-device-code.mjs';
-import { buildWithCmake, findCmakeJs } from './build-with-cmake.mjs';
+import { buildWithCmake, findCmakeJs, putInPlace } from './build-with-cmake.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
+
+/**
+ * The description of the build for node-gyp. A published package carries it in dist/: in its root, npm would build the addon
+ * wherever the package is installed, prebuilt or not, for it forgets `gypfile: false` when it installs from a lock file.
+ */
+function gypFile() {
+  return existsSync(join(root, 'binding.gyp')) ? 'binding.gyp' : 'dist/binding.gyp';
+}
+
 const sources = [
-  ...['binding.gyp', 'CMakeLists.txt'],
+  ...[gypFile(), 'CMakeLists.txt'],
   ...['native/kernels', 'native/runtime', 'native/addon', 'native/compatibility'],
 ];
 /** The oldest compute capability and compiler that a GPU must have to be built for unasked. */
@@ -90,14 +100,13 @@ function nodeGyp() {
   }
 }
 
-/** The folder to build in. Sanitized builds stand apart, since node-gyp empties build/. */
-function workingFolder(sanitize) {
-  if (!sanitize) return root;
-  const folder = join(root, 'build-sanitize');
+/** Makes `folder` one that node-gyp can build in: with the description of the build, and the sources. */
+function prepareForNodeGyp(folder) {
   mkdirSync(folder, { recursive: true });
-  cpSync(join(root, 'binding.gyp'), join(folder, 'binding.gyp'));
-  if (!existsSync(join(folder, 'native'))) symlinkSync(join(root, 'native'), join(folder, 'native'));
-  return folder;
+  cpSync(join(root, gypFile()), join(folder, 'binding.gyp'));
+  // A link that came along with a copy of this folder leads to the sources of another.
+  rmSync(join(folder, 'native'), { recursive: true, force: true });
+  symlinkSync(relative(folder, join(root, 'native')), join(folder, 'native'));
 }
 
 /** The architectures of the GPUs of this machine, as its driver's tool tells them; none where there is no such tool. */
@@ -131,7 +140,7 @@ function canBuildFor(present) {
 /** Builds what is missing; returns the folder that holds build/Release/soul.node, or throws one sentence. */
 export async function buildAddon({ sanitize = '', force = false, strict = false, cuda, arch } = {}) {
   if (platform === 'win32') throw new Error('Windows is not supported yet; use Linux, macOS or the Linux of WSL.');
-  const folder = workingFolder(sanitize);
+  const folder = sanitize ? join(root, 'build-sanitize') : root;
   const addon = join(folder, 'build', 'Release', 'soul.node');
   const stampFile = join(folder, 'build', 'soul.stamp');
   const [builtFor, builtFrom, triedFor] =
@@ -165,11 +174,13 @@ export async function buildAddon({ sanitize = '', force = false, strict = false,
       console.error(`build-addon: not built for the GPU, but for the CPU (--cuda tells more): ${reason}`);
     }
   }
-  buildWithNodeGyp(folder, addon, sanitize);
+  buildWithNodeGyp(addon, sanitize);
   return finish('cpu', stampOf(sanitize, 'cpu'), ...(trial === undefined ? [] : [trial]));
 }
 
-function buildWithNodeGyp(folder, addon, sanitize) {
+function buildWithNodeGyp(addon, sanitize) {
+  const folder = join(root, sanitize ? 'build-sanitize/node-gyp' : 'build-cpu');
+  prepareForNodeGyp(folder);
   const [command, ...words] = [...nodeGyp(), 'rebuild', '-C', folder, `--jobs=${availableParallelism()}`];
   // The headers of the Node that runs, where it brought them along: nothing is downloaded then.
   const prefix = resolve(dirname(execPath), '..');
@@ -180,11 +191,13 @@ function buildWithNodeGyp(folder, addon, sanitize) {
     encoding: 'utf8',
     maxBuffer: 2 ** 28,
   });
-  if (build.status !== 0 || !existsSync(addon)) {
+  const built = join(folder, 'build', 'Release', 'soul.node');
+  if (build.status !== 0 || !existsSync(built)) {
     throw new Error(
       `The addon could not be built with node-gyp (Node ${version}).\n${build.stdout ?? ''}${build.stderr ?? ''}${build.error ?? ''}`,
     );
   }
+  putInPlace(built, addon);
 }
 
 if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {

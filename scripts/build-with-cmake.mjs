@@ -49,8 +49,12 @@ export function buildWithCmake({ build, deviceCode, addon, strip = false }) {
   }
   const built = join(build, 'Release', 'soul.node');
   if (!existsSync(built)) throw new Error(`cmake-js ended well, but there is no ${built}`);
+  putInPlace(built, addon);
+}
+
+/** Copies what was built beside `addon`, and renames it: a process that has the present one loaded keeps it. */
+export function putInPlace(built, addon) {
   mkdirSync(dirname(addon), { recursive: true });
-  // A process that has the present one loaded keeps it.
   try {
     copyFileSync(built, `${addon}.${pid}`);
     renameSync(`${addon}.${pid}`, addon);

@@ -1,11 +1,13 @@
 // Packs the package with its prebuilt addon (npm run prebuild), installs it into an empty project, and uses it there as a
 // user would: import, require, the command; first with no compiler in reach, then with an addon built there.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { arch, env, execPath, platform } from 'node:process';
 import { fileURLToPath } from 'node:url';
+import { problemsOfLinks } from './check-links.mjs';
+import { oldestTypeScript, problemsOfTypes } from './check-package-types.mjs';
 import { makeToolFolder } from './tool-folder.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -35,7 +37,7 @@ function withoutCompilers() {
   return bare;
 }
 
-const entries = ['.', './unsafe', './model', './torch', './data', './unlearn', './eval', './study'];
+const entries = ['.', './unsafe', './model', './torch', './data', './unlearn', './eval', './run', './study'];
 const step = `
   const values = FlatBuffer.from(new Float32Array([1, 2, 3]));
   const gradients = FlatBuffer.from(new Float32Array([1, -1, 0.5]));
@@ -49,7 +51,7 @@ const step = `
 function use(options = {}) {
   run('node', ['user.mjs'], options);
   run('node', ['user.cjs'], options);
-  run('npx', ['--no-install', 'soul', '--help'], options);
+  for (const name of ['soul', 'soul-unlearn']) run('npx', ['--no-install', name, '--help'], options);
   const { addon } = JSON.parse(run('npx', ['--no-install', 'soul', 'doctor', '--json'], options));
   if (!addon.loaded) throw new Error(`the installed package does not load its addon: ${addon.error}`);
   return addon.path;
@@ -57,6 +59,36 @@ function use(options = {}) {
 
 function expectPath(found, part) {
   if (!found.includes(part)) throw new Error(`the addon was loaded from ${found}, not from ${part}`);
+}
+
+/** The types compile for whoever uses them, by the oldest TypeScript that is supported and by the checkout's. */
+function checkTypes(quiet) {
+  const oldest = `oldest@npm:typescript@${oldestTypeScript}`;
+  run('npm', ['install', ...quiet, '--no-save', '--ignore-scripts', '@types/node@20', oldest]);
+  for (const typescript of [join(project, 'node_modules', 'oldest'), join(root, 'node_modules', 'typescript')]) {
+    const problems = problemsOfTypes(project, typescript);
+    if (problems.length > 0) throw new Error(`the types do not compile with ${typescript}:\n${problems.join('\n')}`);
+  }
+  console.log(`types: compile with TypeScript ${oldestTypeScript} and the checkout's, libraries checked`);
+}
+
+/** A bundle works with the package outside it, and says so in a sentence where the package is in it. */
+function checkBundles() {
+  const bundle = (folder, ...words) => {
+    mkdirSync(join(project, folder));
+    const out = join(project, folder, 'bundle.mjs');
+    run(join(root, 'node_modules', '.bin', 'esbuild'), [
+      ...['user.mjs', '--bundle', '--platform=node', '--format=esm', '--log-level=error', `--outfile=${out}`],
+      ...words,
+    ]);
+    return out;
+  };
+  run('node', [bundle('external', '--packages=external')]);
+  const { status, stderr } = spawnSync('node', [bundle('bundled')], { cwd: project, encoding: 'utf8' });
+  if (status === 0 || !stderr.includes('mark soul-unlearn as external')) {
+    throw new Error(`a bundle that holds the package does not say what is wrong:\n${stderr}`);
+  }
+  console.log('bundles: with the package outside it works, with it inside it says what to do');
 }
 
 try {
@@ -73,8 +105,16 @@ try {
   writeFileSync(join(project, 'user.mjs'), `${imports}\nimport { FlatBuffer, Sophia } from 'soul-unlearn';${step}`);
   writeFileSync(join(project, 'user.cjs'), `const { FlatBuffer, Sophia } = require('soul-unlearn');${step}`);
   const bare = carries ? { env: withoutCompilers() } : {};
-  run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', join(project, filename)], bare);
-  console.log(`${filename}: ${(size / 1e6).toFixed(2)} MB`);
+  const quiet = ['--no-audit', '--no-fund'];
+  // With scripts: npm must find none to run, from the tarball and from a lock file; there is no compiler in reach.
+  run('npm', ['install', ...quiet, join(project, filename)], bare);
+  rmSync(join(project, 'node_modules'), { recursive: true });
+  run('npm', ['ci', ...quiet], bare);
+  console.log(
+    `${filename}: ${(size / 1e6).toFixed(2)} MB; installed without a compiler, from the tarball and a lock file`,
+  );
+  const links = problemsOfLinks(join(project, 'node_modules', 'soul-unlearn'));
+  if (links.length > 0) throw new Error(links.join('\n'));
   if (carries) {
     expectPath(use(bare), 'prebuilds');
     const bytes = statSync(join(project, 'node_modules', 'soul-unlearn', prebuilt)).size;
@@ -83,6 +123,8 @@ try {
     );
     if (bytes > largest) throw new Error(`the prebuilt addon is larger than ${largest / 1e6} MB`);
   }
+  checkTypes(quiet);
+  checkBundles();
   // Whether it builds is asked here; how fast it is, elsewhere.
   const force = carries ? ['--force'] : [];
   run('npx', ['--no-install', 'soul', 'addon', 'build', ...force], { env: { ...env, CXXFLAGS: '-O0' } });

@@ -277,7 +277,7 @@ export class FlatBuffer<Kind extends DType = DType> {
   }
 
   /** A copy of the elements, taken when its turn comes; what `bf16` and `u8` hold float32 holds exactly. */
-  async toFloat32Array(): Promise<Float32Array<ArrayBuffer>> {
+  async toFloat32Array(): Promise<Float32Array> {
     const memory = nativeMemory(this, 'buffer');
     const copy = allocateFloats(this.length);
     if (this.dtype !== 'u8') {

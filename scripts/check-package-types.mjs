@@ -1,0 +1,75 @@
+// Compiles a small program that uses the installed package's types, with the checking of libraries on.
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { execPath } from 'node:process';
+
+/** The oldest TypeScript that the types compile with; the README says it, too. */
+export const oldestTypeScript = '5.2';
+
+const program = `
+import { AdamW, dot, estimateHessian, FlatBuffer, SoulError, Sophia, type SophiaOptions, type StepStatistics } from 'soul-unlearn';
+import { encodeExamples, PromptTemplate, readExamples } from 'soul-unlearn/data';
+import { evaluate } from 'soul-unlearn/eval';
+import { type DifferentiableLM, HuggingFaceTokenizer, TokenBatch } from 'soul-unlearn/model';
+import { runTraining, type RunSettings } from 'soul-unlearn/run';
+import { runDemo } from 'soul-unlearn/study';
+import { type LoadOptions, TorchLM } from 'soul-unlearn/torch';
+import { method, type Objective, train } from 'soul-unlearn/unlearn';
+import { fromPointer } from 'soul-unlearn/unsafe';
+
+const options: SophiaOptions = { learningRate: 1e-4, rho: { clippedFraction: 0.1 } };
+const values: FlatBuffer<'f32'> = FlatBuffer.from(new Float32Array(3));
+const gradients = FlatBuffer.alloc(3);
+export const optimizers = [new Sophia({ values, gradients }, options), new AdamW({ values, gradients })];
+export const array: Float32Array = values.array;
+export async function step(sophia: Sophia): Promise<StepStatistics> {
+  await estimateHessian(sophia, { gradient: (part) => part + 1 });
+  return sophia.step({ zeroGradients: true });
+}
+export const objective: Objective = ({ values: losses }) => ({ loss: losses[0] ?? 0, weights: losses });
+export async function forget(folder: string, loading: LoadOptions): Promise<void> {
+  const { model, tokenizer } = await TorchLM.loadWithTokenizer(folder, loading);
+  const target = encodeExamples(tokenizer, (await readExamples('forget.jsonl')).items).encoded;
+  const optimizer = new Sophia(model.parameters, options);
+  const npo = method('npo');
+  await train({ model, optimizer, method: { ...npo, target: { ...npo.target, objective } }, target, retain: target });
+  await evaluate(model, tokenizer, []);
+  await model.save('out', { overwrite: true });
+}
+export const score = (model: DifferentiableLM) => model.score(TokenBatch.of([{ tokens: [1, 2], labelsFrom: 1 }]));
+export const run = (settings: RunSettings) => runTraining(settings, (folder) => TorchLM.load(folder));
+export const rest = [dot, fromPointer, runDemo, PromptTemplate.plain.text, HuggingFaceTokenizer.load];
+export const isTyped = (error: unknown): boolean => error instanceof SoulError && error.code === 'SOUL_BUSY';
+`;
+
+/** Every way in which a project may ask for the types. */
+const configurations = ['nodenext', 'bundler'].flatMap((resolution) =>
+  [true, false].map((exactOptionalPropertyTypes) => ({
+    module: resolution === 'nodenext' ? 'nodenext' : 'esnext',
+    moduleResolution: resolution,
+    exactOptionalPropertyTypes,
+    noUncheckedIndexedAccess: exactOptionalPropertyTypes,
+    strict: true,
+    skipLibCheck: false,
+    noEmit: true,
+    target: 'es2022',
+    lib: ['es2023'],
+    types: ['node'],
+  })),
+);
+
+/**
+ * @param project where the package is installed, with @types/node
+ * @param typescript the folder of a TypeScript
+ * @returns what the compiler said, one entry for each configuration that fails
+ */
+export function problemsOfTypes(project, typescript) {
+  writeFileSync(join(project, 'consumer.ts'), program);
+  return configurations.flatMap((compilerOptions) => {
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }));
+    const words = [join(typescript, 'bin', 'tsc'), '-p', project];
+    const { status, stdout } = spawnSync(execPath, words, { encoding: 'utf8' });
+    return status === 0 ? [] : [`${JSON.stringify(compilerOptions)}\n${stdout}`];
+  });
+}
