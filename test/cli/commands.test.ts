@@ -230,7 +230,7 @@ describeWithEngine('with a model', () => {
         .digest('hex');
     expect(record.settings).toMatchObject({ method: 'npo', optimizer: 'sophia', steps: 2, seed: '17' });
     expect(record.settings.optimizerSettings).toMatchObject({ learningRate: 1e-5, clippedFraction: 0.1, clipNorm: 1 });
-    expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 1 });
+    expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 5 });
     expect(record.settings.curvature).toEqual({
       ...{ every: 10, chunks: 8, chunkSize: 2, primingChunks: 32, labels: 'sampled' },
     });
