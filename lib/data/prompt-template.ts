@@ -61,8 +61,15 @@ export class PromptTemplate {
     return new PromptTemplate(ownKey, whole, question, answer);
   }
 
-  /** The texts of an example; one of kind `prompt-completion` is taken verbatim. */
+  /**
+   * The texts of an example; one of kind `prompt-completion` is taken verbatim.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT for what is no example
+   */
   render(example: Pick<Example, 'kind' | 'prompt' | 'completion'>): RenderedExample {
+    if (typeof example?.prompt !== 'string' || typeof example.completion !== 'string') {
+      throw invalidArgument('example', '{ kind, prompt, completion }, as readExamples gives it', example);
+    }
     const { kind, prompt, completion } = example;
     if (kind === 'prompt-completion') return { prompt, completion };
     return {

@@ -5,11 +5,12 @@
  */
 
 import { invalidArgument } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import { encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
-import { type GeneratedAnswer, type GenerationOptions, generationRouge } from './generation.ts';
+import { type GeneratedAnswer, type GenerationOptions, generationOptionNames, generationRouge } from './generation.ts';
 import { type ExampleLikelihood, mean, probability } from './probability.ts';
 
 export interface EvaluateOptions extends GenerationOptions {
@@ -54,13 +55,15 @@ export async function evaluate(
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   if (examples.length === 0) throw invalidArgument('examples', 'at least one example', examples);
-  const { maximumLength, template, generate = true } = options;
+  checkNames('options', options, [...generationOptionNames, 'maximumLength', 'generate']);
+  const { maximumLength, generate = true, ...generation } = options;
+  const { template, maxNewTokens: _, ...batched } = generation;
   const { encoded, truncated } = encodeExamples(tokenizer, examples, {
     ...(template ? { template } : {}),
     ...(maximumLength === undefined ? {} : { maximumLength }),
   });
-  const likelihoods = await probability(model, encoded, options);
-  const answers = generate ? await generationRouge(model, tokenizer, examples, options) : undefined;
+  const likelihoods = await probability(model, encoded, batched);
+  const answers = generate ? await generationRouge(model, tokenizer, examples, generation) : undefined;
   return {
     examples: examples.length,
     truncated,

@@ -5,12 +5,13 @@
  */
 
 import { checkInteger } from '../core/checks.ts';
+import { checkNames } from '../core/option-names.ts';
 import { encodePrompt } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import type { PromptTemplate } from '../data/prompt-template.ts';
 import type { TextGenerator } from '../model/contract.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
-import { type BatchedOptions, inBatches } from './progress.ts';
+import { type BatchedOptions, batchedOptionNames, inBatches } from './progress.ts';
 import { rougeL } from './rouge.ts';
 
 export interface GenerationOptions extends BatchedOptions {
@@ -19,6 +20,13 @@ export interface GenerationOptions extends BatchedOptions {
   /** How a question becomes a prompt; the plain template by default. */
   template?: PromptTemplate;
 }
+
+/** Names of {@link GenerationOptions}, for `checkNames`. */
+export const generationOptionNames = [
+  ...batchedOptionNames,
+  'maxNewTokens',
+  'template',
+] as const satisfies readonly (keyof GenerationOptions)[];
 
 export interface GeneratedAnswer {
   /** The model's greedy answer, without space around it. */
@@ -39,6 +47,7 @@ export async function generationRouge(
   examples: readonly Example[],
   options: GenerationOptions = {},
 ): Promise<GeneratedAnswer[]> {
+  checkNames('options', options, generationOptionNames);
   const { maxNewTokens = 200, template, signal } = options;
   checkInteger('maxNewTokens', maxNewTokens);
   const prompts = examples.map((example) => encodePrompt(tokenizer, example, template ? { template } : {}));

@@ -5,9 +5,10 @@
  */
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
-import { type BatchedOptions, inBatches } from './progress.ts';
+import { type BatchedOptions, batchedOptionNames, inBatches } from './progress.ts';
 
 export interface ExampleLikelihood {
   /** exp of minus the mean below, from 0 to 1: the geometric mean of the label tokens' probabilities. */
@@ -32,6 +33,7 @@ export async function probability(
   examples: readonly TokenSequence[],
   options: BatchedOptions = {},
 ): Promise<ExampleLikelihood[]> {
+  checkNames('options', options, batchedOptionNames);
   checkSequences('examples', examples);
   const lengths = examples.map((example) => example.tokens.length);
   return inBatches('probability', lengths, options, async (indices) => {

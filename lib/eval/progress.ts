@@ -23,6 +23,13 @@ export interface BatchedOptions extends Cancellable {
   onProgress?: (progress: EvaluationProgress) => void;
 }
 
+/** Names of {@link BatchedOptions}, for `checkNames`. */
+export const batchedOptionNames = [
+  'batchSize',
+  'onProgress',
+  'signal',
+] as const satisfies readonly (keyof BatchedOptions)[];
+
 /**
  * Runs `work` on batches of examples of like length, longest first so that memory peaks at the start.
  *

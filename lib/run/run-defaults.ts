@@ -15,27 +15,26 @@ import type { OptimizerName } from './optimizer-choice.ts';
 const publishedSize = 7e9;
 
 /**
- * Peak learning rates at that size: near those of TOFU (1e-5), SOUL (5e-6 to 2e-5) and NPO (1e-5). Sophia's step is shorter than
- * the learning rate wherever it does not clip, so it takes twice AdamW's; SOUL's repository clips nearly everywhere.
+ * Peak learning rates at that size, near what TOFU (1e-5), SOUL (5e-6 for GradDiff, four times that for PO) and NPO (1e-5)
+ * publish. Sophia's step is shorter than the learning rate wherever it does not clip, so it takes more than AdamW; SOUL's
+ * repository clips nearly everywhere, and takes less. Ascent alone has nothing that holds it back.
  */
-const learningRates: Record<OptimizerName, number> = { adamw: 5e-6, sophia: 1e-5, 'soul-repo': 3.5e-6 };
-
-/**
- * Ascent alone has nothing that holds it back. Refusals lower what was known only by the way, and take larger steps (SOUL's take
- * four times those of GradDiff); so may fine-tuning.
- */
-const factors: Record<MethodName, number> = { finetune: 2, ascent: 0.3, graddiff: 1, npo: 1, po: 2 };
+const learningRates: Record<OptimizerName, Record<MethodName, number>> = {
+  adamw: { finetune: 1e-5, ascent: 1.5e-6, graddiff: 5e-6, npo: 5e-6, po: 2e-5 },
+  sophia: { finetune: 2e-5, ascent: 2.7e-6, graddiff: 9e-6, npo: 7e-6, po: 3.6e-5 },
+  'soul-repo': { finetune: 7e-6, ascent: 1e-6, graddiff: 3.5e-6, npo: 3.5e-6, po: 1.4e-5 },
+};
 
 /**
  * A step changes each weight by about the learning rate, and an output by as much times the weights it sums over: for the same
- * effect steps shrink with a model's width, that is, with the square root of its size.
+ * effect steps shrink with a model's width, that is, with the square root of its size. A method of one's own takes GradDiff's.
  *
  * @param weights of the model
  */
 export function defaultLearningRate(optimizer: OptimizerName, { name }: Method, weights: number): number {
-  const factor = Object.hasOwn(factors, name) ? factors[name as MethodName] : 1;
-  const rate = learningRates[optimizer] * factor * Math.sqrt(publishedSize / weights);
-  return Number(rate.toPrecision(2));
+  const ofMethods = learningRates[optimizer];
+  const published = Object.hasOwn(ofMethods, name) ? ofMethods[name as MethodName] : ofMethods.graddiff;
+  return Number((published * Math.sqrt(publishedSize / weights)).toPrecision(2));
 }
 
 const fineTuningEpochs = 5;

@@ -126,16 +126,19 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
       sentences.push('The ascent of this objective has no bound; that of --objective npo has one.');
     }
   } else if (tooLittle) {
-    if (method.target.answers === 'refusal') {
+    const teachesRefusals = method.target.answers === 'refusal';
+    if (teachesRefusals) {
       sentences.push(
-        'The objective teaches refusals, and lowers the old answers less than their probability is shown: ' +
-          'see what the model answers now (`soul eval`).',
+        'The objective teaches refusals: a model can give one while the old answer stays as likely as that, word by word; ' +
+          'see what it answers now (`soul eval`).',
       );
     }
-    const faster = rate(learningRate * raiseBy(forget!));
-    sentences.push(
-      `Raise the learning rate (--learning-rate ${faster}), or take more epochs (--epochs ${more(epochs)}).`,
-    );
+    if (!teachesRefusals || forgotten !== 'partly') {
+      const faster = rate(learningRate * raiseBy(forget!));
+      sentences.push(
+        `Raise the learning rate (--learning-rate ${faster}), or take more epochs (--epochs ${more(epochs)}).`,
+      );
+    }
   }
   if (kept === 'not-measured' && retain === undefined) {
     if (forgotten === 'yes' && forget!.after < neverSeen / 10) {

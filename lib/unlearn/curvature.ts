@@ -147,6 +147,7 @@ export async function estimateCurvature(
   options: EstimateOptions,
 ): Promise<CurvatureEstimate> {
   const begun = performance.now();
+  checkNames('options', options, ['prime', 'labelSeed', 'signal']);
   const { prime, labelSeed, signal } = options;
   let sequences = 0;
   const { skippedParts, labels } = await estimateHessian(optimizer, {

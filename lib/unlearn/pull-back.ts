@@ -6,6 +6,7 @@
 
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import type { Term } from './methods.ts';
@@ -40,6 +41,7 @@ export async function pullBack(
   sequences: readonly TokenSequence[],
   options: PullBackOptions,
 ): Promise<TermValue> {
+  checkNames('options', options, ['microBatchSize', 'reference', 'signal']);
   const { microBatchSize, signal } = options;
   checkInteger('microBatchSize', microBatchSize);
   checkSequences('sequences', sequences);

@@ -7,6 +7,7 @@
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 
@@ -23,6 +24,7 @@ export async function referenceValues(
   options: Cancellable = {},
 ): Promise<Float32Array[]> {
   checkInteger('batchSize', batchSize);
+  checkNames('options', options, ['signal']);
   checkSequences('sequences', sequences);
   const references: Float32Array[] = [];
   for (let begin = 0; begin < sequences.length; begin += batchSize) {

@@ -190,6 +190,13 @@ describeWithEngine('with a model', () => {
     expect(forgetting).toMatchObject({ code: 0, err: '' });
     const forgotten = JSON.parse(forgetting.out);
     expect(forgotten.evaluation.target.after).toBeLessThan(forgotten.evaluation.target.before / 2);
+    expect(forgotten.verdict).toMatchObject({
+      forgotten: 'yes',
+      sentence: expect.stringMatching(/^The forget set is forgotten/),
+    });
+    const { results } = JSON.parse(await readFile(join(path('forgotten'), 'run.json'), 'utf8'));
+    expect(results.verdict).toEqual(forgotten.verdict);
+    expect(trained).not.toHaveProperty('verdict');
 
     const evaluation = await soul(
       'eval',
@@ -229,8 +236,11 @@ describeWithEngine('with a model', () => {
         .update(await readFile(path(name)))
         .digest('hex');
     expect(record.settings).toMatchObject({ method: 'npo', optimizer: 'sophia', steps: 2, seed: '17' });
-    expect(record.settings.optimizerSettings).toMatchObject({ learningRate: 1e-5, clippedFraction: 0.1, clipNorm: 1 });
-    expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 1 });
+    expect(record.settings.optimizerSettings).toMatchObject({
+      // 7e-6 at 7 billion weights, of about 17,700: 7e-6 * sqrt(7e9 / 17,700).
+      ...{ learningRate: 0.0044, clippedFraction: 0.1, clipNorm: 1 },
+    });
+    expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 5 });
     expect(record.settings.curvature).toEqual({
       ...{ every: 10, chunks: 8, chunkSize: 2, primingChunks: 32, labels: 'sampled' },
     });

@@ -146,11 +146,14 @@ describe('evaluate', () => {
     await expect(evaluate(model, tokenizer, examples)).rejects.toMatchObject({ code: 'SOUL_NON_FINITE' });
   });
 
-  it.each([[{ batchSize: 0 }], [{ batchSize: 2.5 }], [{ maxNewTokens: 0 }]])('refuses %p', async (options) => {
-    await expect(evaluate(alphabet(), tokenizer, examples, options)).rejects.toMatchObject({
-      code: 'SOUL_INVALID_ARGUMENT',
-    });
-  });
+  it.each([[{ batchSize: 0 }], [{ maxTokens: 5 } as object], [{ batchSize: 2.5 }], [{ maxNewTokens: 0 }]])(
+    'refuses %p',
+    async (options) => {
+      await expect(evaluate(alphabet(), tokenizer, examples, options)).rejects.toMatchObject({
+        code: 'SOUL_INVALID_ARGUMENT',
+      });
+    },
+  );
 
   it('refuses an empty data set, but has no opinion on no sequences', async () => {
     await expect(evaluate(alphabet(), tokenizer, [])).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });

@@ -87,6 +87,11 @@ describe('advice', () => {
     const blind = judge([0.99, 0], undefined, { name: 'ascent', learningRate: 3e-3 }).advice;
     expect(blind).toMatch(/far less likely.*--learning-rate 0.001\).*--retain\)/);
     expect(judge(undefined, undefined).advice).toMatch(/--evaluate/);
-    expect(judge([0.99, 0.9], [0.99, 0.97], { name: 'po' }).advice).toMatch(/teaches refusals.*soul eval/);
+    expect(judge([0.99, 0.6], [0.99, 0.97], { name: 'po' }).advice).toMatch(
+      /^The objective teaches refusals.*\(`soul eval`\)\.$/,
+    );
+    expect(judge([0.99, 0.98], [0.99, 0.97], { name: 'po' }).advice).toMatch(
+      /teaches refusals.*Raise the learning rate/,
+    );
   });
 });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { PromptTemplate } from '../../lib/data/prompt-template.ts';
 import { probability } from '../../lib/eval/probability.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { runDemo } from '../../lib/study/demo.ts';
@@ -158,6 +159,17 @@ describe('single calls refuse', () => {
     ['no micro-batch', () => pullBack(model, term, [sequence], { microBatchSize: 0 }), /microBatchSize must be/],
     ['text as a reference', () => referenceValues(model, ['ab'] as never, 1), /sequences\[0\] must be/],
     ['no batch of references', () => referenceValues(model, [sequence], 0), /batchSize must be/],
+    [
+      'an unknown option of a gradient',
+      () => pullBack(model, term, [sequence], { microBatch: 1 } as never),
+      /no option microBatch/,
+    ],
+    [
+      'an unknown option of a measurement',
+      () => probability(model, [sequence], { batch: 1 } as never),
+      /no option batch;/,
+    ],
+    ['text in place of examples', () => PromptTemplate.plain.render('who?' as never), /example must be { kind, prompt/],
     ['text to measure', () => probability(model, ['ab'] as never), /examples\[0\] must be/],
     ['a misspelt option of NPO', () => negativePreference({ betta: 1 } as never), /did you mean beta\?/],
     [
