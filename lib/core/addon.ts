@@ -170,8 +170,8 @@ export interface NativeAddon {
   ): Promise<void>;
   /**
    * Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. Settings
-   * are numbered by lib/optim/native-settings.ts. `deviceControl` is 64 bytes on the parameters' device, in which the
-   * control block lies while jobs are under way there; undefined on the CPU.
+   * are numbered by lib/optim/native-settings.ts. `counters` is memory of 7 doubles (56 bytes) on the parameters' device
+   * that jobs alone touch; `control`, of as many, is this thread's copy, which follows before the promise settles.
    */
   sophiaStep(
     values: NativeMemory,
@@ -184,7 +184,7 @@ export interface NativeAddon {
     control: Float64Array,
     segments: Float64Array,
     settings: Float64Array,
-    deviceControl: NativeExternal | undefined,
+    counters: NativeMemory,
   ): Promise<number[]>;
   /** As `sophiaStep`. */
   adamwStep(
@@ -197,8 +197,10 @@ export interface NativeAddon {
     control: Float64Array,
     segments: Float64Array,
     settings: Float64Array,
-    deviceControl: NativeExternal | undefined,
+    counters: NativeMemory,
   ): Promise<number[]>;
+  /** Sets the counters in the order of the calls, and `control` when that is done. */
+  setCounters(values: Float64Array, control: Float64Array, counters: NativeMemory): Promise<void>;
   /** Resolves to [skipped]. */
   hessianUpdate(
     hessian: NativeMemory,
@@ -206,7 +208,7 @@ export interface NativeAddon {
     frozen: NativeMemory | undefined,
     control: Float64Array,
     settings: Float64Array,
-    deviceControl: NativeExternal | undefined,
+    counters: NativeMemory,
   ): Promise<number[]>;
 
   elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;

@@ -121,8 +121,7 @@ export class Sophia implements SecondOrderOptimizer {
     this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
     this.#layout = layOutGroups(options.parameterGroups, parameters.values.length);
-    this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian']);
-    this.#state.control[slots.rho] = rho;
+    this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian'], rho);
     this.#settings = new SettingsBlock({
       ...shared,
       beta1: this.betas[0] ** updates,
@@ -194,7 +193,7 @@ export class Sophia implements SecondOrderOptimizer {
         part,
         parts,
       }),
-      this.#state.deviceControl,
+      this.#state.counters,
     );
     return { skipped: numbers[0] !== 0 };
   }
@@ -222,7 +221,7 @@ export class Sophia implements SecondOrderOptimizer {
         batchSize: estimate.batchSize,
         prime: estimate.prime,
       }),
-      this.#state.deviceControl,
+      this.#state.counters,
     );
     return stepStatistics(this.#layout, numbers, true);
   }
@@ -272,8 +271,7 @@ export class Sophia implements SecondOrderOptimizer {
       }
       const estimates = Number(metadata.estimates ?? 1);
       if (batchSize !== undefined) await scale(hessian, batchSize);
-      return () => {
-        const { control } = this.#state;
+      return (control) => {
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };

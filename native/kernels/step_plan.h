@@ -14,8 +14,8 @@
 
 namespace soul {
 
-// An optimizer's counters, in memory that JavaScript shares, so that calls that nobody awaits find them
-// right. On a device they lie there, and are copied back after every call.
+// An optimizer's counters, in memory on the parameters' device that jobs alone touch, so that calls that nobody
+// awaits find them right. JavaScript has a copy of its own, which follows when a job is complete.
 enum ControlSlot : int {
   kStep,        // steps taken
   kRho,         // NaN until it is set
@@ -24,7 +24,6 @@ enum ControlSlot : int {
   kPartsDone,
   kPartsKept,   // of those, the ones that were finite
   kPartsPrime,  // 1 when the estimate under way sets h instead of averaging
-  kChanged,     // 1 when JavaScript has written the others, which a device does not know yet
   kControlSlots,
 };
 
@@ -81,7 +80,7 @@ enum class StepError : int32_t {
   kNoEstimate,    // rho is to be set from h, which has none
   kNoCurvature,   // no weight has an h that rho could be set from
   kNoRatio,       // |m| / h is 0 or infinite at the fraction
-  kNotSearched,   // the device's rho is to be set, and the host thought that it is
+  kNotSearched,   // rho is to be set, and JavaScript's copy says that it is
 };
 
 // What every step's plan says.

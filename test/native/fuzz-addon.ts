@@ -31,11 +31,13 @@ function labels(random: Draw): Int32Array {
 }
 
 function control(random: Draw): Float64Array {
-  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0, random.integer(2));
+  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0);
 }
 
-function deviceControl(random: Draw): unknown {
-  return random.place === 'cpu' ? undefined : deviceMemory(random, random.place, 64, 'u8');
+function counters(random: Draw): unknown {
+  return random.place === 'cpu'
+    ? new Uint8Array(control(random).buffer)
+    : deviceMemory(random, random.place, 56, 'u8');
 }
 
 /** Functions that need a device to succeed. */
@@ -161,13 +163,14 @@ export function addonTargets(folder: string): Target[] {
         control(random),
         segments(count),
         settings(random),
-        deviceControl(random),
+        counters(random),
       ];
     },
     adamwStep: (random) => {
       const count = stepLength(random);
-      return [...stepBuffers(random, count), control(random), segments(count), settings(random), deviceControl(random)];
+      return [...stepBuffers(random, count), control(random), segments(count), settings(random), counters(random)];
     },
+    setCounters: (random) => [control(random), control(random), counters(random)],
     hessianUpdate: (random) => {
       const count = stepLength(random);
       return [
@@ -176,7 +179,7 @@ export function addonTargets(folder: string): Target[] {
         random.of([undefined, memory(random, maskBytes(count), 'u8')]),
         control(random),
         settings(random, random.integer(2)),
-        deviceControl(random),
+        counters(random),
       ];
     },
     countNonFinite: (random) => [floating(random)],
