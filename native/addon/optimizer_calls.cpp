@@ -194,9 +194,9 @@ double* ReadCounters(const Napi::CallbackInfo& info, std::size_t index, int32_t 
   const FlatMemory memory = ReadMemory(Argument(info, index), "counters");
   if (memory.device != device || memory.elements.dtype != DType::kUint8 || memory.length < kBytes ||
       reinterpret_cast<uintptr_t>(memory.elements.data) % alignof(double) != 0) {
-    ThrowInvalid(info.Env(), "counters",
-                 std::to_string(kBytes) + " bytes of uint8 memory on " + DeviceName(device) +
-                     ", aligned to 8 bytes");
+    ThrowInvalid(
+        info.Env(), "counters",
+        std::to_string(kBytes) + " bytes of uint8 memory on " + DeviceName(device) + ", aligned to 8 bytes");
   }
   held->push_back(memory.value);
   return static_cast<double*>(memory.elements.data);
@@ -326,8 +326,8 @@ Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
         [counters, control = control.data, hessian = hessian.elements, gradients = gradients.elements,
          mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length,
          settings](cuda::Queue& queue) -> DeviceOutcome {
-          return [report = cuda::EnqueueHessianUpdate(queue, counters, hessian, gradients, mask, length,
-                                                      settings),
+          return [report =
+                      cuda::EnqueueHessianUpdate(queue, counters, hessian, gradients, mask, length, settings),
                   control] { return UpdateOutcome(report(), control); };
         });
   }

@@ -83,8 +83,8 @@ struct Failure {
 struct Outcome {
   Failure failure;
   std::vector<double> numbers;
-  // Called on the JavaScript thread before the promise is settled: writes to memory that JavaScript reads while
-  // jobs run. Null: nothing.
+  // Called on the JavaScript thread before the promise is settled: writes to memory that JavaScript reads
+  // while jobs run. Null: nothing.
   std::function<void()> before_settling{};
 
   static Outcome Failed(const char* code, std::string message) {

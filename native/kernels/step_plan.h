@@ -14,8 +14,8 @@
 
 namespace soul {
 
-// An optimizer's counters, in memory on the parameters' device that jobs alone touch, so that calls that nobody
-// awaits find them right. JavaScript has a copy of its own, which follows when a job is complete.
+// An optimizer's counters, in memory on the parameters' device that jobs alone touch, so that calls that
+// nobody awaits find them right. JavaScript has a copy of its own, which follows when a job is complete.
 enum ControlSlot : int {
   kStep,        // steps taken
   kRho,         // NaN until it is set

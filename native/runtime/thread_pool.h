@@ -35,10 +35,10 @@ class ThreadPool {
   // Takes effect at the next job.
   void set_threads(int threads);
 
-  // Calls work(piece, worker) for every piece in [0, pieces), on this thread (worker 0) and others, and returns
-  // when all are done. `worker` is below WorkersFor(pieces, fewest), and no two threads have the same at once;
-  // which worker takes which piece is chance. `work` must not throw. Fewer than `fewest` pieces are not shared
-  // out.
+  // Calls work(piece, worker) for every piece in [0, pieces), on this thread (worker 0) and others, and
+  // returns when all are done. `worker` is below WorkersFor(pieces, fewest), and no two threads have the same
+  // at once; which worker takes which piece is chance. `work` must not throw. Fewer than `fewest` pieces are
+  // not shared out.
   template <typename Work>
   void ForEach(int64_t pieces, const Work& work, int64_t fewest = kFewestPieces) {
     Run(

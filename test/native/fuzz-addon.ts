@@ -35,9 +35,7 @@ function control(random: Draw): Float64Array {
 }
 
 function counters(random: Draw): unknown {
-  return random.place === 'cpu'
-    ? new Uint8Array(control(random).buffer)
-    : deviceMemory(random, random.place, 56, 'u8');
+  return random.place === 'cpu' ? new Uint8Array(control(random).buffer) : deviceMemory(random, random.place, 56, 'u8');
 }
 
 /** Functions that need a device to succeed. */

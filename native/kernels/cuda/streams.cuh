@@ -5,8 +5,8 @@
 //   template <int kCount> struct Loaded;                         what it reads of kCount elements
 //   template <int kCount> Loaded<kCount> Load(int64_t index);
 //   template <int kCount> void Finish(int64_t index, const Loaded<kCount>& loaded);
-// for kCount = kGroup and 1, of elements [index, index + kCount); what it counts lies in its members. Where some
-// of the elements are frozen (MaskedWork) it has further
+// for kCount = kGroup and 1, of elements [index, index + kCount); what it counts lies in its members. Where
+// some of the elements are frozen (MaskedWork) it has further
 //   FrozenMask mask() const;
 //   template <int kCount> Loaded<kCount> Load(int64_t index, uint32_t frozen);    instead: FrozenBits
 //   template <int kCount> void Skip(int64_t index);              instead of both where all kCount are frozen
@@ -227,8 +227,8 @@ SOUL_DEVICE void WalkTile(const Cut& cut, int64_t tile, Work& work) {
 #pragma unroll
     for (int round = 0; round < kRounds; ++round) {
       const int64_t group = GroupOfTile(kGroup, tile, threads, thread, round);
-      frozen[round] = group < cut.groups ? FrozenBitsOf<kGroup>(work, cut.first + group * kGroup)
-                                         : kAllFrozen<kGroup>;
+      frozen[round] =
+          group < cut.groups ? FrozenBitsOf<kGroup>(work, cut.first + group * kGroup) : kAllFrozen<kGroup>;
     }
 #pragma unroll
     for (int round = 0; round < kRounds; ++round) {

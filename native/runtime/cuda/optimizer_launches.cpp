@@ -207,8 +207,7 @@ void SearchRho(Queue& queue, double* control, const SophiaMemory& memory, int64_
     Launch(queue, "soul_find_ratio_bin", 1, kPlanThreads,
            FindBinParameters{&search->order, parameters.pass, settings.clipped_fraction});
   }
-  Launch(queue, "soul_set_rho", 1, kPlanThreads,
-         RhoParameters{control, settings, plan, search, outcome});
+  Launch(queue, "soul_set_rho", 1, kPlanThreads, RhoParameters{control, settings, plan, search, outcome});
 }
 
 }  // namespace
