@@ -47,7 +47,7 @@ SOUL_HOST_DEVICE Frozen FrozenIn(FrozenMask mask, int64_t from, int32_t length) 
   if (first < last) look(mask[last], tail);
   int64_t byte = first + 1;
   for (uint64_t word = 0; byte + 8 <= last; byte += 8) {
-    std::memcpy(&word, mask + byte, sizeof(word));
+    __builtin_memcpy(&word, mask + byte, sizeof(word));
     look(word, ~uint64_t{0});
   }
   for (; byte < last; ++byte) look(mask[byte], 0xff);
