@@ -171,8 +171,8 @@ export interface NativeAddon {
   ): Promise<void>;
   /**
    * Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. Settings
-   * are numbered by lib/optim/native-settings.ts. `deviceControl` is 64 bytes on the parameters' device, in which the
-   * control block lies while jobs are under way there; undefined on the CPU.
+   * are numbered by lib/optim/native-settings.ts. `counters` is memory of 7 doubles (56 bytes) on the parameters' device
+   * that jobs alone touch; `control`, of as many, is this thread's copy, which follows before the promise settles.
    */
   sophiaStep(
     values: NativeMemory,
@@ -185,7 +185,7 @@ export interface NativeAddon {
     control: Float64Array,
     segments: Float64Array,
     settings: Float64Array,
-    deviceControl: NativeExternal | undefined,
+    counters: NativeMemory,
   ): Promise<number[]>;
   /** As `sophiaStep`. */
   adamwStep(
@@ -198,8 +198,10 @@ export interface NativeAddon {
     control: Float64Array,
     segments: Float64Array,
     settings: Float64Array,
-    deviceControl: NativeExternal | undefined,
+    counters: NativeMemory,
   ): Promise<number[]>;
+  /** Sets the counters in the order of the calls, and `control` when that is done. */
+  setCounters(values: Float64Array, control: Float64Array, counters: NativeMemory): Promise<void>;
   /** Resolves to [skipped]. */
   hessianUpdate(
     hessian: NativeMemory,
@@ -207,7 +209,7 @@ export interface NativeAddon {
     frozen: NativeMemory | undefined,
     control: Float64Array,
     settings: Float64Array,
-    deviceControl: NativeExternal | undefined,
+    counters: NativeMemory,
   ): Promise<number[]>;
 
   elementwise(name: 'exp' | 'log', input: NativeMemory, output: NativeMemory): Promise<void>;
@@ -216,7 +218,7 @@ export interface NativeAddon {
 }
 
 /** Raised with every change of what native/addon exports; the addon says the same number. */
-const addonVersion = 4;
+const addonVersion = 5;
 
 const require = createRequire(import.meta.url);
 let loaded: { readonly calls: NativeAddon; readonly path: string } | undefined;

@@ -101,7 +101,7 @@ export class AdamW implements Optimizer {
         weightDecay: checkNumber('weightDecay', valueOr(options.weightDecay, this.weightDecay)),
         zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
       }),
-      this.#state.deviceControl,
+      this.#state.counters,
     );
     return stepStatistics(this.#layout, numbers, false);
   }

@@ -28,6 +28,8 @@ const slots = [
   'estimateClipped',
   'part',
   'parts',
+  /** Sets rho from the clipped fraction at this step, though it is known. */
+  'findRho',
 ] as const;
 
 export type NativeSetting = (typeof slots)[number];

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type NativeArray, type NativeExternal, type NativeMemory, nativeAddon } from '../core/addon.ts';
+import { type NativeArray, type NativeMemory, nativeAddon } from '../core/addon.ts';
 import { SoulError } from '../core/errors.ts';
 import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
@@ -12,9 +12,9 @@ import { checkFrozen } from './options.ts';
 import { checkPrecision } from './precision.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
-/** Slots of the control block, as native code numbers them. */
-export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4, changed: 7 } as const;
-const slotCount = 8;
+/** Slots of the counters, as native code numbers them. */
+export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4 } as const;
+const slotCount = 7;
 
 /** The master's name in state files. */
 const masterName = 'master';
@@ -30,17 +30,17 @@ export class OptimizerState<Name extends string> {
   readonly #master: FlatBuffer<'f32'> | undefined;
   /** Why the values could not be copied to the master: no step may act on it then. */
   #masterFailure: unknown;
+  /** The same of the counters. */
+  #countersFailure: unknown;
   readonly stochasticRounding: boolean;
-  /**
-   * Read and written by jobs, so that calls that nobody awaits find it right. On a CUDA device jobs have it in memory of the
-   * device, from where it comes back when they are done; whoever writes to it here says so with {@link slots.changed}, and
-   * the next job takes it there.
-   */
+  /** The counters after the calls whose promises have settled: a copy that nothing but this thread touches. */
   readonly control: Float64Array = new Float64Array(new SharedArrayBuffer(slotCount * Float64Array.BYTES_PER_ELEMENT));
-  readonly #deviceControl: FlatBuffer | undefined;
+  /** The counters that jobs go by, so that calls that nobody awaits find them right: nothing but jobs touches them. */
+  readonly #counters: FlatBuffer<'u8'>;
   #released = false;
 
-  constructor(parameters: OptimizerParameters, options: OptimizerOptions, names: readonly Name[]) {
+  /** @param rho where the counters begin; NaN: it has yet to be set */
+  constructor(parameters: OptimizerParameters, options: OptimizerOptions, names: readonly Name[], rho = 0) {
     const { values } = parameters;
     this.#parameters = parameters;
     this.#frozen = checkFrozen(options.frozen, parameters);
@@ -57,16 +57,17 @@ export class OptimizerState<Name extends string> {
       const averages = names.map((name) => [name, alloc(length, states)]);
       this.#averages = Object.fromEntries(averages) as Record<Name, FlatBuffer>;
       if (master === 'f32') this.#master = alloc(length, 'f32');
-      if (device !== 'cpu') {
-        this.#deviceControl = alloc(this.control.byteLength, 'u8');
-        this.control[slots.changed] = 1;
-      }
+      this.#counters = alloc(this.control.byteLength, 'u8');
     } catch (error) {
       // Nobody else could: a device's memory would be gone until garbage is collected.
       for (const buffer of made) buffer.release().catch(() => {});
       throw error;
     }
     if (this.#master !== undefined) this.#copyToMaster(this.#master).catch(() => {});
+    const control = new Float64Array(slotCount);
+    control[slots.rho] = rho;
+    this.control.set(control);
+    this.#setCounters(control).catch(() => {});
   }
 
   get step(): number {
@@ -83,10 +84,10 @@ export class OptimizerState<Name extends string> {
     return this.#frozen && nativeMemory(this.#frozen, 'frozen');
   }
 
-  /** The control block on the parameters' device; undefined on the CPU. */
-  get deviceControl(): NativeExternal | undefined {
-    // Memory of a device is a handle, never an array.
-    return this.#deviceControl && (nativeMemory(this.#deviceControl, 'state') as NativeExternal);
+  /** What jobs count in, on the parameters' device. */
+  get counters(): NativeMemory {
+    if (this.#countersFailure !== undefined) throw this.#countersFailure;
+    return nativeMemory(this.#counters, 'state');
   }
 
   /** What a step reads and writes, checked, in the order in which native code takes it. */
@@ -130,6 +131,17 @@ export class OptimizerState<Name extends string> {
     }
   }
 
+  /** Sets the counters, and the copy of them when that is done. */
+  async #setCounters(values: Float64Array): Promise<void> {
+    try {
+      await nativeAddon().setCounters(values, this.control, nativeMemory(this.#counters, 'state'));
+      this.#countersFailure = undefined;
+    } catch (error) {
+      this.#countersFailure = error;
+      throw error;
+    }
+  }
+
   average(name: Name): FlatBuffer {
     this.checkAlive();
     return this.#averages[name];
@@ -142,13 +154,13 @@ export class OptimizerState<Name extends string> {
 
   async release(): Promise<void> {
     this.#released = true;
-    await Promise.all([...this.#buffers().map(([, buffer]) => buffer.release()), this.#deviceControl?.release()]);
+    await Promise.all([...this.#buffers().map(([, buffer]) => buffer.release()), this.#counters.release()]);
   }
 
   /**
    * Writes a snapshot, taken in the order of the calls.
    *
-   * @param metadata what to write beside the step, made from the snapshot of the control block
+   * @param metadata what to write beside the step, made from the snapshot of the counters
    * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished at that point
    */
   async save(path: string, metadata: (control: Float64Array) => Record<string, string>): Promise<void> {
@@ -156,7 +168,7 @@ export class OptimizerState<Name extends string> {
     const buffers = this.#buffers();
     // One job after the other, with no call of anybody's between them.
     const [control, ...copies] = await Promise.all([
-      this.#copyOfControl(),
+      this.#copyOfCounters(),
       ...buffers.map(([name, buffer]) => copyOf(buffer, name)),
     ]);
     if (control[slots.partsTotal]! > 0) {
@@ -172,12 +184,15 @@ export class OptimizerState<Name extends string> {
   }
 
   /**
-   * Reads a file, hands the moving averages to `prepare` to be checked and changed, and only then replaces the state.
-   * Where the file has no master, the values as they are now become it.
+   * Reads a file, hands the moving averages to `prepare` to be checked and changed, and only then replaces the state;
+   * what `prepare` gives sets counters of its own. Where the file has no master, the values as they are now become it.
    */
   async load(
     path: string,
-    prepare: (averages: Record<Name, FlatBuffer>, metadata: Readonly<Record<string, string>>) => Promise<() => void>,
+    prepare: (
+      averages: Record<Name, FlatBuffer>,
+      metadata: Readonly<Record<string, string>>,
+    ) => Promise<(control: Float64Array) => void>,
   ): Promise<void> {
     this.checkAlive();
     const names = this.#buffers().map(([name]) => ({ name, optional: name === masterName }));
@@ -192,27 +207,19 @@ export class OptimizerState<Name extends string> {
     const copies = buffers.map(([name, buffer]) => buffer.copyFrom(contents[name as Name] ?? this.#parameters.values));
     await Promise.all(copies);
     // Jobs before that nobody awaited have brought their counters back then.
-    if (this.#deviceControl !== undefined) await nativeAddon().fence();
-    this.control[slots.step] = file.step;
-    this.control[slots.partsTotal] = 0;
-    finish();
-    this.control[slots.changed] = 1;
+    await nativeAddon().fence();
+    const control = this.control.slice();
+    control[slots.step] = file.step;
+    control[slots.partsTotal] = 0;
+    finish(control);
+    await this.#setCounters(control);
   }
 
   /** The counters as they are when the turn comes. */
-  async #copyOfControl(): Promise<Float64Array> {
-    const { copy } = nativeAddon();
+  async #copyOfCounters(): Promise<Float64Array> {
     const control = new Float64Array(slotCount);
-    const onHost = copy(new Uint8Array(control.buffer), new Uint8Array(this.control.buffer));
-    if (this.deviceControl === undefined) {
-      await onHost;
-      return control;
-    }
-    const ofDevice = new Float64Array(slotCount);
-    await Promise.all([onHost, copy(new Uint8Array(ofDevice.buffer), this.deviceControl)]);
-    // A job that was under way may not have brought its counters back; where none has begun since they were set, they are
-    // here alone.
-    return control[slots.changed] === 1 ? control : ofDevice;
+    await nativeAddon().copy(new Uint8Array(control.buffer), this.counters);
+    return control;
   }
 
   #buffers(): [string, FlatBuffer][] {

@@ -35,8 +35,12 @@ export interface SophiaOptions extends OptimizerOptions {
    * Scale of the curvature. A number (default 0.04), or the share of weights, in (0, 1), that the first step shall clip:
    * rho is then set once, at that step, from the quantile of |m| / h over the weights whose h is above 1e-7 of its mean,
    * embeddings left out where there are other weights, and kept from then on. That needs an estimate before.
+   *
+   * With `follow` rho is set anew at the first step after each estimate, so that the share stays where gradients shrink: at a
+   * rho that is kept it falls to 0 within some dozens of steps, and with it the length of the steps. Far from a minimum that
+   * is several times faster; around one, let the learning rate fall. Default false.
    */
-  rho?: number | { clippedFraction: number };
+  rho?: number | { clippedFraction: number; follow?: boolean };
   /** Keeps the denominator from 0. Default 1e-15. */
   epsilon?: number;
   /** `'sum'` (default): rho * h + epsilon, the reference code's; `'max'`: max(rho * h, epsilon), the paper's. */
@@ -130,6 +134,9 @@ export class Sophia implements SecondOrderOptimizer {
   readonly weightDecay: number;
   readonly #settings: SettingsBlock;
   readonly #clippedFraction: number;
+  readonly #followsFraction: boolean;
+  /** An estimate was posted since the last step. */
+  #estimated = false;
   readonly #gradientBatchSize: number;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'hessian'>;
@@ -143,7 +150,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, optionNames);
     checkParameters(parameters);
     this.parameters = { ...parameters };
-    const { rho, clippedFraction } = checkRho(valueOr(options.rho, sophiaDefaults.rho));
+    const { rho, clippedFraction, follow } = checkRho(valueOr(options.rho, sophiaDefaults.rho));
     this.betas = checkBetas(valueOr(options.betas, sophiaDefaults.betas));
     this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, sophiaDefaults.epsilon), { low: 1e-38 });
     const shared = checkShared(options, sophiaDefaults);
@@ -154,14 +161,14 @@ export class Sophia implements SecondOrderOptimizer {
       'max',
     ]);
     this.#clippedFraction = clippedFraction;
+    this.#followsFraction = follow;
     const correct = valueOr(options.momentumBiasCorrection, clippedFraction > 0);
     const updates = valueOr(options.momentumUpdates, 1);
     if (updates !== 1 && updates !== 2) throw invalidArgument('momentumUpdates', '1 or 2', updates);
     this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
     this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
-    this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian']);
-    this.#state.control[slots.rho] = rho;
+    this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian'], rho);
     this.#settings = new SettingsBlock({
       ...shared,
       beta1: this.betas[0] ** updates,
@@ -226,9 +233,10 @@ export class Sophia implements SecondOrderOptimizer {
         part,
         parts,
       }),
-      this.#state.deviceControl,
+      this.#state.counters,
     );
     this.#estimateParts = prime && part === 0 ? 1 : this.#estimateParts + 1;
+    if (part === parts - 1) this.#estimated = true;
     const [numbers] = await Promise.all([update, zeroes ? nativeAddon().fill(source, 0) : undefined]);
     return { skipped: numbers[0] !== 0 };
   }
@@ -244,6 +252,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients', 'hessian']);
     this.#state.checkAlive();
     const estimate = this.#estimateOf(options);
+    const findRho = this.#followsFraction && (this.#estimated || estimate.from !== undefined);
     const stepped = nativeAddon().sophiaStep(
       ...this.#state.stepBuffers('exp_avg', 'hessian'),
       estimate.from && nativeMemory(estimate.from, 'hessian.from'),
@@ -255,11 +264,15 @@ export class Sophia implements SecondOrderOptimizer {
         zeroGradients: checkBoolean('zeroGradients', valueOr(options.zeroGradients, false)),
         batchSize: estimate.batchSize,
         prime: estimate.prime,
+        findRho,
       }),
-      this.#state.deviceControl,
+      this.#state.counters,
     );
+    this.#estimated = false;
     const warning = this.#warningOf(estimate);
-    return { ...stepStatistics(this.#layout, await stepped, true), ...(warning === undefined ? {} : { warning }) };
+    const statistics = stepStatistics(this.#layout, await stepped, true);
+    if (statistics.skipped && findRho) this.#estimated = true;
+    return { ...statistics, ...(warning === undefined ? {} : { warning }) };
   }
 
   /** Of the step that was just posted: the first after an estimate sets rho, and all others keep it. */
@@ -325,8 +338,7 @@ export class Sophia implements SecondOrderOptimizer {
       // Of another library's estimate nobody knows of how many parts it was made.
       const rhoParts = Number(metadata.rho_parts ?? fewestParts);
       if (batchSize !== undefined) await scale(hessian, batchSize);
-      return () => {
-        const { control } = this.#state;
+      return (control) => {
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
         this.#rhoParts = rho === undefined ? undefined : rhoParts;
         this.#estimateParts = rhoParts;
@@ -395,14 +407,18 @@ export class Sophia implements SecondOrderOptimizer {
   }
 }
 
-function checkRho(rho: unknown): { rho: number; clippedFraction: number } {
+function checkRho(rho: unknown): { rho: number; clippedFraction: number; follow: boolean } {
   if (typeof rho === 'number') {
-    return { rho: checkNumber('rho', rho, { lowExclusive: true }), clippedFraction: 0 };
+    return { rho: checkNumber('rho', rho, { lowExclusive: true }), clippedFraction: 0, follow: false };
   }
-  checkNames('rho', rho, ['clippedFraction']);
-  const { clippedFraction } = rho as { clippedFraction: unknown };
+  checkNames('rho', rho, ['clippedFraction', 'follow']);
+  const { clippedFraction, follow } = rho as { clippedFraction: unknown; follow?: unknown };
   const bounds = { high: 1, lowExclusive: true, highExclusive: true };
-  return { rho: Number.NaN, clippedFraction: checkNumber('rho.clippedFraction', clippedFraction, bounds) };
+  return {
+    rho: Number.NaN,
+    clippedFraction: checkNumber('rho.clippedFraction', clippedFraction, bounds),
+    follow: checkBoolean('rho.follow', valueOr(follow, false)),
+  };
 }
 
 /** The batch size of the squared gradient, or 0 for an external estimator. */

@@ -11,7 +11,7 @@ namespace {
 
 constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
 // Raised with every change of what is exported; lib/core/addon.ts expects the same number.
-constexpr int kAddonVersion = 4;
+constexpr int kAddonVersion = 5;
 
 // The table's `dispatcher` is the environment.
 Environment& EnvironmentOf(void* dispatcher) {

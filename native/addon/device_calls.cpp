@@ -84,18 +84,19 @@ Napi::Value ReleaseDevice(const Napi::CallbackInfo& info) {
   if (memory == nullptr || !memory->whole || memory->allocation->released) {
     ThrowInvalid(info.Env(), "memory", "memory that allocDevice gave, no view of it, not released before");
   }
-  const int32_t device = memory->device;
+  const auto release = std::make_shared<PendingReleases::Release>(EnvironmentOf(info.Env()).releases);
+  const Napi::Value promise =
+      PostDeviceWork(info.Env(), {Argument(info, 0)}, memory->device,
+                     [allocation = memory->allocation, release](cuda::Queue&) -> DeviceOutcome {
+                       return [allocation, release] {
+                         allocation->Free();
+                         release->Done();
+                         return Outcome{};
+                       };
+                     });
+  // Where the job could not be posted the memory is still JavaScript's.
   memory->allocation->released = true;
-  PendingReleases& releases = EnvironmentOf(info.Env()).releases;
-  releases.Add();
-  return PostDeviceWork(info.Env(), {Argument(info, 0)}, device,
-                        [allocation = memory->allocation, &releases](cuda::Queue&) -> DeviceOutcome {
-                          return [allocation, &releases] {
-                            allocation->Free();
-                            releases.Done();
-                            return Outcome{};
-                          };
-                        });
+  return promise;
 }
 
 // useStream(device, stream: bigint) -> Promise<void>; 0n is the default stream.

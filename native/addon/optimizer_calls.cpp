@@ -1,13 +1,17 @@
 // Calls of the optimizers: each one job, one pass over memory.
 //
-// `control` is a Float64Array of kControlSlots, kept from call to call; `segments` holds [start, length,
+// `counters` is memory of kControlSlots doubles on the parameters' device, kept from call to call, that jobs
+// alone touch; `control`, a Float64Array of as many, is JavaScript's copy, which nothing but the JavaScript
+// thread touches: it follows before a call's promise is settled. `segments` holds [start, length,
 // learningRateScale, weightDecay (NaN: the step's own), countsForRho] of each range. `settings` is a
 // Float64Array of the slots below, read when the call is made: an object's properties would cost more than
 // all the rest of a short call. lib/optim/native-settings.ts numbers the slots alike. A step resolves to
 // [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment].
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "addon/arguments.h"
 #include "addon/calls.h"
@@ -65,6 +69,7 @@ enum SettingSlot : int {
   kEstimateClipped,
   kPart,
   kParts,
+  kFindRho,
   kSettingSlots,
 };
 
@@ -115,10 +120,21 @@ void ReadStepSettings(const Settings& given, StepSettings* settings) {
   settings->seed = given.Seed();
 }
 
-Outcome StepOutcome(const StepReport& report, const double* control) {
-  if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
+// `control`: JavaScript's copy of the counters.
+Outcome OutcomeOf(const StepReport& report, double* control) {
   Outcome outcome;
-  outcome.numbers = {control[kStep], report.skipped ? 1.0 : 0.0, report.gradient_norm, control[kRho]};
+  if (!report.error.empty()) outcome = Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
+  outcome.before_settling = [control, counters = report.control] {
+    std::copy(counters.begin(), counters.end(), control);
+  };
+  return outcome;
+}
+
+Outcome StepOutcome(const StepReport& report, double* control) {
+  Outcome outcome = OutcomeOf(report, control);
+  if (outcome.failure.code != nullptr) return outcome;
+  outcome.numbers = {report.control[kStep], report.skipped ? 1.0 : 0.0, report.gradient_norm,
+                     report.control[kRho]};
   for (const SegmentCounts& segment : report.segments) {
     outcome.numbers.push_back(static_cast<double>(segment.stepped));
     outcome.numbers.push_back(static_cast<double>(segment.clipped));
@@ -173,25 +189,30 @@ StepBuffers ReadStepBuffers(const Napi::CallbackInfo& info, const char* first, c
   return buffers;
 }
 
-// The control block of an optimizer on a device: the host's, which follows it, and the device's own, the last
-// argument.
-DeviceControl ReadDeviceControl(const Napi::CallbackInfo& info, std::size_t index, int32_t device,
-                                const Memory<double>& control, std::vector<Napi::Value>* held) {
-  const FlatMemory memory = ReadMemory(Argument(info, index), "deviceControl");
-  if (memory.device != device || memory.elements.dtype != DType::kUint8 ||
-      memory.length < kDeviceControlBytes ||
+double* ReadCounters(const Napi::CallbackInfo& info, std::size_t index, int32_t device,
+                     std::vector<Napi::Value>* held) {
+  constexpr int64_t kBytes = kControlSlots * static_cast<int64_t>(sizeof(double));
+  const FlatMemory memory = ReadMemory(Argument(info, index), "counters");
+  if (memory.device != device || memory.elements.dtype != DType::kUint8 || memory.length < kBytes ||
       reinterpret_cast<uintptr_t>(memory.elements.data) % alignof(double) != 0) {
-    ThrowInvalid(info.Env(), "deviceControl",
-                 std::to_string(kDeviceControlBytes) + " bytes of uint8 memory on " + DeviceName(device));
+    ThrowInvalid(
+        info.Env(), "counters",
+        std::to_string(kBytes) + " bytes of uint8 memory on " + DeviceName(device) + ", aligned to 8 bytes");
   }
   held->push_back(memory.value);
-  return {control.data, static_cast<double*>(memory.elements.data)};
+  return static_cast<double*>(memory.elements.data);
+}
+
+// The report of a call on the host, with the counters as it left them.
+StepReport WithCounters(StepReport report, const double* counters) {
+  std::copy_n(counters, kControlSlots, report.control.begin());
+  return report;
 }
 
 // Enqueues a step; `enqueue` gives what reads its report when the device is done.
 template <typename Enqueue>
 Napi::Value PostStepOnDevice(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
-                             const double* control, Enqueue enqueue) {
+                             double* control, Enqueue enqueue) {
   return PostDeviceWork(
       env, held, device, [enqueue = std::move(enqueue), control](cuda::Queue& queue) -> DeviceOutcome {
         return [report = enqueue(queue), control] { return StepOutcome(report(), control); };
@@ -199,7 +220,7 @@ Napi::Value PostStepOnDevice(Napi::Env env, const std::vector<Napi::Value>& held
 }
 
 // sophiaStep(values, master, gradients, momentum, hessian, frozen, estimate | undefined, control, segments,
-// settings, deviceControl | undefined)
+// settings, counters)
 Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
   StepBuffers buffers = ReadStepBuffers(info, "momentum", "hessian");
   const Memory<double> control = ReadDoubles(Argument(info, 7), "control", kControlSlots);
@@ -209,6 +230,7 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
   ReadStepSettings(given, &settings);
   settings.denominator = given.Flag(kDenominatorMax) ? Denominator::kMax : Denominator::kSum;
   settings.clipped_fraction = given.Number(kClippedFraction, "clippedFraction", 0, 1);
+  settings.find_rho = given.Flag(kFindRho);
   settings.momentum_correction = given.Flag(kMomentumBiasCorrection);
   buffers.held.push_back(control.value);
   if (!Argument(info, 6).IsUndefined()) {
@@ -225,25 +247,27 @@ Napi::Value SophiaStepCall(const Napi::CallbackInfo& info) {
   // The order statistic, where it is needed, takes longer than a short step.
   const bool may_find_rho = settings.clipped_fraction > 0;
   const SophiaMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
+  double* const counters = ReadCounters(info, 10, buffers.device, &buffers.held);
   if (buffers.device != SOUL_CPU) {
-    const DeviceControl both = ReadDeviceControl(info, 10, buffers.device, control, &buffers.held);
+    const bool may_search = FindsRho(control.data, settings, buffers.length);
     return PostStepOnDevice(info.Env(), buffers.held, buffers.device, control.data,
-                            [both, memory, length = buffers.length, segments = std::move(segments),
-                             settings](cuda::Queue& queue) {
-                              return cuda::EnqueueSophiaStep(queue, both, memory, length, segments, settings);
+                            [counters, may_search, memory, length = buffers.length,
+                             segments = std::move(segments), settings](cuda::Queue& queue) {
+                              return cuda::EnqueueSophiaStep(queue, counters, may_search, memory, length,
+                                                             segments, settings);
                             });
   }
   return PostWork(
       info.Env(), buffers.held,
-      [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
+      [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data, counters,
        segments = std::move(segments), settings] {
-        return StepOutcome(RunSophiaStep(pool, control, memory, length, segments, settings), control);
+        StepReport report = RunSophiaStep(pool, counters, memory, length, segments, settings);
+        return StepOutcome(WithCounters(std::move(report), counters), control);
       },
       may_find_rho ? kLongWork : buffers.length);
 }
 
-// adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings,
-// deviceControl | undefined)
+// adamwStep(values, master, gradients, average, squareAverage, frozen, control, segments, settings, counters)
 Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
   StepBuffers buffers = ReadStepBuffers(info, "average", "squareAverage");
   const Memory<double> control = ReadDoubles(Argument(info, 6), "control", kControlSlots);
@@ -252,30 +276,32 @@ Napi::Value AdamWStepCall(const Napi::CallbackInfo& info) {
   ReadStepSettings(Settings(Argument(info, 8)), &settings);
   buffers.held.push_back(control.value);
   const AdamWMemory memory{buffers.parameters, buffers.first_state, buffers.second_state};
+  double* const counters = ReadCounters(info, 9, buffers.device, &buffers.held);
   if (buffers.device != SOUL_CPU) {
-    const DeviceControl both = ReadDeviceControl(info, 9, buffers.device, control, &buffers.held);
     return PostStepOnDevice(info.Env(), buffers.held, buffers.device, control.data,
-                            [both, memory, length = buffers.length, segments = std::move(segments),
+                            [counters, memory, length = buffers.length, segments = std::move(segments),
                              settings](cuda::Queue& queue) {
-                              return cuda::EnqueueAdamWStep(queue, both, memory, length, segments, settings);
+                              return cuda::EnqueueAdamWStep(queue, counters, memory, length, segments,
+                                                            settings);
                             });
   }
   return PostWork(
       info.Env(), buffers.held,
-      [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data,
+      [&pool = PoolOf(info.Env()), memory, length = buffers.length, control = control.data, counters,
        segments = std::move(segments), settings] {
-        return StepOutcome(RunAdamWStep(pool, control, memory, length, segments, settings), control);
+        StepReport report = RunAdamWStep(pool, counters, memory, length, segments, settings);
+        return StepOutcome(WithCounters(std::move(report), counters), control);
       },
       buffers.length);
 }
 
-Outcome UpdateOutcome(const StepReport& report) {
-  if (!report.error.empty()) return Outcome::Failed("SOUL_INVALID_ARGUMENT", report.error);
-  return Outcome{{}, {report.skipped ? 1.0 : 0.0}};
+Outcome UpdateOutcome(const StepReport& report, double* control) {
+  Outcome outcome = OutcomeOf(report, control);
+  if (outcome.failure.code == nullptr) outcome.numbers = {report.skipped ? 1.0 : 0.0};
+  return outcome;
 }
 
-// hessianUpdate(hessian, estimate, frozen | undefined, control, settings, deviceControl | undefined) ->
-// [skipped]
+// hessianUpdate(hessian, estimate, frozen | undefined, control, settings, counters) -> [skipped]
 Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
   const FlatMemory hessian = ReadFloating(Argument(info, 0), "hessian");
   const FlatMemory gradients = ReadFloating(Argument(info, 1), "estimate", hessian.length);
@@ -295,26 +321,58 @@ Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
   if (frozen.elements) held.push_back(frozen.value);
   const int32_t device =
       ReadDevice(info.Env(), {{"hessian", &hessian}, {"estimate", &gradients}, {"frozen", &frozen}});
+  double* const counters = ReadCounters(info, 5, device, &held);
   if (device != SOUL_CPU) {
-    const DeviceControl both = ReadDeviceControl(info, 5, device, control, &held);
-    return PostDeviceWork(info.Env(), held, device,
-                          [both, hessian = hessian.elements, gradients = gradients.elements,
-                           mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length,
-                           settings](cuda::Queue& queue) -> DeviceOutcome {
-                            return [report = cuda::EnqueueHessianUpdate(queue, both, hessian, gradients, mask,
-                                                                        length, settings)] {
-                              return UpdateOutcome(report());
-                            };
-                          });
+    return PostDeviceWork(
+        info.Env(), held, device,
+        [counters, control = control.data, hessian = hessian.elements, gradients = gradients.elements,
+         mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length,
+         settings](cuda::Queue& queue) -> DeviceOutcome {
+          return [report =
+                      cuda::EnqueueHessianUpdate(queue, counters, hessian, gradients, mask, length, settings),
+                  control] { return UpdateOutcome(report(), control); };
+        });
   }
   return PostWork(
       info.Env(), held,
       [&pool = PoolOf(info.Env()), hessian = hessian.elements, gradients = gradients.elements,
        mask = static_cast<FrozenMask>(frozen.elements.data), length = hessian.length, control = control.data,
-       settings] {
-        return UpdateOutcome(RunHessianUpdate(pool, control, hessian, gradients, mask, length, settings));
+       counters, settings] {
+        StepReport report = RunHessianUpdate(pool, counters, hessian, gradients, mask, length, settings);
+        return UpdateOutcome(WithCounters(std::move(report), counters), control);
       },
       hessian.length);
+}
+
+// setCounters(values, control, counters) -> Promise<void>: both become the values, each in its turn.
+Napi::Value SetCountersCall(const Napi::CallbackInfo& info) {
+  using Counters = std::array<double, kControlSlots>;
+  const Memory<double> given = ReadDoubles(Argument(info, 0), "values", kControlSlots);
+  const Memory<double> control = ReadDoubles(Argument(info, 1), "control", kControlSlots);
+  std::vector<Napi::Value> held{control.value};
+  const int32_t device = ReadMemory(Argument(info, 2), "counters").device;
+  double* const counters = ReadCounters(info, 2, device, &held);
+  Counters values{};
+  std::copy_n(given.data, kControlSlots, values.begin());
+  const auto outcome = [values, control = control.data] {
+    Outcome done;
+    done.before_settling = [values, control] { std::copy(values.begin(), values.end(), control); };
+    return done;
+  };
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, device,
+                          [values, counters, outcome](cuda::Queue& queue) -> DeviceOutcome {
+                            queue.Upload(counters, values.data(), sizeof(values));
+                            return outcome;
+                          });
+  }
+  return PostWork(
+      info.Env(), held,
+      [values, counters, outcome] {
+        std::copy(values.begin(), values.end(), counters);
+        return outcome();
+      },
+      kControlSlots);
 }
 
 }  // namespace
@@ -322,6 +380,7 @@ Napi::Value HessianUpdateCall(const Napi::CallbackInfo& info) {
 void ExportOptimizerCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("sophiaStep", Napi::Function::New(env, SophiaStepCall, "sophiaStep"));
   exports.Set("adamwStep", Napi::Function::New(env, AdamWStepCall, "adamwStep"));
+  exports.Set("setCounters", Napi::Function::New(env, SetCountersCall, "setCounters"));
   exports.Set("hessianUpdate", Napi::Function::New(env, HessianUpdateCall, "hessianUpdate"));
 }
 

@@ -105,6 +105,7 @@ napi_value MakeNumbers(napi_env env, const std::vector<double>& numbers) {
 }
 
 void Settle(Work* work) {
+  if (work->outcome.before_settling) work->outcome.before_settling();
   if (work->deferred == nullptr) return;
   if (work->thrown) work->outcome.failure = FailureOf(work->thrown);
   if (work->outcome.failure.code != nullptr) {

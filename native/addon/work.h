@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/cuda/queues.h"
@@ -24,17 +25,23 @@ namespace soul {
 // Device memory that was given up and is not free yet: jobs may still use it.
 class PendingReleases {
  public:
-  void Add() {
-    const std::lock_guard lock(mutex_);
-    ++pending_;
-  }
-  void Done() {
-    {
-      const std::lock_guard lock(mutex_);
-      --pending_;
+  // One of them, on any thread: until it is done with, or gone.
+  class Release {
+   public:
+    explicit Release(PendingReleases& all) : all_(all) { all_.Count(1); }
+    ~Release() { Done(); }
+    Release(const Release&) = delete;
+    Release& operator=(const Release&) = delete;
+
+    void Done() {
+      if (!std::exchange(done_, true)) all_.Count(-1);
     }
-    free_.notify_all();
-  }
+
+   private:
+    PendingReleases& all_;
+    bool done_ = false;
+  };
+
   // Whether there were any that are free now. Where a device fails they may never be: then it gives up.
   bool Wait() {
     constexpr std::chrono::seconds kLongest(10);
@@ -43,6 +50,14 @@ class PendingReleases {
   }
 
  private:
+  void Count(int64_t more) {
+    {
+      const std::lock_guard lock(mutex_);
+      pending_ += more;
+    }
+    free_.notify_all();
+  }
+
   std::mutex mutex_;
   std::condition_variable free_;
   int64_t pending_ = 0;
@@ -68,8 +83,13 @@ struct Failure {
 struct Outcome {
   Failure failure;
   std::vector<double> numbers;
+  // Called on the JavaScript thread before the promise is settled: writes to memory that JavaScript reads
+  // while jobs run. Null: nothing.
+  std::function<void()> before_settling{};
 
-  static Outcome Failed(const char* code, std::string message) { return {{code, std::move(message)}, {}}; }
+  static Outcome Failed(const char* code, std::string message) {
+    return {{code, std::move(message)}, {}, nullptr};
+  }
 };
 
 // Throws a JavaScript error with a code.

@@ -15,7 +15,8 @@ Napi::Value WrapMemory(Napi::Env env, const WrappedMemory& memory) {
   // The engine reads it as a SoulMemory, which it begins with.
   static_assert(std::is_standard_layout_v<SoulMemory>);
   const auto external = Napi::External<WrappedMemory>::New(
-      env, wrapped.release(), [](Napi::BasicEnv, WrappedMemory* gone) { delete gone; });
+      env, wrapped.get(), [](Napi::BasicEnv, WrappedMemory* gone) { delete gone; });
+  wrapped.release();
   if (napi_type_tag_object(env, external, &kMemoryTag) != napi_ok) {
     ThrowFailure(env, "SOUL_INTERNAL", "memory could not be tagged");
   }

@@ -14,8 +14,8 @@
 
 namespace soul {
 
-// An optimizer's counters, in memory that JavaScript shares, so that calls that nobody awaits find them
-// right. On a device they lie there, and are copied back after every call.
+// An optimizer's counters, in memory on the parameters' device that jobs alone touch, so that calls that
+// nobody awaits find them right. JavaScript has a copy of its own, which follows when a job is complete.
 enum ControlSlot : int {
   kStep,        // steps taken
   kRho,         // NaN until it is set
@@ -24,7 +24,6 @@ enum ControlSlot : int {
   kPartsDone,
   kPartsKept,   // of those, the ones that were finite
   kPartsPrime,  // 1 when the estimate under way sets h instead of averaging
-  kChanged,     // 1 when JavaScript has written the others, which a device does not know yet
   kControlSlots,
 };
 
@@ -51,6 +50,7 @@ struct StepSettings {
 struct SophiaSettings : StepSettings {
   Denominator denominator = Denominator::kSum;
   double clipped_fraction = 0;  // above 0: rho is set from it at the first step
+  bool find_rho = false;        // and at this one, whether or not it is known
   bool momentum_correction = false;
   // An estimate to take first, in the same pass; none without `estimate_from`.
   Elements estimate_from;
@@ -81,7 +81,7 @@ enum class StepError : int32_t {
   kNoEstimate,    // rho is to be set from h, which has none
   kNoCurvature,   // no weight has an h that rho could be set from
   kNoRatio,       // |m| / h is 0 or infinite at the fraction
-  kNotSearched,   // the device's rho is to be set, and the host thought that it is
+  kNotSearched,   // rho is to be set, and JavaScript's copy says that it is
 };
 
 // What every step's plan says.
@@ -160,7 +160,7 @@ SOUL_HOST_DEVICE double PlanGuard(const StepSettings& settings, double square_su
 }
 
 SOUL_HOST_DEVICE bool FindsRho(const double* control, const SophiaSettings& settings, int64_t length) {
-  return settings.clipped_fraction > 0 && length > 0 && control[kRho] != control[kRho];
+  return settings.clipped_fraction > 0 && length > 0 && (settings.find_rho || control[kRho] != control[kRho]);
 }
 
 SOUL_HOST_DEVICE StepError ProblemOfSophiaStep(const double* control, const SophiaSettings& settings,
@@ -202,9 +202,11 @@ SOUL_HOST_DEVICE SophiaPlan PlanSophiaStep(const double* control, const SophiaSe
   return plan;
 }
 
-// What was found for rho goes into the plan and the counters; NaN: no weight had a usable h.
+// What was found for rho goes into the plan and the counters; NaN: no weight had a usable h. One that is
+// known already holds where none was found.
 SOUL_HOST_DEVICE void PlanRho(double* control, double rho, SophiaPlan* plan) {
   if (!(rho > 0 && rho <= 0x1.fffffep127)) {
+    if (control[kRho] == control[kRho]) return;
     plan->error = rho != rho ? StepError::kNoCurvature : StepError::kNoRatio;
     return;
   }

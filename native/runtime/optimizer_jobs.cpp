@@ -109,7 +109,7 @@ std::string SentenceOf(StepError error, const double* control, int64_t part) {
       return "rho cannot be set from clippedFraction: |m| / h is zero or infinite at that fraction; make the "
              "estimate on more data, or give rho as a number";
     case StepError::kNotSearched:
-      return "control and deviceControl must belong to one optimizer: rho is NaN in one and set in the other";
+      return "control and counters must belong to one optimizer: rho is NaN in one and set in the other";
   }
   return "";
 }

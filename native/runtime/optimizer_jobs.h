@@ -1,6 +1,7 @@
 // What an optimizer's call does in its turn: the order of estimates and steps, the guard, then one pass.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -37,6 +38,7 @@ struct SegmentCounts {
 // `error` is a sentence when the call came at the wrong time; nothing has changed then. Nor has it when a
 // step is `skipped`; a skipped part of an estimate counts as done.
 struct StepReport {
+  std::array<double, kControlSlots> control{};  // the counters after the call
   std::string error;
   bool skipped = false;
   double gradient_norm = 0;
@@ -46,6 +48,7 @@ struct StepReport {
 // A sentence that says what to do, empty for no error. `part` is the one that a Hessian's update was given.
 std::string SentenceOf(StepError error, const double* control, int64_t part);
 
+// Each moves the counters of `control` (ControlSlot) on.
 StepReport RunSophiaStep(ThreadPool& pool, double* control, const SophiaMemory& memory, int64_t length,
                          const std::vector<Segment>& segments, const SophiaSettings& settings);
 

@@ -19,12 +19,10 @@ void ThreadPool::set_threads(int threads) {
   threads_ = threads;
 }
 
-void ThreadPool::Start() {
+void ThreadPool::Start(int helpers) {
   // Fewer threads than wanted, where the system gives no more, are still a pool.
   try {
-    while (static_cast<int>(workers_.size()) + 1 < threads_) {
-      workers_.emplace_back(&ThreadPool::Loop, this, static_cast<int>(workers_.size()) + 1, job_);
-    }
+    while (static_cast<int>(workers_.size()) < helpers) workers_.emplace_back(&ThreadPool::Loop, this);
   } catch (const std::system_error&) {
     threads_ = static_cast<int>(workers_.size()) + 1;
   }
@@ -50,35 +48,45 @@ void ThreadPool::TakePieces(int worker) {
 }
 
 void ThreadPool::Run(int64_t pieces, int64_t fewest, Call call, const void* context) {
-  if (WorkersFor(pieces, fewest) == 1) {
+  const int wanted = WorkersFor(pieces, fewest) - 1;
+  Start(wanted);
+  const int helpers = std::min(wanted, static_cast<int>(workers_.size()));
+  if (helpers == 0) {
     for (int64_t piece = 0; piece < pieces; ++piece) call(context, piece, 0);
     return;
   }
-  if (workers_.empty()) Start();
   {
-    std::lock_guard lock(mutex_);
+    const std::lock_guard lock(mutex_);
     call_ = call;
     context_ = context;
     pieces_ = pieces;
     next_.store(0, std::memory_order_relaxed);
-    busy_ = static_cast<int>(workers_.size());
-    ++job_;
+    places_ = helpers;
   }
-  wake_.notify_all();
+  if (helpers == static_cast<int>(workers_.size())) {
+    wake_.notify_all();
+  } else {
+    for (int i = 0; i < helpers; ++i) wake_.notify_one();
+  }
   TakePieces(0);
   std::unique_lock lock(mutex_);
+  // Who has not woken up by now has nothing left to do, and is not waited for.
+  places_ = 0;
   idle_.wait(lock, [this] { return busy_ == 0; });
 }
 
-void ThreadPool::Loop(int worker, uint64_t seen) {
+void ThreadPool::Loop() {
   std::unique_lock lock(mutex_);
   while (true) {
-    wake_.wait(lock, [&] { return stopping_ || job_ != seen; });
+    wake_.wait(lock, [this] { return stopping_ || places_ > 0; });
     if (stopping_) return;
-    seen = job_;
+    const int worker = places_--;
+    ++busy_;
     lock.unlock();
     TakePieces(worker);
     lock.lock();
+    // No piece is left: a second place in the same job would be for nothing.
+    places_ = 0;
     if (--busy_ == 0) idle_.notify_one();
   }
 }

@@ -52,10 +52,7 @@ describe('a step of AdamW', () => {
     });
     const given = { learningRate: 0.01, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, stochasticRounding: true };
     await expectAlike(cpu, cuda, await cpu.adamw(given), await cuda.adamw(given));
-    for (const call of [cpu, cuda]) {
-      call.control[0] = 123_456;
-      call.control[7] = 1;
-    }
+    for (const call of [cpu, cuda]) call.setCounter(0, 123_456);
     const wanted = await cpu.adamw(given);
     expect(wanted[0]).toBe(123_457);
     await expectAlike(cpu, cuda, wanted, await cuda.adamw(given));
@@ -66,7 +63,7 @@ describe('a step of AdamW', () => {
     const values = 'f32' as const;
     const memory = { length: 9, values, states: values, estimate: 'none' as const, skews: [], frozen: 0, odd: [] };
     const [cpu, cuda] = await makeCalls({ ...memory, ends: [], stream: 1 });
-    for (const call of [cpu, cuda]) call.control[0] = -1;
+    for (const call of [cpu, cuda]) call.setCounter(0, -1);
     const wanted = await cpu.adamw({ learningRate: 1 });
     expect(wanted).toEqual(expect.any(String));
     await expectAlike(cpu, cuda, wanted, await cuda.adamw({ learningRate: 1 }));

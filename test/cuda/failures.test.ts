@@ -105,6 +105,23 @@ describe('memory that runs out', () => {
     expect([elsewhere, value]).toEqual(['none', 2]);
   });
 
+  test('is not waited for where its release failed', () => {
+    const program = `
+      const first = FlatBuffer.alloc(200_000, { device: 'cuda' });
+      await first.fill(1);
+      process.env.SOUL_EMULATED_FAIL = 'cuEventRecord:1+:1';
+      print(await codeOf(() => first.release()));
+      process.env.SOUL_EMULATED_FAIL = '';
+      const begun = performance.now();
+      print(await codeOf(() => FlatBuffer.alloc(2_000_000, { device: 'cuda' })));
+      print(performance.now() - begun);
+    `;
+    const [released, allocated, milliseconds] = played(program, { SOUL_EMULATED_MEMORY: '1000100' });
+    expect([released, allocated]).toEqual([lost, noMemory]);
+    // What may yet become free is waited for ten seconds.
+    expect(milliseconds).toBeLessThan(5000);
+  });
+
   test('in the middle of work fails that work alone', () => {
     // Room for the buffer, not for what its sum needs beside it.
     const program = `

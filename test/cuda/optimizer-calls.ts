@@ -1,6 +1,6 @@
 import { expect } from '@jest/globals';
 import fc from 'fast-check';
-import { type NativeExternal, nativeAddon } from '../../lib/core/addon.ts';
+import { nativeAddon } from '../../lib/core/addon.ts';
 import { nativeMemory } from '../../lib/core/flat-buffer.ts';
 import { type DType, FlatBuffer } from '../../lib/index.ts';
 import { type NativeSettings, SettingsBlock } from '../../lib/optim/native-settings.ts';
@@ -36,8 +36,9 @@ export type Outcome = number[] | string;
 export class Call {
   readonly memory: Memory;
   readonly place: Place;
-  readonly control = new Float64Array(8);
-  readonly deviceControl: NativeExternal | undefined;
+  /** Follows the counters when a call is done. */
+  readonly control = new Float64Array(7);
+  readonly #counters: FlatBuffer;
   readonly buffers: Readonly<Record<string, FlatBuffer>>;
   readonly segments: Float64Array;
   readonly #whole: FlatBuffer[] = [];
@@ -58,9 +59,14 @@ export class Call {
       ...(frozen > 0 ? { frozen: this.#make('u8', f, Math.ceil(length / 8)) } : {}),
     };
     this.segments = segmentsOf(memory);
-    this.control[1] = rho;
-    this.control[7] = 1;
-    if (place !== 'cpu') this.deviceControl = nativeAddon().allocDevice(0, 64, 'u8');
+    this.#counters = FlatBuffer.alloc(this.control.byteLength, { dtype: 'u8', device: place });
+    this.setCounter(1, rho);
+  }
+
+  /** Sets a counter, in the order of the calls. */
+  setCounter(slot: number, value: number): void {
+    this.control[slot] = value;
+    nativeAddon().setCounters(this.control, this.control, nativeMemory(this.#counters, 'counters'));
   }
 
   /** Fills all buffers, from the same numbers wherever they lie. */
@@ -103,7 +109,7 @@ export class Call {
         this.control,
         this.segments,
         new SettingsBlock(settings).numbers,
-        this.deviceControl,
+        nativeMemory(this.#counters, 'counters'),
       ),
     );
   }
@@ -115,7 +121,7 @@ export class Call {
         this.control,
         this.segments,
         new SettingsBlock(settings).numbers,
-        this.deviceControl,
+        nativeMemory(this.#counters, 'counters'),
       ),
     );
   }
@@ -128,7 +134,7 @@ export class Call {
         this.#native('frozen'),
         this.control,
         new SettingsBlock(settings).numbers,
-        this.deviceControl,
+        nativeMemory(this.#counters, 'counters'),
       ),
     );
   }
@@ -141,7 +147,7 @@ export class Call {
   async release(): Promise<void> {
     if (this.place === 'cpu') return;
     await Promise.all(this.#whole.map((buffer) => buffer.release()));
-    await nativeAddon().releaseDevice(this.deviceControl!);
+    await this.#counters.release();
   }
 
   #make(dtype: DType, skew: number, length = this.memory.length): FlatBuffer {
@@ -207,7 +213,7 @@ export async function expectAlike(cpu: Call, cuda: Call, wanted: Outcome, found:
     expect(found.map((x, i) => (near(i) ? 0 : x))).toEqual(wanted.map((x, i) => (near(i) ? 0 : x)));
     if (near(norm)) expect(Math.abs(found[norm]! - wanted[norm]!)).toBeLessThanOrEqual(1e-12 * wanted[norm]!);
   }
-  expect([...cuda.control.subarray(0, 7)]).toEqual([...cpu.control.subarray(0, 7)]);
+  expect([...cuda.control]).toEqual([...cpu.control]);
   const [left, right] = await Promise.all([cpu.bits(), cuda.bits()]);
   for (const [i, bits] of left.entries()) {
     const differing = bits.findIndex((x, at) => x !== right[i]![at]);

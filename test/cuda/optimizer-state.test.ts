@@ -127,7 +127,7 @@ describe('an optimizer on a device', () => {
     await sophia.loadState(path);
     expect(sophia.state.step).toBe(5);
     expect(sophia.rho).toBe(other.rho);
-    // Saved before any job has taken the counters to the device.
+    // Saved before any step.
     const again = join(folder, 'again');
     await sophia.saveState(again);
     const file = await openSafetensors(again);
@@ -135,6 +135,41 @@ describe('an optimizer on a device', () => {
     await file.close();
     expect((await sophia.step()).step).toBe(6);
     expect(sophia.state.step).toBe(6);
+  });
+
+  test('tells of a step when its promise settles, and never while JavaScript runs', async () => {
+    const sophia = sophiaOn(device);
+    await sophia.updateHessian({ batchSize: 4, prime: true });
+    const step = sophia.step();
+    const until = performance.now() + 100;
+    while (performance.now() < until && sophia.state.step === 0 && Number.isNaN(sophia.rho));
+    expect([sophia.state.step, sophia.rho]).toEqual([0, Number.NaN]);
+    const { rho } = await step;
+    expect([sophia.state.step, sophia.rho]).toEqual([1, rho]);
+  });
+
+  test('loses no counter to steps that are called while a file is read', async () => {
+    const other = sophiaOn('cpu');
+    await other.updateHessian({ batchSize: 4, prime: true });
+    for (let i = 0; i < 5; i++) await other.step();
+    await other.saveState(path);
+    const sophia = sophiaOn(device);
+    await sophia.updateHessian({ batchSize: 9, prime: true });
+    let loaded = false;
+    const loading = sophia.loadState(path).then(() => {
+      loaded = true;
+    });
+    let last = 0;
+    while (!loaded) last = (await sophia.step()).step;
+    await loading;
+    // The file's five, and those that came after it.
+    const { step } = await sophia.step();
+    expect(step).toBeLessThanOrEqual(Math.max(last, 5) + 1);
+    expect([step, sophia.state.step]).toEqual([step, step]);
+    await sophia.saveState(path);
+    const file = await openSafetensors(path);
+    expect(file.metadata.step).toBe(String(step));
+    await file.close();
   });
 
   test('is not saved in the middle of an estimate in parts', async () => {
@@ -158,6 +193,36 @@ describe('an optimizer on a device', () => {
     expect(await sophia.step()).toMatchObject({ step: 0, skipped: true, stepped: 0 });
     expect(await sophia.updateHessian({ batchSize: 4 })).toEqual({ skipped: true });
     expect(await contents(sophia)).toEqual(before);
+  });
+});
+
+describe.each(['cpu', device] as const)('values with a float32 master on %s', (place) => {
+  test('are written and not read, but for frozen ones, which stay', async () => {
+    const values = FlatBuffer.alloc(length, { dtype: 'bf16', device: place });
+    const gradients = FlatBuffer.alloc(length, { dtype: 'bf16', device: place });
+    await values.copyFrom(hashed(1, length));
+    const expected = await values.toFloat32Array();
+    // All of some groups, the first of others, and none of the last.
+    const isFrozen = (i: number) => (i >= 64 && i < 320) || (i < 700 && i % 8 === 0);
+    const ranges = Array.from({ length }, (_, i) => i).filter(isFrozen);
+    const mask = maskOfRanges(
+      length,
+      ranges.map((start) => ({ start, length: 1 })),
+    );
+    const frozen = FlatBuffer.alloc(mask.length, { dtype: 'u8', device: place });
+    await frozen.copyFrom(mask.array);
+    for (const optimizer of [
+      new Sophia({ values, gradients }, { learningRate: 0, frozen }),
+      new AdamW({ values, gradients }, { learningRate: 0, frozen }),
+    ]) {
+      await values.fill(9);
+      const { changedFraction, stepped } = await optimizer.step();
+      // The master has not changed, and the values are its copy again.
+      expect([changedFraction, stepped]).toEqual([0, length - ranges.length]);
+      expect(await values.toFloat32Array()).toEqual(expected.map((x, i) => (isFrozen(i) ? 9 : x)));
+      await values.copyFrom(expected);
+      await optimizer.release();
+    }
   });
 });
 

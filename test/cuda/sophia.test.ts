@@ -92,7 +92,7 @@ describe('a step', () => {
       [3, 2],
     ] as const) {
       const [cpu, cuda] = await makeCalls(steady);
-      for (const call of [cpu, cuda]) call.control[slot] = value;
+      for (const call of [cpu, cuda]) call.setCounter(slot, value);
       const before = await cuda.bits();
       const wanted = await cpu.sophia(settings);
       expect(wanted).toEqual(expect.any(String));
@@ -174,7 +174,7 @@ describe('rho from a fraction', () => {
     const asked = { ...settings, clippedFraction: 0.3 };
     await cuda.sophia({ ...settings, clippedFraction: 0 });
     cuda.control[1] = 1;
-    expect(await cuda.sophia(asked)).toMatch(/control and deviceControl must belong to one optimizer/);
+    expect(await cuda.sophia(asked)).toMatch(/control and counters must belong to one optimizer/);
     await cuda.release();
   });
 });

@@ -1,17 +1,20 @@
 // Prints a digest of what every kernel computes, and fails where an instruction set or a number of threads
-// changes a bit of it.
+// changes a bit of it, or where the thread pool shares pieces out wrongly.
 //
 //   digests [elements]
 //
 // Needs nothing but the kernels and the thread pool, so it runs under ThreadSanitizer, under emulators of
 // other processors, and its output can be compared from machine to machine. scripts/test-native.mjs builds
 // and runs it.
+#include <atomic>
+#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <map>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "kernels/cpu/kernels.h"
@@ -211,7 +214,33 @@ std::map<std::string, uint64_t> AllDigests(ThreadPool& pool, int64_t length) {
   return digests;
 }
 
+// Jobs of a few pieces on a pool that had many before: every piece once, and no more workers than pieces.
+int PoolFaults() {
+  constexpr int kPieces = 4;
+  ThreadPool pool(8);
+  int faults = 0;
+  for (const int64_t pieces : {1000, kPieces, kPieces + 1, 3, kPieces}) {
+    for (int job = 0; job < 500; ++job) {
+      std::vector<std::atomic<int>> taken(static_cast<std::size_t>(pieces));
+      std::atomic<int> largest{0};
+      pool.ForEach(pieces, [&](int64_t piece, int worker) {
+        ++taken[static_cast<std::size_t>(piece)];
+        int seen = largest;
+        while (worker > seen && !largest.compare_exchange_weak(seen, worker)) {
+        }
+        // Long enough for every worker that was woken to come.
+        if (pieces <= kPieces + 1) std::this_thread::sleep_for(std::chrono::microseconds(20));
+      });
+      for (const std::atomic<int>& times : taken) faults += times == 1 ? 0 : 1;
+      faults += largest < pool.WorkersFor(pieces) && largest < pieces ? 0 : 1;
+    }
+  }
+  if (faults > 0) std::printf("THE POOL shared pieces out wrongly %d times\n", faults);
+  return faults;
+}
+
 int Run(int64_t length) {
+  if (PoolFaults() > 0) return 1;
   ThreadPool alone(1);
   UseKernels(SupportedKernels().back()->name);
   const std::map<std::string, uint64_t> expected = AllDigests(alone, length);

@@ -31,11 +31,11 @@ function labels(random: Draw): Int32Array {
 }
 
 function control(random: Draw): Float64Array {
-  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0, random.integer(2));
+  return Float64Array.of(random.integer(5), random.of([NaN, 0.1]), random.integer(2), 0, 0, 0, 0);
 }
 
-function deviceControl(random: Draw): unknown {
-  return random.place === 'cpu' ? undefined : deviceMemory(random, random.place, 64, 'u8');
+function counters(random: Draw): unknown {
+  return random.place === 'cpu' ? new Uint8Array(control(random).buffer) : deviceMemory(random, random.place, 56, 'u8');
 }
 
 /** Functions that need a device to succeed. */
@@ -52,7 +52,7 @@ function segments(count: number): Float64Array {
   return Float64Array.of(0, 5, 1, NaN, 1, 5, count - 5, 0.5, 0, 0);
 }
 
-/** Twenty slots in the order of native/addon/optimizer_calls.cpp. */
+/** The slots in the order of native/addon/optimizer_calls.cpp. */
 function settings(random: Draw, part = 0): Float64Array {
   const flag = () => random.integer(2);
   const [beta1, beta2] = [random.of([0, 0.9, 1]), random.of([0, 0.99, 1])];
@@ -70,7 +70,7 @@ function settings(random: Draw, part = 0): Float64Array {
     7,
     8,
   ];
-  return Float64Array.of(...shared, flag(), random.of([0, 0.1]), flag(), 5, flag(), flag(), part, 2);
+  return Float64Array.of(...shared, flag(), random.of([0, 0.1]), flag(), 5, flag(), flag(), part, 2, flag());
 }
 
 /** Values, master, gradients, two states and a mask. */
@@ -161,13 +161,14 @@ export function addonTargets(folder: string): Target[] {
         control(random),
         segments(count),
         settings(random),
-        deviceControl(random),
+        counters(random),
       ];
     },
     adamwStep: (random) => {
       const count = stepLength(random);
-      return [...stepBuffers(random, count), control(random), segments(count), settings(random), deviceControl(random)];
+      return [...stepBuffers(random, count), control(random), segments(count), settings(random), counters(random)];
     },
+    setCounters: (random) => [control(random), control(random), counters(random)],
     hessianUpdate: (random) => {
       const count = stepLength(random);
       return [
@@ -176,7 +177,7 @@ export function addonTargets(folder: string): Target[] {
         random.of([undefined, memory(random, maskBytes(count), 'u8')]),
         control(random),
         settings(random, random.integer(2)),
-        deviceControl(random),
+        counters(random),
       ];
     },
     countNonFinite: (random) => [floating(random)],

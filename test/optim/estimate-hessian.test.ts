@@ -145,3 +145,54 @@ test('soul-repo is the same in a run and as a class', () => {
   const sophia = Sophia.soulRepo(setUp());
   expect([sophia.weightDecay, sophia.learningRate, sophia.rho]).toEqual([0.1, 1e-5, 0.04]);
 });
+
+describe('a rho that follows its fraction', () => {
+  const length = 64;
+  /** Gradients that differ from weight to weight, and shrink. */
+  const shrinking = async (follow: boolean) => {
+    const { sophia, gradients } = bySophia(length, { betas: [0, 0.5], rho: { clippedFraction: 0.25, follow } });
+    const fill = (size: number) => {
+      for (let i = 0; i < length; i++) gradients[i] = size * (1 + ((i * 37) % length));
+    };
+    const figures: { rho: number; clippedFraction: number }[] = [];
+    for (let step = 0; step < 6; step++) {
+      if (step % 2 === 0)
+        await estimateHessian(sophia, { parts: 16, prime: true, gradient: () => gradients.fill(1).length });
+      fill(10 ** -step);
+      const { rho, clippedFraction } = await sophia.step({ zeroGradients: true });
+      figures.push({ rho: rho!, clippedFraction: clippedFraction! });
+    }
+    return { sophia, gradients, figures };
+  };
+
+  test('clips the same share after each estimate, and keeps rho between', async () => {
+    const { figures } = await shrinking(true);
+    for (const step of [0, 2, 4]) expect(figures[step]!.clippedFraction).toBe(0.25);
+    for (const step of [1, 3, 5]) {
+      expect(figures[step]!.rho).toBe(figures[step - 1]!.rho);
+      expect(figures[step]!.clippedFraction).toBeLessThan(0.25);
+    }
+    // m shrank a hundredfold between estimates, and with it the rho that clips as many.
+    expect(figures[2]!.rho / figures[0]!.rho).toBeCloseTo(0.01, 5);
+  });
+
+  test('is otherwise kept, and the share falls', async () => {
+    const { figures } = await shrinking(false);
+    expect(new Set(figures.map(({ rho }) => rho)).size).toBe(1);
+    expect(figures.map(({ clippedFraction }) => clippedFraction)).toEqual([0.25, 0, 0, 0, 0, 0]);
+  });
+
+  test('waits for a step that is not skipped, and holds where none can be found', async () => {
+    const { sophia, gradients, figures } = await shrinking(true);
+    await estimateHessian(sophia, { parts: 16, prime: true, gradient: () => gradients.fill(1).length });
+    gradients[0] = Number.NaN;
+    expect((await sophia.step()).skipped).toBe(true);
+    gradients.fill(0);
+    // m is 0 everywhere: no rho would clip a quarter.
+    expect((await sophia.step()).rho).toBe(figures.at(-1)!.rho);
+  });
+
+  test('is true or false', () => {
+    expect(() => bySophia(2, { rho: { clippedFraction: 0.1, follow: 1 } })).toThrow('rho.follow must be true or false');
+  });
+});

@@ -105,6 +105,28 @@ describe.each(['sophia', 'adamw'] as const)('%s', (name) => {
     }
   });
 
+  test('finds one weight among others that are all otherwise, wherever it lies', async () => {
+    const places = [0, 7, 8, 63, 64, 1000, 1023, 1024, 1087, 2048, 4095, length - 65, length - 2, length - 1];
+    const gradients = FlatBuffer.from(hashed(2, length));
+    for (const alone of ['frozen', 'free'] as const) {
+      const values = FlatBuffer.from(hashed(1, length));
+      const mask = maskOf(() => false);
+      const optimizer = make(values, gradients, mask);
+      if (optimizer instanceof Sophia) await optimizer.updateHessian({ batchSize: 4, prime: true });
+      mask.array.fill(alone === 'free' ? 255 : 0);
+      for (const place of places) {
+        const before = values.array.slice();
+        mask.array[place >> 3]! ^= 1 << (place % 8);
+        const { stepped } = await optimizer.step();
+        expect([place, stepped]).toEqual([place, alone === 'free' ? 1 : length - 1]);
+        let moved = 0;
+        for (let i = 0; i < length; i++) if (values.array[i] !== before[i]) moved++;
+        expect([moved, values.array[place] !== before[place]]).toEqual([stepped, alone === 'free']);
+        mask.array[place >> 3]! ^= 1 << (place % 8);
+      }
+    }
+  });
+
   test('refuses a mask of the wrong kind', async () => {
     const parameters = () => [FlatBuffer.alloc(16), FlatBuffer.alloc(16)] as const;
     for (const wrong of [

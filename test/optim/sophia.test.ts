@@ -107,6 +107,20 @@ describe('the estimate', () => {
 });
 
 describe('the step', () => {
+  test('is told of when its promise settles, and not while JavaScript runs', async () => {
+    // Long enough for a thread of its own.
+    const [values, gradients] = [FlatBuffer.alloc(60_000), FlatBuffer.alloc(60_000)];
+    await gradients.fill(1);
+    const sophia = new Sophia({ values, gradients }, exact);
+    await sophia.updateHessian({ batchSize: 1, prime: true });
+    const step = sophia.step();
+    const until = performance.now() + 100;
+    while (performance.now() < until && sophia.state.step === 0);
+    expect(sophia.state.step).toBe(0);
+    expect((await step).step).toBe(1);
+    expect(sophia.state.step).toBe(1);
+  });
+
   test('with an estimate in it is the same, to the bit, as the two calls', async () => {
     const [fused, separate] = [0, 1].map(() => new Sophia(setUp(1500), exact)) as [Sophia, Sophia];
     const from = FlatBuffer.from(hashed(6, 1500));

@@ -46,10 +46,12 @@ class AdamWWork {
   }
   SOUL_DEVICE void End(int32_t range) { tally.Leave(parameters_.counts + range * kCountsOfRange); }
 
+  SOUL_DEVICE FrozenMask mask() const { return parameters_.frozen; }
+
   template <int kCount>
-  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index, uint32_t frozen) const {
     Loaded<kCount> loaded;
-    loaded.parameters.Load(parameters_, index);
+    loaded.parameters.Load(parameters_, index, frozen);
     loaded.average = LoadGroup<kCount, State>(parameters_.first_state, index);
     loaded.square_average = LoadGroup<kCount, State>(parameters_.second_state, index);
     return loaded;
@@ -71,6 +73,11 @@ class AdamWWork {
     }
     StepElements(index, loaded, &stepped);
     Store(index, loaded, stepped);
+  }
+
+  template <int kCount>
+  SOUL_DEVICE void Skip(int64_t index) const {
+    if (parameters_.zero_gradients) StoreZeros<Value, kCount>(parameters_.gradients, index);
   }
 
   StepTally tally;

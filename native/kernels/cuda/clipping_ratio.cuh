@@ -32,11 +32,11 @@ struct LoadedHessian {
   Group<float, kCount> estimates;
   uint32_t frozen;
 
-  SOUL_DEVICE void Load(const ClippingParameters& parameters, int64_t index) {
+  SOUL_DEVICE void Load(const ClippingParameters& parameters, int64_t index, uint32_t frozen_bits) {
     hessian = LoadFloats<kCount>(parameters.hessian, index);
     estimates = hessian;
     if (parameters.estimates.data != nullptr) estimates = LoadFloats<kCount>(parameters.estimates, index);
-    frozen = FrozenBits<kCount>(parameters.frozen, index);
+    frozen = frozen_bits;
   }
 
   SOUL_DEVICE float Value(int i, const ClippingParameters& parameters, const SophiaPlan& plan) const {
@@ -64,6 +64,10 @@ class ClippingWork {
     return head.head();
   }
 
+  SOUL_DEVICE FrozenMask mask() const { return parameters_.frozen; }
+  template <int kCount>
+  SOUL_DEVICE void Skip(int64_t) const {}
+
   SOUL_DEVICE void Begin(const StepRange&) {}
   SOUL_DEVICE void End(int32_t) {}
 
@@ -80,9 +84,9 @@ class HessianSum : public ClippingWork {
   using Loaded = LoadedHessian<kCount>;
 
   template <int kCount>
-  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index, uint32_t frozen) const {
     Loaded<kCount> loaded;
-    loaded.Load(parameters_, index);
+    loaded.Load(parameters_, index, frozen);
     return loaded;
   }
 
@@ -114,9 +118,9 @@ class RatioCounter : public ClippingWork {
       : ClippingWork(parameters, plan), least_(parameters.search->least), counter_(counter) {}
 
   template <int kCount>
-  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index, uint32_t frozen) const {
     Loaded<kCount> loaded;
-    loaded.hessian.Load(parameters_, index);
+    loaded.hessian.Load(parameters_, index, frozen);
     loaded.momentum = LoadFloats<kCount>(parameters_.momentum, index);
     loaded.gradients = LoadFloats<kCount>(parameters_.gradients, index);
     return loaded;

@@ -42,10 +42,15 @@ class GradientReader {
   SOUL_DEVICE GradientReader(const void* gradients, FrozenMask frozen)
       : gradients_(gradients), frozen_(frozen) {}
 
+  SOUL_DEVICE FrozenMask mask() const { return frozen_; }
+
   template <int kCount>
-  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
-    return {LoadGroup<kCount, Element>(gradients_, index), FrozenBits<kCount>(frozen_, index)};
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index, uint32_t frozen) const {
+    return {LoadGroup<kCount, Element>(gradients_, index), frozen};
   }
+
+  template <int kCount>
+  SOUL_DEVICE void Skip(int64_t) const {}
 
   template <int kCount>
   SOUL_DEVICE void Finish(int64_t, const Loaded<kCount>& loaded) {

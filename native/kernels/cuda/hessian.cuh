@@ -25,12 +25,16 @@ class HessianWork {
         draws_({sizeof(State) == 2 && parameters.stochastic, parameters.seed, plan.count},
                Purpose::kEstimate) {}
 
+  SOUL_DEVICE FrozenMask mask() const { return parameters_.frozen; }
+
   template <int kCount>
-  SOUL_DEVICE Loaded<kCount> Load(int64_t index) const {
+  SOUL_DEVICE Loaded<kCount> Load(int64_t index, uint32_t frozen) const {
     return {LoadGroup<kCount, State>(parameters_.hessian, index),
-            LoadGroup<kCount, Gradient>(parameters_.gradients, index),
-            FrozenBits<kCount>(parameters_.frozen, index)};
+            LoadGroup<kCount, Gradient>(parameters_.gradients, index), frozen};
   }
+
+  template <int kCount>
+  SOUL_DEVICE void Skip(int64_t) const {}
 
   template <int kCount>
   SOUL_DEVICE void Finish(int64_t index, const Loaded<kCount>& loaded) {

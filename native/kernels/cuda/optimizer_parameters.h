@@ -39,8 +39,6 @@ constexpr int32_t kCountsOfRange = 3;
 // What the kernels that plan a call have in common: one block.
 struct CallParameters {
   double* control;
-  double given[kControlSlots];  // replaces the device's where `changed`
-  bool changed;
   const ScanPartial* partials;
   int64_t partial_count;
   CallOutcome* outcome;

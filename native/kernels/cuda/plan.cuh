@@ -22,12 +22,6 @@ SOUL_DEVICE void ZeroCounts(const CallParameters& call) {
   for (int64_t i = ThreadIndex(); i < call.count_of_counts; i += ThreadCount()) call.counts[i] = 0;
 }
 
-// The counters as the host knows them, where it has changed them.
-SOUL_DEVICE void TakeControl(const CallParameters& call) {
-  if (!call.changed) return;
-  for (int slot = 0; slot < kChanged; ++slot) call.control[slot] = call.given[slot];
-}
-
 SOUL_DEVICE void LeaveOutcome(const double* control, StepError error, bool skip, double norm,
                               CallOutcome* outcome) {
   for (int slot = 0; slot < kControlSlots; ++slot) outcome->control[slot] = control[slot];
@@ -41,7 +35,6 @@ SOUL_DEVICE void PlanSophia(const SophiaPlanParameters& parameters) {
   const ScanPartial scan = SumOfScan(call);
   ZeroCounts(call);
   if (ThreadIndex() != 0) return;
-  TakeControl(call);
   SophiaPlan plan;
   plan.error = ProblemOfSophiaStep(call.control, parameters.settings, parameters.length);
   if (plan.error == StepError::kNone) {
@@ -73,7 +66,6 @@ SOUL_DEVICE void PlanAdamW(const AdamWPlanParameters& parameters) {
   const ScanPartial scan = SumOfScan(call);
   ZeroCounts(call);
   if (ThreadIndex() != 0) return;
-  TakeControl(call);
   AdamWPlan plan;
   if (IsDamaged(call.control)) {
     plan.error = StepError::kDamaged;
@@ -90,7 +82,6 @@ SOUL_DEVICE void PlanHessian(const HessianPlanParameters& parameters) {
   const CallParameters& call = parameters.call;
   const ScanPartial scan = SumOfScan(call);
   if (ThreadIndex() != 0) return;
-  TakeControl(call);
   HessianPlan plan;
   plan.error = ProblemOfHessianUpdate(call.control, parameters.settings);
   if (plan.error == StepError::kNone) {

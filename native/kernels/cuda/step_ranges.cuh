@@ -59,7 +59,8 @@ struct StepTally {
   }
 };
 
-// The values' side of a step: float32, or bfloat16, or bfloat16 that copies a float32 master.
+// The values' side of a step: float32, or bfloat16, or bfloat16 that copies a float32 master. Of copies only
+// those are read among which some are frozen: these stay as they are.
 template <typename Value, bool kMaster, int kCount>
 struct LoadedParameters {
   Group<Value, kCount> values;
@@ -68,11 +69,16 @@ struct LoadedParameters {
   uint32_t frozen;
 
   template <typename Parameters>
-  SOUL_DEVICE void Load(const Parameters& parameters, int64_t index) {
-    values = LoadGroup<kCount, Value>(parameters.values, index);
-    if constexpr (kMaster) master = LoadGroup<kCount, float>(parameters.master, index);
+  SOUL_DEVICE void Load(const Parameters& parameters, int64_t index, uint32_t frozen_bits) {
+    if constexpr (kMaster) {
+      values = {};
+      if (frozen_bits != 0) values = LoadGroup<kCount, Value>(parameters.values, index);
+      master = LoadGroup<kCount, float>(parameters.master, index);
+    } else {
+      values = LoadGroup<kCount, Value>(parameters.values, index);
+    }
     gradients = LoadGroup<kCount, Value>(parameters.gradients, index);
-    frozen = FrozenBits<kCount>(parameters.frozen, index);
+    frozen = frozen_bits;
   }
 
   SOUL_DEVICE float Old(int i) const {
@@ -80,6 +86,14 @@ struct LoadedParameters {
       return master.Value(i);
     } else {
       return values.Value(i);
+    }
+  }
+  // The bits of a value that is not frozen.
+  SOUL_DEVICE uint32_t OldBits(int i) const {
+    if constexpr (kMaster) {
+      return RoundedBits<Value>(master.Value(i), false, 0);
+    } else {
+      return values.Bits(i);
     }
   }
   SOUL_DEVICE bool IsFrozen(int i) const { return (frozen >> i & 1u) != 0; }
@@ -96,11 +110,10 @@ struct SteppedParameters {
                        bool stochastic, uint32_t random, StepTally* tally) {
     const bool frozen = loaded.IsFrozen(i);
     const uint32_t rounded = RoundedBits<Value>(value, stochastic && !kMaster, random);
-    const uint32_t stored = frozen ? loaded.values.Bits(i) : rounded;
-    values.Put(i, stored);
+    values.Put(i, frozen ? loaded.values.Bits(i) : rounded);
     if constexpr (kMaster) master.Put(i, frozen ? loaded.master.Bits(i) : FloatBits(value));
     tally->stepped += frozen ? 0 : 1;
-    tally->changed += stored != loaded.values.Bits(i) ? 1 : 0;
+    tally->changed += !frozen && rounded != loaded.OldBits(i) ? 1 : 0;
   }
 
   template <typename Parameters>

@@ -5,7 +5,11 @@
 //   template <int kCount> struct Loaded;                         what it reads of kCount elements
 //   template <int kCount> Loaded<kCount> Load(int64_t index);
 //   template <int kCount> void Finish(int64_t index, const Loaded<kCount>& loaded);
-// for kCount = kGroup and 1, of elements [index, index + kCount); what it counts lies in its members.
+// for kCount = kGroup and 1, of elements [index, index + kCount); what it counts lies in its members. Where
+// some of the elements are frozen (MaskedWork) it has further
+//   FrozenMask mask() const;
+//   template <int kCount> Loaded<kCount> Load(int64_t index, uint32_t frozen);    instead: FrozenBits
+//   template <int kCount> void Skip(int64_t index);              instead of both where all kCount are frozen
 #pragma once
 
 #include <cstdint>
@@ -123,6 +127,10 @@ SOUL_DEVICE float ValueOfBits(uint32_t bits) {
   return FloatFromBits(sizeof(Element) == 4 ? bits : bits << 16);
 }
 
+// FrozenBits where all are frozen.
+template <int kCount>
+constexpr uint32_t kAllFrozen = (1u << kCount) - 1u;
+
 // Bit i is set where weight index + i is frozen, of kCount <= 8 that the mask holds.
 template <int kCount>
 SOUL_DEVICE uint32_t FrozenBits(FrozenMask mask, int64_t index) {
@@ -132,7 +140,34 @@ SOUL_DEVICE uint32_t FrozenBits(FrozenMask mask, int64_t index) {
   const auto offset = static_cast<int32_t>(static_cast<uint64_t>(index) % 8);
   uint32_t bits = mask[byte];
   if (offset + kCount > 8) bits |= static_cast<uint32_t>(mask[byte + 1]) << 8;
-  return bits >> offset & ((1u << kCount) - 1u);
+  return bits >> offset & kAllFrozen<kCount>;
+}
+
+template <typename Work>
+concept MaskedWork = requires(const Work& work) { work.mask(); };
+
+// FrozenBits of what a work walks.
+template <int kCount, typename Work>
+SOUL_DEVICE uint32_t FrozenBitsOf(const Work& work, int64_t index) {
+  if constexpr (MaskedWork<Work>) {
+    return FrozenBits<kCount>(work.mask(), index);
+  } else {
+    return 0;
+  }
+}
+
+template <int kCount, typename Work>
+SOUL_DEVICE auto LoadOf(Work& work, int64_t index, uint32_t frozen) {
+  if constexpr (MaskedWork<Work>) {
+    return work.template Load<kCount>(index, frozen);
+  } else {
+    return work.template Load<kCount>(index);
+  }
+}
+
+template <int kCount, typename Work>
+SOUL_DEVICE void SkipOf(Work& work, int64_t index) {
+  if constexpr (MaskedWork<Work>) work.template Skip<kCount>(index);
 }
 
 // The random bits of elements, whose key is that of the upper half of their index: kept until that changes.
@@ -186,21 +221,41 @@ SOUL_DEVICE void WalkTile(const Cut& cut, int64_t tile, Work& work) {
   const int32_t thread = ThreadIndex();
   if (cut.groups > 0) {
     typename Work::template Loaded<kGroup> loaded[kRounds];
+    // The masks first, so that loads need not wait for one round's after another's. What is frozen as a whole
+    // is not read.
+    uint32_t frozen[kRounds];
 #pragma unroll
     for (int round = 0; round < kRounds; ++round) {
       const int64_t group = GroupOfTile(kGroup, tile, threads, thread, round);
-      if (group < cut.groups) loaded[round] = work.template Load<kGroup>(cut.first + group * kGroup);
+      frozen[round] =
+          group < cut.groups ? FrozenBitsOf<kGroup>(work, cut.first + group * kGroup) : kAllFrozen<kGroup>;
     }
 #pragma unroll
     for (int round = 0; round < kRounds; ++round) {
       const int64_t group = GroupOfTile(kGroup, tile, threads, thread, round);
-      if (group < cut.groups) work.template Finish<kGroup>(cut.first + group * kGroup, loaded[round]);
+      if (frozen[round] != kAllFrozen<kGroup>) {
+        loaded[round] = LoadOf<kGroup>(work, cut.first + group * kGroup, frozen[round]);
+      }
+    }
+#pragma unroll
+    for (int round = 0; round < kRounds; ++round) {
+      const int64_t group = GroupOfTile(kGroup, tile, threads, thread, round);
+      if (frozen[round] != kAllFrozen<kGroup>) {
+        work.template Finish<kGroup>(cut.first + group * kGroup, loaded[round]);
+      } else if (group < cut.groups) {
+        SkipOf<kGroup>(work, cut.first + group * kGroup);
+      }
     }
   }
   const int64_t singles = SinglesInTile(cut, kGroup, tile, threads);
   for (int64_t i = thread; i < singles; i += threads) {
     const int64_t index = SingleOfTile(cut, kGroup, tile, threads, i);
-    work.template Finish<1>(index, work.template Load<1>(index));
+    const uint32_t frozen = FrozenBitsOf<1>(work, index);
+    if (frozen != kAllFrozen<1>) {
+      work.template Finish<1>(index, LoadOf<1>(work, index, frozen));
+    } else {
+      SkipOf<1>(work, index);
+    }
   }
 }
 

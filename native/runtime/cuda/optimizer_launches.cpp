@@ -45,12 +45,10 @@ class Results {
     return sums_ == 0 ? nullptr : reinterpret_cast<double*>(counts() + count_of_counts());
   }
 
-  // The call's part in what a plan takes. The host's counters go with it where JavaScript has changed them.
-  CallParameters Parameters(const DeviceControl& control) const {
+  // The call's part in what a plan takes.
+  CallParameters Parameters(double* control) const {
     CallParameters call{};
-    call.control = control.device;
-    call.changed = control.host[kChanged] != 0;
-    std::copy_n(control.host, kControlSlots, call.given);
+    call.control = control;
     call.outcome = outcome();
     call.counts = counts();
     call.count_of_counts = count_of_counts() + sums_;
@@ -58,15 +56,12 @@ class Results {
   }
 
   // To be called when everything is enqueued: `part` is for the sentence of an error.
-  std::function<StepReport()> Read(const DeviceControl& control, int64_t part = 0) const {
-    // The device has them now.
-    control.host[kChanged] = 0;
+  std::function<StepReport()> Read(int64_t part = 0) const {
     queue_.ReadInto(*back_, memory_, Bytes());
-    return [back = back_, host = control.host, segments = segments_, sums = sums_, part] {
+    return [back = back_, segments = segments_, sums = sums_, part] {
       const auto* outcome = back->As<CallOutcome>();
-      // What JavaScript has changed since is newer.
-      if (host[kChanged] == 0) std::copy_n(outcome->control, kChanged, host);
       StepReport report;
+      std::copy_n(outcome->control, kControlSlots, report.control.begin());
       report.error = SentenceOf(outcome->error, outcome->control, part);
       report.skipped = outcome->skipped != 0;
       const auto* counts = reinterpret_cast<const int64_t*>(outcome + 1);
@@ -168,8 +163,8 @@ void StepSegments(Queue& queue, const std::string& name, const Memory& memory, c
   }
 }
 
-// Enqueued where the host knows no rho; the device may.
-void SearchRho(Queue& queue, const DeviceControl& control, const SophiaMemory& memory, int64_t length,
+// Enqueued where JavaScript's copy of the counters has no rho; the device may.
+void SearchRho(Queue& queue, double* control, const SophiaMemory& memory, int64_t length,
                const std::vector<Segment>& segments, const SophiaSettings& settings, SophiaPlan* plan,
                CallOutcome* outcome) {
   const int32_t threads = queue.Threads();
@@ -212,13 +207,12 @@ void SearchRho(Queue& queue, const DeviceControl& control, const SophiaMemory& m
     Launch(queue, "soul_find_ratio_bin", 1, kPlanThreads,
            FindBinParameters{&search->order, parameters.pass, settings.clipped_fraction});
   }
-  Launch(queue, "soul_set_rho", 1, kPlanThreads,
-         RhoParameters{control.device, settings, plan, search, outcome});
+  Launch(queue, "soul_set_rho", 1, kPlanThreads, RhoParameters{control, settings, plan, search, outcome});
 }
 
 }  // namespace
 
-std::function<StepReport()> EnqueueSophiaStep(Queue& queue, const DeviceControl& control,
+std::function<StepReport()> EnqueueSophiaStep(Queue& queue, double* control, bool may_search,
                                               const SophiaMemory& memory, int64_t length,
                                               const std::vector<Segment>& segments,
                                               const SophiaSettings& settings) {
@@ -228,23 +222,21 @@ std::function<StepReport()> EnqueueSophiaStep(Queue& queue, const DeviceControl&
   Prepare(queue, name);
   const Results results(queue, segments.size(), SquareSums(queue, segments, length, settings));
   auto* const plan = queue.Scratch<SophiaPlan>(1);
-  const bool searches = FindsRho(control.host, settings, length);
-  SophiaPlanParameters planning{results.Parameters(control), settings, length, searches, plan};
+  SophiaPlanParameters planning{results.Parameters(control), settings, length, may_search, plan};
   Scan(queue, ReadsGradient(settings) ? memory.gradients : Elements{},
        ReadsEstimate(settings, memory.gradients) ? settings.estimate_from : Elements{}, memory.frozen, length,
        &planning.call);
   Launch(queue, "soul_plan_sophia", 1, kPlanThreads, planning);
-  if (searches) {
+  if (may_search) {
     SearchRho(queue, control, memory, length, segments, settings, plan, results.outcome());
   }
   StepSegments(queue, name, memory, memory.momentum, memory.hessian, estimate.data, segments, settings, plan,
                results);
-  return results.Read(control);
+  return results.Read();
 }
 
-std::function<StepReport()> EnqueueAdamWStep(Queue& queue, const DeviceControl& control,
-                                             const AdamWMemory& memory, int64_t length,
-                                             const std::vector<Segment>& segments,
+std::function<StepReport()> EnqueueAdamWStep(Queue& queue, double* control, const AdamWMemory& memory,
+                                             int64_t length, const std::vector<Segment>& segments,
                                              const StepSettings& settings) {
   const std::string name = "soul_adamw_" + NameOf(memory, memory.average);
   Prepare(queue, name);
@@ -256,12 +248,11 @@ std::function<StepReport()> EnqueueAdamWStep(Queue& queue, const DeviceControl& 
   Launch(queue, "soul_plan_adamw", 1, kPlanThreads, planning);
   StepSegments(queue, name, memory, memory.average, memory.square_average, nullptr, segments, settings, plan,
                results);
-  return results.Read(control);
+  return results.Read();
 }
 
-std::function<StepReport()> EnqueueHessianUpdate(Queue& queue, const DeviceControl& control,
-                                                 const Elements& hessian, const Elements& gradients,
-                                                 FrozenMask frozen, int64_t length,
+std::function<StepReport()> EnqueueHessianUpdate(Queue& queue, double* control, const Elements& hessian,
+                                                 const Elements& gradients, FrozenMask frozen, int64_t length,
                                                  const HessianSettings& settings) {
   const std::string name =
       std::string("soul_hessian_") + NameOf(hessian.dtype) + "_" + NameOf(gradients.dtype);
@@ -274,7 +265,7 @@ std::function<StepReport()> EnqueueHessianUpdate(Queue& queue, const DeviceContr
   Launch(queue, name, queue.BlocksFor(TilesIn(length, queue.Threads())), queue.Threads(),
          HessianParameters{hessian.data, gradients.data, frozen, plan, settings.seed,
                            settings.stochastic_rounding, length});
-  return results.Read(control, settings.part);
+  return results.Read(settings.part);
 }
 
 }  // namespace soul::cuda

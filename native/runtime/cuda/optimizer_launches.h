@@ -12,32 +12,21 @@
 
 namespace soul {
 
-// An optimizer's counters (ControlSlot): those of the device are what counts, the host's follow when a call
-// is done.
-struct DeviceControl {
-  double* host;
-  double* device;
-};
-
-constexpr int64_t kDeviceControlBytes = kControlSlots * static_cast<int64_t>(sizeof(double));
-
 namespace cuda {
 
-// What a function returns is to be called once, when the device is done; it also brings the host's counters
-// up to date.
-std::function<StepReport()> EnqueueSophiaStep(Queue& queue, const DeviceControl& control,
+// `control`: the counters (ControlSlot), in memory of the device. What a function returns is to be called
+// once, when the device is done. `may_search`: rho may have yet to be found.
+std::function<StepReport()> EnqueueSophiaStep(Queue& queue, double* control, bool may_search,
                                               const SophiaMemory& memory, int64_t length,
                                               const std::vector<Segment>& segments,
                                               const SophiaSettings& settings);
 
-std::function<StepReport()> EnqueueAdamWStep(Queue& queue, const DeviceControl& control,
-                                             const AdamWMemory& memory, int64_t length,
-                                             const std::vector<Segment>& segments,
+std::function<StepReport()> EnqueueAdamWStep(Queue& queue, double* control, const AdamWMemory& memory,
+                                             int64_t length, const std::vector<Segment>& segments,
                                              const StepSettings& settings);
 
-std::function<StepReport()> EnqueueHessianUpdate(Queue& queue, const DeviceControl& control,
-                                                 const Elements& hessian, const Elements& gradients,
-                                                 FrozenMask frozen, int64_t length,
+std::function<StepReport()> EnqueueHessianUpdate(Queue& queue, double* control, const Elements& hessian,
+                                                 const Elements& gradients, FrozenMask frozen, int64_t length,
                                                  const HessianSettings& settings);
 
 }  // namespace cuda

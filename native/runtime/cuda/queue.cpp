@@ -232,8 +232,11 @@ Event Queue::TakeEvent() {
 
 void Queue::Await(std::function<void(std::exception_ptr)> done) {
   device_.Use();
+  // What could fail comes before anything is handed over.
+  if (!completion_.joinable()) completion_ = std::thread(&Queue::Complete, this);
   std::list<Waiting> waiting;
-  waiting.push_back({TakeEvent(), {}, {}, std::move(done)});
+  waiting.push_back({nullptr, {}, {}, std::move(done)});
+  waiting.front().event = TakeEvent();
   const Event event = waiting.front().event;
   const Result recorded = TheDriver().cuEventRecord(event, stream_);
   if (recorded != kSuccess) {
@@ -245,7 +248,6 @@ void Queue::Await(std::function<void(std::exception_ptr)> done) {
   scratch_used_ = 0;
   {
     const std::lock_guard lock(mutex_);
-    if (!completion_.joinable()) completion_ = std::thread(&Queue::Complete, this);
     waiting_.splice(waiting_.end(), waiting);
   }
   wake_.notify_one();

@@ -43,6 +43,50 @@ struct Notes {
   std::vector<int64_t> groups;
 };
 
+// The same where some are frozen: what is frozen as a whole is skipped instead of loaded.
+struct MaskedNotes : Notes {
+  FrozenMask mask() const { return frozen; }
+  template <int kCount>
+  Loaded<kCount> Load(int64_t index, uint32_t bits) {
+    Expect(bits == FrozenBits<kCount>(frozen, index) && bits != kAllFrozen<kCount>,
+           "%d frozen elements from %lld on are loaded", kCount, (long long)index);
+    return {index};
+  }
+  template <int kCount>
+  void Skip(int64_t index) {
+    Expect(FrozenBits<kCount>(frozen, index) == kAllFrozen<kCount>, "%d elements from %lld on are skipped",
+           kCount, (long long)index);
+    for (int i = 0; i < kCount; ++i) ++skips[index + i];
+  }
+  FrozenMask frozen = nullptr;
+  std::map<int64_t, int> skips;
+};
+
+template <int kGroup>
+void CheckMaskedRanges() {
+  constexpr int64_t kLength = 700;
+  std::vector<uint8_t> mask(kLength / 8 + 2);
+  for (std::size_t byte = 0; byte < mask.size(); ++byte) {
+    mask[byte] = byte % 24 < 8 ? 0xff : byte % 24 < 16 ? 0 : static_cast<uint8_t>(byte * 37);
+  }
+  for (int32_t head = -1; head < kGroup; ++head) {
+    for (const FrozenMask frozen : {static_cast<FrozenMask>(mask.data()), FrozenMask{nullptr}}) {
+      MaskedNotes notes;
+      notes.frozen = frozen;
+      place = {0, kWarp, 0, 1};
+      for (; place.thread < kWarp; ++place.thread) {
+        WalkTiles<kGroup>(CutOf(0, kLength, head, kGroup), notes);
+      }
+      for (int64_t i = 0; i < kLength; ++i) {
+        Expect(notes.visits[i] + notes.skips[i] == 1, "element %lld: %d visits, %d skips", (long long)i,
+               notes.visits[i], notes.skips[i]);
+      }
+      // A tensor's middle.
+      Expect(notes.skips[224] == (frozen == nullptr ? 0 : 1), "what is frozen is visited");
+    }
+  }
+}
+
 // What one tile visits, by all threads.
 template <int kGroup>
 Notes VisitsOfTile(const Cut& cut, int64_t tile, int32_t threads) {
@@ -249,6 +293,8 @@ void CheckDiffering() {
 int main() {
   soul::CheckShortRanges<4>();
   soul::CheckShortRanges<8>();
+  soul::CheckMaskedRanges<4>();
+  soul::CheckMaskedRanges<8>();
   soul::CheckLongRanges<4>();
   soul::CheckLongRanges<8>();
   soul::CheckRanges();

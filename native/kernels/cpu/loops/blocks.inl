@@ -29,30 +29,59 @@ SOUL_HOST_DEVICE void ForAlignedBlocks(const Elements& elements, int64_t begin, 
 
 enum class Frozen { kNone, kSome, kAll };
 
-// One word for each element of a block, all ones where it is frozen.
+// What the bits of elements [from, from + length) have in common, by whole words: a frozen tensor costs no
+// more than to look at its mask.
+SOUL_HOST_DEVICE Frozen FrozenIn(FrozenMask mask, int64_t from, int32_t length) {
+  const int64_t first = from / 8;
+  const int64_t last = (from + length - 1) / 8;
+  // Of the bytes at both ends, bits of other elements don't count.
+  const auto head = static_cast<uint32_t>((0xff << (from % 8)) & 0xff);
+  const auto tail = static_cast<uint32_t>(0xff >> (7 - (from + length - 1) % 8));
+  uint64_t frozen = 0;
+  uint64_t free = 0;
+  const auto look = [&](uint64_t bits, uint64_t own) __attribute__((always_inline)) {
+    frozen |= bits & own;
+    free |= ~bits & own;
+  };
+  look(mask[first], first == last ? head & tail : head);
+  if (first < last) look(mask[last], tail);
+  int64_t byte = first + 1;
+  for (uint64_t word = 0; byte + 8 <= last; byte += 8) {
+    __builtin_memcpy(&word, mask + byte, sizeof(word));
+    look(word, ~uint64_t{0});
+  }
+  for (; byte < last; ++byte) look(mask[byte], 0xff);
+  return frozen == 0 ? Frozen::kNone : free == 0 ? Frozen::kAll : Frozen::kSome;
+}
+
+// One word for each element of a block, all ones where it is frozen; for blocks that are frozen in part.
 class FrozenBlock {
  public:
   SOUL_HOST_DEVICE Frozen Read(FrozenMask mask, int64_t from, int32_t length) {
+    frozen_ = 0;
     if (mask == nullptr) return Frozen::kNone;
+    const Frozen state = FrozenIn(mask, from, length);
+    if (state == Frozen::kSome) Expand(mask, from, length);
+    return state;
+  }
+
+  // How many the last block had, where it was frozen in part.
+  SOUL_HOST_DEVICE int32_t frozen() const { return frozen_; }
+  SOUL_HOST_DEVICE const uint32_t* words() const { return words_ + skew_; }
+
+ private:
+  SOUL_HOST_DEVICE void Expand(FrozenMask mask, int64_t from, int32_t length) {
     const int64_t first = from / 8;
     const int64_t last = (from + length - 1) / 8;
     skew_ = static_cast<int32_t>(from % 8);
-    int32_t frozen = 0;
     for (int64_t byte = first; byte <= last; ++byte) {
       const uint32_t bits = mask[byte];
       uint32_t* words = words_ + (byte - first) * 8;
       for (int32_t bit = 0; bit < 8; ++bit) words[bit] = 0u - ((bits >> bit) & 1u);
     }
-    for (int32_t i = 0; i < length; ++i) frozen -= static_cast<int32_t>(words_[skew_ + i]);
-    frozen_ = frozen;
-    return frozen == 0 ? Frozen::kNone : frozen == length ? Frozen::kAll : Frozen::kSome;
+    for (int32_t i = 0; i < length; ++i) frozen_ -= static_cast<int32_t>(words_[skew_ + i]);
   }
 
-  // How many the last block had.
-  SOUL_HOST_DEVICE int32_t frozen() const { return frozen_; }
-  SOUL_HOST_DEVICE const uint32_t* words() const { return words_ + skew_; }
-
- private:
   alignas(64) uint32_t words_[kBlock + 16];
   int32_t skew_ = 0;
   int32_t frozen_ = 0;

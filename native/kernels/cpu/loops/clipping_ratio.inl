@@ -46,6 +46,10 @@ void RatioKeys(const SophiaMemory& memory, const HessianEstimate& estimate, cons
                float least, int64_t from, int32_t length, uint32_t* keys) {
   FrozenBlock block;
   const Frozen frozen = block.Read(memory.frozen, from, length);
+  if (frozen == Frozen::kAll) {
+    for (int32_t i = 0; i < length; ++i) keys[i] = kNoKey;
+    return;
+  }
   const uint32_t* words = block.words();
   alignas(64) float hessian[kBlock];
   alignas(64) float momentum[kBlock];

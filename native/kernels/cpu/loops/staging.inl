@@ -75,13 +75,32 @@ int32_t StoreFloats(const float* values, const uint32_t* frozen, const PieceRoun
              : StorePiece<BFloat16Nearest, true>(values, frozen, rounding, first, length, target);
 }
 
+// Of a master that a step has left as `values` its rounded copy; returns how many differ from `old`, what the
+// copy was before. Only of pieces that are frozen in part the copy is read.
+template <bool kSomeFrozen>
+int32_t StoreCopy(const float* __restrict values, const uint16_t* __restrict old,
+                  const uint32_t* __restrict frozen, int32_t length, uint16_t* __restrict elements) {
+  int32_t changed = 0;
+  SOUL_INDEPENDENT
+  for (int32_t i = 0; i < length; ++i) {
+    const uint16_t stored = BFloat16Nearest::Round(values[i], 0);
+    elements[i] = kSomeFrozen ? Stay(elements[i], stored, frozen[i]) : stored;
+    changed += stored != old[i] ? 1 : 0;
+  }
+  return changed;
+}
+
 // The parameters of a piece as floats.
 class StagedParameters {
  public:
   SOUL_HOST_DEVICE StagedParameters(const ParameterMemory& memory, int64_t from, int32_t length)
       : memory_(memory), from_(from), length_(length) {
-    values =
-        memory.master != nullptr ? memory.master + from : AsFloats(memory.values, from, length, value_copy_);
+    if (memory.master != nullptr) {
+      values = memory.master + from;
+      for (int32_t i = 0; i < length; ++i) rounded_[i] = BFloat16Nearest::Round(values[i], 0);
+    } else {
+      values = AsFloats(memory.values, from, length, value_copy_);
+    }
     gradients = AsFloats(memory.gradients, from, length, gradient_copy_);
   }
 
@@ -89,9 +108,11 @@ class StagedParameters {
   SOUL_HOST_DEVICE int32_t Store(const uint32_t* frozen, const PieceRounding& rounding,
                                  int32_t changed) const {
     if (memory_.values.dtype == DType::kFloat32) return changed;
-    // A master's copy is the nearest.
-    return StoreFloats(values, frozen, memory_.master != nullptr ? PieceRounding{} : rounding, memory_.values,
-                       from_, length_);
+    if (memory_.master == nullptr)
+      return StoreFloats(values, frozen, rounding, memory_.values, from_, length_);
+    uint16_t* const copy = At<uint16_t>(memory_.values, from_);
+    return frozen == nullptr ? StoreCopy<false>(values, rounded_, frozen, length_, copy)
+                             : StoreCopy<true>(values, rounded_, frozen, length_, copy);
   }
 
   float* values;
@@ -102,6 +123,7 @@ class StagedParameters {
   const int64_t from_;
   const int32_t length_;
   alignas(64) float value_copy_[kPiece];
+  alignas(64) uint16_t rounded_[kPiece];  // a master's copy, before the step
   alignas(64) float gradient_copy_[kPiece];
 };
 
