@@ -73,7 +73,8 @@ function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
         folder,
         seed: options.seed,
         signal,
-        createModel: (config, weightSeed) => TorchLM.create(config, weightSeed, loading),
+        createModel: (config, weightSeed, cancellable) =>
+          TorchLM.create(config, weightSeed, { ...cancellable, ...loading }),
         loadModel: (place, cancellable) => TorchLM.load(place, { ...cancellable, ...loading }),
         onEvent: (event) => show(event, progress),
       });
