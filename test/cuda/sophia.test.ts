@@ -219,6 +219,7 @@ describe('Sophia', () => {
   const recipes: [string, Recipe][] = [
     ['float32', { options: {}, dtype: 'f32' }],
     ['rho from a fraction', { options: { rho: { clippedFraction: 0.2 } }, dtype: 'f32' }],
+    ['a rho that follows', { options: { rho: { clippedFraction: 0.2, follow: true } }, dtype: 'f32' }],
     ['a master', { options: { denominator: 'max' }, dtype: 'bf16' }],
     ['bf16 throughout', { options: { precision: { master: 'none', states: 'bf16' } }, dtype: 'bf16' }],
     ['bf16 to the nearest', { options: { precision: { states: 'bf16', rounding: 'nearest' } }, dtype: 'bf16' }],
