@@ -4,12 +4,15 @@ process.env.GOMP_SPINCOUNT ??= '1000';
 // scripts/test.mjs runs jest twice: for test/cuda with devices, real or emulated, and for all else without.
 const cuda = '<rootDir>/test/cuda/';
 const onDevices = Boolean(process.env.SOUL_TEST_CUDA);
+// What takes minutes is for `npm run test:full`, and stands in files of its own.
+const long = Boolean(process.env.SOUL_TEST_FULL);
+const suffix = long ? '.full.test.ts' : '.test.ts';
 
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
-  testMatch: [onDevices ? `${cuda}**/*.test.ts` : '<rootDir>/test/**/*.test.ts'],
-  testPathIgnorePatterns: ['/node_modules/', ...(onDevices ? [] : [cuda])],
+  testMatch: [`${onDevices ? cuda : '<rootDir>/test/'}**/*${suffix}`],
+  testPathIgnorePatterns: ['/node_modules/', ...(onDevices ? [] : [cuda]), ...(long ? [] : ['\\.full\\.test\\.ts$'])],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
@@ -17,7 +20,7 @@ export default {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'es6' } },
     ],
   },
-  testTimeout: 60_000,
+  testTimeout: long ? 600_000 : 60_000,
   // Two workers of libtorch on a small machine would fight for the same cores.
   maxWorkers: 1,
 };

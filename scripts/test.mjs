@@ -5,6 +5,7 @@
 //   node scripts/test.mjs --only cuda           test/cuda alone; or: --only cpu
 //   node scripts/test.mjs -- test/optim -t rho  what follows goes to jest: of each half what it selects
 //   --set-up        make the checkout ready first
+//   --full          the tests that take minutes (*.full.test.ts), which are left out otherwise
 //   SOUL_TEST_CUDA=device|emulated              says which, where there is a choice
 import { spawnSync } from 'node:child_process';
 import { dirname } from 'node:path';
@@ -20,9 +21,11 @@ const words = argv.slice(2);
 const given = [];
 let only = 'both';
 let setUp = false;
+let full = false;
 for (let word = words.shift(); word !== undefined; word = words.shift()) {
   if (word === '--only') only = words.shift();
   else if (word === '--set-up') setUp = true;
+  else if (word === '--full') full = true;
   else if (word !== '--') given.push(word);
 }
 if (!['both', 'cpu', 'cuda'].includes(only)) {
@@ -31,7 +34,12 @@ if (!['both', 'cpu', 'cuda'].includes(only)) {
 }
 
 const run = (words, more = {}, stdio = 'inherit') =>
-  spawnSync(execPath, words, { cwd: root, encoding: 'utf8', stdio, env: { ...env, ...more } });
+  spawnSync(execPath, words, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio,
+    env: { ...env, ...(full ? { SOUL_TEST_FULL: '1' } : {}), ...more },
+  });
 
 if (setUp && run(['scripts/setup.mjs', '--engine', 'optional']).status !== 0) exit(1);
 

@@ -13,12 +13,12 @@ import { toJson } from '../core/json.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { LlamaConfig } from './config.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
-import { copyTokenizerFiles } from './tokenizer-files.ts';
+import { copyTokenizerFiles, requireTokenizerFiles } from './tokenizer-files.ts';
 
 export interface ModelFolderOptions {
   /** The content of generation_config.json. */
   generationConfig?: string;
-  /** The folder whose tokenizer goes along; none by default. */
+  /** The folder whose tokenizer goes along, which must have one; none by default. */
   tokenizer?: string;
   /** Replaces a model that is there. Default false. */
   overwrite?: boolean;
@@ -28,8 +28,9 @@ export interface ModelFolderOptions {
  * Writes config.json, model.safetensors, and what the options name; the folder is made if it isn't there. Each file is written
  * beside and renamed, the weights last; shards of a model that was there go then.
  *
- * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; of {@link writeCheckpoint};
- *   SOUL_FILE_SYSTEM
+ * @throws SoulError SOUL_EXISTS where the folder holds a model, or files of a tokenizer, and `overwrite` is not set;
+ *   SOUL_NOT_FOUND where the tokenizer is gone; of {@link writeCheckpoint}; SOUL_FILE_SYSTEM. Nothing is written but in the last
+ *   two cases.
  */
 export async function writeModelFolder(
   folder: string,
@@ -49,11 +50,11 @@ export async function writeModelFolder(
         { folder },
       );
     }
+    const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
+    if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
     await replaceFile(join(folder, 'config.json'), toJson(huggingFaceConfig(config, values.dtype)));
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
-    if (tokenizer !== undefined && resolve(tokenizer) !== resolve(folder)) {
-      await copyTokenizerFiles(tokenizer, folder, { overwrite });
-    }
+    if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
     await writeCheckpoint(folder, layout, values);
     for (const name of before.filter((each) => shard.test(each))) await rm(join(folder, name));
   } catch (error) {
@@ -61,7 +62,7 @@ export async function writeModelFolder(
   }
 }
 
-const modelFile = /^config\.json$|\.safetensors(\.index\.json)?$/;
+const modelFile = /^config\.json$|^model.*\.safetensors(\.index\.json)?$/;
 /** What one file of weights replaces. */
 const shard = /^model-\d+-of-\d+\.safetensors$|\.index\.json$/;
 

@@ -4,11 +4,10 @@
  * @module
  */
 
-import { constants } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
-import { exists } from '../core/files.ts';
+import { exists, replaceFileBy } from '../core/files.ts';
 
 /** Every file that may belong to a tokenizer; what a folder has of them goes along with a model made from it. */
 export const tokenizerFiles: readonly string[] = [
@@ -25,28 +24,60 @@ export const tokenizerFiles: readonly string[] = [
   'chat_template.json',
 ];
 
+/** The files that a folder has of these. */
+export async function tokenizerFilesOf(folder: string): Promise<string[]> {
+  const present = await Promise.all(tokenizerFiles.map((name) => exists(join(folder, name))));
+  return tokenizerFiles.filter((_, i) => present[i]);
+}
+
 /**
- * Copies what `from` has of these files into `to`, bytes unchanged; the folder is made if need be.
+ * Checks that {@link copyTokenizerFiles} has something to copy and room for it.
+ *
+ * @throws SoulError SOUL_NOT_FOUND, SOUL_EXISTS
+ */
+export async function requireTokenizerFiles(
+  from: string,
+  to: string,
+  { overwrite = false }: { overwrite?: boolean },
+): Promise<void> {
+  const names = await tokenizerFilesOf(from);
+  if (names.length === 0) {
+    throw new SoulError('SOUL_NOT_FOUND', `${from} has no tokenizer any more; name another with { tokenizer }`, {
+      folder: from,
+    });
+  }
+  for (const name of names) {
+    if (overwrite || !(await exists(join(to, name)))) continue;
+    throw new SoulError(
+      'SOUL_EXISTS',
+      `${join(to, name)} already exists; name another folder, or replace it with { overwrite: true }`,
+      {
+        path: join(to, name),
+      },
+    );
+  }
+}
+
+/**
+ * Copies what `from` has of these files into `to`, bytes unchanged, each beside its place and renamed; the folder is made if need be.
  *
  * @returns the names of the files
- * @throws SoulError SOUL_EXISTS when one is there already, unless `overwrite` is set; SOUL_FILE_SYSTEM
+ * @throws SoulError SOUL_NOT_FOUND without a file; SOUL_EXISTS when one is there already, unless `overwrite` is set; SOUL_FILE_SYSTEM
  */
 export async function copyTokenizerFiles(
   from: string,
   to: string,
-  { overwrite = false }: { overwrite?: boolean } = {},
+  options: { overwrite?: boolean } = {},
 ): Promise<string[]> {
-  const present = await Promise.all(tokenizerFiles.map((name) => exists(join(from, name))));
-  const names = tokenizerFiles.filter((_, i) => present[i]);
+  await requireTokenizerFiles(from, to, options);
+  const names = await tokenizerFilesOf(from);
   try {
     await mkdir(to, { recursive: true });
     for (const name of names) {
-      await copyFile(join(from, name), join(to, name), overwrite ? 0 : constants.COPYFILE_EXCL);
+      await replaceFileBy(join(to, name), (beside) => copyFile(join(from, name), beside));
     }
-  } catch (cause) {
-    const { code, dest } = cause as NodeJS.ErrnoException & { dest?: string };
-    if (code !== 'EEXIST') throw asSoulError(cause);
-    throw new SoulError('SOUL_EXISTS', `${dest} already exists`, { path: dest }, { cause });
+  } catch (error) {
+    throw asSoulError(error);
   }
   return names;
 }

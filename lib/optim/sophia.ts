@@ -12,6 +12,7 @@ import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts'
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { scale } from '../core/vector-operations.ts';
+import { EstimateParts } from './estimate-parts.ts';
 import { SettingsBlock } from './native-settings.ts';
 import type {
   HessianSource,
@@ -140,8 +141,8 @@ export class Sophia implements SecondOrderOptimizer {
   readonly #gradientBatchSize: number;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'hessian'>;
-  /** Parts of the estimates that were posted, since one primed. */
-  #estimateParts = 0;
+  /** Of the estimates that were posted. */
+  readonly #parts = new EstimateParts();
   /** Parts of the estimates that rho was set from; undefined before the first step. */
   #rhoParts: number | undefined;
 
@@ -235,8 +236,7 @@ export class Sophia implements SecondOrderOptimizer {
       }),
       this.#state.counters,
     );
-    this.#estimateParts = prime && part === 0 ? 1 : this.#estimateParts + 1;
-    if (part === parts - 1) this.#estimated = true;
+    if (part === parts - 1) this.#countEstimate(parts, prime);
     const [numbers] = await Promise.all([update, zeroes ? nativeAddon().fill(source, 0) : undefined]);
     return { skipped: numbers[0] !== 0 };
   }
@@ -268,23 +268,30 @@ export class Sophia implements SecondOrderOptimizer {
       }),
       this.#state.counters,
     );
+    if (estimate.from !== undefined) this.#countEstimate(1, estimate.prime);
     this.#estimated = false;
-    const warning = this.#warningOf(estimate);
+    const warning = this.#warningOf(findRho);
     const statistics = stepStatistics(this.#layout, await stepped, true);
     if (statistics.skipped && findRho) this.#estimated = true;
     return { ...statistics, ...(warning === undefined ? {} : { warning }) };
   }
 
-  /** Of the step that was just posted: the first after an estimate sets rho, and all others keep it. */
-  #warningOf({ from, prime }: { from: FlatBuffer | undefined; prime: boolean }): string | undefined {
-    if (this.#clippedFraction === 0) return undefined;
-    if (from !== undefined) this.#estimateParts = prime ? 1 : this.#estimateParts + 1;
+  #countEstimate(parts: number, prime: boolean): void {
+    this.#parts.add(parts, prime, this.betas[1]);
+    this.#estimated = true;
+  }
+
+  /** Of the step that was just posted: the first after an estimate sets rho, as does one that finds it anew; others keep it. */
+  #warningOf(findRho: boolean): string | undefined {
+    if (this.#clippedFraction === 0 || this.estimator !== 'external') return undefined;
     // A step without an estimate is refused, and sets nothing.
-    if (this.#estimateParts > 0) this.#rhoParts ??= this.#estimateParts;
+    const { effective } = this.#parts;
+    if (effective > 0 && (findRho || this.#rhoParts === undefined)) this.#rhoParts = effective;
     if (this.#rhoParts === undefined || this.#rhoParts >= fewestParts) return undefined;
+    const parts = Math.round(this.#rhoParts);
     return (
-      `rho was set from an estimate of ${this.#rhoParts} part${this.#rhoParts === 1 ? '' : 's'}: its noise makes rho many times ` +
-      'too large, and steps too small; estimate the Hessian from 64 parts or more before the first step (estimateHessian)'
+      `rho was set from an estimate of ${parts} part${parts === 1 ? '' : 's'}: its noise makes rho many times too large, ` +
+      'and steps too small; estimate the Hessian from 64 parts or more before the first step (estimateHessian)'
     );
   }
 
@@ -295,11 +302,13 @@ export class Sophia implements SecondOrderOptimizer {
    * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished; SOUL_NOT_FOUND, SOUL_FILE_SYSTEM
    */
   async saveState(path: string): Promise<void> {
+    const parts = this.#parts.effective > 0 ? { parts: String(this.#parts.effective) } : {};
     const rhoParts = this.#rhoParts === undefined ? {} : { rho_parts: String(this.#rhoParts) };
     await this.#state.save(path, (control) => ({
       optimizer: 'sophia',
       ...foldedMark,
       estimates: String(control[slots.estimates]),
+      ...parts,
       // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
       ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho])
         ? { rho: String(control[slots.rho]), ...rhoParts }
@@ -336,12 +345,15 @@ export class Sophia implements SecondOrderOptimizer {
       }
       const estimates = Number(metadata.estimates ?? 1);
       // Of another library's estimate nobody knows of how many parts it was made.
-      const rhoParts = Number(metadata.rho_parts ?? fewestParts);
+      const [parts, rhoParts] = [metadata.parts, metadata.rho_parts].map((text) => {
+        const count = Number(text ?? fewestParts);
+        return count >= 1 ? count : fewestParts;
+      });
       if (batchSize !== undefined) await scale(hessian, batchSize);
       return (control) => {
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
         this.#rhoParts = rho === undefined ? undefined : rhoParts;
-        this.#estimateParts = rhoParts;
+        this.#parts.add(parts!, true, this.betas[1]);
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
     });

@@ -31,7 +31,7 @@ export async function sha256(path: string, signal?: AbortSignal): Promise<string
  */
 export async function modelChecksums(folder: string, signal?: AbortSignal): Promise<Record<string, string>> {
   const names = (await readdir(folder)).filter(
-    (name) => /\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== 'run.json',
+    (name) => /^[^.].*\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== 'run.json',
   );
   const sums: Record<string, string> = {};
   for (const name of names.sort()) sums[name] = await sha256(join(folder, name), signal);

@@ -40,6 +40,7 @@ export interface RunSets {
 /**
  * Reads the files that the settings name and encodes them.
  *
+ * @param teachesRefusals whether refusals stand in for the target's answers
  * @throws SoulError SOUL_BAD_DATA for a target whose examples do not fit the longest sequence, unless `allowTruncation`; for one
  *   that the retain set holds too, unless `allowOverlap`; and all that reading and encoding throw
  */
@@ -47,6 +48,7 @@ export async function readRunSets(
   settings: CompleteRunSettings,
   tokenizer: HuggingFaceTokenizer,
   template: PromptTemplate,
+  teachesRefusals: boolean,
   onNote: (note: string) => void,
 ): Promise<RunSets> {
   const target = await readExamples(settings.target);
@@ -63,11 +65,14 @@ export async function readRunSets(
   });
   const sets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
   checkTruncation(sets, settings, encoding.maximumLength, onNote);
+  const sentences = refusalFile?.items ?? builtInRefusals;
+  const refusals = refusalSequences(tokenizer, target.items, sentences, encoding);
+  if (teachesRefusals) checkRefusals(sets.target, refusals, longestOf(sentences, tokenizer), settings, onNote);
   return {
     ...sets,
     ...(overlap ? { overlap } : {}),
     ...(refusalFile ? { refusalFile } : {}),
-    refusals: refusalSequences(tokenizer, target.items, refusalFile?.items ?? builtInRefusals, encoding),
+    refusals,
     modelLimit,
   };
 }
@@ -121,6 +126,33 @@ function checkTruncation(
     }
     onNote(sentence);
   }
+}
+
+/** Index of the sentence of the most tokens. */
+function longestOf(sentences: readonly string[], tokenizer: HuggingFaceTokenizer): number {
+  const lengths = sentences.map((sentence) => tokenizer.encode(sentence, { addSpecialTokens: false }).length);
+  return lengths.indexOf(Math.max(...lengths));
+}
+
+/** A refusal that is cut is not the one that was to be taught. */
+function checkRefusals(
+  target: EncodedFile,
+  refusals: RunSets['refusals'],
+  longest: number,
+  settings: CompleteRunSettings,
+  onNote: (note: string) => void,
+): void {
+  const cut = target.items.filter((_, i) => (refusals.of(i, longest) as EncodedExample).truncated > 0).length;
+  if (cut === 0) return;
+  const sentence = `behind the prompts of ${cut} of ${target.items.length} examples of ${target.file} not every refusal has room`;
+  if (!settings.allowTruncation) {
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${sentence}; raise the longest sequence (--max-length), shorten the refusals, or go on all the same (--allow-truncation)`,
+      { truncated: cut, examples: target.items.length },
+    );
+  }
+  onNote(sentence);
 }
 
 /** Questions with refusals for answers, encoded when they are first drawn. */

@@ -11,10 +11,7 @@ import { asSoulError, SoulError } from '../core/errors.ts';
 import { type FileLock, lockFile } from '../core/file-lock.ts';
 import { exists, replaceFile } from '../core/files.ts';
 import { toJson } from '../core/json.ts';
-import { requireReplaceable } from './replaceable-folder.ts';
-
-/** Marks a folder that this package made, and is locked while a run writes there. */
-export const markerName = '.soul-run.json';
+import { markerName, requireReplaceable } from './replaceable-folder.ts';
 
 export interface OutFolderOptions {
   /** Replaces a folder that an earlier run made. */
@@ -111,9 +108,10 @@ export class OutFolder {
         if (before !== undefined) await rename(before, this.path);
         throw error;
       }
-      await rm(join(this.path, markerName));
+      // It stands: what is left over of the way there is no failure.
       this.#lock.release();
-      if (before !== undefined) await rm(before, { recursive: true });
+      await rm(join(this.path, markerName), { force: true }).catch(() => {});
+      if (before !== undefined) await rm(before, { recursive: true }).catch(() => {});
     } catch (error) {
       throw asSoulError(error);
     }
@@ -122,8 +120,11 @@ export class OutFolder {
   /** Removes everything that was written. */
   async discard(): Promise<void> {
     this.#closeLogs();
-    await rm(this.staging, { recursive: true, force: true });
-    this.#lock.release();
+    try {
+      await rm(this.staging, { recursive: true, force: true });
+    } finally {
+      this.#lock.release();
+    }
   }
 
   /** Leaves what was written in the staging folder, for whoever wants to look; the next run may remove it. */
@@ -141,15 +142,18 @@ function stagingOf(path: string): string {
   return `${path}.partial`;
 }
 
-/** The folder's own place: where a link leads to. */
+/** The folder's own place, without links on the way to it. */
 async function placeOf(path: string): Promise<string> {
   const place = resolve(path);
   if (basename(place) === '') {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${place} cannot be an output; name a folder in it`, { path: place });
   }
   const found = await lstat(place).catch(() => undefined);
-  if (!found?.isSymbolicLink()) return place;
   if (await exists(place)) return realpath(place);
+  if (!found?.isSymbolicLink()) {
+    const above = await realpath(dirname(place)).catch(() => dirname(place));
+    return join(above, basename(place));
+  }
   throw new SoulError('SOUL_EXISTS', `${place} is a link that leads nowhere; remove it, or name another output`, {
     path: place,
   });
@@ -158,8 +162,9 @@ async function placeOf(path: string): Promise<string> {
 /** Makes the staging folder and locks it; it is there under its name only once it is locked. */
 async function claim(staging: string, overwrite: boolean): Promise<FileLock> {
   const fresh = await mkdtemp(`${staging}-`);
-  const lock = lockFile(join(fresh, markerName));
+  let lock: FileLock | undefined;
   try {
+    lock = lockFile(join(fresh, markerName));
     await removeLeftovers(staging, overwrite);
     await rename(fresh, staging).catch(async (error: NodeJS.ErrnoException) => {
       // Another run was quicker.
@@ -168,7 +173,7 @@ async function claim(staging: string, overwrite: boolean): Promise<FileLock> {
     });
     return lock;
   } catch (error) {
-    lock.release();
+    lock?.release();
     await rm(fresh, { recursive: true, force: true });
     throw error;
   }

@@ -5,12 +5,15 @@
  */
 
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { dirname, join, relative, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 
+/** Marks a folder that this package made, and is locked while a run writes there. */
+export const markerName = '.soul-run.json';
+
 /** What every run writes beside the model's files. */
-const runFiles = ['run.json', 'metrics.jsonl', '.soul-run.json'];
+const runFiles = ['run.json', 'metrics.jsonl', markerName];
 
 /**
  * Checks that a folder is empty or holds exactly what a run wrote, that nothing the new run reads lies in it, and that it can be
@@ -30,7 +33,7 @@ export async function requireReplaceable(path: string, inputs: readonly string[]
   }
   for (const input of inputs) {
     const inside = relative(path, await realpath(input).catch(() => input));
-    if (inside !== '' && !inside.startsWith('..') && !inside.startsWith(sep)) {
+    if (inside !== '' && inside.split(sep)[0] !== '..' && !isAbsolute(inside)) {
       throw new SoulError('SOUL_INVALID_ARGUMENT', `${path} cannot be replaced: the run reads ${input} in it`, {
         path,
         input,

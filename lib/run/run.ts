@@ -6,7 +6,7 @@
 
 import { throwIfCancelled } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
-import { asSoulError, SoulError } from '../core/errors.ts';
+import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
 import { elementCount } from '../core/shape.ts';
@@ -64,6 +64,7 @@ export async function runTraining(
 ): Promise<RunResult> {
   const startedAt = new Date();
   const meter = await measurePeakMemory();
+  if (typeof given !== 'object' || given === null) throw invalidArgument('settings', 'an object', given);
   const method = typeof given.method === 'string' ? methodOfRun(given.method, given.methodOptions) : given.method;
   const checked = completeRunSettings(given, method);
   checkOptimizer(checked.optimizer, checked.optimizerSettings);
@@ -79,7 +80,9 @@ export async function runTraining(
     try {
       begin('reading the data', events);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(checked, tokenizer, template, (note) => events.onNote?.(note));
+      const sets = await readRunSets(checked, tokenizer, template, method.target.answers === 'refusal', (note) =>
+        events.onNote?.(note),
+      );
       begin('hashing the model', events);
       const modelSums = await modelChecksums(folder, events.signal);
       begin('loading the model', events);
@@ -146,7 +149,8 @@ export async function runTraining(
       if (failure) throw unmeasured(failure.error, out.path);
       return result;
     } catch (error) {
-      if (written === 'nothing') await out.discard();
+      // The error of the work goes on, whatever becomes of what it left.
+      if (written === 'nothing') await out.discard().catch(() => {});
       else {
         out.leave();
         if (!isPublished(error)) {
@@ -217,6 +221,8 @@ async function trainOn(
     seed: settings.seed,
     onStep: (event) => {
       log(event);
+      const { warning } = event.statistics;
+      if (warning !== undefined && event.step === 1) events.onNote?.(warning);
       events.onStep?.(event);
     },
   });

@@ -15,7 +15,7 @@ import {
   completeHessianData,
   type HessianData,
 } from '../unlearn/curvature.ts';
-import type { Method, MethodName, MethodOptions } from '../unlearn/methods.ts';
+import { type Method, type MethodName, type MethodOptions, weightedTerms } from '../unlearn/methods.ts';
 import { completeOptimizerSettings, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
 import { type SettingCheck, settingChecks } from './setting-checks.ts';
 
@@ -85,6 +85,12 @@ export type CompleteRunSettings = RunSettings &
 export function completeRunSettings(given: RunSettings, method: Method): CompleteRunSettings {
   checkEach(given);
   const settings: RunSettings = withoutUndefined(given);
+  weightedTerms(method);
+  if (typeof settings.method !== 'string' && settings.methodOptions !== undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'methodOptions are for a method that is given by its name', {
+      argument: 'methodOptions',
+    });
+  }
   if (settings.steps !== undefined && settings.epochs !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'give steps or epochs, not both', { argument: 'steps' });
   }

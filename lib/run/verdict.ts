@@ -100,7 +100,9 @@ function sentenceOf({ forget, retain }: VerdictInput, forgotten: Verdict['forgot
     yes: `the retain set is kept${figures(retain)}`,
     damaged: `the retain set is damaged${figures(retain)}`,
     destroyed: `the retain set is lost${figures(retain)}: the model is destroyed`,
-    'not-measured': 'what was kept was not measured: there was no retain set',
+    'not-measured': retain
+      ? `the model knew nothing of the retain set to begin with${figures(retain)}`
+      : 'what was kept was not measured: there was no retain set',
   }[kept];
   const joint = (forgotten === 'yes') === (kept === 'yes') ? 'and' : 'but';
   return `${first}, ${joint} ${second}.`;

@@ -5,7 +5,9 @@
  */
 
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { type RunResult, runLogged } from './run-logged.ts';
 
@@ -58,5 +60,11 @@ export function requirePip(): void {
 
 function askPip(...words: string[]) {
   const env = { ...process.env, ...pipEnvironment() };
-  return spawnSync('python3', ['-m', 'pip', ...words], { cwd: tmpdir(), encoding: 'utf8', env });
+  // Python imports from where it is started first: an empty folder holds nobody's modules.
+  const folder = mkdtempSync(join(tmpdir(), 'soul-pip-'));
+  try {
+    return spawnSync('python3', ['-m', 'pip', ...words], { cwd: folder, encoding: 'utf8', env });
+  } finally {
+    rmdirSync(folder);
+  }
 }

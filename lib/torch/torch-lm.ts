@@ -35,6 +35,7 @@ import { fillRandomWeights } from '../model/random-weights.ts';
 import { inverseFrequencies } from '../model/rope.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, groupPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
@@ -59,6 +60,14 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
   signal?: AbortSignal;
 }
 
+const loadOptionNames = [
+  'device',
+  'dtype',
+  'threads',
+  'logitsMemory',
+  'signal',
+] as const satisfies readonly (keyof LoadOptions)[];
+
 export interface SaveOptions {
   /** Whose files go along, in place of the tokenizer of the folder that the model was loaded from. */
   tokenizer?: HuggingFaceTokenizer;
@@ -68,7 +77,8 @@ export interface SaveOptions {
 
 /** The folder that a model was loaded from, and what of it only passes through. */
 interface Source {
-  readonly folder: string;
+  /** Undefined where the folder had no tokenizer. */
+  readonly tokenizer: string | undefined;
   readonly generationConfig: string | undefined;
 }
 
@@ -161,10 +171,11 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const checked = prepare(options);
     const config = await readLlamaConfig(folder);
     const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
+    const tokenizer = (await tokenizerFilesOf(folder)).length > 0 ? folder : undefined;
     const layout = llamaLayout(config);
     return TorchLM.#fill(layout, checked, async (values) => {
       await readCheckpoint(folder, layout, values, checked);
-      return new TorchLM(ownKey, config, values, checked, { folder, generationConfig });
+      return new TorchLM(ownKey, config, values, checked, { tokenizer, generationConfig });
     });
   }
 
@@ -301,7 +312,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
    * dtype, and, where the model came with them, generation_config.json and the tokenizer's files. Calls made before come
    * first; don't change parameters until it is done.
    *
-   * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; SOUL_FILE_SYSTEM
+   * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; SOUL_NOT_FOUND where the tokenizer is
+   *   gone; SOUL_FILE_SYSTEM
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
@@ -311,7 +323,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const { tokenizer, overwrite } = options;
     await writeModelFolder(folder, this.config, layout, values, {
       ...withoutUndefined({ generationConfig: this.#source?.generationConfig, overwrite }),
-      ...withoutUndefined({ tokenizer: tokenizer?.folder ?? this.#source?.folder }),
+      ...withoutUndefined({ tokenizer: tokenizer?.folder ?? this.#source?.tokenizer }),
     });
   }
 
@@ -355,7 +367,7 @@ export function engineThreads(): number {
 
 /** Checks options and loads the engine. */
 function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
-  if (typeof options !== 'object' || options === null) throw invalidArgument('options', 'an object', options);
+  checkNames('options', options, loadOptionNames);
   const device = checkDevice('device', options.device ?? 'cpu');
   const {
     dtype = 'f32' as Kind,

@@ -25,7 +25,7 @@ import {
   type HessianData,
 } from './curvature.ts';
 import { type Draws, drawsOf } from './draws.ts';
-import type { Method, Term } from './methods.ts';
+import { type Method, type Term, weightedTerms } from './methods.ts';
 import { pullBack, type TermValue } from './pull-back.ts';
 import { referenceValues } from './reference-values.ts';
 
@@ -370,30 +370,6 @@ function checked(options: TrainingOptions): CheckedRun {
         }
       : undefined,
   };
-}
-
-/** The terms that have a weight, of what is really a method. */
-function weightedTerms(method: Method): { target?: Term; retain?: Term } {
-  if (typeof method?.target?.objective !== 'function') {
-    throw invalidArgument('method', "a method, as method('npo') makes it", method);
-  }
-  const terms: { target?: Term; retain?: Term } = {};
-  for (const which of ['target', 'retain'] as const) {
-    const term = method[which];
-    if (term === undefined) continue;
-    if (typeof term.objective !== 'function') {
-      throw invalidArgument(`method.${which}.objective`, 'a function', term.objective);
-    }
-    if (checkNumber(`method.${which}.coefficient`, term.coefficient) !== 0) terms[which] = term;
-  }
-  if (Object.keys(terms).length > 0) return terms;
-  throw new SoulError(
-    'SOUL_INVALID_ARGUMENT',
-    `no term of the method ${method.name} has a weight: nothing would change`,
-    {
-      argument: 'method',
-    },
-  );
 }
 
 /** Steps of other buffers would leave the model as it is, without a word. */

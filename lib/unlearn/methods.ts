@@ -5,7 +5,7 @@
  */
 
 import { checkNumber } from '../core/checks.ts';
-import { describe, SoulError } from '../core/errors.ts';
+import { describe, invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { Objective } from './objective.ts';
 import { crossEntropy } from './objectives/cross-entropy.ts';
@@ -109,4 +109,32 @@ function checkOptions(name: MethodName, options: MethodOptions): void {
       { argument: option, method: name },
     );
   }
+}
+
+/**
+ * The terms of a method that have a weight.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for what is no method, and for one in which no term has a weight
+ */
+export function weightedTerms(method: Method): { target?: Term; retain?: Term } {
+  if (typeof method?.target?.objective !== 'function') {
+    throw invalidArgument('method', "a method, as method('npo') makes it", method);
+  }
+  const terms: { target?: Term; retain?: Term } = {};
+  for (const which of ['target', 'retain'] as const) {
+    const term = method[which];
+    if (term === undefined) continue;
+    if (typeof term.objective !== 'function') {
+      throw invalidArgument(`method.${which}.objective`, 'a function', term.objective);
+    }
+    if (checkNumber(`method.${which}.coefficient`, term.coefficient) !== 0) terms[which] = term;
+  }
+  if (Object.keys(terms).length > 0) return terms;
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `no term of the method ${method.name} has a weight: nothing would change`,
+    {
+      argument: 'method',
+    },
+  );
 }

@@ -113,6 +113,35 @@ describe('a rho that was set from few parts', () => {
     expect(await warningAfter(16)).toBeUndefined();
   });
 
+  test('until it follows a better estimate', async () => {
+    const { sophia, gradients } = bySophia(2, { rho: { clippedFraction: 0.5, follow: true } });
+    const gradient = () => gradients.fill(1).length;
+    for (const [parts, warned] of [
+      [1, true],
+      [64, false],
+    ] as const) {
+      await estimateHessian(sophia, { parts, prime: true, gradient });
+      gradients.fill(1);
+      expect('warning' in (await sophia.step())).toBe(warned);
+    }
+  });
+
+  test('counts what many single estimates come to', async () => {
+    const { sophia, gradients } = bySophia(2, { rho: { clippedFraction: 0.5 } });
+    for (let i = 0; i < 20; i++) {
+      gradients.fill(1);
+      await sophia.updateHessian({ batchSize: 2 });
+    }
+    expect(await sophia.step()).not.toHaveProperty('warning');
+    // After one that primed, they weigh next to nothing.
+    const primed = bySophia(2, { rho: { clippedFraction: 0.5 } });
+    for (let i = 0; i < 20; i++) {
+      primed.gradients.fill(1);
+      await primed.sophia.updateHessian({ batchSize: 2, prime: i === 0 });
+    }
+    expect((await primed.sophia.step()).warning).toMatch(/of 1 part/);
+  });
+
   test('but not where rho is a number', async () => {
     const { sophia } = bySophia();
     await sophia.updateHessian({ batchSize: 4, prime: true });

@@ -172,6 +172,11 @@ test('a method of your own is run as it is, and recorded', async () => {
     options: {},
   };
   await run({ method: halves }).result;
+  const { outputs } = await record();
+  const files = await readdir(path('out'));
+  expect(Object.keys(outputs.model.sha256).sort()).toEqual(
+    files.filter((name) => !['run.json', 'metrics.jsonl'].includes(name)).sort(),
+  );
   expect((await record()).settings).toMatchObject({
     method: 'halves',
     methodOptions: { forgetCoefficient: 0.5, retainCoefficient: 2 },

@@ -5,7 +5,7 @@
  */
 
 import { Command, Option } from 'commander';
-import { SoulError } from '../../core/errors.ts';
+import { throwIfCancelled } from '../../core/cancellation.ts';
 import { replaceFile } from '../../core/files.ts';
 import { thenRelease } from '../../core/release.ts';
 import { PromptTemplate } from '../../data/prompt-template.ts';
@@ -82,10 +82,10 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     const data = await readExamples(options.data);
     const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
     const tokenizer = await HuggingFaceTokenizer.load(options.model);
-    requireGoingOn(signal);
+    throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     progress.phase('loading the model');
     model = await loading.load(options.model, { signal });
-    requireGoingOn(signal);
+    throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     const begun = performance.now();
     const maximumLength = Math.min(options.maxLength, model.maximumLength);
     progress.phase('measuring the probability');
@@ -133,9 +133,4 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
   } finally {
     progress.end();
   }
-}
-
-/** Loading is not cut short, but nothing follows it. */
-function requireGoingOn(signal: AbortSignal): void {
-  if (signal.aborted) throw new SoulError('SOUL_CANCELLED', 'the evaluation was cancelled before it began');
 }

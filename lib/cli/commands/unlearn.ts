@@ -95,7 +95,7 @@ function ownOptions(): Option[] {
       'examples to keep, in the same form; every objective but ascent needs them, unless --retain-weight is 0',
     ).argParser(path),
     new Option('--allow-overlap', 'run although the file to keep holds examples of the file to forget'),
-    choiceOption('--objective <name>', described.join('; '), Object.keys(objectives)).default('graddiff'),
+    choiceOption('--objective <name>', described.join('; '), Object.keys(objectives)).default('npo'),
     new Option('--forget-weight <number>', 'factor of the loss on what to forget (default: 1)').argParser(number()),
     new Option('--retain-weight <number>', 'factor of the loss on what to keep (default: 5)').argParser(number()),
     new Option(
