@@ -45,13 +45,13 @@ function lossAndGradient(
   return loss;
 }
 
-/** Fits the weights and returns the loss at the start and at the end. */
-export async function fitRegression(steps: number): Promise<{ first: number; last: number }> {
+/** Fits the weights and returns the loss at the start and at the end; `follow`: whether rho is set anew after each estimate. */
+export async function fitRegression(steps: number, follow = true): Promise<{ first: number; last: number }> {
   const weights = new Float32Array(features);
   const gradient = new Float32Array(features);
   const sophia = new Sophia(
     { values: FlatBuffer.from(weights), gradients: FlatBuffer.from(gradient) },
-    { learningRate: 0.3, rho: { clippedFraction: 0.1 }, weightDecay: 0 },
+    { learningRate: 0.3, rho: { clippedFraction: 0.1, follow }, weightDecay: 0 },
   );
   let first = 0;
   let last = 0;
@@ -69,7 +69,7 @@ export async function fitRegression(steps: number): Promise<{ first: number; las
     if (step === 0) first = last;
     await sophia.step({ zeroGradients: true });
   }
-  sophia.release();
+  await sophia.release();
   return { first, last };
 }
 

@@ -6,6 +6,7 @@
 
 import { cpus } from 'node:os';
 import { basename } from 'node:path';
+import { nativeAddon } from '../core/addon.ts';
 import type { Device, DeviceRecord } from '../core/devices.ts';
 import { packageVersion } from '../core/package.ts';
 import { usableProcessors } from '../core/processors.ts';
@@ -82,6 +83,8 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       processor: cpus()[0]?.model.trim() ?? 'unknown',
       cores: cpus().length,
       usableProcessors: usableProcessors(),
+      /** Of the optimizer's kernels; the engine's are in the settings of loading. */
+      kernelThreads: nativeAddon().machine().threads,
       device,
       ...(gpu ? { gpu } : {}),
     },

@@ -153,10 +153,9 @@ export async function runTraining(
       if (written === 'nothing') await out.discard().catch(() => {});
       else {
         out.leave();
-        if (!isPublished(error)) {
-          const what = written === 'logs' ? 'what was logged up to there is in' : 'the finished model is in';
-          events.onNote?.(`${what} ${out.staging}`);
-        }
+        if (isPublished(error)) throw error;
+        if (written === 'model') throw unpublished(error, out.staging);
+        events.onNote?.(`what was logged up to there is in ${out.staging}`);
       }
       throw asSoulError(error);
     }
@@ -264,6 +263,14 @@ function unmeasured(error: unknown, path: string): SoulError {
   return Object.assign(new SoulError(code, message, { ...details, out: path }, { cause: error }), {
     [published]: true,
   });
+}
+
+/** The error of what came between a finished model and its place. */
+function unpublished(error: unknown, staging: string): SoulError {
+  const known = asSoulError(error);
+  const { code, details } = known instanceof SoulError ? known : { code: 'SOUL_INTERNAL' as const, details: {} };
+  const message = `${messageOf(error)}; the finished model is in ${staging}`;
+  return new SoulError(code, message, { ...details, staging }, { cause: error });
 }
 
 function isPublished(error: unknown): boolean {

@@ -6,6 +6,9 @@ test('the optimizer example lowers its loss', async () => {
   const { first, last } = await fitRegression(60);
   expect(first).toBeCloseTo(Math.log(2), 6);
   expect(last).toBeLessThan(0.7 * first);
+  // The README says both: a rho that follows, and one that is kept.
+  expect((await fitRegression(200)).last).toBeCloseTo(0.02, 2);
+  expect((await fitRegression(200, false)).last).toBeCloseTo(0.15, 2);
 });
 
 test("the example's own objective has the derivative it gives", () => {
