@@ -65,9 +65,9 @@ const configurations = ['nodenext', 'bundler'].flatMap((resolution) =>
  * @returns what the compiler said, one entry for each configuration that fails
  */
 export function problemsOfTypes(project, typescript) {
-  writeFileSync(join(project, 'consumer.ts'), program);
+  writeFileSync(join(project, 'consumer.mts'), program);
   return configurations.flatMap((compilerOptions) => {
-    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.ts'] }));
+    writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['consumer.mts'] }));
     const words = [join(typescript, 'bin', 'tsc'), '-p', project];
     const { status, stdout } = spawnSync(execPath, words, { encoding: 'utf8' });
     return status === 0 ? [] : [`${JSON.stringify(compilerOptions)}\n${stdout}`];
