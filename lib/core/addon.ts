@@ -268,7 +268,7 @@ function load(): { calls: NativeAddon; path: string } {
     'SOUL_ADDON_MISSING',
     `The native addon could not be loaded on ${process.platform}-${process.arch}, Node ${process.version}:\n` +
       `${attempts.map((attempt) => `  - ${attempt}`).join('\n')}\n` +
-      'Build it: in a checkout `npm run build:addon`, where the package is installed `npx soul addon build`.',
+      'Build it: in a checkout `npm run build:addon`, where the package is installed `npx soul-unlearn addon build`.',
     { attempts },
   );
 }

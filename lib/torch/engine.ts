@@ -52,7 +52,7 @@ export function requireCudaEngine(device: Device): void {
   if (!report.cuda) {
     throw new SoulError(
       'SOUL_ENGINE_MISSING',
-      `a model on ${device} needs a CUDA build of libtorch, but the engine's is ${report.torchVersion} in ${report.libtorch}, which has no ${cudaLibrary}; run \`npx soul engine install --cuda\`, or use device 'cpu'`,
+      `a model on ${device} needs a CUDA build of libtorch, but the engine's is ${report.torchVersion} in ${report.libtorch}, which has no ${cudaLibrary}; run \`npx soul-unlearn engine install --cuda\`, or use device 'cpu'`,
       { device, ...report },
     );
   }
@@ -60,7 +60,7 @@ export function requireCudaEngine(device: Device): void {
 }
 
 const howToInstall =
-  'Run `npx soul engine install` (in a checkout `npm run soul -- engine install`), or set SOUL_LIBTORCH to the folder of a libtorch and run it then.';
+  'Run `npx soul-unlearn engine install` (in a checkout `npm run soul -- engine install`), or set SOUL_LIBTORCH to the folder of a libtorch and run it then.';
 
 function load(): LoadedEngine {
   const addon = nativeAddon();

@@ -158,7 +158,7 @@ test('a missing addon is one clear error', () => {
     const { stdout } = run(program);
     expect(stdout).toContain('SOUL_ADDON_MISSING');
     expect(stdout).toContain('npm run build:addon');
-    expect(stdout).toContain('npx soul addon build');
+    expect(stdout).toContain('npx soul-unlearn addon build');
     expect(stdout).toContain(folder);
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -159,7 +159,7 @@ describeWithEngine('model folders', () => {
     const { torchVersion, libtorch } = installedEngine()!;
     await expect(TorchLM.load(folder, { device: 'cuda' })).rejects.toMatchObject({
       code: 'SOUL_ENGINE_MISSING',
-      message: `a model on cuda:0 needs a CUDA build of libtorch, but the engine's is ${torchVersion} in ${libtorch}, which has no lib/libtorch_cuda.so; run \`npx soul engine install --cuda\`, or use device 'cpu'`,
+      message: `a model on cuda:0 needs a CUDA build of libtorch, but the engine's is ${torchVersion} in ${libtorch}, which has no lib/libtorch_cuda.so; run \`npx soul-unlearn engine install --cuda\`, or use device 'cpu'`,
       details: { device: 'cuda:0' },
     });
     await expect(TorchLM.create(recordedModels[0]![1].config, 1n, { device: 'cuda:3' })).rejects.toMatchObject({
