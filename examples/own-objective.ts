@@ -9,8 +9,9 @@
 import { pathToFileURL } from 'node:url';
 import { encodeExamples, readExamples } from '../lib/data/index.ts';
 import { Sophia } from '../lib/index.ts';
+import { defaultEpochs, defaultLearningRate, methodOfRun } from '../lib/run/index.ts';
 import { TorchLM } from '../lib/torch/index.ts';
-import { method, type Objective, train } from '../lib/unlearn/index.ts';
+import { type Objective, train } from '../lib/unlearn/index.ts';
 
 /**
  * Mean over label tokens of -log(1 - p / 2): between 0, where the model has forgotten, and log 2.
@@ -34,14 +35,19 @@ async function main([modelFolder, forgetFile, retainFile, outFolder]: string[]):
   const [forget, retain] = [await readExamples(forgetFile), await readExamples(retainFile)].map(
     ({ items }) => encodeExamples(tokenizer, items, { maximumLength: 512 }).encoded,
   );
-  const optimizer = new Sophia(model.parameters, { learningRate: 1e-4, rho: { clippedFraction: 0.1 } });
-  const graddiff = method('graddiff');
+  // Gradient difference as the command runs it, with the objective in the place of ascent.
+  const graddiff = methodOfRun('graddiff');
+  const learningRate = defaultLearningRate('sophia', graddiff, model.parameters.values.length);
+  const optimizer = new Sophia(model.parameters, { learningRate, rho: { clippedFraction: 0.1 } });
+  const batchSize = 8;
   await train({
     model,
     optimizer,
     method: { ...graddiff, name: 'bounded', target: { ...graddiff.target, objective: boundedCrossEntropy } },
     target: forget!,
     retain: retain!,
+    batchSize,
+    epochs: defaultEpochs(graddiff, Math.ceil(forget!.length / batchSize)),
     onStep: ({ step, steps, losses }) => console.log(`${step}/${steps}`, losses),
   });
   await model.save(outFolder);

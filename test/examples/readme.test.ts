@@ -28,7 +28,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("README's blocks", () => {
   test('each have a prelude, and the test that runs them', () => {
-    // The last of them runs in test/cuda/readme.test.ts.
+    // The last of them is run by test/cuda/readme.test.ts.
     expect(readmeSnippets().map(({ name }) => name)).toEqual(['in-your-own-trainer', 'unlearning-loops', 'on-a-gpu']);
     expect(preludeNames().sort()).toEqual(['in-your-own-trainer', 'on-a-gpu', 'unlearning-loops']);
     const [alone] = snippetsOf('# A new way\n\n```sh\nls # no heading\n```\n\n```ts\nlet x = 1;\n```\n');
@@ -51,9 +51,10 @@ describe('in your own trainer', () => {
     gradientsLeft: number[];
   }
   const runTrainer = (steps: number) => {
-    const { report, stderr, lines } = runSnippet(folder, 'in-your-own-trainer', String(steps));
-    expect({ stderr, lines }).toEqual({ stderr: '', lines: [] });
-    return report as Report;
+    const { lines, stderr } = runSnippet(folder, 'in-your-own-trainer', String(steps));
+    expect(stderr).toBe(''); // no warning
+    expect(lines).toHaveLength(1);
+    return JSON.parse(lines[0]!) as Report;
   };
 
   test('the first step takes the gradient of the loss, and nothing of the sampled labels', async () => {
@@ -65,24 +66,22 @@ describe('in your own trainer', () => {
     expect(step).toBe(1);
     expect(hessian.array.every((h) => h > 0)).toBe(true);
     for (const [i, gradient] of gradientAtStart.entries()) {
-      expect(momentum.array[i]! / (1 - sophia.betas[0]) / gradient).toBeCloseTo(1, 4);
+      expect(momentum.array[i]! / (1 - sophia.betas[0]) / gradient).toBeCloseTo(1, 3);
     }
     expect(gradientsLeft.every((gradient) => gradient === 0)).toBe(true);
   });
 
   test('the loss falls', () => {
-    const { losses } = runTrainer(150);
+    const { losses } = runTrainer(300);
     expect(losses[0]).toBeCloseTo(Math.log(2), 6);
     expect(losses.at(-1)).toBeLessThan(0.5 * Math.log(2));
   });
 });
 
 describeWithEngine('unlearning loops', () => {
-  let lines: string[];
+  let ran: ReturnType<typeof runSnippet>;
   beforeAll(() => {
-    const ran = runSnippet(folder, 'unlearning-loops');
-    lines = ran.lines;
-    expect(ran.report).toMatchObject({ lossBefore: expect.any(Number) });
+    ran = runSnippet(folder, 'unlearning-loops');
   });
 
   /** Mean probability of the answers of both files. */
@@ -98,18 +97,26 @@ describeWithEngine('unlearning loops', () => {
     return both;
   };
 
-  test("README's block makes the model forget, and keep", async () => {
+  const lastStep = /^(\d+)\/\1 \{ target: [\d.]+, retain: [\d.]+ \}$/;
+
+  test("README's block makes the model forget, and keep the rest", async () => {
     const before = await known('model');
+    expect(before.forget).toBeGreaterThan(0.8);
+    expect(before.retain).toBeGreaterThan(0.8);
     const after = await known('model-unlearned');
-    console.log(before, after, lines.length);
-    expect(lines.at(-1)).toMatch(/^(\d+)\/\1 \{ target: .*, retain: .* \}$/);
+    expect(after.forget).toBeLessThan(0.5 * before.forget);
+    expect(after.retain).toBeGreaterThan(0.9 * before.retain);
+    expect(ran.lines.at(-1)).toMatch(lastStep);
   });
 
   test('examples/own-objective.ts does', async () => {
+    const before = await known('model');
     const example = join(packageRoot, 'examples/own-objective.ts');
     const { lines } = runProgram(folder, example, 'model', 'forget.jsonl', 'retain.jsonl', 'model-own');
     const after = await known('model-own');
-    console.log(after, lines.at(-1));
+    expect(after.forget).toBeLessThan(0.5 * before.forget);
+    expect(after.retain).toBeGreaterThan(0.9 * before.retain);
+    expect(lines.at(-1)).toMatch(lastStep);
   });
 });
 

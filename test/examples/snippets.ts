@@ -50,7 +50,7 @@ export const preludeNames = (): string[] => readdirSync(preludes).map((file) => 
 
 /**
  * Writes a block as `<name>.mts` into a folder, on the lines that it has in its document. What the prelude exports is in scope;
- * after the block the program prints what the prelude's `report` returns, as a line of JSON.
+ * after the block the program prints what the prelude's `report` returns, where it has one, as a line of JSON.
  *
  * @throws Error for a block that has no prelude
  */
@@ -59,14 +59,19 @@ export function writeProgram(folder: string, { name, line, code }: Snippet): str
   if (!existsSync(prelude)) {
     throw new Error(
       `the block at line ${line} of README.md has no prelude: write test/examples/preludes/${name}.ts, which exports what the ` +
-        'block takes for granted and a function `report` of what it did, and a test that runs it',
+        'block takes for granted, with a function `report` of what the block did to it, and a test that runs it',
     );
   }
   const exported = /^export (?:async )?(?:const|let|function) (\w+)/gm;
   const names = [...readFileSync(prelude, 'utf8').matchAll(exported)].map(([, word]) => word);
   const file = join(folder, `${name}.mts`);
-  const head = `import { ${names.join(', ')} } from ${JSON.stringify(prelude)};`;
-  writeFileSync(file, `${head}${'\n'.repeat(line - 1)}${code}\nconsole.log(JSON.stringify(await report()));\n`);
+  // Without names an import would be left out, and what the prelude makes with it.
+  const head =
+    names.length > 0
+      ? `import { ${names.join(', ')} } from ${JSON.stringify(prelude)};`
+      : `import ${JSON.stringify(prelude)};`;
+  const tail = names.includes('report') ? 'console.log(JSON.stringify(await report()));' : '';
+  writeFileSync(file, `${head}${'\n'.repeat(line - 1)}${code}\n${tail}\n`);
   return file;
 }
 
@@ -137,14 +142,13 @@ export function runProgram(folder: string, file: string, ...words: string[]): Pr
   return { lines: stdout.trimEnd().split('\n'), stderr };
 }
 
-/** Runs README.md's block of that name in a folder; `report` is what its prelude's function of that name returned. */
-export function runSnippet(folder: string, name: string, ...words: string[]): Printed & { report: unknown } {
+/** Runs README.md's block of that name in a folder, with what its prelude makes there. */
+export function runSnippet(folder: string, name: string, ...words: string[]): Printed {
   const snippet = readmeSnippets().find((each) => each.name === name);
   if (snippet === undefined) throw new Error(`README.md has no block under a heading "${name}"`);
   const file = writeProgram(folder, snippet);
   writeSettings(folder, [file]);
-  const { lines, stderr } = runProgram(folder, file, ...words);
-  return { lines, stderr, report: JSON.parse(lines.pop()!) };
+  return runProgram(folder, file, ...words);
 }
 
 /** README.md's blocks. */

@@ -12,7 +12,7 @@ const parts = 64;
 const noise = (index: number) => ((index * 2654435761) % 2 ** 32) / 2 ** 31 - 1;
 
 const inputs = Array.from({ length: examples }, (_, n) =>
-  Array.from({ length: width }, (_, i) => 200 * 0.7 ** i * noise(n * width + i + 1)),
+  Array.from({ length: width }, (_, i) => 400 * 0.7 ** i * noise(n * width + i + 1)),
 );
 const labels = inputs.map((input) => Number(input.reduce((sum, x, i) => sum + (i % 3 === 0 ? 2 : -1) * x, 0) > 0));
 
