@@ -4,6 +4,7 @@
  * @module
  */
 
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { SoulError } from '../core/errors.ts';
@@ -64,9 +65,19 @@ export function exitCodeOf(signal: unknown): number {
 }
 
 /**
- * Whether the command runs under nohup, by the shell's word for what it started: nohup has SIGHUP ignored, but Node.js undoes
- * that when it starts and tells nobody.
+ * Whether the command runs under nohup, which has SIGHUP ignored; Node.js undoes that when it starts and tells nobody. A shell
+ * that nohup started ignores it still; where nohup started the command itself, the shell above says so in a variable.
  */
 function hangUpIsIgnored(): boolean {
-  return basename(process.env._ ?? '') === 'nohup';
+  return basename(process.env._ ?? '') === 'nohup' || ignoresHangUp(process.ppid);
+}
+
+/** Of a process on Linux; the lowest bit of the mask is SIGHUP's. */
+function ignoresHangUp(id: number): boolean {
+  try {
+    const mask = /^SigIgn:\s*([\da-f]+)$/im.exec(readFileSync(`/proc/${id}/status`, 'utf8'))?.[1];
+    return mask !== undefined && (BigInt(`0x${mask}`) & 1n) === 1n;
+  } catch {
+    return false;
+  }
 }

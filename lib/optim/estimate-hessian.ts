@@ -32,6 +32,9 @@ export interface HessianEstimate {
   readonly labels: number;
 }
 
+/** Optimizers whose priming estimate failed halfway. */
+const unfinished = new WeakSet<SecondOrderOptimizer>();
+
 /**
  * Estimates the diagonal as the mean over parts of B * g * g (Gauss-Newton-Bartlett, arXiv 2305.14342, algorithm 2) and folds it
  * into the optimizer's state. The gradients are zeroed before and after each part.
@@ -51,11 +54,18 @@ export async function estimateHessian(
   checkNames('options', options, ['gradient', 'parts', 'prime']);
   const { gradient } = options;
   if (typeof gradient !== 'function') throw invalidArgument('gradient', 'a function of the part', gradient);
+  if (typeof optimizer?.updateHessian !== 'function') {
+    throw invalidArgument('optimizer', 'one that takes estimates, as Sophia', optimizer);
+  }
   const { gradients } = optimizer.parameters;
   // Calls that nobody awaited come before it: afterwards the optimizer knows how many estimates it holds.
   await gradients.fill(0);
-  const prime = checkBoolean('prime', valueOr(options.prime, optimizer.state.estimates === 0));
+  const prime = checkBoolean(
+    'prime',
+    valueOr(options.prime, optimizer.state.estimates === 0 || unfinished.has(optimizer)),
+  );
   const parts = checkInteger('parts', valueOr(options.parts, prime ? 64 : 8), { high: 2 ** 31 });
+  if (prime) unfinished.add(optimizer);
   let done = 0;
   let skippedParts = 0;
   let labels = 0;
@@ -73,6 +83,7 @@ export async function estimateHessian(
     await endEarly(optimizer, prime ? parts : done, parts).catch(() => {});
     throw error;
   }
+  unfinished.delete(optimizer);
   if (skippedParts === parts) {
     throw new SoulError(
       'SOUL_NON_FINITE',

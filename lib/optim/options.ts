@@ -4,10 +4,11 @@
  * @module
  */
 
-import { checkBoolean, checkChoice, checkNumber, checkSeed, valueOr } from '../core/checks.ts';
+import { checkBoolean, checkChoice, checkInteger, checkNumber, checkSeed, valueOr } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
+import { elementCount } from '../core/shape.ts';
 import { type NativeSettings, seedHalves } from './native-settings.ts';
 import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
 
@@ -79,6 +80,19 @@ export function checkParameters(parameters: OptimizerParameters): void {
   }
   if (layout.length !== values.length) {
     throw invalidArgument('layout.length', `${values.length}, as that of values`, layout.length);
+  }
+  let end = 0;
+  for (const [name, place] of [...layout].toSorted(([, a], [, b]) => (a?.offset ?? 0) - (b?.offset ?? 0))) {
+    const argument = `layout's ${name}`;
+    if (!Array.isArray(place?.shape)) throw invalidArgument(argument, '{ offset, shape }', place);
+    for (const extent of place.shape) checkInteger(`${argument}.shape`, extent, { low: 0 });
+    const length = elementCount(place.shape);
+    checkInteger(`${argument}.offset`, place.offset, {
+      low: end,
+      high: values.length - length,
+      why: 'apart from others',
+    });
+    end = place.offset + length;
   }
 }
 

@@ -271,9 +271,19 @@ export class Sophia implements SecondOrderOptimizer {
     if (estimate.from !== undefined) this.#countEstimate(1, estimate.prime);
     this.#estimated = false;
     const warning = this.#warningOf(findRho);
-    const statistics = stepStatistics(this.#layout, await stepped, true);
+    const statistics = stepStatistics(this.#layout, await this.#retryingRho(stepped, findRho), true);
     if (statistics.skipped && findRho) this.#estimated = true;
     return { ...statistics, ...(warning === undefined ? {} : { warning }) };
+  }
+
+  /** A step that fails has not found rho: the next one is to. */
+  async #retryingRho(stepped: Promise<number[]>, findRho: boolean): Promise<number[]> {
+    try {
+      return await stepped;
+    } catch (error) {
+      if (findRho) this.#estimated = true;
+      throw error;
+    }
   }
 
   #countEstimate(parts: number, prime: boolean): void {
@@ -302,6 +312,7 @@ export class Sophia implements SecondOrderOptimizer {
    * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished; SOUL_NOT_FOUND, SOUL_FILE_SYSTEM
    */
   async saveState(path: string): Promise<void> {
+    const pending = this.#followsFraction && this.#estimated ? { estimate_pending: 'true' } : {};
     const parts = this.#parts.effective > 0 ? { parts: String(this.#parts.effective) } : {};
     const rhoParts = this.#rhoParts === undefined ? {} : { rho_parts: String(this.#rhoParts) };
     await this.#state.save(path, (control) => ({
@@ -309,6 +320,7 @@ export class Sophia implements SecondOrderOptimizer {
       ...foldedMark,
       estimates: String(control[slots.estimates]),
       ...parts,
+      ...pending,
       // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
       ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho])
         ? { rho: String(control[slots.rho]), ...rhoParts }
@@ -354,6 +366,7 @@ export class Sophia implements SecondOrderOptimizer {
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
         this.#rhoParts = rho === undefined ? undefined : rhoParts;
         this.#parts.add(parts!, true, this.betas[1]);
+        this.#estimated = metadata.estimate_pending === 'true';
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
     });

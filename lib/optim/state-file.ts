@@ -14,6 +14,7 @@ import {
   writeSafetensors,
 } from '../core/safetensors.ts';
 import { elementCount } from '../core/shape.ts';
+import { countNonFinite } from '../core/vector-operations.ts';
 import type { BufferLayout } from './optimizer.ts';
 
 /** A moving average, or a master, as it lies in memory. */
@@ -78,10 +79,15 @@ export async function readStateFile(
     for (const { name, optional } of names) {
       const named = [...file.tensors.keys()].filter((each) => each.startsWith(tensorName(name, '')));
       if (named.length === 0 && optional && !file.tensors.has(name)) continue;
-      buffers.set(
-        name,
-        named.length > 0 ? await readNamed(file, name, named, length, layout) : await readWhole(file, name, length),
-      );
+      const read =
+        named.length > 0 ? await readNamed(file, name, named, length, layout) : await readWhole(file, name, length);
+      if ((await countNonFinite(read)) > 0) {
+        throw new SoulError('SOUL_BAD_FILE', `${path}: ${name} holds NaN or infinity; no step could use it`, {
+          path,
+          name,
+        });
+      }
+      buffers.set(name, read);
     }
     return { buffers, step: await readStep(file), metadata: file.metadata };
   } finally {
@@ -176,7 +182,9 @@ async function readInto(file: SafetensorsFile, name: string, target: FlatBuffer<
 }
 
 async function readStep(file: SafetensorsFile): Promise<number> {
-  const exact = file.metadata.format === 'soul-unlearn' ? Number(file.metadata.step) : await readStepTensor(file);
+  const text = file.metadata.step ?? '';
+  const counted = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  const exact = file.metadata.format === 'soul-unlearn' ? counted : await readStepTensor(file);
   if (Number.isSafeInteger(exact) && exact >= 0) return exact;
   throw new SoulError('SOUL_BAD_FILE', `${file.path}: step is ${exact}, not a count`, { path: file.path });
 }

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { randomUUID } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { lstat, mkdir, mkdtemp, readdir, realpath, rename, rm, rmdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
@@ -11,7 +12,8 @@ import { asSoulError, SoulError } from '../core/errors.ts';
 import { type FileLock, lockFile } from '../core/file-lock.ts';
 import { exists, replaceFile } from '../core/files.ts';
 import { toJson } from '../core/json.ts';
-import { markerName, requireReplaceable } from './replaceable-folder.ts';
+import { tokenizerFiles } from '../model/tokenizer-files.ts';
+import { markerName, requireNoInput, requireReplaceable } from './replaceable-folder.ts';
 
 export interface OutFolderOptions {
   /** Replaces a folder that an earlier run made. */
@@ -29,9 +31,11 @@ export class OutFolder {
   /** Where files are written until then. */
   readonly staging: string;
   readonly #lock: FileLock;
+  readonly #options: Required<OutFolderOptions>;
   readonly #logs: number[] = [];
 
-  private constructor(path: string, lock: FileLock) {
+  private constructor(path: string, lock: FileLock, options: Required<OutFolderOptions>) {
+    this.#options = options;
     this.path = path;
     this.staging = stagingOf(path);
     this.#lock = lock;
@@ -49,18 +53,9 @@ export class OutFolder {
     const { overwrite = false, inputs = [] } = options;
     try {
       const place = await placeOf(path);
-      if (await exists(place)) {
-        if (!overwrite) {
-          throw new SoulError(
-            'SOUL_EXISTS',
-            `the output ${place} already exists; name another, or replace it (--overwrite)`,
-            { path: place },
-          );
-        }
-        await requireReplaceable(place, inputs);
-      }
+      await requireFree(place, { overwrite, inputs });
       await mkdir(dirname(place), { recursive: true });
-      return new OutFolder(place, await claim(stagingOf(place), overwrite));
+      return new OutFolder(place, await claim(stagingOf(place), { overwrite, inputs }), { overwrite, inputs });
     } catch (error) {
       throw asSoulError(error);
     }
@@ -94,13 +89,15 @@ export class OutFolder {
   }
 
   /**
-   * Moves the finished folder to its place; one that was there goes only when the new one stands.
+   * Moves the finished folder to its place, which is looked at again; a folder that was there goes only when the new one stands.
    *
-   * @throws SoulError SOUL_FILE_SYSTEM; all that was written is then in the staging folder
+   * @throws SoulError SOUL_EXISTS, SOUL_FILE_SYSTEM; all that was written is then in the staging folder
    */
   async publish(): Promise<void> {
     this.#closeLogs();
     try {
+      // Hours may have passed.
+      await requireFree(this.path, this.#options);
       const before = (await exists(this.path)) ? await moveAside(this.path) : undefined;
       try {
         await rename(this.staging, this.path);
@@ -111,7 +108,7 @@ export class OutFolder {
       // It stands: what is left over of the way there is no failure.
       this.#lock.release();
       await rm(join(this.path, markerName), { force: true }).catch(() => {});
-      if (before !== undefined) await rm(before, { recursive: true }).catch(() => {});
+      if (before !== undefined) await removeReplaced(before).catch(() => {});
     } catch (error) {
       throw asSoulError(error);
     }
@@ -142,6 +139,25 @@ function stagingOf(path: string): string {
   return `${path}.partial`;
 }
 
+/** Nothing is at the place, or what may be replaced. */
+async function requireFree(place: string, { overwrite, inputs }: Required<OutFolderOptions>): Promise<void> {
+  if (!(await exists(place))) return;
+  if (!overwrite) {
+    throw new SoulError(
+      'SOUL_EXISTS',
+      `the output ${place} already exists; name another, or replace it (--overwrite)`,
+      { path: place },
+    );
+  }
+  await requireReplaceable(place, inputs);
+}
+
+/** What somebody put into it at the last moment stays, under the name that it was moved to. */
+async function removeReplaced(aside: string): Promise<void> {
+  await requireReplaceable(aside, []);
+  await rm(aside, { recursive: true });
+}
+
 /** The folder's own place, without links on the way to it. */
 async function placeOf(path: string): Promise<string> {
   const place = resolve(path);
@@ -160,15 +176,18 @@ async function placeOf(path: string): Promise<string> {
 }
 
 /** Makes the staging folder and locks it; it is there under its name only once it is locked. */
-async function claim(staging: string, overwrite: boolean): Promise<FileLock> {
-  const fresh = await mkdtemp(`${staging}-`);
+async function claim(staging: string, options: Required<OutFolderOptions>): Promise<FileLock> {
+  // Not mkdtemp, which keeps others out: this is the folder that will be published.
+  const fresh = `${staging}-${randomUUID()}`;
+  await mkdir(fresh);
   let lock: FileLock | undefined;
   try {
     lock = lockFile(join(fresh, markerName));
-    await removeLeftovers(staging, overwrite);
+    await removeLeftovers(staging, options);
     await rename(fresh, staging).catch(async (error: NodeJS.ErrnoException) => {
       // Another run was quicker.
-      if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST') await removeLeftovers(staging, false);
+      if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
+        await removeLeftovers(staging, { ...options, overwrite: false });
       throw error;
     });
     return lock;
@@ -179,9 +198,14 @@ async function claim(staging: string, overwrite: boolean): Promise<FileLock> {
   }
 }
 
+/** What a run may have written there when it was cut off, beside the tokenizer's files. */
+const stagedFile =
+  /^(\.soul-run\.json|run\.json|metrics\.jsonl|config\.json|generation_config\.json|model.*\.safetensors(\.index\.json)?|.*\.tmp)$/;
+
 /** Removes what a run that was cut off left; nothing that anybody else made, and nothing that a run still writes. */
-async function removeLeftovers(staging: string, overwrite: boolean): Promise<void> {
+async function removeLeftovers(staging: string, { overwrite, inputs }: Required<OutFolderOptions>): Promise<void> {
   if (!(await exists(staging))) return;
+  await requireNoInput(staging, inputs, { itself: false });
   const marker = join(staging, markerName);
   if (!(await exists(marker))) {
     throw new SoulError(
@@ -192,7 +216,18 @@ async function removeLeftovers(staging: string, overwrite: boolean): Promise<voi
   }
   const lock = lockFile(marker);
   try {
-    const finished = (await readdir(staging)).find((name) => /^model.*\.safetensors$/.test(name));
+    const names = await readdir(staging);
+    const foreign = names.find((name) => !stagedFile.test(name) && !tokenizerFiles.includes(name));
+    if (foreign !== undefined) {
+      throw new SoulError(
+        'SOUL_EXISTS',
+        `${staging} holds ${foreign}, which no run wrote; move it, or name another output`,
+        {
+          path: staging,
+        },
+      );
+    }
+    const finished = names.find((name) => /^model.*\.safetensors$/.test(name));
     if (finished !== undefined && !overwrite) {
       throw new SoulError(
         'SOUL_EXISTS',

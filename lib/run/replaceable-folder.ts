@@ -5,7 +5,7 @@
  */
 
 import { readdir, readFile, realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 
@@ -31,21 +31,39 @@ export async function requireReplaceable(path: string, inputs: readonly string[]
       { path },
     );
   }
-  for (const input of inputs) {
-    const inside = relative(path, await realpath(input).catch(() => input));
-    if (inside !== '' && inside.split(sep)[0] !== '..' && !isAbsolute(inside)) {
-      throw new SoulError('SOUL_INVALID_ARGUMENT', `${path} cannot be replaced: the run reads ${input} in it`, {
-        path,
-        input,
-      });
-    }
-  }
+  await requireNoInput(path, inputs, { itself: true });
   const names = await readdir(path);
   if (names.length === 0) return;
   const written = await namesOfRun(path);
   if (written === undefined) throw kept(path, 'it holds no run.json of soul-unlearn, so it was not made by a run');
   const foreign = names.filter((name) => !written.has(name));
   if (foreign.length > 0) throw kept(path, `it holds ${foreign.slice(0, 3).join(', ')}, which no run wrote`);
+}
+
+/**
+ * Checks that nothing that the run reads lies in a folder that will be removed.
+ *
+ * @param options.itself the folder may be an input as a whole: it is replaced when it has been read
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export async function requireNoInput(
+  path: string,
+  inputs: readonly string[],
+  { itself }: { itself: boolean },
+): Promise<void> {
+  for (const input of inputs) {
+    const inside = relative(path, await realpath(input).catch(() => resolve(input)));
+    if (inside === '' ? itself : inside.split(sep)[0] === '..' || isAbsolute(inside)) continue;
+    const what = inside === '' ? 'it' : `${input} in it`;
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${path} cannot be replaced: the run reads ${what}; move it, or name another output`,
+      {
+        path,
+        input,
+      },
+    );
+  }
 }
 
 function kept(path: string, reason: string): SoulError {

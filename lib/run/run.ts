@@ -4,9 +4,10 @@
  * @module
  */
 
-import { throwIfCancelled } from '../core/cancellation.ts';
+import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
 import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
 import { elementCount } from '../core/shape.ts';
@@ -65,6 +66,8 @@ export async function runTraining(
   const startedAt = new Date();
   const meter = await measurePeakMemory();
   if (typeof given !== 'object' || given === null) throw invalidArgument('settings', 'an object', given);
+  if (typeof loadModel !== 'function') throw invalidArgument('loadModel', 'a function that loads a folder', loadModel);
+  checkEvents(events);
   const method = typeof given.method === 'string' ? methodOfRun(given.method, given.methodOptions) : given.method;
   const checked = completeRunSettings(given, method);
   checkOptimizer(checked.optimizer, checked.optimizerSettings);
@@ -75,6 +78,15 @@ export async function runTraining(
 
   let model: RunnableModel | undefined;
   let optimizer: Optimizer | undefined;
+  let failure: { readonly error: unknown } | undefined;
+  /** Calls what must not cost finished weights; its error is thrown when they are safe. */
+  const heedless = (call: () => void) => {
+    try {
+      call();
+    } catch (error) {
+      failure ??= { error };
+    }
+  };
   let written: 'nothing' | 'logs' | 'model' = 'nothing';
   const work = async (): Promise<RunResult> => {
     try {
@@ -98,15 +110,21 @@ export async function runTraining(
       const log = out.openLog('metrics.jsonl');
       const summary = await trainOn(sets, model, optimizer, method, settings, events, (event) => {
         written = 'logs';
-        log(event);
+        const tell = () => {
+          log(event);
+          events.onStep?.(event);
+        };
+        if (event.step < event.steps) tell();
+        else heedless(tell);
       });
-      events.onPhase?.('writing the model');
+      // Whatever the caller's code does: the weights come first.
+      heedless(() => events.onPhase?.('writing the model'));
       await model.save(out.staging, { tokenizer });
       written = 'model';
 
       let after: MeasuredSets | undefined;
-      let failure: { readonly error: unknown } | undefined;
       try {
+        if (failure) throw failure.error;
         after = await measure(model, sets, settings, events, 'measuring after');
       } catch (error) {
         failure = { error };
@@ -183,6 +201,17 @@ function completeForModel(
   };
 }
 
+const eventNames = ['onPhase', 'onStep', 'onEvaluated', 'onNote'] as const;
+
+function checkEvents(events: RunEvents): void {
+  checkNames('events', events, [...eventNames, 'signal']);
+  checkSignal('signal', events.signal);
+  for (const name of eventNames) {
+    const handler: unknown = events[name];
+    if (handler !== undefined && typeof handler !== 'function') throw invalidArgument(name, 'a function', handler);
+  }
+}
+
 /** Announces a phase, unless the run is to end. */
 function begin(phase: RunPhase, { onPhase, signal }: RunEvents): void {
   throwIfCancelled(signal, `the run was cancelled before ${phase}`);
@@ -196,7 +225,7 @@ async function trainOn(
   method: Method,
   settings: CompleteRunSettings,
   events: RunEvents,
-  log: (event: StepEvent) => void,
+  onStep: (event: StepEvent) => void,
 ): Promise<TrainingSummary> {
   begin('training', events);
   return train({
@@ -219,10 +248,9 @@ async function trainOn(
     schedule: scheduleOf(settings, sets.target.items.length),
     seed: settings.seed,
     onStep: (event) => {
-      log(event);
       const { warning } = event.statistics;
       if (warning !== undefined && event.step === 1) events.onNote?.(warning);
-      events.onStep?.(event);
+      onStep(event);
     },
   });
 }

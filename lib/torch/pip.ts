@@ -7,7 +7,7 @@
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { type RunResult, runLogged } from './run-logged.ts';
 
@@ -23,13 +23,25 @@ const fetchSettings = new Set(
   ].map((name) => `PIP_${name}`),
 );
 
+/** Of these, what names a file or folder, and what may name several with spaces between. */
+const onePath = ['PIP_CERT', 'PIP_CLIENT_CERT', 'PIP_CONFIG_FILE', 'PIP_CACHE_DIR'];
+const manyPaths = ['PIP_FIND_LINKS', 'PIP_CONSTRAINT'];
+
 /** What a file of settings may say, too; variables come before files. */
 const overridden = { PIP_REQUIRE_VIRTUALENV: '0', PIP_NO_DEPS: '0', PIP_QUIET: '0' };
 
 /** The environment in which pip fetches: an undefined variable is one that it must not see. */
 export function pipEnvironment(environment: NodeJS.ProcessEnv = process.env): NodeJS.ProcessEnv {
   const dropped = Object.keys(environment).filter((name) => name.startsWith('PIP_') && !fetchSettings.has(name));
-  return { ...Object.fromEntries(dropped.map((name) => [name, undefined])), ...overridden };
+  // pip runs in a folder of its own: relative paths are those of the user's.
+  const absolute = (path: string) => (/^([a-z]+:|~)/i.test(path) ? path : resolve(path));
+  const paths = [...onePath, ...manyPaths].flatMap((name) => {
+    const given = environment[name];
+    if (!given) return [];
+    const several = manyPaths.includes(name) ? given.trim().split(/\s+/) : [given];
+    return [[name, several.map(absolute).join(' ')]];
+  });
+  return { ...Object.fromEntries([...dropped.map((name) => [name, undefined]), ...paths]), ...overridden };
 }
 
 /**

@@ -33,7 +33,10 @@ describe('without a model', () => {
       ['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--rho', '1', '--clipped-fraction', '0.1'],
       /cannot be used with/,
     ],
-    [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--beta', '1'], /belong to --objective npo/],
+    [
+      ['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--objective', 'graddiff', '--beta', '1'],
+      /belong to --objective npo/,
+    ],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--objective', 'magic'], /Allowed choices are/],
   ])('%p is refused with exit code 2', async (words, message) => {
     const { code, err } = await soul(...words);

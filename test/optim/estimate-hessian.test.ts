@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { AdamW, estimateHessian, FlatBuffer, Sophia, SoulError, soulRepoDefaults } from '../../lib/index.ts';
 import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
@@ -92,6 +95,22 @@ describe('estimateHessian', () => {
       'SOUL_NON_FINITE',
     );
     expect(await codeOf(estimateHessian(sophia, { gradient: 3 as never }))).toBe('SOUL_INVALID_ARGUMENT');
+    for (const optimizer of [undefined, new AdamW(setUp())]) {
+      expect(await codeOf(estimateHessian(optimizer as never, { gradient: () => 1 }))).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    // One that was to prime and failed is begun anew by the next, unasked.
+    const again = (fails: boolean) =>
+      estimateHessian(sophia, {
+        parts: 2,
+        ...(fails ? { prime: true } : {}),
+        gradient: (part) => {
+          if (fails && part === 1) throw new SoulError('SOUL_CANCELLED', 'enough');
+          return gradients.fill(3).length;
+        },
+      });
+    expect(await codeOf(again(true))).toBe('SOUL_CANCELLED');
+    await again(false);
+    expect([...sophia.state.hessian.array]).toEqual([18, 18]);
   });
 });
 
@@ -219,6 +238,25 @@ describe('a rho that follows its fraction', () => {
     gradients.fill(0);
     // m is 0 everywhere: no rho would clip a quarter.
     expect((await sophia.step()).rho).toBe(figures.at(-1)!.rho);
+  });
+
+  test('goes on from a state file: an estimate that no step has followed yet is known', async () => {
+    const path = join(await mkdtemp(join(tmpdir(), 'soul-follow-')), 'state.safetensors');
+    const { sophia, gradients } = await shrinking(true);
+    await estimateHessian(sophia, { parts: 16, prime: true, gradient: () => gradients.fill(10).length });
+    await sophia.saveState(path);
+    const other = (await shrinking(true)).sophia;
+    await other.loadState(path);
+    for (const each of [sophia, other]) (each.parameters.gradients.array as Float32Array).fill(1);
+    const rho = (await sophia.step()).rho;
+    expect((await other.step()).rho).toBe(rho);
+    // And one that is followed is not waited for.
+    await sophia.saveState(path);
+    await estimateHessian(other, { parts: 16, prime: true, gradient: () => 1 }).catch(() => {});
+    await other.loadState(path);
+    (other.parameters.gradients.array as Float32Array).fill(3);
+    expect((await other.step()).rho).toBe(rho);
+    await rm(dirname(path), { recursive: true });
   });
 
   test('is true or false', () => {

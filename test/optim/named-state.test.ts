@@ -110,6 +110,27 @@ test('a state without names fits parameters of the same length that have some', 
   expect(named.state.momentum.array).toEqual(unnamed.state.momentum.array);
 });
 
+test('a layout whose parameters overlap or do not fit is refused before anything rests on it', () => {
+  const { values, gradients } = parametersOf(ParameterLayout.of([matrix]));
+  const layoutOf = (...places: [string, object][]) => ({
+    length: values.length,
+    [Symbol.iterator]: () => places[Symbol.iterator](),
+  });
+  for (const places of [
+    [
+      ['a', { offset: 0, shape: [10] }],
+      ['b', { offset: 9, shape: [2] }],
+    ],
+    [['a', { offset: 250, shape: [7] }]],
+    [['a', { offset: -1, shape: [7] }]],
+    [['a', { offset: 0 }]],
+  ] as [string, object][][]) {
+    expect(() => new AdamW({ values, gradients, layout: layoutOf(...places) as never })).toThrow(
+      expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }),
+    );
+  }
+});
+
 test('a layout of another length is refused', () => {
   const { values, gradients } = parametersOf(ParameterLayout.of([matrix]));
   const layout = ParameterLayout.of([matrix, bias]);

@@ -95,6 +95,55 @@ describe('an out folder', () => {
     expect(await readdir(join(base, 'out.replaced'))).toEqual(['mine']);
   });
 
+  test('is looked at again before it is put in its place: what came meanwhile stays', async () => {
+    const out = await OutFolder.create(join(base, 'out'));
+    await out.writeJson('run.json', {});
+    await mkdir(join(base, 'out'));
+    await writeFile(join(base, 'out', 'thesis.txt'), 'mine');
+    await expect(out.publish()).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
+    expect(await readdir(join(base, 'out'))).toEqual(['thesis.txt']);
+    expect(await readdir(out.staging)).toContain('run.json');
+    out.leave();
+
+    await madeByRun('other', 'model.safetensors');
+    const other = await OutFolder.create(join(base, 'other'), { overwrite: true });
+    await writeFile(join(base, 'other', 'notes.txt'), 'mine');
+    await expect(other.publish()).rejects.toMatchObject({
+      code: 'SOUL_EXISTS',
+      message: expect.stringContaining('notes.txt'),
+    });
+    expect(await readdir(join(base, 'other'))).toContain('notes.txt');
+    await other.discard();
+  });
+
+  test('never begins over what the run reads, nor over files in the staging folder that no run wrote', async () => {
+    const cutOff = await OutFolder.create(join(base, 'out'));
+    await writeFile(join(cutOff.staging, 'model.safetensors'), '');
+    cutOff.leave();
+    const reading = { overwrite: true, inputs: [cutOff.staging] };
+    await expect(OutFolder.create(join(base, 'out'), reading)).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: expect.stringContaining('the run reads it'),
+    });
+    await writeFile(join(cutOff.staging, 'notes.txt'), 'mine');
+    await expect(OutFolder.create(join(base, 'out'), { overwrite: true })).rejects.toMatchObject({
+      code: 'SOUL_EXISTS',
+      message: expect.stringContaining('holds notes.txt'),
+    });
+    expect((await readdir(cutOff.staging)).sort()).toEqual(['.soul-run.json', 'model.safetensors', 'notes.txt']);
+  });
+
+  test('can be entered by whom the umask lets in', async () => {
+    const before = process.umask(0o022);
+    try {
+      const out = await OutFolder.create(join(base, 'out'));
+      await out.publish();
+      expect((await lstat(out.path)).mode & 0o777).toBe(0o755);
+    } finally {
+      process.umask(before);
+    }
+  });
+
   test("is one run's at a time; another is told whose it is", async () => {
     const first = await OutFolder.create(join(base, 'out'));
     first.openLog('metrics.jsonl')({ step: 1 });
@@ -109,7 +158,7 @@ describe('an out folder', () => {
 
   test('leaves nothing when it is discarded, and begins anew over what a run that was cut off left', async () => {
     const killed = await OutFolder.create(join(base, 'out'));
-    await killed.writeJson('stale.json', {});
+    await killed.writeJson('config.json', {});
     killed.leave();
     const out = await OutFolder.create(join(base, 'out'));
     expect(await readdir(out.staging)).toEqual(['.soul-run.json']);

@@ -49,6 +49,9 @@ const run = (more: Partial<RunSettings> = {}, events: RunEvents = {}, watch?: Wa
   const load = jest.fn(async () => runnableBigram(vocabulary, watch));
   return { load, result: runTraining(settings(more), load, events) };
 };
+const fail = () => {
+  throw new Error('mine');
+};
 const record = async (name = 'out') => JSON.parse(await readFile(path(`${name}/run.json`), 'utf8'));
 
 describe('weights that are trained are never lost', () => {
@@ -88,6 +91,17 @@ describe('weights that are trained are never lost', () => {
     expect(await readdir(path('out'))).toContain('model.safetensors');
   });
 
+  test.each<[string, RunEvents]>([
+    ['is told of the writing', { onPhase: (phase) => void (phase === 'writing the model' && fail()) }],
+    ['is told of the last step', { onStep: ({ step, steps }) => void (step === steps && fail()) }],
+    ['is told of the measuring', { onPhase: (phase) => void (phase === 'measuring after' && fail()) }],
+  ])("where the caller's code fails when it %s", async (_, events) => {
+    await expect(run({}, events).result).rejects.toThrow(
+      `the model is written to ${path('out')}, but not measured: mine`,
+    );
+    expect(await readdir(path('out'))).toContain('model.safetensors');
+  });
+
   test('where the folder cannot be put in its place: it stays beside, and a later run does not remove it', async () => {
     const notes: string[] = [];
     const { result } = run(
@@ -101,7 +115,7 @@ describe('weights that are trained are never lost', () => {
       },
     );
     await expect(result).rejects.toMatchObject({
-      code: 'SOUL_FILE_SYSTEM',
+      code: 'SOUL_EXISTS',
       message: expect.stringMatching(/; the finished model is in .*out\.partial$/),
     });
     expect(notes).toEqual([]);
@@ -184,6 +198,18 @@ test('a method of your own is run as it is, and recorded', async () => {
     method: 'halves',
     methodOptions: { forgetCoefficient: 0.5, retainCoefficient: 2 },
   });
+});
+
+test.each<[string, unknown, RegExp]>([
+  ['a handler that is none', { onstep: () => {} }, /events has no option onstep; did you mean onStep/],
+  ['a controller for a signal', { signal: new AbortController() }, /signal must be an AbortSignal/],
+  ['what is no function', { onPhase: 3 }, /onPhase must be a function/],
+  ['null', null, /events must be an object/],
+])('events are checked: %s', async (_, events, message) => {
+  const { load, result } = run({}, events as RunEvents);
+  await expect(result).rejects.toThrow(message);
+  await expect(result).rejects.toBeInstanceOf(SoulError);
+  expect(load).not.toHaveBeenCalled();
 });
 
 test('phases are announced in their order', async () => {

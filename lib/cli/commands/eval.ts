@@ -4,6 +4,8 @@
  * @module
  */
 
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { throwIfCancelled } from '../../core/cancellation.ts';
 import { replaceFile } from '../../core/files.ts';
@@ -72,7 +74,11 @@ export function evalCommand(): Command {
 }
 
 async function measure(options: EvalOptions): Promise<CommandResult> {
-  if (options.items !== undefined) await requireWritableFile('--items', options.items, [options.data]);
+  if (options.items !== undefined) {
+    const folder = await readdir(options.model).catch(() => []);
+    const ofModel = folder.map((name) => join(options.model, name));
+    await requireWritableFile('--items', options.items, [options.data, ...ofModel]);
+  }
   const loading = decideLoading(options);
   const progress = progressOn('measuring', { quiet: options.quiet ?? false });
   progress.log(deviceLine(loading));
