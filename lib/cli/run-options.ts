@@ -5,7 +5,6 @@
  */
 
 import { type Command, Option } from 'commander';
-import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import {
   completeOptimizerSettings,
@@ -54,9 +53,6 @@ export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettin
   overwrite?: boolean;
   allowTruncation?: boolean;
 }
-
-/** The least epsilon that the optimizers of Sophia's kind take: below it the square of a float32 is nothing. */
-const leastSophiaEpsilon = 1e-38;
 
 /** Adds the shared options to a command: what it needs, then what it takes itself, then all else. */
 export function addRunOptions(
@@ -206,20 +202,8 @@ function settingText(value: string | number | readonly number[]): string {
   return String(value);
 }
 
-/**
- * The settings that the shared options mean.
- *
- * @throws SoulError SOUL_INVALID_ARGUMENT for an epsilon that the optimizer does not take
- */
+/** The settings that the shared options mean. */
 export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | 'method'> {
-  const { optimizer, epsilon } = options;
-  if (optimizer !== 'adamw' && epsilon !== undefined && epsilon < leastSophiaEpsilon) {
-    throw new SoulError(
-      'SOUL_INVALID_ARGUMENT',
-      `--epsilon must be at least ${leastSophiaEpsilon} with --optimizer ${optimizer}, but is ${epsilon}`,
-      { argument: 'epsilon' },
-    );
-  }
   return withoutUndefined({
     model: options.model,
     out: options.out,

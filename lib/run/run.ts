@@ -19,7 +19,7 @@ import type { Method } from '../unlearn/methods.ts';
 import { modelChecksums } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
 import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
-import { checkOptimizer, createOptimizer } from './optimizer-choice.ts';
+import { createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import { type RunResult, runRecord } from './record.ts';
@@ -70,7 +70,6 @@ export async function runTraining(
   checkEvents(events);
   const method = typeof given.method === 'string' ? methodOfRun(given.method, given.methodOptions) : given.method;
   const checked = completeRunSettings(given, method);
-  checkOptimizer(checked.optimizer, checked.optimizerSettings);
   const template = PromptTemplate.parse(checked.template);
   const { model: folder, target, retain, refusals } = checked;
   const inputs = [folder, target, retain, refusals].filter((path) => path !== undefined);

@@ -16,7 +16,12 @@ import {
   type HessianData,
 } from '../unlearn/curvature.ts';
 import { type Method, type MethodName, type MethodOptions, weightedTerms } from '../unlearn/methods.ts';
-import { completeOptimizerSettings, type OptimizerName, type OptimizerSettings } from './optimizer-choice.ts';
+import {
+  checkOptimizer,
+  completeOptimizerSettings,
+  type OptimizerName,
+  type OptimizerSettings,
+} from './optimizer-choice.ts';
 import { type SettingCheck, settingChecks } from './setting-checks.ts';
 
 export interface RunSettings {
@@ -85,6 +90,8 @@ export type CompleteRunSettings = RunSettings &
 export function completeRunSettings(given: RunSettings, method: Method): CompleteRunSettings {
   checkEach(given);
   const settings: RunSettings = withoutUndefined(given);
+  const optimizerSettings = completeOptimizerSettings(settings.optimizer, settings.optimizerSettings ?? {});
+  checkOptimizer(settings.optimizer, optimizerSettings);
   weightedTerms(method);
   if (typeof settings.method !== 'string' && settings.methodOptions !== undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'methodOptions are for a method that is given by its name', {
@@ -125,7 +132,7 @@ export function completeRunSettings(given: RunSettings, method: Method): Complet
     warmup,
     batchSize,
     schedule,
-    optimizerSettings: completeOptimizerSettings(settings.optimizer, settings.optimizerSettings ?? {}),
+    optimizerSettings,
     ...(settings.optimizer === 'sophia'
       ? {
           curvature: completeCurvatureOptions(settings.curvature ?? {}),

@@ -35,7 +35,7 @@ describe('a value out of range is refused with its bound', () => {
     ['--betas', '0.9,1', /two numbers of at least 0 and below 1/],
     ['--betas', '0.9', /two numbers/],
     ['--epsilon', '-1e-8', least0],
-    ['--epsilon', '0', /--epsilon must be at least 1e-38 with --optimizer sophia/],
+    ['--epsilon', '0', /epsilon must be a number of at least 1e-38/],
     ['--clip-norm', '0', above0],
     ['--rho', '0', above0],
     ['--clipped-fraction', '1', /above 0 and below 1/],

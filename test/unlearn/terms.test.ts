@@ -85,7 +85,9 @@ describe('a Hessian that the optimizer holds', () => {
     const optimizer = new Sophia(model.parameters, { rho: { clippedFraction: 0.1 } });
     expect(optimizer.state.estimates).toBe(0);
     const curvature = { chunks: 3, chunkSize: 1 };
-    await train({ model, optimizer, method: method('graddiff'), target, retain, steps: 1, curvature });
+    const { last } = await train({ model, optimizer, method: method('graddiff'), target, retain, steps: 1, curvature });
+    // Four times as many chunks as later ones.
+    expect(last.curvature!.sequences).toBe(12);
     expect(optimizer.state.estimates).toBe(1);
   });
 });
