@@ -24,7 +24,7 @@ import {
 } from './engine-binary.ts';
 import { moveInto } from './fetch-libtorch.ts';
 import type { Libtorch } from './libtorch.ts';
-import { runLogged } from './run-logged.ts';
+import { type InstallWork, runLogged } from './run-logged.ts';
 
 /** The versions that package.json names for a checkout; an installed package fetches them when it builds. */
 const buildTools = { 'cmake-js': '8.0.0', 'node-addon-api': '8.9.2' };
@@ -37,24 +37,21 @@ const keptEngines = 4;
  *
  * @throws SoulError SOUL_ENGINE_MISSING naming the tool that is missing, or the log of a build that failed
  */
-export async function buildEngine(
-  libtorch: Libtorch,
-  options: { log: string; force: boolean; onProgress: (line: string) => void },
-): Promise<InstalledEngine> {
-  const { log, force, onProgress } = options;
+export async function buildEngine(libtorch: Libtorch, work: InstallWork): Promise<InstalledEngine> {
+  const { log, force, onProgress, signal } = work;
   requireTools();
   const stamp = expectedStamp(libtorch);
   const target = engineFolder(stamp);
   const workplace = await makeWorkplace('engine');
   try {
     await mkdir(dirname(target), { recursive: true });
-    const { cmakeJs, nodeAddonApi } = await findBuildTools(log, onProgress);
+    const { cmakeJs, nodeAddonApi } = await findBuildTools(work);
     onProgress(`building the engine for libtorch ${libtorch.version}, about a minute`);
     const build = join(workplace, 'build');
     const words = [cmakeJs, 'build', '--directory', packageRoot, '--out', build, '--target', 'soul_torch'];
     words.push(`--CDSOUL_LIBTORCH=${libtorch.folder}`, `--CDSOUL_NODE_ADDON_API=${nodeAddonApi}`);
     words.push('--parallel', String(parallelJobs()));
-    const { succeeded, tail } = await runLogged(log, process.execPath, words);
+    const { succeeded, tail } = await runLogged(log, process.execPath, words, { signal });
     if (!succeeded) {
       throw new SoulError(
         'SOUL_ENGINE_MISSING',
@@ -114,10 +111,11 @@ function requireTools(): void {
 }
 
 /** cmake-js and the headers of node-addon-api: the checkout's own, else fetched into the cache with npm. */
-async function findBuildTools(
-  log: string,
-  onProgress: (line: string) => void,
-): Promise<{ cmakeJs: string; nodeAddonApi: string }> {
+async function findBuildTools({
+  log,
+  onProgress,
+  signal,
+}: InstallWork): Promise<{ cmakeJs: string; nodeAddonApi: string }> {
   const tools = join(cacheFolder(), 'build-tools');
   const own = locate(packageRoot) ?? locate(tools);
   if (own) return own;
@@ -135,7 +133,7 @@ async function findBuildTools(
     '--no-package-lock-only',
     ...packages,
   );
-  const { succeeded, tail } = await runLogged(log, npm, words);
+  const { succeeded, tail } = await runLogged(log, npm, words, { signal });
   const fetched = succeeded ? locate(tools) : undefined;
   if (fetched) return fetched;
   throw new SoulError('SOUL_ENGINE_MISSING', `npm could not fetch ${packages.join(' and ')}; see ${log}:\n${tail}`, {

@@ -13,7 +13,7 @@ import { makeWorkplace } from './cache.ts';
 import { cudaLibrary, hasCuda } from './cuda-libraries.ts';
 import { cachedLibtorch, inspectLibtorch, type Libtorch, type LibtorchVariant, torchVersion } from './libtorch.ts';
 import { pipAsksNoIndex, pipDownload, requirePip } from './pip.ts';
-import { runLogged } from './run-logged.ts';
+import { type InstallWork, runLogged } from './run-logged.ts';
 
 /** PyTorch's own index of CPU wheels, asked after the indexes that pip is set up with. */
 const cpuIndex = 'https://download.pytorch.org/whl/cpu';
@@ -24,14 +24,10 @@ const cpuIndex = 'https://download.pytorch.org/whl/cpu';
  *
  * The CUDA variant takes plain torch and the nvidia wheels that it depends on; on Linux only.
  *
- * @param log file for what pip prints
  * @throws SoulError SOUL_ENGINE_MISSING with both ways out when no index has the wheel
  */
-export async function fetchLibtorch(
-  variant: LibtorchVariant,
-  options: { log: string; force: boolean; onProgress: (line: string) => void },
-): Promise<Libtorch> {
-  const { log, force, onProgress } = options;
+export async function fetchLibtorch(variant: LibtorchVariant, work: InstallWork): Promise<Libtorch> {
+  const { log, force, onProgress } = work;
   requirePip();
   const target = dirname(cachedLibtorch(variant));
   const workplace = await makeWorkplace('libtorch');
@@ -41,10 +37,10 @@ export async function fetchLibtorch(
     onProgress(
       `fetching the wheel of PyTorch ${torchVersion} (${variant === 'cpu' ? '0.2 GB' : '3 GB with the nvidia wheels'})`,
     );
-    await download(variant, wheels, workplace, log);
+    await download(variant, wheels, workplace, work);
     onProgress('unpacking the libraries and headers');
     const unpacked = join(workplace, 'unpacked');
-    await unpack(wheels, unpacked, workplace, log);
+    await unpack(wheels, unpacked, workplace, work);
     const result = inspectLibtorch(join(unpacked, 'torch'));
     if (typeof result === 'string') {
       throw new SoulError('SOUL_ENGINE_MISSING', `the wheel that pip fetched holds ${result}; see ${log}`, { log });
@@ -88,7 +84,8 @@ export async function linkLibtorch(libtorch: Libtorch): Promise<Libtorch> {
   return { folder: link, version: libtorch.version };
 }
 
-async function download(variant: LibtorchVariant, wheels: string, workplace: string, log: string): Promise<void> {
+async function download(variant: LibtorchVariant, wheels: string, workplace: string, work: InstallWork): Promise<void> {
+  const { log } = work;
   // A CPU wheel also satisfies the plain version, and counts as later.
   const plain = process.platform === 'darwin' ? '' : '+cpu';
   const requirement = `torch==${torchVersion}${variant === 'cpu' ? plain : `,!=${torchVersion}+cpu`}`;
@@ -97,7 +94,7 @@ async function download(variant: LibtorchVariant, wheels: string, workplace: str
   let last = '';
   for (const index of indexes) {
     for (const interpreter of interpreters()) {
-      const { succeeded, tail } = await pipDownload(log, workplace, [...base, ...index, ...interpreter, requirement]);
+      const { succeeded, tail } = await pipDownload(work, workplace, [...base, ...index, ...interpreter, requirement]);
       if (succeeded) return;
       last = tail.split('\n').at(-1) ?? '';
     }
@@ -141,9 +138,9 @@ for wheel in glob.glob(os.path.join(wheels, "*.whl")):
         archive.extractall(target, names)
 `;
 
-async function unpack(wheels: string, target: string, workplace: string, log: string): Promise<void> {
+async function unpack(wheels: string, target: string, workplace: string, { log, signal }: InstallWork): Promise<void> {
   const words = ['-c', unpackProgram, wheels, target];
-  const { succeeded, tail } = await runLogged(log, 'python3', words, { cwd: workplace });
+  const { succeeded, tail } = await runLogged(log, 'python3', words, { cwd: workplace, signal });
   if (succeeded) return;
   throw new SoulError(
     'SOUL_ENGINE_MISSING',

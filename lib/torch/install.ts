@@ -5,7 +5,9 @@
  */
 
 import { join } from 'node:path';
+import { checkSignal } from '../core/cancellation.ts';
 import { asSoulError, invalidArgument } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import { buildEngine } from './build-engine.ts';
 import { cacheFolder } from './cache.ts';
 import { builtEngine, type InstalledEngine } from './engine-binary.ts';
@@ -21,6 +23,7 @@ import {
   requireLibtorch,
   torchVersion,
 } from './libtorch.ts';
+import type { InstallWork } from './run-logged.ts';
 
 export interface InstallOptions {
   /**
@@ -37,16 +40,21 @@ export interface InstallOptions {
   force?: boolean;
   /** One line for each thing that takes time. */
   onProgress?: (line: string) => void;
+  /** Ends pip, or the compiler, and with it the installation, with SOUL_CANCELLED. */
+  signal?: AbortSignal;
 }
 
 /**
  * Finds or fetches libtorch, and builds the engine for it; what is there already is not done again. From then on this engine
  * is the one that is loaded. No Python runs afterwards. Two installs at the same time don't hurt each other.
  *
- * @throws SoulError SOUL_ENGINE_MISSING naming the missing tool, or the log; SOUL_INVALID_ARGUMENT; SOUL_FILE_SYSTEM
+ * @throws SoulError SOUL_ENGINE_MISSING naming the missing tool, or the log; SOUL_INVALID_ARGUMENT; SOUL_FILE_SYSTEM;
+ *   SOUL_CANCELLED
  */
 export async function installEngine(options: InstallOptions = {}): Promise<InstalledEngine> {
   const { variant, force = false, onProgress = () => {} } = options;
+  checkNames('options', options, ['variant', 'libtorch', 'force', 'onProgress', 'signal']);
+  const signal = checkSignal('signal', options.signal);
   if (variant !== undefined && variant !== 'cpu' && variant !== 'cuda')
     throw invalidArgument('variant', "'cpu' or 'cuda'", variant);
   try {
@@ -55,7 +63,7 @@ export async function installEngine(options: InstallOptions = {}): Promise<Insta
       'logs',
       `install-${new Date().toISOString().replace(/[:.]/g, '-')}-${process.pid}.txt`,
     );
-    const work = { log, force, onProgress };
+    const work = { log, force, onProgress, signal };
     const libtorch = await chooseLibtorch(options.libtorch, variant, work);
     if (!isTested(libtorch)) {
       onProgress(
@@ -73,7 +81,7 @@ export async function installEngine(options: InstallOptions = {}): Promise<Insta
 async function chooseLibtorch(
   given: string | undefined,
   variant: LibtorchVariant | undefined,
-  work: { log: string; force: boolean; onProgress: (line: string) => void },
+  work: InstallWork,
 ): Promise<Libtorch> {
   if (given !== undefined) return linkLibtorch(requireLibtorch(given));
   if (process.env.SOUL_LIBTORCH) return requireLibtorch(process.env.SOUL_LIBTORCH);

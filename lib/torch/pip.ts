@@ -9,7 +9,7 @@ import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
-import { type RunResult, runLogged } from './run-logged.ts';
+import { type InstallWork, type RunResult, runLogged } from './run-logged.ts';
 
 /**
  * Settings that say where packages come from and which may come, as pip names them in the environment. All others are for
@@ -49,9 +49,13 @@ export function pipEnvironment(environment: NodeJS.ProcessEnv = process.env): No
  *
  * @param workplace an empty folder to run in: Python looks for modules where it runs
  */
-export function pipDownload(log: string, workplace: string, words: readonly string[]): Promise<RunResult> {
+export function pipDownload(
+  { log, signal }: Pick<InstallWork, 'log' | 'signal'>,
+  workplace: string,
+  words: readonly string[],
+): Promise<RunResult> {
   const fixed = ['-m', 'pip', 'download', '--only-binary=:all:', '--no-input', '--retries', '1'];
-  return runLogged(log, 'python3', [...fixed, ...words], { cwd: workplace, environment: pipEnvironment() });
+  return runLogged(log, 'python3', [...fixed, ...words], { cwd: workplace, environment: pipEnvironment(), signal });
 }
 
 /** Whether pip is told, by the environment or in a file, to ask no index. */

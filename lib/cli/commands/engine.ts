@@ -10,6 +10,7 @@ import { soulCommand } from '../../core/package.ts';
 import { describeEngine } from '../../torch/engine.ts';
 import { installEngine } from '../../torch/install.ts';
 import { path } from '../arguments.ts';
+import { cancelOnSignals } from '../interrupt.ts';
 import { addOutputOptions } from '../options.ts';
 import { progressOn } from '../progress.ts';
 import { type OutputOptions, printing } from '../terminal.ts';
@@ -47,13 +48,16 @@ export function engineCommand(): Command {
     printing(async (options: InstallOptions) => {
       const progress = progressOn('engine', { quiet: options.quiet ?? false });
       try {
-        const installed = await installEngine({
-          ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
-          force: options.force ?? false,
-          ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
-          // A warning stays; all else is shown for as long as it lasts.
-          onProgress: (line) => (line.startsWith('warning: ') ? progress.log : progress.phase)(`engine: ${line}`),
-        });
+        const install = (signal: AbortSignal) =>
+          installEngine({
+            ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
+            force: options.force ?? false,
+            ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
+            // A warning stays; all else is shown for as long as it lasts.
+            onProgress: (line) => (line.startsWith('warning: ') ? progress.log : progress.phase)(`engine: ${line}`),
+            signal,
+          });
+        const installed = await cancelOnSignals(install);
         const text = `engine: ready, libtorch ${installed.torchVersion}, ${installed.binary}`;
         return { result: installed, text };
       } finally {
