@@ -45,11 +45,13 @@ export function seed(text: string): bigint {
 }
 
 /** A path of a file or folder. An empty one is a shell variable that was not set, and would mean the present folder. */
-export function path(text: string): string {
+export function path(text: string, given?: string): string {
   if (text === '') throw new InvalidArgumentError('Expected a path, found an empty text.');
   if (text.startsWith('--')) {
     throw new InvalidArgumentError(`Expected a path, found an option; if a file is called so, write ./${text}.`);
   }
+  // The one before would be left out without a word.
+  if (given !== undefined) throw new InvalidArgumentError(`Given twice, as ${given} too; put several files into one.`);
   return text;
 }
 

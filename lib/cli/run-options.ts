@@ -80,7 +80,7 @@ export function addRunOptions(
     .addOption(choiceOption('--optimizer <name>', names, Object.keys(optimizerNames)).default(defaults.optimizer))
     .option(
       '--learning-rate <number>',
-      'peak learning rate (default: by optimizer, objective and size of the model; 9e-6 for sophia with 7 billion weights)',
+      'peak learning rate (default: by optimizer, objective and size of the model; the README has them, run.json the one that was taken)',
       number(),
     )
     .option(

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkBoolean, checkInteger, checkNumber, valueOr } from '../core/checks.ts';
+import { checkBoolean, checkInteger, valueOr } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { SecondOrderOptimizer } from './optimizer.ts';
@@ -71,8 +71,8 @@ export async function estimateHessian(
   let labels = 0;
   try {
     while (done < parts) {
-      const batchSize = checkNumber('the number of labels that gradient returns', await gradient(done), {
-        lowExclusive: true,
+      const batchSize = checkInteger('the number of labels that gradient returns', await gradient(done), {
+        why: 'not a loss',
       });
       const { skipped } = await optimizer.updateHessian({ batchSize, part: [done, parts], prime, zeroGradients: true });
       done += 1;

@@ -64,7 +64,7 @@ export async function readRunSets(
     ...encodeExamples(tokenizer, file.items, encoding),
   });
   const sets = { target: encode(target), ...(retain ? { retain: encode(retain) } : {}) };
-  checkTruncation(sets, settings, encoding.maximumLength, onNote);
+  checkTruncation(sets, settings, encoding.maximumLength, modelLimit, onNote);
   const sentences = refusalFile?.items ?? builtInRefusals;
   const refusals = refusalSequences(tokenizer, target.items, sentences, encoding);
   if (teachesRefusals) checkRefusals(sets.target, refusals, longestOf(sentences, tokenizer), settings, onNote);
@@ -112,15 +112,19 @@ function checkTruncation(
   sets: Pick<RunSets, 'target' | 'retain'>,
   settings: CompleteRunSettings,
   maximumLength: number,
+  modelLimit: number | undefined,
   onNote: (note: string) => void,
 ): void {
   for (const set of [sets.target, sets.retain]) {
     if (set === undefined || set.truncated === 0) continue;
-    const sentence = `${set.truncated} of ${set.items.length} examples of ${set.file} are longer than ${maximumLength} tokens and lose their end`;
+    const limit =
+      maximumLength === modelLimit ? `${maximumLength} tokens, the model's own limit,` : `${maximumLength} tokens`;
+    const sentence = `${set.truncated} of ${set.items.length} examples of ${set.file} are longer than ${limit} and lose their end`;
+    const raise = maximumLength === modelLimit ? '' : 'raise the limit (--max-length), ';
     if (set === sets.target && !settings.allowTruncation) {
       throw new SoulError(
         'SOUL_BAD_DATA',
-        `${sentence}: what is cut off is neither trained on nor measured; raise the limit (--max-length), shorten the examples, or go on all the same (--allow-truncation)`,
+        `${sentence}: what is cut off is neither trained on nor measured; ${raise}shorten the examples, or go on all the same (--allow-truncation)`,
         { truncated: set.truncated, examples: set.items.length, maximumLength },
       );
     }

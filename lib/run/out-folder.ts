@@ -205,7 +205,7 @@ const stagedFile =
 /** Removes what a run that was cut off left; nothing that anybody else made, and nothing that a run still writes. */
 async function removeLeftovers(staging: string, { overwrite, inputs }: Required<OutFolderOptions>): Promise<void> {
   if (!(await exists(staging))) return;
-  await requireNoInput(staging, inputs, { itself: false });
+  await requireNoInput(staging, inputs);
   const marker = join(staging, markerName);
   if (!(await exists(marker))) {
     throw new SoulError(

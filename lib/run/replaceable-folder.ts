@@ -16,10 +16,10 @@ export const markerName = '.soul-run.json';
 const runFiles = ['run.json', 'metrics.jsonl', markerName];
 
 /**
- * Checks that a folder is empty or holds exactly what a run wrote, that nothing the new run reads lies in it, and that it can be
- * renamed.
+ * Checks that a folder is empty or holds exactly what a run wrote, that the new run reads neither it nor anything in it, and
+ * that it can be renamed.
  *
- * @param inputs files and folders that the new run reads; the folder itself may be the model
+ * @param inputs files and folders that the new run reads
  * @throws SoulError SOUL_EXISTS, SOUL_INVALID_ARGUMENT
  */
 export async function requireReplaceable(path: string, inputs: readonly string[]): Promise<void> {
@@ -31,7 +31,7 @@ export async function requireReplaceable(path: string, inputs: readonly string[]
       { path },
     );
   }
-  await requireNoInput(path, inputs, { itself: true });
+  await requireNoInput(path, inputs);
   const names = await readdir(path);
   if (names.length === 0) return;
   const written = await namesOfRun(path);
@@ -41,19 +41,15 @@ export async function requireReplaceable(path: string, inputs: readonly string[]
 }
 
 /**
- * Checks that nothing that the run reads lies in a folder that will be removed.
+ * Checks that a folder that will be removed is nothing that the run reads, and holds nothing of it: a model that is gone cannot be
+ * begun with again.
  *
- * @param options.itself the folder may be an input as a whole: it is replaced when it has been read
  * @throws SoulError SOUL_INVALID_ARGUMENT
  */
-export async function requireNoInput(
-  path: string,
-  inputs: readonly string[],
-  { itself }: { itself: boolean },
-): Promise<void> {
+export async function requireNoInput(path: string, inputs: readonly string[]): Promise<void> {
   for (const input of inputs) {
     const inside = relative(path, await realpath(input).catch(() => resolve(input)));
-    if (inside === '' ? itself : inside.split(sep)[0] === '..' || isAbsolute(inside)) continue;
+    if (inside !== '' && (inside.split(sep)[0] === '..' || isAbsolute(inside))) continue;
     const what = inside === '' ? 'it' : `${input} in it`;
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',

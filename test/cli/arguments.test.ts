@@ -27,6 +27,11 @@ describe('a value out of range is refused with its bound', () => {
   const least0 = /Expected a number of at least 0/;
   const least1 = /Expected an integer of at least 1/;
   const path = /Expected a path/;
+  test('a file that is given twice is refused: the first would be left out', async () => {
+    expect(await main([...unlearn, '--forget', 'other.jsonl'])).toBe(2);
+    expect(err).toMatch(/Given twice, as .* too; put several files into one/);
+  });
+
   test.each<[string, string, RegExp]>([
     ['--learning-rate', '-1', least0],
     ['--learning-rate', 'NaN', least0],

@@ -103,7 +103,7 @@ describeWithEngine('unlearning loops', () => {
     const before = await known('model');
     expect(before.forget).toBeGreaterThan(0.8);
     expect(before.retain).toBeGreaterThan(0.8);
-    const after = await known('model-unlearned');
+    const after = await known('model-bounded');
     expect(after.forget).toBeLessThan(0.5 * before.forget);
     expect(after.retain).toBeGreaterThan(0.9 * before.retain);
     expect(ran.lines.at(-1)).toMatch(lastStep);

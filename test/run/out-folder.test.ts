@@ -61,6 +61,7 @@ describe('an out folder', () => {
     await refused(join(base, 'out'), 'it holds notes.txt, which no run wrote');
     await madeByRun('mine', 'forget.jsonl');
     await refused(join(base, 'mine'), 'the run reads', [join(base, 'mine', 'forget.jsonl')]);
+    await refused(join(base, 'mine'), 'the run reads it', [join(base, 'mine')]);
     await symlink('nowhere', join(base, 'link'));
     await refused(join(base, 'link'), 'a link that leads nowhere');
     await refused('/', 'cannot be an output');

@@ -155,7 +155,9 @@ describe('what can be known before the model is loaded is checked before', () =>
     const { load, result } = run({ maximumLength: 4096 });
     await expect(result).rejects.toMatchObject({
       code: 'SOUL_BAD_DATA',
-      message: expect.stringMatching(/^1 of 3 examples of .* longer than 64 tokens .*--allow-truncation/),
+      message: expect.stringMatching(
+        /^1 of 3 examples of .* longer than 64 tokens, the model's own limit, .*--allow-truncation/,
+      ),
     });
     expect(load).not.toHaveBeenCalled();
     const allowed = await run({ allowTruncation: true }).result;

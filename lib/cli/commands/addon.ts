@@ -54,6 +54,7 @@ export function addonCommand(): Command {
  */
 function build(words: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
+    process.stderr.write('building the addon, which takes one to three minutes\n');
     const child = spawn(process.execPath, words, { stdio: ['ignore', 'pipe', 'pipe'] });
     for (const said of [child.stdout, child.stderr]) said.on('data', (text) => process.stderr.write(text));
     child.on('error', () => resolve(false));
