@@ -12,7 +12,6 @@ import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts'
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { scale } from '../core/vector-operations.ts';
-import { EstimateParts } from './estimate-parts.ts';
 import { SettingsBlock } from './native-settings.ts';
 import type {
   HessianSource,
@@ -27,6 +26,7 @@ import type {
 import { OptimizerState, slots } from './optimizer-state.ts';
 import { checkAlike, checkApart, checkBetas, checkParameters, checkShared, sharedOptionNames } from './options.ts';
 import { type GroupLayout, groupsOf, layOutGroups } from './parameter-groups.ts';
+import { RhoBasis } from './rho-basis.ts';
 import { stepStatistics } from './statistics.ts';
 
 export interface SophiaOptions extends OptimizerOptions {
@@ -108,9 +108,6 @@ export const soulRepoDefaults = {
   estimator: { squaredGradient: { batchSize: 5120 } },
 } as const satisfies SophiaOptions;
 
-/** From fewer parts rho comes out too large by a factor that matters; from 16 by about a half, from 64 by little. */
-const fewestParts = 16;
-
 /** Metadata of a state file whose Hessian holds the factor B. */
 const foldedMark = { hessian_batch_size: 'folded' };
 
@@ -135,16 +132,10 @@ export class Sophia implements SecondOrderOptimizer {
   readonly weightDecay: number;
   readonly #settings: SettingsBlock;
   readonly #clippedFraction: number;
-  readonly #followsFraction: boolean;
-  /** An estimate was posted since the last step. */
-  #estimated = false;
   readonly #gradientBatchSize: number;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'hessian'>;
-  /** Of the estimates that were posted. */
-  readonly #parts = new EstimateParts();
-  /** Parts of the estimates that rho was set from; undefined before the first step. */
-  #rhoParts: number | undefined;
+  readonly #basis: RhoBasis;
 
   /** @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_ALIASED, SOUL_RELEASED, SOUL_OUT_OF_MEMORY */
   constructor(parameters: OptimizerParameters, options: SophiaOptions = {}) {
@@ -162,12 +153,16 @@ export class Sophia implements SecondOrderOptimizer {
       'max',
     ]);
     this.#clippedFraction = clippedFraction;
-    this.#followsFraction = follow;
     const correct = valueOr(options.momentumBiasCorrection, clippedFraction > 0);
     const updates = valueOr(options.momentumUpdates, 1);
     if (updates !== 1 && updates !== 2) throw invalidArgument('momentumUpdates', '1 or 2', updates);
     this.#gradientBatchSize = checkEstimator(valueOr(options.estimator, 'external'));
     this.estimator = this.#gradientBatchSize > 0 ? 'gradient' : 'external';
+    this.#basis = new RhoBasis({
+      watched: clippedFraction > 0 && this.estimator === 'external',
+      follow,
+      beta2: this.betas[1],
+    });
     this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian'], rho);
     this.#settings = new SettingsBlock({
@@ -236,7 +231,7 @@ export class Sophia implements SecondOrderOptimizer {
       }),
       this.#state.counters,
     );
-    if (part === parts - 1) this.#countEstimate(parts, prime);
+    if (part === parts - 1) this.#basis.addEstimate(parts, prime);
     const [numbers] = await Promise.all([update, zeroes ? nativeAddon().fill(source, 0) : undefined]);
     return { skipped: numbers[0] !== 0 };
   }
@@ -252,7 +247,7 @@ export class Sophia implements SecondOrderOptimizer {
     checkNames('options', options, ['learningRate', 'weightDecay', 'zeroGradients', 'hessian']);
     this.#state.checkAlive();
     const estimate = this.#estimateOf(options);
-    const findRho = this.#followsFraction && (this.#estimated || estimate.from !== undefined);
+    const findRho = this.#basis.findsRho(estimate.from !== undefined);
     const stepped = nativeAddon().sophiaStep(
       ...this.#state.stepBuffers('exp_avg', 'hessian'),
       estimate.from && nativeMemory(estimate.from, 'hessian.from'),
@@ -268,41 +263,16 @@ export class Sophia implements SecondOrderOptimizer {
       }),
       this.#state.counters,
     );
-    if (estimate.from !== undefined) this.#countEstimate(1, estimate.prime);
-    this.#estimated = false;
-    const warning = this.#warningOf(findRho);
-    const statistics = stepStatistics(this.#layout, await this.#retryingRho(stepped, findRho), true);
-    if (statistics.skipped && findRho) this.#estimated = true;
-    return { ...statistics, ...(warning === undefined ? {} : { warning }) };
-  }
-
-  /** A step that fails has not found rho: the next one is to. */
-  async #retryingRho(stepped: Promise<number[]>, findRho: boolean): Promise<number[]> {
+    if (estimate.from !== undefined) this.#basis.addEstimate(1, estimate.prime);
+    const warning = this.#basis.addStep(findRho);
+    let done = false;
     try {
-      return await stepped;
-    } catch (error) {
-      if (findRho) this.#estimated = true;
-      throw error;
+      const statistics = stepStatistics(this.#layout, await stepped, true);
+      done = !statistics.skipped;
+      return { ...statistics, ...(warning === undefined ? {} : { warning }) };
+    } finally {
+      if (!done && findRho) this.#basis.findAtNextStep();
     }
-  }
-
-  #countEstimate(parts: number, prime: boolean): void {
-    this.#parts.add(parts, prime, this.betas[1]);
-    this.#estimated = true;
-  }
-
-  /** Of the step that was just posted: the first after an estimate sets rho, as does one that finds it anew; others keep it. */
-  #warningOf(findRho: boolean): string | undefined {
-    if (this.#clippedFraction === 0 || this.estimator !== 'external') return undefined;
-    // A step without an estimate is refused, and sets nothing.
-    const { effective } = this.#parts;
-    if (effective > 0 && (findRho || this.#rhoParts === undefined)) this.#rhoParts = effective;
-    if (this.#rhoParts === undefined || this.#rhoParts >= fewestParts) return undefined;
-    const parts = Math.round(this.#rhoParts);
-    return (
-      `rho was set from an estimate of ${parts} part${parts === 1 ? '' : 's'}: its noise makes rho many times too large, ` +
-      'and steps too small; estimate the Hessian from 64 parts or more before the first step (estimateHessian)'
-    );
   }
 
   /**
@@ -312,19 +282,14 @@ export class Sophia implements SecondOrderOptimizer {
    * @throws SoulError SOUL_INVALID_ARGUMENT when an estimate in parts is unfinished; SOUL_NOT_FOUND, SOUL_FILE_SYSTEM
    */
   async saveState(path: string): Promise<void> {
-    const pending = this.#followsFraction && this.#estimated ? { estimate_pending: 'true' } : {};
-    const parts = this.#parts.effective > 0 ? { parts: String(this.#parts.effective) } : {};
-    const rhoParts = this.#rhoParts === undefined ? {} : { rho_parts: String(this.#rhoParts) };
+    const basis = this.#basis.metadata();
     await this.#state.save(path, (control) => ({
       optimizer: 'sophia',
       ...foldedMark,
       estimates: String(control[slots.estimates]),
-      ...parts,
-      ...pending,
+      ...basis,
       // A rho that was given as a number is the caller's; one that a fraction set belongs to the state.
-      ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho])
-        ? { rho: String(control[slots.rho]), ...rhoParts }
-        : {}),
+      ...(this.#clippedFraction > 0 && !Number.isNaN(control[slots.rho]) ? { rho: String(control[slots.rho]) } : {}),
     }));
   }
 
@@ -356,17 +321,10 @@ export class Sophia implements SecondOrderOptimizer {
         throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${metadata.rho}, not a positive number`, { path });
       }
       const estimates = Number(metadata.estimates ?? 1);
-      // Of another library's estimate nobody knows of how many parts it was made.
-      const [parts, rhoParts] = [metadata.parts, metadata.rho_parts].map((text) => {
-        const count = Number(text ?? fewestParts);
-        return count >= 1 ? count : fewestParts;
-      });
       if (batchSize !== undefined) await scale(hessian, batchSize);
       return (control) => {
         if (this.#clippedFraction > 0) control[slots.rho] = rho ?? Number.NaN;
-        this.#rhoParts = rho === undefined ? undefined : rhoParts;
-        this.#parts.add(parts!, true, this.betas[1]);
-        this.#estimated = metadata.estimate_pending === 'true';
+        this.#basis.restore(metadata);
         control[slots.estimates] = Number.isSafeInteger(estimates) && estimates >= 0 ? estimates : 1;
       };
     });
