@@ -10,19 +10,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 
 import { describe, SoulError } from '../core/errors.ts';
 import { correct } from './tokenizer-corrections.ts';
-
-export type Json = Record<string, unknown>;
-
-/** What is used of the library, whose own declarations do not resolve under Node's module rules. */
-export interface TokenizerLibrary {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[]; tokens: string[] };
-  decode(tokens: number[], options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean }): string;
-  token_to_id(token: string): number | undefined;
-  get_vocab(): Map<string, number>;
-  readonly pre_tokenizer: unknown;
-  readonly decoder: unknown;
-  get_added_tokens_decoder(): Map<number, { content: string; special: boolean }>;
-}
+import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
 
 /** Kinds of model that the library has; others it takes for what they are not. */
 const models: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', undefined];
@@ -70,7 +58,7 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
   try {
     const tokenizer: TokenizerLibrary = new Tokenizer(whole, config);
     if (tokenizer.get_vocab().size === 0) throw new Error('its vocabulary is empty');
-    correct(tokenizer);
+    correct(tokenizer, whole);
     return tokenizer;
   } catch (cause) {
     const { message } = cause as Error;
@@ -87,7 +75,8 @@ function wrongToken(vocabulary: unknown): string | undefined {
   return undefined;
 }
 
-function wrongAddedToken(added: unknown): string | undefined {
+/** What is wrong with a list of added tokens. */
+export function wrongAddedToken(added: unknown): string | undefined {
   if (!Array.isArray(added)) return `added_tokens must be a list, but is ${describe(added)}`;
   const wrong = added.find((token) => !isToken(token?.id) || typeof token.content !== 'string');
   return wrong === undefined

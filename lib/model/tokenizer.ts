@@ -10,13 +10,19 @@ import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { copyTokenizerFiles } from './tokenizer-files.ts';
-import { buildTokenizer, type Json, type TokenizerLibrary } from './tokenizer-library.ts';
+import { buildTokenizer } from './tokenizer-library.ts';
+import { tokenizerSettings } from './tokenizer-settings.ts';
+import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
 
 /** What data preparation and generation need of a tokenizer. */
 export interface TextTokenizer {
   /** @param options addSpecialTokens: put in what the tokenizer adds by itself, such as a first token; true by default */
   encode(text: string, options?: { addSpecialTokens?: boolean }): number[];
-  /** @param options skipSpecialTokens: leave out special tokens; true by default */
+  /**
+   * The text of tokens; what has none (a model's embedding may have more rows than there are tokens) stands for nothing.
+   *
+   * @param options skipSpecialTokens: leave out special tokens; true by default
+   */
   decode(tokens: readonly number[], options?: { skipSpecialTokens?: boolean }): string;
   /** The token that ends a text, undefined when the model has none. */
   readonly endOfText: number | undefined;
@@ -31,8 +37,9 @@ export interface TextTokenizer {
 /**
  * The tokenizer of a Hugging Face model folder (`tokenizer.json`, and what stands beside it).
  *
- * The tokens of end and beginning are looked for in tokenizer_config.json, special_tokens_map.json, generation_config.json
- * and config.json, in that order.
+ * Text becomes the tokens that transformers 5 makes of it; docs/model-folders.md says where version 4 differs. The tokens of end
+ * and beginning are those that tokenizer_config.json names (special_tokens_map.json in older folders), else the numbers in
+ * generation_config.json and config.json.
  */
 export class HuggingFaceTokenizer implements TextTokenizer {
   readonly folder: string;
@@ -78,19 +85,16 @@ export class HuggingFaceTokenizer implements TextTokenizer {
         { folder, file: 'tokenizer.json' },
       );
     }
-    const [config, specialTokens, generation, model] = await Promise.all([
+    const [config = {}, specialTokens = {}, addedTokens = {}, generation = {}, model = {}] = await Promise.all([
       readJson(folder, 'tokenizer_config.json'),
       readJson(folder, 'special_tokens_map.json'),
+      readJson(folder, 'added_tokens.json'),
       readJson(folder, 'generation_config.json'),
       readJson(folder, 'config.json'),
     ]);
-    const files = {
-      config: config ?? {},
-      specialTokens: specialTokens ?? {},
-      generation: generation ?? {},
-      model: model ?? {},
-    };
-    return new HuggingFaceTokenizer(ownKey, folder, buildTokenizer(folder, description, files.config), files);
+    const settings = tokenizerSettings({ description, config, specialTokens, addedTokens, model });
+    const tokenizer = buildTokenizer(folder, settings.description, settings.config);
+    return new HuggingFaceTokenizer(ownKey, folder, tokenizer, { config: settings.config, generation, model });
   }
 
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
@@ -111,12 +115,14 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   decode(tokens: readonly number[], options: { skipSpecialTokens?: boolean } = {}): string {
     if (!Array.isArray(tokens)) throw invalidArgument('tokens', 'an array of tokens', tokens);
     for (const [i, token] of tokens.entries()) {
-      if (!Number.isInteger(token) || token < 0 || token >= this.size) {
-        throw invalidArgument(`tokens[${i}]`, `an integer from 0 to ${this.size - 1}`, token);
+      if (!Number.isInteger(token) || token < 0 || token >= 2 ** 31) {
+        throw invalidArgument(`tokens[${i}]`, 'an integer from 0 to 2147483647', token);
       }
     }
     const skip = options.skipSpecialTokens ?? true;
-    const kept = skip ? tokens.filter((token) => !this.#specialTokens.has(token)) : [...tokens];
+    const kept = tokens.filter(
+      (token) => this.#tokenizer.id_to_token(token) !== undefined && !(skip && this.#specialTokens.has(token)),
+    );
     return kept.length === 0
       ? ''
       : this.#tokenizer.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: this.#cleansUp });
@@ -135,15 +141,12 @@ export class HuggingFaceTokenizer implements TextTokenizer {
 
   /** Tokens of a role (`eos_token`, `bos_token`): by name where a name is given, else by number. */
   #named(files: FolderFiles, role: string): number[] {
-    for (const { [role]: given } of [files.config, files.specialTokens]) {
-      const names = (Array.isArray(given) ? given : [given]).map((token) =>
-        typeof token === 'object' && token !== null ? (token as Json).content : token,
-      );
-      const found = names.flatMap((name) =>
-        typeof name === 'string' ? (this.#tokenizer.token_to_id(name) ?? []) : [],
-      );
-      if (found.length > 0) return found;
-    }
+    const { [role]: given } = files.config;
+    const names = (Array.isArray(given) ? given : [given]).map((token) =>
+      typeof token === 'object' && token !== null ? (token as Json).content : token,
+    );
+    const found = names.flatMap((name) => (typeof name === 'string' ? (this.#tokenizer.token_to_id(name) ?? []) : []));
+    if (found.length > 0) return found;
     for (const { [`${role}_id`]: given } of [files.generation, files.model]) {
       const found = ids(given);
       if (found.length > 0) return found;
@@ -154,7 +157,6 @@ export class HuggingFaceTokenizer implements TextTokenizer {
 
 interface FolderFiles {
   config: Json;
-  specialTokens: Json;
   generation: Json;
   model: Json;
 }

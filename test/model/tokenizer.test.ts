@@ -209,9 +209,16 @@ describe('HuggingFaceTokenizer', () => {
     expect(tokenizer.decode([3, 4, 5, 6])).toBe('\ufeffa');
   });
 
-  it.each([[[-1]], [[320]], [[1.5]], [[Number.NaN]]])('refuses to decode %p', async (tokens) => {
+  it.each([[[-1]], [[2 ** 31]], [[1.5]], [[Number.NaN]]])('refuses to decode %p', async (tokens) => {
     const tokenizer = await HuggingFaceTokenizer.load(tinyBpe);
     expect(() => tokenizer.decode(tokens)).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+  });
+
+  it('makes nothing of numbers without a token, as Python does', async () => {
+    const tokenizer = await HuggingFaceTokenizer.load(tinyBpe);
+    const tokens = tokenizer.encode('the bell', { addSpecialTokens: false });
+    expect(tokenizer.decode([320, ...tokens, 2 ** 31 - 1])).toBe('the bell');
+    expect(tokenizer.decode([320])).toBe('');
   });
 
   it('says so when a text has a piece without a token', async () => {

@@ -1,0 +1,189 @@
+/**
+ * What transformers 5 makes of a tokenizer's files: the class that tokenizer_config.json names may build other parts than
+ * tokenizer.json describes, and special tokens may be named anywhere.
+ *
+ * @see https://huggingface.co/docs/transformers/main_classes/tokenizer
+ * @module
+ */
+
+import { wrongAddedToken } from './tokenizer-library.ts';
+import type { Json } from './tokenizer-types.ts';
+
+/** The JSON files of a model folder that say something of its tokenizer; an empty object for one that isn't there. */
+export interface TokenizerSources {
+  /** tokenizer.json */
+  readonly description: Json;
+  /** tokenizer_config.json */
+  readonly config: Json;
+  /** special_tokens_map.json, of older versions */
+  readonly specialTokens: Json;
+  /** added_tokens.json, of older versions */
+  readonly addedTokens: Json;
+  /** config.json */
+  readonly model: Json;
+}
+
+/** A tokenizer as it acts. */
+export interface TokenizerSettings {
+  /** tokenizer.json with the parts that its class builds, and every added token. */
+  readonly description: Json;
+  /** tokenizer_config.json with the special tokens that its class and older files name. */
+  readonly config: Json;
+}
+
+interface TokenizerClass {
+  /** Special tokens where the configuration names none. */
+  readonly defaults: Json;
+  /** The description that the class builds in place of `description`, of which vocabulary and merges stay. */
+  build(description: Json, config: Json): Json;
+}
+
+/** Classes that build their parts themselves; every other takes tokenizer.json as it stands. */
+const classes: Readonly<Record<string, TokenizerClass>> = {
+  LlamaTokenizer: {
+    defaults: { unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>' },
+    build(description, { legacy = false, add_prefix_space: given }) {
+      // A Llama 3 folder names this class and means its file.
+      if (JSON.stringify(description).includes('"ByteLevel"')) return description;
+      const prefixed = given ?? true;
+      return {
+        ...description,
+        model: { ...mergesOf(description), fuse_unk: true, byte_fallback: true },
+        normalizer: null,
+        pre_tokenizer: {
+          type: 'Metaspace',
+          replacement: '\u2581',
+          prepend_scheme: !prefixed ? 'never' : legacy ? 'always' : 'first',
+          split: false,
+        },
+        decoder: {
+          type: 'Sequence',
+          decoders: [
+            { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
+            { type: 'ByteFallback' },
+            { type: 'Fuse' },
+            ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+          ],
+        },
+      };
+    },
+  },
+  GPT2Tokenizer: {
+    defaults: { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' },
+    build: (description, { add_prefix_space = false }) => ({
+      ...description,
+      model: mergesOf(description),
+      normalizer: null,
+      pre_tokenizer: { type: 'ByteLevel', add_prefix_space, trim_offsets: true, use_regex: true },
+      decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+    }),
+  },
+};
+
+/**
+ * Puts the files of a tokenizer together.
+ *
+ * Where the configuration lists the added tokens (`added_tokens_decoder`), special_tokens_map.json and added_tokens.json are
+ * not looked at, as in transformers. `add_bos_token` and `add_eos_token` have no say beside a tokenizer.json.
+ */
+export function tokenizerSettings(sources: TokenizerSources): TokenizerSettings {
+  const { description, model } = sources;
+  const listed = isObject(sources.config.added_tokens_decoder);
+  const given: Json = listed ? sources.config : { ...sources.config, ...sources.specialTokens };
+  const name = given.tokenizer_class ?? model.tokenizer_class;
+  const own = typeof name === 'string' ? name.replace(/Fast$/, '') : '';
+  const known = Object.hasOwn(classes, own) ? classes[own] : undefined;
+  const config: Json = { ...known?.defaults, ...given };
+  const built = known ? known.build(description, config) : description;
+
+  const { added_tokens: ofFile = [] } = description;
+  // What is wrong with them is for the checks of the whole description to say.
+  if (wrongAddedToken(ofFile)) return { description: built, config };
+  const added = new AddedTokens(built.model);
+  // A class that builds its parts takes the added tokens of the configuration in place of the file's.
+  if (!(known && listed)) for (const token of ofFile as Json[]) added.add(token);
+  const special = specialTokens(config);
+  if (listed) for (const token of listedTokens(config, special)) added.add(token);
+  else for (const token of olderTokens(sources.addedTokens, special)) added.addNew(token);
+  for (const token of special) added.addNew(token);
+  return { description: { ...built, added_tokens: added.all() }, config };
+}
+
+/** The added tokens that tokenizer_config.json lists, by their numbers. */
+function listedTokens(config: Json, special: readonly Json[]): Json[] {
+  const named = new Set(special.map(({ content }) => content));
+  return Object.entries(config.added_tokens_decoder as Json)
+    .filter((entry): entry is [string, Json] => isObject(entry[1]))
+    .sort(([a], [b]) => Number(a) - Number(b))
+    .map(([, token]) => ({ ...token, special: token.special === true || named.has(token.content) }));
+}
+
+/** The added tokens of added_tokens.json. */
+function olderTokens(addedTokens: Json, special: readonly Json[]): Json[] {
+  const named = new Set(special.map(({ content }) => content));
+  return Object.keys(addedTokens)
+    .sort((a, b) => Number(addedTokens[a]) - Number(addedTokens[b]))
+    .map((content) => ({ content, special: named.has(content), normalized: !named.has(content) }));
+}
+
+const roles = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
+
+/** The special tokens that the configuration names: of the usual roles, of roles of the model's own, and without one. */
+function specialTokens(config: Json): Json[] {
+  const { extra_special_tokens: extra, additional_special_tokens: additional } = config;
+  const ownRoles = Object.keys(config).filter((key) => key.endsWith('_token') && !roles.includes(key));
+  const more = isObject(extra) ? Object.values(extra) : (extra ?? additional);
+  return [...[...roles, ...ownRoles].map((role) => config[role]), ...(Array.isArray(more) ? more : [])]
+    .map((token) => (isObject(token) ? token : { content: token }))
+    .filter(({ content }) => typeof content === 'string' && content !== '')
+    .map((token) => ({ normalized: false, ...token, special: true }));
+}
+
+/** The added tokens of a tokenizer, numbered as the Rust library numbers them. */
+class AddedTokens {
+  readonly #tokens = new Map<unknown, Json>();
+  readonly #vocabulary: ReadonlyMap<string, unknown>;
+  #largest = -1;
+
+  constructor(model: unknown) {
+    const { vocab } = isObject(model) ? model : { vocab: undefined };
+    const entries = Array.isArray(vocab)
+      ? vocab.map((entry, id): [string, unknown] => [Array.isArray(entry) ? entry[0] : entry, id])
+      : Object.entries(isObject(vocab) ? vocab : {});
+    this.#vocabulary = new Map(entries);
+  }
+
+  /** Adds a token, whatever number it gives itself, or gives one that is there other properties. */
+  add(token: Json): void {
+    const { content } = token;
+    const id = this.#tokens.get(content)?.id ?? this.#vocabulary.get(content as string) ?? this.#next();
+    this.#tokens.set(content, { ...token, id });
+    this.#largest = Math.max(this.#largest, Number(id));
+  }
+
+  /** Adds a token unless there is one of its text. */
+  addNew(token: Json): void {
+    if (!this.#tokens.has(token.content)) this.add(token);
+  }
+
+  all(): Json[] {
+    return [...this.#tokens.values()];
+  }
+
+  #next(): number {
+    return Math.max(this.#largest + 1, this.#vocabulary.size);
+  }
+}
+
+/** Vocabulary and merges alone. */
+function mergesOf(description: Json): Json {
+  const { vocab, merges = [] } = (description.model ?? {}) as Json;
+  const table = Array.isArray(vocab)
+    ? Object.fromEntries(vocab.map((entry, id) => [Array.isArray(entry) ? entry[0] : entry, id]))
+    : vocab;
+  return { type: 'BPE', vocab: table, merges };
+}
+
+function isObject(value: unknown): value is Json {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
