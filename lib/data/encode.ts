@@ -8,6 +8,7 @@ import { checkInteger } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
+import { beginOnce, type CarriedToken, endOnce, endsItself } from './carried-tokens.ts';
 import { type Example, whereIs } from './example.ts';
 import { PromptTemplate } from './prompt-template.ts';
 
@@ -16,7 +17,7 @@ export interface EncodeOptions {
   template?: PromptTemplate;
   /** Longer sequences lose tokens at their end; no limit by default. */
   maximumLength?: number;
-  /** Whether the end-of-text token, where the tokenizer has one, is the last label; true by default. */
+  /** Whether the end-of-text token is put behind a text that does not end with one itself; true by default. */
   appendEndOfText?: boolean;
 }
 
@@ -27,6 +28,8 @@ export interface EncodedExample extends TokenSequence {
   readonly promptTokens: readonly number[];
   /** How many tokens `maximumLength` cut off, the end-of-text token included. */
   readonly truncated: number;
+  /** At which ends the text holds the token itself, so that none was put there. */
+  readonly carried: readonly CarriedToken[];
 }
 
 /**
@@ -34,7 +37,8 @@ export interface EncodedExample extends TokenSequence {
  *
  * Labels begin where the tokens of the whole text leave those of the prompt alone: a token that joins the prompt's last
  * characters with the completion's first is a label. Where nothing would stand before the first label, the begin-of-text
- * token (else the end-of-text token) is put there.
+ * token (else the end-of-text token) is put there. A text or template that has the token of its beginning or end itself gets no
+ * second one.
  *
  * @throws SoulError SOUL_BAD_DATA, naming file and line, when `maximumLength` leaves no label token, or no token can stand
  *   before the first label
@@ -43,8 +47,10 @@ export function encodeExample(tokenizer: TextTokenizer, example: Example, option
   const { template = PromptTemplate.plain, maximumLength, appendEndOfText = true } = options;
   if (maximumLength !== undefined) checkInteger('maximumLength', maximumLength, { low: 2 });
   const { prompt, completion } = template.render(example);
-  const promptOnly = encodeOpen(tokenizer, prompt);
-  let tokens = encodeOpen(tokenizer, prompt + completion);
+  const promptOnly = beginOnce(encodeOpen(tokenizer, prompt), tokenizer.beginOfText);
+  const added = encodeOpen(tokenizer, prompt + completion);
+  let tokens = beginOnce(added, tokenizer.beginOfText);
+  const carried: CarriedToken[] = tokens.length < added.length ? ['beginning'] : [];
   let labelsFrom = 0;
   while (labelsFrom < promptOnly.length && promptOnly[labelsFrom] === tokens[labelsFrom]) labelsFrom++;
   if (labelsFrom === 0) {
@@ -52,7 +58,10 @@ export function encodeExample(tokenizer: TextTokenizer, example: Example, option
     if (!begins) tokens = [firstToken(tokenizer, example), ...tokens];
     labelsFrom = 1;
   }
-  if (appendEndOfText && tokenizer.endOfText !== undefined) tokens.push(tokenizer.endOfText);
+  if (endsItself(tokenizer, tokens.slice(labelsFrom))) {
+    carried.push('end');
+    tokens = endOnce(tokens, tokenizer.endOfTextTokens);
+  } else if (appendEndOfText && tokenizer.endOfText !== undefined) tokens.push(tokenizer.endOfText);
   const length = Math.min(tokens.length, maximumLength ?? tokens.length);
   if (length <= labelsFrom) {
     throw new SoulError(
@@ -68,6 +77,7 @@ export function encodeExample(tokenizer: TextTokenizer, example: Example, option
     labelsFrom,
     promptTokens: promptOnly.length > 0 ? promptOnly : tokens.slice(0, 1),
     truncated: tokens.length - length,
+    carried,
   };
 }
 
@@ -88,7 +98,7 @@ export function encodePrompt(
   options: Pick<EncodeOptions, 'template'> = {},
 ): number[] {
   const { prompt } = (options.template ?? PromptTemplate.plain).render(example);
-  const tokens = encodeOpen(tokenizer, prompt);
+  const tokens = beginOnce(encodeOpen(tokenizer, prompt), tokenizer.beginOfText);
   return tokens.length > 0 ? tokens : [firstToken(tokenizer, example)];
 }
 

@@ -26,19 +26,21 @@ export class PromptTemplate {
 
   /** The text it was made of. */
   readonly text: string;
-  readonly #beforeQuestion: string;
+  /** The text before the question. */
+  readonly beforeQuestion: string;
+  /** The text behind the answer. */
+  readonly afterAnswer: string;
   readonly #afterQuestion: string;
   readonly #beforeAnswer: string;
-  readonly #afterAnswer: string;
 
   private constructor(key: typeof ownKey, text: string, question: number, answer: number) {
     checkOwn(key, 'PromptTemplate', 'PromptTemplate.parse');
     const between = text.slice(question + '{question}'.length, answer);
     this.text = text;
-    this.#beforeQuestion = text.slice(0, question);
+    this.beforeQuestion = text.slice(0, question);
     this.#afterQuestion = between.replace(/ +$/, '');
     this.#beforeAnswer = between.slice(this.#afterQuestion.length);
-    this.#afterAnswer = text.slice(answer + '{answer}'.length);
+    this.afterAnswer = text.slice(answer + '{answer}'.length);
   }
 
   /**
@@ -73,8 +75,8 @@ export class PromptTemplate {
     const { kind, prompt, completion } = example;
     if (kind === 'prompt-completion') return { prompt, completion };
     return {
-      prompt: this.#beforeQuestion + prompt + this.#afterQuestion,
-      completion: this.#beforeAnswer + completion + this.#afterAnswer,
+      prompt: this.beforeQuestion + prompt + this.#afterQuestion,
+      completion: this.#beforeAnswer + completion + this.afterAnswer,
     };
   }
 }

@@ -7,12 +7,14 @@
 import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
+import { carriedTokenNotes } from '../data/carried-tokens.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import { countOverlap, type Overlap } from '../data/overlap.ts';
 import type { PromptTemplate } from '../data/prompt-template.ts';
 import { type DataFile, readExamples, readLines } from '../data/read-examples.ts';
 import { refusals as builtInRefusals } from '../data/refusals.ts';
+import { checkVocabulary } from '../data/vocabulary.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { TrainingOptions } from '../unlearn/loop.ts';
 import type { CompleteRunSettings } from './settings.ts';
@@ -35,6 +37,12 @@ export interface RunSets {
   readonly refusals: NonNullable<TrainingOptions['refusals']>;
   /** Longest sequence that the model takes as its config.json says; undefined where it says nothing. */
   readonly modelLimit: number | undefined;
+  /**
+   * Refuses what has a token beyond a vocabulary of this size.
+   *
+   * @throws SoulError SOUL_BAD_DATA
+   */
+  checkTokens(vocabularySize: number): void;
 }
 
 /**
@@ -57,7 +65,7 @@ export async function readRunSets(
   const overlap = retain && countOverlap(target.items, retain.items);
   if (overlap) checkOverlap(overlap, target, settings, onNote);
 
-  const modelLimit = await longestSequence(settings.model);
+  const { modelLimit, vocabularySize } = await modelFacts(settings.model);
   const encoding = { template, maximumLength: Math.min(settings.maximumLength, modelLimit ?? settings.maximumLength) };
   const encode = (file: DataFile<Example>): EncodedFile => ({
     ...file,
@@ -68,20 +76,44 @@ export async function readRunSets(
   const sentences = refusalFile?.items ?? builtInRefusals;
   const refusals = refusalSequences(tokenizer, target.items, sentences, encoding);
   if (teachesRefusals) checkRefusals(sets.target, refusals, longestOf(sentences, tokenizer), settings, onNote);
+  const texts: Texts[] = sets.retain ? [sets.target, sets.retain] : [sets.target];
+  if (teachesRefusals) {
+    const file = refusalFile?.file ?? 'the built-in refusals';
+    texts.push({
+      items: sentences.map((completion, i) => ({ ...target.items[0]!, completion, source: { file, line: i + 1 } })),
+      encoded: sentences.map((_, i) => refusals.of(0, i) as EncodedExample),
+    });
+  }
+  const notes = texts.flatMap(({ items, encoded }) => carriedTokenNotes(tokenizer, template, items, encoded));
+  for (const note of new Set(notes)) onNote(note);
+  const checkTokens = (size: number) => {
+    for (const { items, encoded } of texts) checkVocabulary(tokenizer, items, encoded, size);
+  };
+  if (vocabularySize !== undefined) checkTokens(vocabularySize);
   return {
     ...sets,
     ...(overlap ? { overlap } : {}),
     ...(refusalFile ? { refusalFile } : {}),
     refusals,
     modelLimit,
+    checkTokens,
   };
 }
 
-/** What config.json names as the longest sequence, under the names that families give it. */
-async function longestSequence(folder: string): Promise<number | undefined> {
+/** Texts of one source, and their tokens. */
+type Texts = Pick<EncodedFile, 'items' | 'encoded'>;
+
+/** What config.json says of a model, under the names that families give it; undefined where it says nothing. */
+async function modelFacts(
+  folder: string,
+): Promise<{ modelLimit: number | undefined; vocabularySize: number | undefined }> {
   const config = (await readJsonFile(join(folder, 'config.json'))) as Record<string, unknown> | null | undefined;
-  const limit = config?.max_position_embeddings ?? config?.n_positions;
-  return Number.isSafeInteger(limit) && (limit as number) >= 2 ? (limit as number) : undefined;
+  const integer = (value: unknown, low: number) =>
+    Number.isSafeInteger(value) && (value as number) >= low ? (value as number) : undefined;
+  return {
+    modelLimit: integer(config?.max_position_embeddings ?? config?.n_positions, 2),
+    vocabularySize: integer(config?.vocab_size, 1),
+  };
 }
 
 function checkOverlap(

@@ -102,6 +102,7 @@ export async function runTraining(
       const gpu = recordDevice(device);
       await out.requireSpace(byteLength);
       checkLengths(sets, model.maximumLength);
+      sets.checkTokens(model.vocabularySize);
 
       const settings = completeForModel(checked, given, method, model, sets.target.items.length);
       optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);

@@ -86,6 +86,7 @@ describe('encodeExample', () => {
       labelsFrom: 1,
       promptTokens: [0, 0],
       truncated: 0,
+      carried: [],
     });
     // The joined token is the first of all: something must stand before it.
     expect(encodeExample(tokenizer, verbatim('a', 'b'))).toMatchObject({ tokens: [3, 2], labelsFrom: 1 });
@@ -108,9 +109,49 @@ describe('encodeExample', () => {
         labelsFrom: 1,
         promptTokens: [first],
         truncated: 0,
+        carried: [],
       });
       expect(encodePrompt(tokenizer, verbatim('', 'ab'))).toEqual([first]);
     }
+  });
+
+  it('leaves one token at each end where template or text have their own, and says which', () => {
+    const pieces = ['a', 'b', '<s>', '</s>', '<eot>', ' ', '\n'];
+    const ends = { endOfText: 3, endOfTextTokens: [3, 4] };
+    const tokenizer = pieceTokenizer(pieces, { beginOfText: 2, ...ends, adds: [[2], []] });
+    const encode = (prompt: string, completion: string) => {
+      const { tokens, promptTokens, carried } = encodeExample(tokenizer, verbatim(prompt, completion));
+      expect(encodePrompt(tokenizer, verbatim(prompt, completion))).toEqual(promptTokens);
+      return [tokens, promptTokens, carried];
+    };
+    expect(encode('a', 'b')).toEqual([[2, 0, 1, 3], [2, 0], []]);
+    expect(encode('<s>a', 'b')).toEqual([[2, 0, 1, 3], [2, 0], ['beginning']]);
+    expect(encode('<s><s>a', 'b</s>')).toEqual([
+      [2, 0, 1, 3],
+      [2, 0],
+      ['beginning', 'end'],
+    ]);
+    expect(encode('a', 'b</s></s>')).toEqual([[2, 0, 1, 3], [2, 0], ['end']]);
+    // A turn's end, and white space behind it, as chat templates have them.
+    expect(encode('a', 'b<eot>')).toEqual([[2, 0, 1, 4], [2, 0], ['end']]);
+    expect(encode('a', 'b</s>\n')).toEqual([[2, 0, 1, 3, 6], [2, 0], ['end']]);
+    // Further in, they part turns.
+    expect(encode('a</s>', 'b</s>a')).toEqual([[2, 0, 3, 1, 3, 0, 3], [2, 0, 3], []]);
+    expect(encode('', '<s>b')).toEqual([[2, 1, 3], [2], ['beginning']]);
+  });
+
+  it('keeps one of each where a chat template has both', async () => {
+    const llama = await HuggingFaceTokenizer.load(
+      fileURLToPath(new URL('../model/fixtures/tiny-llama', import.meta.url)),
+    );
+    const template = PromptTemplate.parse('<s>[INST] {question} [/INST] {answer}</s>');
+    const { tokens, promptTokens, carried } = encodeExample(llama, question, { template });
+    expect(llama.decode(tokens, { skipSpecialTokens: false })).toBe(
+      '<s> [INST] Who lit the lamp? [/INST] The keeper.</s>',
+    );
+    expect(tokens.filter((token) => token === 1 || token === 2)).toEqual([1, 2]);
+    expect(promptTokens.filter((token) => token === 1)).toEqual([1]);
+    expect(carried).toEqual(['beginning', 'end']);
   });
 
   it('takes away what a tokenizer adds at the end of a prompt, not what the text itself ends with', () => {
@@ -120,6 +161,7 @@ describe('encodeExample', () => {
       labelsFrom: 2,
       promptTokens: [2, 0],
       truncated: 0,
+      carried: [],
     });
     expect(encodePrompt(tokenizer, verbatim('a</s>', 'b'))).toEqual([2, 0, 3]);
   });

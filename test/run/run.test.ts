@@ -227,3 +227,45 @@ test('phases are announced in their order', async () => {
     'measuring after',
   ]);
 });
+
+describe('tokens that tokenizer, data and model do not agree on', () => {
+  const loadNothing = jest.fn(async () => runnableBigram(vocabulary));
+  const more = (records: object[]) => writeFile(path('retain.jsonl'), lines([...retain, ...records]));
+
+  test('a token beyond the vocabulary is refused before the model is loaded, with its line and text', async () => {
+    await writeFile(path('model/config.json'), JSON.stringify({ vocab_size: vocabulary }));
+    const file = path('model/tokenizer.json');
+    const tokenizer = JSON.parse(await readFile(file, 'utf8'));
+    tokenizer.added_tokens.push({ id: vocabulary, content: '[PAD]', special: true, normalized: false });
+    await writeFile(file, JSON.stringify(tokenizer));
+    await more([{ question: 'Who wrote Elm?', answer: 'Tom Reed [PAD] wrote it.' }]);
+    await expect(runTraining(settings({ allowOverlap: true }), loadNothing)).rejects.toMatchObject({
+      code: 'SOUL_BAD_DATA',
+      message: expect.stringContaining(
+        `${path('retain.jsonl')}:3 has the token ${vocabulary} ("[PAD]"), but the model's`,
+      ),
+      details: { line: 3, token: vocabulary, vocabularySize: vocabulary },
+    });
+    expect(loadNothing).not.toHaveBeenCalled();
+  });
+
+  test('where config.json is silent, before the first step', async () => {
+    const load = async () => runnableBigram(vocabulary - 1);
+    await expect(runTraining(settings(), load)).rejects.toMatchObject({ code: 'SOUL_BAD_DATA' });
+    expect(await readdir(folder)).not.toContain('out.partial');
+  });
+
+  test('a template with its own end and a line with its own beginning are named once each', async () => {
+    const notes: string[] = [];
+    const tokenizer = JSON.parse(await readFile(path('model/tokenizer.json'), 'utf8'));
+    const end = tokenizer.added_tokens.at(-1).content;
+    await runTraining(
+      settings({ template: `Question: {question}\nAnswer: {answer}${end}` }),
+      async () => runnableBigram(vocabulary),
+      { onNote: (note) => notes.push(note) },
+    );
+    expect(notes.filter((note) => note.includes('itself'))).toEqual([
+      expect.stringContaining(`{answer}${end}" has the token of a text's end (${end}) itself`),
+    ]);
+  });
+});
