@@ -25,7 +25,7 @@ const recordFields = ['question', 'answer', 'prompt', 'completion'];
  * Reads JSON lines, or, where the first that is not blank begins with `[`, one JSON array. Blank lines are skipped, `NaN` and
  * infinities are null.
  *
- * @throws SoulError SOUL_BAD_DATA with `file` and `line` for a line that is not JSON, with `file` for such an array
+ * @throws SoulError SOUL_BAD_DATA with `file` and `line`: for a line that is not JSON, and for such an array, where it begins
  */
 export async function* readJsonRecords(
   file: string,
