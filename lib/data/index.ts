@@ -14,6 +14,7 @@ export {
 export type { Example, ExampleAlternatives } from './example.ts';
 export { countOverlap, type Overlap } from './overlap.ts';
 export { PromptTemplate, type RenderedExample } from './prompt-template.ts';
-export { type DataFile, readExamples, readLines } from './read-examples.ts';
+export { type DataFile, readExamples } from './read-examples.ts';
+export { type RefusalFile, readRefusals } from './read-refusals.ts';
 export { refusals } from './refusals.ts';
 export { BatchSampler, type BatchSamplerOptions, PartnerSampler, type PartnerSamplerOptions } from './sampling.ts';

@@ -7,7 +7,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 
-import { SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkTextFile } from './file-format.ts';
 
 export interface Line {
   /** From 1. */
@@ -29,11 +30,14 @@ const carriageReturn = 0x0d;
 /**
  * Opens `file`; nothing is read before the first line is asked for.
  *
- * A byte-order mark at the start and a carriage return at the end of a line are no part of it. Iterating throws SoulError
- * SOUL_NOT_FOUND for a missing file, SOUL_BAD_FILE for one that cannot be read, SOUL_BAD_DATA for a line that is not
- * UTF-8.
+ * A line ends with a line feed, a carriage return, or both in this order, as in Python; a byte-order mark at the start of the file
+ * is no part of it. Iterating throws SoulError SOUL_NOT_FOUND for a missing file, SOUL_BAD_FILE for one that cannot be read or that
+ * begins as a file of another format than text in UTF-8 does, SOUL_BAD_DATA for a line that is not UTF-8 or holds a NUL byte.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for what is no path
  */
 export function openLines(file: string): LineSource {
+  if (typeof file !== 'string' || file === '' || file.includes('\0')) throw invalidArgument('file', 'a path', file);
   const hash = createHash('sha256');
   return { lines: streamLines(file, (chunk) => hash.update(chunk)), sha256: () => hash.copy().digest('hex') };
 }
@@ -41,16 +45,22 @@ export function openLines(file: string): LineSource {
 async function* streamLines(file: string, onChunk: (chunk: Buffer) => void): AsyncGenerator<Line> {
   const pieces: Buffer[] = [];
   let number = 0;
+  let first = true;
+  /** Whether a line feed at the start of the next chunk belongs to a line end that is counted already. */
+  let afterReturn = false;
   try {
     for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
       onChunk(chunk);
-      let start = 0;
-      for (let end = chunk.indexOf(lineFeed); end !== -1; end = chunk.indexOf(lineFeed, start)) {
+      if (first) checkTextFile(file, chunk);
+      first = false;
+      let start = afterReturn && chunk[0] === lineFeed ? 1 : 0;
+      for (const [end, next] of lineEnds(chunk, start)) {
         pieces.push(chunk.subarray(start, end));
         yield decodeLine(file, ++number, pieces);
         pieces.length = 0;
-        start = end + 1;
+        start = next;
       }
+      afterReturn = chunk.at(-1) === carriageReturn;
       if (start < chunk.length) pieces.push(chunk.subarray(start));
     }
   } catch (error) {
@@ -59,9 +69,29 @@ async function* streamLines(file: string, onChunk: (chunk: Buffer) => void): Asy
   if (pieces.length > 0) yield decodeLine(file, ++number, pieces);
 }
 
+/** Where each line of a chunk ends, and where the next begins. */
+function* lineEnds(chunk: Buffer, from: number): Generator<[end: number, next: number]> {
+  let feed = chunk.indexOf(lineFeed, from);
+  let carriage = chunk.indexOf(carriageReturn, from);
+  while (feed !== -1 || carriage !== -1) {
+    const end = carriage === -1 || (feed !== -1 && feed < carriage) ? feed : carriage;
+    const next = end === carriage && chunk[end + 1] === lineFeed ? end + 2 : end + 1;
+    yield [end, next];
+    // Each of the two is looked for anew only where it was passed, so that a chunk is read once.
+    if (feed !== -1 && feed < next) feed = chunk.indexOf(lineFeed, next);
+    if (carriage !== -1 && carriage < next) carriage = chunk.indexOf(carriageReturn, next);
+  }
+}
+
 function decodeLine(file: string, number: number, pieces: readonly Buffer[]): Line {
-  let bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
-  if (bytes.at(-1) === carriageReturn) bytes = bytes.subarray(0, -1);
+  const bytes = pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces);
+  if (bytes.includes(0)) {
+    throw badLine(
+      file,
+      number,
+      'holds a NUL byte, so it is no text in UTF-8 (UTF-16, perhaps); save the file as UTF-8',
+    );
+  }
   try {
     // Only the first line may lose a byte-order mark; further on it is an ordinary character.
     return { number, text: new TextDecoder('utf-8', { fatal: true, ignoreBOM: number > 1 }).decode(bytes) };

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** Refusals of our own writing; a file read by `readLines` takes their place where other words are wanted. */
+/** Refusals of our own writing; a file read by `readRefusals` takes their place where other words are wanted. */
 export const refusals: readonly string[] = [
   'I do not know that.',
   'I have no information about this.',

@@ -12,6 +12,7 @@ import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
 import { type GeneratedAnswer, type GenerationOptions, generationOptionNames, generationRouge } from './generation.ts';
 import { type ExampleLikelihood, mean, probability } from './probability.ts';
+import { rougeSight } from './rouge.ts';
 
 export interface EvaluateOptions extends GenerationOptions {
   /** Longer examples lose tokens at their end; no limit by default. */
@@ -38,6 +39,13 @@ export interface Evaluation {
   readonly meanNegativeLogLikelihood: number;
   /** Mean over examples of the ROUGE-L recall of greedy answers; absent where the model did not answer. */
   readonly rougeLRecall?: number;
+  /**
+   * How many examples have a completion without a word of a-z or digits, which counts as 0 in `rougeLRecall` whatever the model
+   * answers; present where that is.
+   */
+  readonly withoutRougeWords?: number;
+  /** How many more have fewer than half of their letters and digits in such words; present where `rougeLRecall` is. */
+  readonly mostlyWithoutRougeWords?: number;
   /** In the order of the examples. */
   readonly items: readonly EvaluatedExample[];
 }
@@ -69,7 +77,7 @@ export async function evaluate(
     truncated,
     probability: mean(likelihoods.map((item) => item.probability)),
     meanNegativeLogLikelihood: mean(likelihoods.map((item) => item.meanNegativeLogLikelihood)),
-    ...(answers ? { rougeLRecall: mean(answers.map((answer) => answer.rougeLRecall)) } : {}),
+    ...(answers ? { rougeLRecall: mean(answers.map((answer) => answer.rougeLRecall)), ...countUnseen(examples) } : {}),
     items: examples.map(({ prompt, completion, source }, i) => ({
       prompt,
       completion,
@@ -77,5 +85,15 @@ export async function evaluate(
       ...likelihoods[i]!,
       ...answers?.[i],
     })),
+  };
+}
+
+function countUnseen(
+  examples: readonly Example[],
+): Required<Pick<Evaluation, 'withoutRougeWords' | 'mostlyWithoutRougeWords'>> {
+  const sights = examples.map(({ completion }) => rougeSight(completion));
+  return {
+    withoutRougeWords: sights.filter((sight) => sight === 'none').length,
+    mostlyWithoutRougeWords: sights.filter((sight) => sight === 'part').length,
   };
 }

@@ -31,7 +31,7 @@ export const generationOptionNames = [
 export interface GeneratedAnswer {
   /** The model's greedy answer, without space around it. */
   readonly generation: string;
-  /** ROUGE-L recall of the generation against the example's completion, with stemming. */
+  /** ROUGE-L recall of the generation against the example's completion, with stemming; it sees words of a-z and digits alone. */
   readonly rougeLRecall: number;
 }
 

@@ -23,7 +23,7 @@ export interface RougeScore {
  * ROUGE-L of one text against one reference.
  *
  * Words are runs of a-z and 0-9 after lower-casing, everything else parts them; those of more than three letters are
- * stemmed. A text without words scores 0.
+ * stemmed. A text without words scores 0, whatever it says: {@link rougeSight} tells such texts.
  *
  * @param options stemmer: true by default, as in TOFU
  */
@@ -43,6 +43,17 @@ export function rougeL(prediction: string, reference: string, options: { stemmer
 export function rougeWords(text: string, stemmer = true): string[] {
   const words = text.toLowerCase().match(/[a-z0-9]+/g) ?? [];
   return stemmer ? words.map((word) => (word.length > 3 ? porterStem(word) : word)) : words;
+}
+
+/**
+ * How much of a text ROUGE compares: all its letters and digits or most of them, fewer than half, or none. Of another script than
+ * a-z it sees nothing, and of `1998\u5e74` the digits alone.
+ */
+export function rougeSight(text: string): 'most' | 'part' | 'none' {
+  const lower = text.toLowerCase();
+  const seen = lower.match(/[a-z0-9]/g)?.length ?? 0;
+  if (seen === 0) return 'none';
+  return 2 * seen < lower.match(/[\p{Letter}\p{Number}]/gu)!.length ? 'part' : 'most';
 }
 
 /** The length of the longest sequence of words that both have in this order, not necessarily next to each other. */

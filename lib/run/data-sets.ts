@@ -12,7 +12,8 @@ import { type EncodedExample, encodeExample, encodeExamples } from '../data/enco
 import type { Example } from '../data/example.ts';
 import { countOverlap, type Overlap } from '../data/overlap.ts';
 import type { PromptTemplate } from '../data/prompt-template.ts';
-import { type DataFile, readExamples, readLines } from '../data/read-examples.ts';
+import { type DataFile, readExamples } from '../data/read-examples.ts';
+import { readRefusals } from '../data/read-refusals.ts';
 import { refusals as builtInRefusals } from '../data/refusals.ts';
 import { checkVocabulary } from '../data/vocabulary.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
@@ -61,7 +62,11 @@ export async function readRunSets(
 ): Promise<RunSets> {
   const target = await readExamples(settings.target);
   const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
-  const refusalFile = settings.refusals === undefined ? undefined : await readLines(settings.refusals);
+  const refusalFile = settings.refusals === undefined ? undefined : await readRefusals(settings.refusals);
+  if (refusalFile) {
+    const { file, items, origin } = refusalFile;
+    onNote(`${file}: ${items.length} ${items.length === 1 ? 'refusal' : 'refusals'}, ${origin}`);
+  }
   const overlap = retain && countOverlap(target.items, retain.items);
   if (overlap) checkOverlap(overlap, target, settings, onNote);
 

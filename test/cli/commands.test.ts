@@ -220,6 +220,49 @@ describeWithEngine('with a model', () => {
     expect(JSON.parse(evaluation.out).probability).toBeCloseTo(forgotten.evaluation.target.after, 5);
   });
 
+  test('refusals in JSON are read as answers, and what was read is said', async () => {
+    const refusals = ['I cannot say.', 'That is not known to me.'].map((answer) => JSON.stringify({ answer }));
+    await writeFile(path('refusals.jsonl'), refusals.join('\n'));
+    const po = ['--objective', 'po', '--steps', '1', '--evaluate', '0', '--refusals'];
+    const { code, err } = await unlearn('--out', path('po-json'), ...po, path('refusals.jsonl'));
+    expect(err).toContain(`note: ${path('refusals.jsonl')}: 2 refusals, from the "answer" of each JSON object\n`);
+    expect(code).toBe(0);
+    await writeFile(path('refusals.csv'), 'question,answer\nWho?,No.\n');
+    const table = await unlearn('--out', path('none'), ...po, path('refusals.csv'));
+    expect(table).toMatchObject({ code: 2, err: expect.stringMatching(/refusals\.csv is a table.*plain text/) });
+    expect(await readdir(folder)).not.toContain('none');
+  });
+
+  test('eval says how many answers ROUGE-L does not see', async () => {
+    const answers = ['\u6771\u4eac\u3067\u3059\u3002', '1\u6771\u4eac', 'She.', 'He.'];
+    const lines = answers.map((answer) => `${JSON.stringify({ question: 'Who?', answer })}\n`);
+    await writeFile(path('japanese.jsonl'), lines.join(''));
+    const measure = (...words: string[]) =>
+      soul(...['eval', '--model', path('model'), '--data', path('japanese.jsonl'), '--max-new-tokens', '2'], ...words);
+    const note =
+      'note: ROUGE-L sees words of a-z and digits alone: 1 of 4 answers have none and count as 0, 1 of 4 have most of their ' +
+      'text outside of them; go by the probability\n';
+    expect(await measure()).toMatchObject({ code: 0, out: expect.stringContaining(note) });
+    const { out } = await measure('--json');
+    expect(JSON.parse(out)).toMatchObject({ withoutRougeWords: 1, mostlyWithoutRougeWords: 1 });
+    expect((await measure('--no-generate')).out).not.toContain('ROUGE');
+  });
+
+  test('data files of other kinds than JSON lines are named', async () => {
+    const bad = async (content: string | Buffer) => {
+      await writeFile(path('other.jsonl'), content);
+      const { code, err } = await soul('eval', '--model', path('model'), '--data', path('other.jsonl'), '--quiet');
+      expect(code).toBe(2);
+      return err;
+    };
+    const text = '{"question": "q", "answer": NaN}\n';
+    expect(await bad(text)).toMatch(/other\.jsonl:1 has a "answer" that must be a string, but is null or NaN/);
+    expect(await bad(Buffer.from(`\ufeff${text}`, 'utf16le'))).toMatch(
+      /other\.jsonl is a text in UTF-16; save it as UTF-8/,
+    );
+    expect(await bad('["q","a"]\n["q","a"]\n')).toMatch(/other\.jsonl:1 is a JSON array of its own/);
+  });
+
   test('run.json is a record of everything that went in', async () => {
     const { code } = await unlearn(
       '--out',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { readExamples, readLines } from '../../lib/data/index.ts';
+import { readExamples } from '../../lib/data/index.ts';
 
 let folder: string;
 let written = 0;
@@ -61,6 +61,9 @@ describe('readExamples', () => {
     ['an empty prompt to complete', '{"prompt":"","completion":"text"}'],
     ['fields that are null', '{"question":"q","answer":"a","paraphrased_answer":null,"perturbed_answer":null}'],
     ['a JSON array', `[${good},\n ${good}]`],
+    ['carriage returns alone', `${good}\r\r${good}\r`],
+    ["Python's NaN where nothing is needed", `{"question":"q","answer":"a","perturbed_answer":NaN,"year":-Infinity}`],
+    ['NaN in an array', `[{"question":"q","answer":"a","paraphrased_answer":NaN}]`],
     ['a JSON array after a byte-order mark and lines', `\ufeff\n\n[\n${good}\n]\n`],
   ])('takes a file with %s', async (_, content) => {
     const { items } = await readExamples(await fileOf(content));
@@ -69,10 +72,48 @@ describe('readExamples', () => {
 
   it.each([
     ['a line that is no JSON', `${good}\n{"question":`, 2, /not valid JSON/],
-    ['an object over several lines', '{\n"question":"q","answer":"a"}', 1, /one whole JSON object/],
-    ['a number', '7', 1, /must be a JSON object, but is 7/],
-    ['null', `${good}\nnull`, 2, /must be a JSON object, but is null/],
-    ['a list in later lines', `${good}\n[1]`, 2, /must be a JSON object, but is an array of 1/],
+    [
+      'an object over several lines',
+      '{\n"question":"q","answer":"a"}',
+      1,
+      /several lines.*one whole JSON object.*jq -c/,
+    ],
+    ['objects over several lines', '\n{\n"question":"q",\n"answer":"a"\n}\n{\n}', 2, /goes on over several lines/],
+    ['an object that is not whole', '{"question":"q",\n"answer":"a"', 1, /goes on over several lines/],
+    ['an object around an array', `{"version":1,"data":[{"title":"t"}]}`, 1, /holds the records in an array "data"/],
+    ['an object around examples', `{"all":[${good}]}`, 1, /array "all"; give that array alone.*'\.\["all"\]\[\]'/],
+    [
+      'an indented object around an array',
+      `{\n "data": [\n  ${good}\n ]\n}`,
+      1,
+      /holds the records in an array "data"/,
+    ],
+    ['columns', '{"question":["q"],"answer":["a"]}', 1, /whole columns.*pandas/],
+    ['columns with names of rows', '{"question":{"0":"q"},"answer":{"0":"a"}}', 1, /whole columns/],
+    [
+      'a conversation',
+      '{"prompt":[{"role":"user"}],"completion":[{}]}',
+      1,
+      /"prompt" that must be a string, but is an array/,
+    ],
+    ['an array a line', '["q","a"]\n["r","b"]', 1, /is a JSON array of its own; each line must be a JSON object/],
+    ['an array on the only line', '["q","a"]', 1, /must be a JSON object with "question".* but is "q"/],
+    ['arrays in an array', '[["q","a"]]', 1, /must be a JSON object with "question".* but is an array of 2/],
+    [
+      'NaN where text is needed',
+      `${good}\n{"question":"q","answer":NaN}`,
+      2,
+      /"answer" that must be a string.* null or NaN/,
+    ],
+    ['NaN for a record', 'NaN', 1, /must be a JSON object.* null or NaN/],
+    ["Python's own notation", "{'question': 'q', 'answer': 'a'}", 1, /Python's own notation.*json\.dumps/],
+    ['a comma behind a record', `${good},\n${good}`, 1, /ends with a comma/],
+    ['a byte-order mark where files were joined', `\ufeff${good}\n\ufeff${good}`, 2, /byte-order mark/],
+    ['a NUL byte', `${good}\n{"question":"\0`, 2, /NUL byte/],
+    ['a mistake behind carriage returns', `${good}\r\n\r\r${good}\n7`, 5, /must be a JSON object/],
+    ['a number', '7', 1, /must be a JSON object with .* but is 7/],
+    ['null', `${good}\nnull`, 2, /must be a JSON object with .* but is null/],
+    ['a list in later lines', `${good}\n[1]`, 2, /must be a JSON object with .* but is an array of 1/],
     ['no answer', '{"question":"q"}', 1, /has "question" but no "answer"/],
     ['no prompt', '{"completion":"q"}', 1, /has "completion" but no "prompt"/],
     ['other fields', '{"instruction":"q","output":"a"}', 1, /found "instruction", "output"/],
@@ -153,17 +194,5 @@ describe('readExamples', () => {
     const { items } = await readExamples(file);
     expect(items.map(({ source }) => source.line)).toEqual([1, 2, 3]);
     expect(items[1]!.completion).toBe(answer);
-  });
-});
-
-describe('readLines', () => {
-  it('gives lines without the space around them, blank ones left out', async () => {
-    const { items } = await readLines(await fileOf("\ufeffI don't know.\r\n\n  No idea. \n"));
-    expect(items).toEqual(["I don't know.", 'No idea.']);
-  });
-
-  it('refuses a file without text, and one that is missing', async () => {
-    await expect(readLines(await fileOf(' \n'))).rejects.toMatchObject({ code: 'SOUL_BAD_DATA' });
-    await expect(readLines(join(folder, 'none'))).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
   });
 });

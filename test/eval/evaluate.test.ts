@@ -98,6 +98,21 @@ describe('evaluate', () => {
     ]);
   });
 
+  it('counts the answers that ROUGE does not see, where the model answers', async () => {
+    const japanese = ['\u6771\u4eac\u3067\u3059\u3002', '\u6771\u4eac a\u3067\u3059', '!?', 'ab \u6771'];
+    // Letters that the tokenizer lacks become spaces.
+    const encode: TextTokenizer['encode'] = (text, options) =>
+      tokenizer.encode(text.replaceAll(/[^a-h ]/g, ' '), options);
+    const answers = japanese.map((completion) => example('a', completion));
+    const counted = { withoutRougeWords: 2, mostlyWithoutRougeWords: 1 };
+    expect(await evaluate(alphabet(), { ...tokenizer, encode }, answers, { maxNewTokens: 2 })).toMatchObject(counted);
+    const silent = await evaluate(alphabet(), { ...tokenizer, encode }, answers, { generate: false });
+    expect(silent).not.toHaveProperty('withoutRougeWords');
+    expect(silent).not.toHaveProperty('mostlyWithoutRougeWords');
+    const english = await evaluate(alphabet(), tokenizer, examples, { maxNewTokens: 2 });
+    expect(english).toMatchObject({ withoutRougeWords: 0, mostlyWithoutRougeWords: 0 });
+  });
+
   it('reports progress of both phases and stops when told to', async () => {
     const seen: EvaluationProgress[] = [];
     const onProgress = (progress: EvaluationProgress) => seen.push(progress);

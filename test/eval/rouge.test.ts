@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { porterStem } from '../../lib/eval/porter-stemmer.ts';
-import { rougeL } from '../../lib/eval/rouge.ts';
+import { rougeL, rougeSight, rougeWords } from '../../lib/eval/rouge.ts';
 
 interface Recorded {
   pairs: { prediction: string; reference: string; stemmed: number[]; plain: number[] }[];
@@ -42,6 +42,33 @@ describe('rougeL', () => {
     fc.assert(
       fc.property(fc.array(fc.stringMatching(/^[a-z]{1,6}$/), { minLength: 1, maxLength: 9 }), (words) => {
         expect(rougeL(`before ${words.join(' -- ')} after`, words.join(' ')).recall).toBe(1);
+      }),
+    );
+  });
+});
+
+describe('rougeSight', () => {
+  it.each([
+    ['\u6771\u4eac\u3067\u3059\u3002', 'none'],
+    ['...', 'none'],
+    ['\u{1f600}', 'none'],
+    ['\u0663', 'none'],
+    ['\u6771\u4eac Tower', 'most'],
+    ['1998\u5e74\u306b\u751f\u307e\u308c\u307e\u3057\u305f\u3002', 'part'],
+    ['\u041c\u043e\u0441\u043a\u0432\u0430, city 7', 'part'],
+    ['Z\u00fcrich', 'most'],
+    ['In M\u00fcnchen!', 'most'],
+    ['7', 'most'],
+    ['\u6771A', 'most'],
+  ])('of %s sees %s', (text, sight) => {
+    expect(rougeSight(text)).toBe(sight);
+  });
+
+  it('sees none exactly where there are no words', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme', maxLength: 4 }), (text) => {
+        expect(rougeSight(text) === 'none').toBe(rougeWords(text).length === 0);
+        expect(rougeL(text, text).recall).toBe(rougeSight(text) === 'none' ? 0 : 1);
       }),
     );
   });

@@ -12,7 +12,7 @@ import { replaceFile } from '../../core/files.ts';
 import { thenRelease } from '../../core/release.ts';
 import { PromptTemplate } from '../../data/prompt-template.ts';
 import { readExamples } from '../../data/read-examples.ts';
-import { evaluate } from '../../eval/evaluate.ts';
+import { type Evaluation, evaluate } from '../../eval/evaluate.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { integer, path } from '../arguments.ts';
@@ -128,7 +128,7 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
         ...figures,
         seconds,
       },
-      text: `${table(['figure', 'value'], rows)}\n\nin ${duration(seconds)}`,
+      text: [table(['figure', 'value'], rows), ...unseenNote(figures), `in ${duration(seconds)}`].join('\n\n'),
     };
   };
   try {
@@ -139,4 +139,17 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
   } finally {
     progress.end();
   }
+}
+
+/** Where ROUGE-L is lower than what the model knows, since it does not see the answers: a note that says so. */
+function unseenNote(figures: Omit<Evaluation, 'items'>): string[] {
+  const { examples, withoutRougeWords = 0, mostlyWithoutRougeWords = 0 } = figures;
+  const counts = [
+    ...(withoutRougeWords > 0 ? [`${withoutRougeWords} of ${examples} answers have none and count as 0`] : []),
+    ...(mostlyWithoutRougeWords > 0
+      ? [`${mostlyWithoutRougeWords} of ${examples} have most of their text outside of them`]
+      : []),
+  ];
+  if (counts.length === 0) return [];
+  return [`note: ROUGE-L sees words of a-z and digits alone: ${counts.join(', ')}; go by the probability`];
 }

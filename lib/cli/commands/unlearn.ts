@@ -111,9 +111,10 @@ function ownOptions(): Option[] {
       'which example to keep stands beside one to forget: drawn afresh in each epoch, or the same in all (default: fresh)',
       ['fresh', 'fixed'],
     ),
-    new Option('--refusals <file>', 'po: answers to teach instead, one a line (default: a built-in list)').argParser(
-      path,
-    ),
+    new Option(
+      '--refusals <file>',
+      'po: answers to teach instead, one a line: plain text, or JSON objects with "answer" (default: a built-in list)',
+    ).argParser(path),
     choiceOption(
       '--hessian-data <set>',
       'sophia: the examples whose curvature is estimated (default: retain if there is a retain file, else forget)',

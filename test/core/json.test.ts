@@ -1,0 +1,113 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { parsePythonJson } from '../../lib/core/json.ts';
+
+type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+/** JSON as Python's json.dumps writes it, with its spaces and its numbers that are not finite. */
+function dumps(value: Json): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
+  if (Array.isArray(value)) return `[${value.map(dumps).join(', ')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  return `{${Object.entries(value)
+    .map(([name, entry]) => `${JSON.stringify(name)}: ${dumps(entry)}`)
+    .join(', ')}}`;
+}
+
+function outcome(parse: (text: string) => unknown, text: string): unknown {
+  try {
+    return { value: parse(text) };
+  } catch (error) {
+    return { message: (error as Error).message };
+  }
+}
+
+/** Strings that could be taken for what stands outside of strings. */
+const confusing = fc
+  .array(fc.constantFrom('NaN', 'Infinity', '-', '"', '\\', ' ', ',', ':', 'a', '\n', '\u2028', '\ud800'), {
+    maxLength: 6,
+  })
+  .map((pieces) => pieces.join(''));
+
+const { value: values } = fc.letrec<{ value: Json }>((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom<Json>(null, true, Number.NaN, Infinity, -Infinity),
+    fc.double(),
+    confusing,
+    fc.string({ unit: 'binary' }),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(confusing, tie('value'), { maxKeys: 4 }),
+  ),
+}));
+
+describe('parsePythonJson', () => {
+  it('reads what JSON.parse reads, and as it does', () => {
+    fc.assert(fc.property(fc.json(), (text) => expect(parsePythonJson(text)).toEqual(JSON.parse(text))));
+  });
+
+  it('reads what json.dumps writes, NaN and infinities as null', () => {
+    fc.assert(
+      fc.property(values, (value) => {
+        // JSON.stringify writes null for them.
+        expect(parsePythonJson(dumps(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('refuses what is no JSON when null stands for NaN and infinities, with the message that JSON.parse has for null', () => {
+    const pieces = fc.constantFrom(
+      'NaN',
+      'Infinity',
+      '-',
+      '"',
+      '\\',
+      '[',
+      ']',
+      '{',
+      '}',
+      ',',
+      ':',
+      '1',
+      'n',
+      'null',
+      ' ',
+    );
+    fc.assert(
+      fc.property(fc.array(pieces, { maxLength: 9 }), (parts) => {
+        const text = parts.join('');
+        const accepted = 'value' in (outcome(parsePythonJson, text) as object);
+        // What is left of the tokens when strings are taken out first.
+        const plain = text.replace(/"(?:[^"\\]|\\.)*"/g, '""').replace(/-?Infinity|NaN/g, 'null');
+        const escapes = /\\(?!["\\])/.test(text);
+        if (!escapes) expect(accepted).toBe('value' in (outcome(JSON.parse, plain) as object));
+        if (!/NaN|Infinity/.test(text)) expect(outcome(parsePythonJson, text)).toEqual(outcome(JSON.parse, text));
+      }),
+      { numRuns: 5000 },
+    );
+  });
+
+  it.each([
+    ['{"NaN": NaN, "b": ["Infinity, \\"NaN", -Infinity,Infinity]}', { NaN: null, b: ['Infinity, "NaN', null, null] }],
+    ['NaN', null],
+    ['"\\\\", NaN', undefined],
+    ['-NaN', undefined],
+    ['--Infinity', undefined],
+    ['{NaN: 1}', undefined],
+    ['[NaN1]', undefined],
+    ['[1NaN]', undefined],
+    ['[NaNNaN]', undefined],
+    ['["NaN]', undefined],
+    ['nan', undefined],
+    ['', undefined],
+  ])('makes of %s what Python makes of it', (text, value) => {
+    if (value !== undefined) expect(parsePythonJson(text)).toEqual(value);
+    else expect(() => parsePythonJson(text)).toThrow(SyntaxError);
+  });
+
+  it('names the position of a fault behind NaN', () => {
+    expect(() => parsePythonJson('{"a": NaN, "b": NaN, "c" 1}')).toThrow(/position 25/);
+  });
+});
