@@ -1,5 +1,5 @@
 /**
- * Checks and groups what is to be generated.
+ * Checks what is to be generated.
  *
  * @module
  */
@@ -7,18 +7,7 @@
 import { checkSignal } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
-import type { LlamaConfig } from '../model/config.ts';
 import type { GenerateOptions } from '../model/contract.ts';
-
-/** Bytes that the keys and values of one group may take. */
-const cacheMemory = 2 ** 28;
-
-export interface PromptGroup {
-  readonly tokens: Int32Array;
-  readonly offsets: Uint32Array;
-  /** Which prompts of the call these are. */
-  readonly indexes: readonly number[];
-}
 
 const largestToken = 2 ** 31 - 1;
 
@@ -49,46 +38,15 @@ export function checkGenerateOptions(options: GenerateOptions): CheckedGenerateO
   return { maxNewTokens, stopTokens: Int32Array.from(stopTokens), temperature, topP, seed, signal };
 }
 
-/**
- * Packs prompts into groups whose key-value cache stays within bounds.
- *
- * @param bytesPerElement of the cache
- * @throws SoulError SOUL_INVALID_ARGUMENT
- */
-export function groupPrompts(
-  prompts: readonly (readonly number[])[],
-  maxNewTokens: number,
-  config: LlamaConfig,
-  bytesPerElement: number,
-): PromptGroup[] {
+/** @throws SoulError SOUL_INVALID_ARGUMENT */
+export function checkPrompts(prompts: readonly (readonly number[])[]): void {
   if (!Array.isArray(prompts)) throw invalidArgument('prompts', 'an array of token arrays', prompts);
-  const bytesPerToken = 2 * bytesPerElement * config.layers * config.keyValueHeads * config.headSize;
-  const groups: PromptGroup[] = [];
-  let indexes: number[] = [];
-  let longest = 0;
   for (const [i, prompt] of prompts.entries()) {
     if (!Array.isArray(prompt) || prompt.length === 0) {
       throw invalidArgument(`prompts[${i}]`, 'an array of at least one token', prompt);
     }
     for (const [t, token] of prompt.entries()) checkToken(token, `prompts[${i}][${t}]`);
-    const length = Math.min(Math.max(longest, prompt.length) + maxNewTokens, config.maxPositions);
-    if (indexes.length > 0 && (indexes.length + 1) * length * bytesPerToken > cacheMemory) {
-      groups.push(pack(prompts, indexes));
-      indexes = [];
-      longest = 0;
-    }
-    indexes.push(i);
-    longest = Math.max(longest, prompt.length);
   }
-  if (indexes.length > 0) groups.push(pack(prompts, indexes));
-  return groups;
-}
-
-function pack(prompts: readonly (readonly number[])[], indexes: number[]): PromptGroup {
-  const chosen = indexes.map((i) => prompts[i]!);
-  const offsets = new Uint32Array(chosen.length + 1);
-  for (const [i, prompt] of chosen.entries()) offsets[i + 1] = offsets[i]! + prompt.length;
-  return { tokens: Int32Array.from(chosen.flat()), offsets, indexes };
 }
 
 function checkToken(token: unknown, name: string): void {

@@ -37,8 +37,9 @@ import type { TokenBatch } from '../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
-import { checkGenerateOptions, groupPrompts } from './generation.ts';
+import { checkGenerateOptions, checkPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
+import { generateInGroups } from './prompt-groups.ts';
 import { TorchPass } from './torch-pass.ts';
 
 export interface LoadOptions<Kind extends WeightDType = WeightDType> {
@@ -287,24 +288,20 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const handle = this.#use();
     const settings = checkGenerateOptions(options);
     const stream = randomStream(settings.seed, 'generation');
-    const results: number[][] = [];
+    checkPrompts(prompts);
+    const { layers, keyValueHeads, headSize, maxPositions } = this.config;
     const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
-    for (const group of groupPrompts(prompts, settings.maxNewTokens, this.config, bytesPerElement)) {
-      throwIfCancelled(
-        settings.signal,
-        `generation was cancelled after ${results.length} of ${prompts.length} prompts`,
-      );
-      const seeds = BigUint64Array.from(group.indexes, (index) => stream.seed64(0, index));
-      const { maxNewTokens, temperature, topP } = settings;
-      const generated = await nativeEngine().generate(handle, group.tokens, group.offsets, settings.stopTokens, seeds, {
-        maxNewTokens,
-        temperature,
-        topP,
-      });
-      for (const tokens of generated) results.push([...tokens]);
+    const bounds = { bytesPerToken: 2 * bytesPerElement * layers * keyValueHeads * headSize, maxPositions };
+    return generateInGroups(prompts, settings.maxNewTokens, bounds, async (group, finished) => {
+      throwIfCancelled(settings.signal, `generation was cancelled after ${finished} of ${prompts.length} prompts`);
+      const { tokens, offsets, indexes, maxNewTokens } = group;
+      const seeds = BigUint64Array.from(indexes, (index) => stream.seed64(0, index));
+      const { stopTokens, temperature, topP } = settings;
+      const options = { maxNewTokens, temperature, topP };
+      const generated = await nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options);
       this.#use();
-    }
-    return results;
+      return generated;
+    });
   }
 
   /**

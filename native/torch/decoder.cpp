@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -43,6 +44,18 @@ PackedTokens PackedTokens::Pack(const std::vector<int32_t>& tokens, std::vector<
   packed.distinct = Upload(distinct, place);
   packed.which = Upload(which, place);
   return packed;
+}
+
+void KeyValueCache::Grow(int64_t wider) {
+  for (Layer& layer : layers) {
+    for (Tensor* tensor : {&layer.key, &layer.value}) {
+      const int64_t width = tensor->size(1);
+      const Tensor positions = tensor->view({sequences, capacity, width});
+      // Zeros, as at first: what a mask hides must be finite.
+      *tensor = at::constant_pad_nd(positions, {0, 0, 0, wider - capacity}).view({-1, width});
+    }
+  }
+  capacity = wider;
 }
 
 Decoder::Decoder(const DecoderSize& size, const Place& place, const std::vector<float>& inverse_frequencies,

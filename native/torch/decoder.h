@@ -59,6 +59,10 @@ struct KeyValueCache {
   std::vector<Layer> layers;
   int64_t sequences;
   int64_t capacity;
+
+  // Makes room for `wider` positions of each sequence, no fewer than now. One tensor after the other moves,
+  // so that no more than one is there twice.
+  void Grow(int64_t wider);
 };
 
 // The rows of one forward pass: `final` [wanted rows, hidden] normalised; `embedded` is the graph's only

@@ -15,6 +15,9 @@ namespace {
 
 using at::Tensor;
 
+// New positions that a cache has room for at first: most answers end before that, whatever they may grow to.
+constexpr int64_t kFirstRoom = 256;
+
 // Hides every logit outside the smallest set of most likely tokens whose probability reaches `top_p`.
 void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
   const double largest = *std::max_element(logits, logits + vocabulary);
@@ -105,8 +108,9 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
     lengths.push_back(length);
     longest = std::max(longest, length);
   }
-  const int64_t capacity = std::min(longest + settings.max_new_tokens, settings.max_length);
-  KeyValueCache cache = model.decoder.MakeCache(static_cast<int64_t>(prompts.size()), capacity);
+  const int64_t most = std::min(longest + settings.max_new_tokens, settings.max_length);
+  KeyValueCache cache =
+      model.decoder.MakeCache(static_cast<int64_t>(prompts.size()), std::min(longest + kFirstRoom, most));
   const PackedTokens packed = PackedTokens::Pack(tokens, offsets, wanted, model.place());
   Tensor hidden = model.decoder.Forward(packed, false, &cache).final;
 
@@ -137,6 +141,10 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
     }
     rows = std::move(next_rows);
     lengths = std::move(next_lengths);
+    // Doubled, so that a token is copied about once, however many there will be.
+    if (*std::max_element(lengths.begin(), lengths.end()) >= cache.capacity) {
+      cache.Grow(std::min(2 * cache.capacity, most));
+    }
     hidden = model.decoder.Extend(next_tokens, lengths, cache);
     for (int64_t& length : lengths) ++length;
   }

@@ -2,6 +2,7 @@
 
 #include <c10/util/Exception.h>
 
+#include <algorithm>
 #include <new>
 #include <optional>
 
@@ -27,7 +28,9 @@ struct Job {
 // What a library says before it comes to stack traces and advice.
 std::string FirstSentence(const std::string& message) {
   const bool cuda = message.compare(0, 4, "CUDA") == 0;
-  return message.substr(0, message.find(cuda ? "\n" : "\nException raised from"));
+  // Some of its errors begin the stack trace without a heading.
+  return message.substr(
+      0, std::min(message.find(cuda ? "\n" : "\nException raised from"), message.find("\nframe #")));
 }
 
 // On another thread, but before the job completes.

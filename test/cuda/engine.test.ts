@@ -117,6 +117,20 @@ describeWithCudaEngine('models on a CUDA device', () => {
     releaseAll([cpu, cuda]);
   });
 
+  test('generates as without a cache when the cache has grown', async () => {
+    const config = { ...recorded.config, max_position_embeddings: 512 };
+    const model = await loadRecorded({ ...recorded, config }, { device: 'cuda' });
+    const prompts = recorded.generated.map(({ prompt }) => prompt);
+    const generated = await model.generate(prompts, { maxNewTokens: 300 });
+    const sequences = prompts.map((prompt, i) => ({
+      tokens: [...prompt, ...generated[i]!],
+      labelsFrom: prompt.length,
+    }));
+    const { isArgmax } = await model.score(TokenBatch.of(sequences));
+    expect([...isArgmax]).toEqual(new Array(300 * prompts.length).fill(1));
+    model.release();
+  });
+
   test('a token that occurs often: its rows are added in an order of their own', async () => {
     const often = TokenBatch.of(Array.from({ length: 200 }, (_, i) => ({ tokens: [5, 7, i % 60], labelsFrom: 1 })));
     const weights = new Float32Array(often.labelCount).fill(1);

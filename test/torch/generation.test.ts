@@ -80,6 +80,65 @@ describeWithEngine('generation', () => {
     });
   });
 
+  test('the cache takes what is generated, not what might be', async () => {
+    // At once it would be terabytes.
+    const most = 2 ** 30;
+    const vast = await TorchLM.create({ ...config, vocab_size: 4096, max_position_embeddings: most }, 11n);
+    for (const options of [{}, { temperature: 1, topP: 0.95, seed: 4n }]) {
+      const whole = await vast.generate(prompts, { ...options, maxNewTokens: 1300 });
+      // The first prompt ends at the last token that is new to it; the others sooner, at tokens that it has not.
+      const [first] = whole;
+      const end = first!.findLastIndex((token, i) => first!.indexOf(token) === i);
+      const seen = new Set(first!.slice(0, end));
+      const stopTokens = whole.map((tokens, i) => tokens.find((token, t) => t >= 350 * i && !seen.has(token))!);
+      stopTokens[0] = first![end]!;
+      const expected = whole.map((tokens) =>
+        tokens.slice(
+          0,
+          tokens.findIndex((token) => stopTokens.includes(token)),
+        ),
+      );
+      // Room for 256 tokens at first, then doubled: three times for this one.
+      expect(expected[0]!.length).toBeGreaterThan(1100);
+      expect(new Set(expected.map(({ length }) => length)).size).toBe(prompts.length);
+      expect(await vast.generate(prompts, { ...options, maxNewTokens: most, stopTokens })).toEqual(expected);
+    }
+    vast.release();
+  });
+
+  test('tokens are those of a forward pass without a cache however often it has grown', async () => {
+    const long = await TorchLM.create({ ...config, max_position_embeddings: 2048 }, 11n);
+    const generated = await long.generate(prompts, { maxNewTokens: 1300 });
+    const sequences = generated.map((tokens, i) => ({
+      tokens: [...prompts[i]!, ...tokens],
+      labelsFrom: prompts[i]!.length,
+    }));
+    const { isArgmax } = await long.score(TokenBatch.of(sequences));
+    expect([...isArgmax]).toEqual(new Array(prompts.length * 1300).fill(1));
+    // A draw is a function of seed, prompt and position: the prefix gives the same one without a cache.
+    const drawn = { temperature: 1, topP: 0.95, seed: 4n };
+    const [sampled] = await long.generate([[1]], { ...drawn, maxNewTokens: 1300 });
+    for (const end of [1, 255, 256, 257, 258, 513, 514, 515, 1027, 1028, 1029, 1299]) {
+      const prefix = [1, ...sampled!.slice(0, end)];
+      expect(await long.generate([prefix], { ...drawn, maxNewTokens: 1 })).toEqual([[sampled![end]]]);
+    }
+    long.release();
+  });
+
+  test('what outgrows the memory of its group goes on by itself', async () => {
+    // 8 KiB a token: 120 prompts have room for 273 each, prompt and all.
+    const shape = { num_hidden_layers: 1, num_attention_heads: 1, num_key_value_heads: 1, head_dim: 1024 };
+    const wide = await TorchLM.create({ ...config, ...shape, vocab_size: 512, max_position_embeddings: 512 }, 11n);
+    const options = { temperature: 1, seed: 9n };
+    const [alone] = await wide.generate([[1, 2, 3]], { ...options, maxNewTokens: 400 });
+    const own = new Set(alone);
+    const stopTokens = Array.from({ length: 512 }, (_, token) => token).filter((token) => !own.has(token));
+    const others = new Array(119).fill([5]);
+    const [together] = await wide.generate([[1, 2, 3], ...others], { ...options, maxNewTokens: 400, stopTokens });
+    expect(together).toEqual(alone);
+    wide.release();
+  });
+
   test('sampling is a function of seed, prompt and position', async () => {
     const options = { maxNewTokens: 6, temperature: 1.5, seed: 77n };
     const same = [prompts[0]!, prompts[0]!, prompts[1]!];

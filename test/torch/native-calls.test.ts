@@ -64,6 +64,21 @@ describeWithEngine('the calls of the engine addon', () => {
     model.release();
   });
 
+  test('that need more memory than there is say so in one line', async () => {
+    const model = await TorchLM.create({ ...config, head_dim: 1024, max_position_embeddings: 2 ** 21 }, 1n);
+    // One prompt is long, and every row of a cache is as long: keys would take 2^48 bytes, more than can be addressed.
+    const [prompts, longest] = [2 ** 16, 2 ** 20];
+    const offsets = Uint32Array.from({ length: prompts + 1 }, (_, i) => (i === 0 ? 0 : longest + i - 1));
+    const tokens = new Int32Array(offsets[prompts]!);
+    const options = { maxNewTokens: 1, temperature: 0, topP: 1 };
+    const words = [tokens, offsets, new Int32Array(0), new BigUint64Array(prompts), options] as const;
+    await expect(nativeEngine().generate(handleOf(model), ...words)).rejects.toMatchObject({
+      code: 'SOUL_OUT_OF_MEMORY',
+      message: /can't allocate memory[^\n]*$/,
+    });
+    model.release();
+  });
+
   test('memory that could be detached is refused', async () => {
     const specification = {
       ...{ vocabulary: 2, hidden: 2, intermediate: 2, layers: 1, heads: 1, keyValueHeads: 1, headSize: 2 },
