@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { asSoulError, SoulError } from './errors.ts';
+import { parsePythonJson } from './json.ts';
 
 /**
  * Lets `write` make a file beside `path` and renames it to `path`, so that nobody ever sees half of one; what was there stays
@@ -39,7 +40,7 @@ export async function replaceFile(path: string, text: string): Promise<void> {
 }
 
 /**
- * The content of a JSON file; undefined where there is no such file.
+ * The content of a JSON file, Python's `NaN` and `Infinity` in it allowed; undefined where there is no such file.
  *
  * @throws SoulError SOUL_BAD_FILE where it cannot be read or is not JSON
  */
@@ -52,11 +53,21 @@ export async function readJsonFile(file: string): Promise<unknown> {
     throw new SoulError('SOUL_BAD_FILE', `${file} cannot be read: ${(cause as Error).message}`, { file }, { cause });
   }
   try {
-    return JSON.parse(text);
+    return parsePythonJson(text);
   } catch (cause) {
-    throw new SoulError('SOUL_BAD_FILE', `${file} is not JSON: ${(cause as Error).message}`, { file }, { cause });
+    const problem = isLfsPointer(text) ? lfsPointer : `is not JSON: ${(cause as Error).message}`;
+    throw new SoulError('SOUL_BAD_FILE', `${file} ${problem}`, { file }, { cause });
   }
 }
+
+/** What Git leaves in place of a large file that was not fetched. */
+export function isLfsPointer(start: string): boolean {
+  return start.startsWith('version https://git-lfs.github.com/');
+}
+
+/** What is wrong with such a file, to be read after its name. */
+export const lfsPointer =
+  'is the pointer of Git LFS to a file, not the file; fetch that: git lfs pull, in its repository';
 
 /** Whether there is anything at `path`. */
 export async function exists(path: string): Promise<boolean> {

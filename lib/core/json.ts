@@ -4,14 +4,16 @@
  * @module
  */
 
+import { randomUUID } from 'node:crypto';
+
 /** The JSON text of a value, indented, with a line end; bigints (seeds) have no form of their own there and become decimal strings. */
 export function toJson(value: unknown): string {
   return `${JSON.stringify(value, (_key, entry) => (typeof entry === 'bigint' ? entry.toString() : entry), 2)}\n`;
 }
 
 /**
- * The value of a JSON text, in which numbers that are not finite may stand as Python's `json` writes them: bare `NaN`, `Infinity`
- * and `-Infinity`. They are read as null, which JavaScript's own JSON makes of them.
+ * The value of a JSON text, in which numbers that are not finite may stand as Python's `json` writes them: bare `NaN`, which is
+ * read as null, and `Infinity` and `-Infinity`.
  *
  * @throws SyntaxError as JSON.parse throws it, with the position in `text`
  */
@@ -19,10 +21,25 @@ export function parsePythonJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    // An empty array is no longer than any of the three, and a value like null: so positions in what this throws are right.
+    // An empty array is no longer than any of the three, and a whole value: so positions in what this throws are right.
     JSON.parse(replaceNonFinite(text, (token) => '[]'.padEnd(token.length)));
-    return JSON.parse(replaceNonFinite(text, () => 'null'));
+    return JSON.parse(replaceNonFinite(text, (token) => nonFinite[token]!));
   }
+}
+
+/** JSON whose value is the number that Python writes so, as far as there is any. */
+const nonFinite: Readonly<Record<string, string>> = { NaN: 'null', Infinity: '1e999', '-Infinity': '-1e999' };
+
+/** {@link toJson} for files that Python reads: infinities stand in it as Python writes them. */
+export function toPythonJson(value: unknown): string {
+  // A text that no file has stands for them until the quotation marks around it are taken away.
+  const mark = randomUUID();
+  const marked = JSON.stringify(
+    value,
+    (_key, entry) => (entry === Infinity || entry === -Infinity ? `${mark}${entry}` : entry),
+    2,
+  );
+  return `${marked.replaceAll(new RegExp(`"${mark}(-?Infinity)"`, 'g'), '$1')}\n`;
 }
 
 /** Replaces bare `NaN`, `Infinity` and `-Infinity`; what stands in strings stays. */

@@ -5,6 +5,7 @@
  */
 
 import { SoulError } from '../core/errors.ts';
+import { isLfsPointer, lfsPointer } from '../core/files.ts';
 
 interface Format {
   /** What follows "the data file ... is". */
@@ -35,11 +36,6 @@ const formats: readonly Format[] = [
   { name: 'a 7-Zip archive', advice: unpack, begins: ['7z\xbc\xaf\x27\x1c'] },
   { name: 'a Parquet file', advice: exportRecords, begins: ['PAR1'] },
   { name: 'an Arrow file', advice: exportRecords, begins: ['ARROW1', '\xff\xff\xff\xff'] },
-  {
-    name: 'the pointer of Git LFS to a file, not the file',
-    advice: 'fetch that (git lfs pull)',
-    begins: ['version https://git-lfs.github.com/'],
-  },
   { name: 'an HTML page', advice: download, begins: ['<!DOCTYPE html', '<!doctype html', '<html'] },
 ];
 
@@ -51,6 +47,7 @@ const formats: readonly Format[] = [
  */
 export function checkTextFile(file: string, start: Buffer): void {
   const text = start.toString('latin1', 0, 64);
+  if (isLfsPointer(text)) throw new SoulError('SOUL_BAD_FILE', `the data file ${file} ${lfsPointer}`, { file });
   const format = formats.find(({ begins }) => begins.some((bytes) => text.startsWith(bytes)));
   if (format === undefined) return;
   throw new SoulError('SOUL_BAD_FILE', `the data file ${file} is ${format.name}; ${format.advice}`, {

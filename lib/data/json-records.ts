@@ -22,8 +22,8 @@ export interface JsonRecord {
 const recordFields = ['question', 'answer', 'prompt', 'completion'];
 
 /**
- * Reads JSON lines, or, where the first that is not blank begins with `[`, one JSON array. Blank lines are skipped, `NaN` and
- * infinities are null.
+ * Reads JSON lines, or, where the first that is not blank begins with `[`, one JSON array. Blank lines are skipped, `NaN`
+ * is null.
  *
  * @throws SoulError SOUL_BAD_DATA with `file` and `line`: for a line that is not JSON, and for such an array, where it begins
  */

@@ -21,8 +21,8 @@ const wanted = 'object with "question" and "answer", or "prompt" and "completion
 /**
  * Reads a data set: one JSON object a line with `question` and `answer`, or with `prompt` and `completion`; blank lines
  * are skipped. A file that begins with `[` is read as one JSON array of such objects. TOFU's fields
- * `paraphrased_question`, `paraphrased_answer` and `perturbed_answer` are kept as alternatives, others are ignored. `NaN` and
- * infinities, which Python writes for missing values, are read as null.
+ * `paraphrased_question`, `paraphrased_answer` and `perturbed_answer` are kept as alternatives, others are ignored. `NaN`,
+ * which Python writes for missing values, is read as null.
  *
  * @throws SoulError SOUL_NOT_FOUND for a missing file; SOUL_BAD_FILE for one that cannot be read, or that is no text in UTF-8;
  *   SOUL_BAD_DATA, with `file` and `line` in the details, for the first record that is not usable, and for a file without any

@@ -107,7 +107,7 @@ function parse(source: unknown, where: string, code: SoulErrorCode): LlamaConfig
   const headSize = size('head_dim', Math.floor(hiddenSize / heads));
   if (headSize % 2 !== 0) fail('head_dim', 'even, since rotary embeddings turn pairs', headSize);
   const maxPositions = size('max_position_embeddings', 2048);
-  const rope = ropeEntries(source);
+  const rope = ropeEntries(source, where, code);
   return {
     vocabularySize: size('vocab_size'),
     hiddenSize,
@@ -129,9 +129,25 @@ function parse(source: unknown, where: string, code: SoulErrorCode): LlamaConfig
 }
 
 /** transformers 5 writes `rope_parameters`; 4 wrote `rope_theta` and, where angles are scaled, `rope_scaling`. */
-function ropeEntries(source: Json): Json {
-  const parameters = isObject(source.rope_parameters) ? source.rope_parameters : {};
-  return isObject(source.rope_scaling) ? { ...parameters, ...source.rope_scaling } : parameters;
+function ropeEntries(source: Json, where: string, code: SoulErrorCode): Json {
+  let entries: Json = {};
+  for (const key of ['rope_parameters', 'rope_scaling']) {
+    const given = source[key] ?? {};
+    if (!isObject(given)) {
+      throw new SoulError(code, `${where}: ${key} must be an object or null, but is ${describe(given)}`, { key });
+    }
+    // Without a type transformers does not scale at all, whatever else is said.
+    const scaling = Object.keys(given).find((name) => !['rope_theta', 'partial_rotary_factor'].includes(name));
+    if (scaling !== undefined && given.rope_type === undefined && given.type === undefined) {
+      throw new SoulError(
+        code,
+        `${where}: ${key} has ${scaling} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
+        { key, scaling },
+      );
+    }
+    entries = { ...entries, ...given };
+  }
+  return entries;
 }
 
 function ropeScaling(
@@ -141,9 +157,6 @@ function ropeScaling(
   positive: (key: string, value: unknown) => number,
 ): RopeScaling {
   const type = rope.rope_type ?? rope.type ?? 'default';
-  if (rope.partial_rotary_factor !== undefined && rope.partial_rotary_factor !== 1) {
-    throw unsupported(where, 'partial_rotary_factor', rope.partial_rotary_factor, '1');
-  }
   switch (type) {
     case 'default':
       return { type: 'default' };
@@ -167,16 +180,22 @@ function ropeScaling(
 
 function refuseWhatIsUnsupported(source: Json, where: string): void {
   const { model_type: modelType, architectures, hidden_act: activation = 'silu' } = source;
+  const named = (Array.isArray(architectures) ? architectures : [architectures]).filter((name) => name != null);
   if (modelType !== undefined && modelType !== 'llama') throw unsupported(where, 'model_type', modelType, 'llama');
-  if (architectures != null) {
-    const named = Array.isArray(architectures) ? architectures : [architectures];
-    if (!named.includes('LlamaForCausalLM')) {
-      throw unsupported(where, 'architecture', named.join(', '), 'LlamaForCausalLM');
-    }
-  } else if (modelType === undefined) {
-    throw unsupported(where, 'architecture', 'not named', 'model_type llama or architecture LlamaForCausalLM');
+  if (modelType === undefined && !named.includes('LlamaForCausalLM')) {
+    const found = named.length > 0 ? named.join(', ') : 'not named';
+    throw unsupported(where, 'architecture', found, 'model_type llama or architecture LlamaForCausalLM');
+  }
+  // The type decides, as in transformers; but a head for something else than language is another model.
+  if (named.length > 0 && named.every((name) => /For(?!CausalLM)/i.test(String(name)))) {
+    throw unsupported(where, 'architecture', named.join(', '), 'LlamaForCausalLM');
   }
   if (activation !== 'silu' && activation !== 'swish') throw unsupported(where, 'hidden_act', activation, 'silu');
+  for (const { partial_rotary_factor: share } of [source, source.rope_parameters, source.rope_scaling].filter(
+    isObject,
+  )) {
+    if (share != null && share !== 1) throw unsupported(where, 'partial_rotary_factor', share, '1');
+  }
   if (source.quantization_config != null) {
     const method = isObject(source.quantization_config) ? source.quantization_config.quant_method : undefined;
     throw unsupported(where, 'quantization_config', method ?? source.quantization_config, 'unquantised weights');

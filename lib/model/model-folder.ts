@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
 import { replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
-import { toJson } from '../core/json.ts';
+import { toPythonJson } from '../core/json.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { LlamaConfig } from './config.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
@@ -52,7 +52,7 @@ export async function writeModelFolder(
     }
     const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
     if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
-    await replaceFile(join(folder, 'config.json'), toJson(huggingFaceConfig(config, values.dtype)));
+    await replaceFile(join(folder, 'config.json'), toPythonJson(huggingFaceConfig(config, values.dtype)));
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
     if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
     await writeCheckpoint(folder, layout, values);
@@ -66,10 +66,15 @@ const modelFile = /^config\.json$|^model.*\.safetensors(\.index\.json)?$/;
 /** What one file of weights replaces. */
 const shard = /^model-\d+-of-\d+\.safetensors$|\.index\.json$/;
 
-/** The content of config.json: all that was read, with the dtype of the weights and the rope in the keys of transformers 4 and of 5. */
+/**
+ * The content of config.json: all that was read as it was, with the dtype of the weights and the rope in the keys of transformers 4
+ * and of 5.
+ */
 export function huggingFaceConfig(config: LlamaConfig, dtype: WeightDType = 'f32'): Record<string, unknown> {
   const torchDType = dtype === 'f32' ? 'float32' : 'bfloat16';
   const { ropeScaling: scaling, ropeTheta } = config;
+  // Before 4.43, transformers knew linear scaling alone, as `type`.
+  const type = scaling.type === 'linear' ? { type: scaling.type } : {};
   const rope: Record<string, unknown> = { rope_type: scaling.type };
   if (scaling.type !== 'default') rope.factor = scaling.factor;
   if (scaling.type === 'llama3') {
@@ -84,7 +89,7 @@ export function huggingFaceConfig(config: LlamaConfig, dtype: WeightDType = 'f32
     num_key_value_heads: config.keyValueHeads,
     head_dim: config.headSize,
     rope_theta: ropeTheta,
-    rope_scaling: scaling.type === 'default' ? null : rope,
+    rope_scaling: config.source.rope_scaling ?? (scaling.type === 'default' ? null : { ...type, ...rope }),
     rope_parameters: { rope_theta: ropeTheta, ...rope },
     torch_dtype: torchDType,
     dtype: torchDType,

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { copyFile, mkdir } from 'node:fs/promises';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
 import { exists, replaceFileBy } from '../core/files.ts';
@@ -74,10 +74,15 @@ export async function copyTokenizerFiles(
   try {
     await mkdir(to, { recursive: true });
     for (const name of names) {
-      await replaceFileBy(join(to, name), (beside) => copyFile(join(from, name), beside));
+      await replaceFileBy(join(to, name), (beside) => copyContent(join(from, name), beside));
     }
   } catch (error) {
     throw asSoulError(error);
   }
   return names;
+}
+
+/** Copies what is in a file, not its mode: caches hold theirs read-only. */
+async function copyContent(from: string, to: string): Promise<void> {
+  await writeFile(to, await readFile(from), { flag: 'wx' });
 }

@@ -101,6 +101,8 @@ describe('config.json', () => {
     [{ rope_scaling: { rope_type: 'yarn', factor: 2 } }, /rope_type yarn/],
     [{ rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } }, /rope_type dynamic/],
     [{ rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } }, /partial_rotary_factor 0.5/],
+    [{ partial_rotary_factor: 0.25 }, /partial_rotary_factor 0.25/],
+    [{ model_type: undefined, architectures: null }, /architecture not named/],
     [{ quantization_config: { quant_method: 'gptq', bits: 4 } }, /quantization_config gptq/],
   ])('what is not supported is named: %j', (change, message) => {
     expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
@@ -119,19 +121,65 @@ describe('config.json', () => {
     [{ tie_word_embeddings: 'yes' }, /tie_word_embeddings/],
     [{ rope_scaling: { rope_type: 'llama3', factor: 8 } }, /low_freq_factor/],
     [{ rope_scaling: { rope_type: 'linear' } }, /factor/],
+    [{ rope_scaling: 'linear' }, /rope_scaling must be an object or null/],
+    [{ rope_parameters: [1] }, /rope_parameters must be an object or null/],
+    [{ num_key_value_heads: Number.POSITIVE_INFINITY }, /num_key_value_heads must be a positive integer/],
+    // Without a type these would mean nothing to transformers, and be read as no scaling.
+    [{ rope_scaling: { ...llama3, rope_type: undefined } }, /rope_scaling has factor but no rope_type/],
+    [
+      { rope_scaling: { factor: 4 }, rope_parameters: { rope_type: 'default', rope_theta: 1e4 } },
+      /rope_scaling has factor/,
+    ],
+    [{ rope_parameters: { full_attention: { rope_type: 'default' } } }, /rope_parameters has full_attention/],
   ])('a number that cannot be is named: %j', (change, message) => {
     expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
       expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT', message: expect.stringMatching(message) }),
     );
   });
 
+  test.each([['LLaMAForCausalLM'], ['LlamaModel'], ['MyLlamaForCausalLM'], [], undefined])(
+    'model_type llama decides beside architecture %j, as in transformers',
+    (name) => {
+      const config = parseLlamaConfig({ ...shape, architectures: name === undefined ? undefined : [name].flat() });
+      expect(huggingFaceConfig(config)).toMatchObject({ architectures: ['LlamaForCausalLM'], model_type: 'llama' });
+    },
+  );
+
+  test.each([
+    [
+      { rope_theta: 1e4, rope_scaling: { type: 'linear', factor: 4 } },
+      { type: 'linear', factor: 4 },
+    ],
+    [
+      { rope_parameters: { rope_theta: 1e4, type: 'linear', factor: 4 } },
+      { type: 'linear', rope_type: 'linear', factor: 4 },
+    ],
+    [{ rope_scaling: { rope_type: 'default' } }, { rope_type: 'default' }],
+    [{ rope_scaling: null }, null],
+  ])('rope_scaling is kept as it was read, or written for transformers 4: %j', (change, kept) => {
+    expect(huggingFaceConfig(parseLlamaConfig({ ...shape, ...change })).rope_scaling).toEqual(kept);
+  });
+
+  test("numbers of Python's that JSON has not are read in keys that nobody needs, and kept", async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+    await writeFile(
+      join(folder, 'config.json'),
+      `${JSON.stringify(shape).slice(0, -1)}, "limit": [-Infinity, Infinity], "none": NaN}`,
+    );
+    const config = await readLlamaConfig(folder);
+    expect(huggingFaceConfig(config)).toMatchObject({ limit: [-Infinity, Infinity], none: null });
+    await rm(folder, { recursive: true });
+  });
+
   test('a file that is missing or damaged', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
     await expect(readLlamaConfig(folder)).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
-    for (const text of ['{', '[]', '{"model_type": "llama", "vocab_size": "many"}']) {
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n';
+    for (const text of ['{', '[]', '{"model_type": "llama", "vocab_size": "many"}', pointer]) {
       await writeFile(join(folder, 'config.json'), text);
       await expect(readLlamaConfig(folder)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
     }
+    await expect(readLlamaConfig(folder)).rejects.toThrow(/config\.json is the pointer of Git LFS.*git lfs pull/);
     await rm(folder, { recursive: true });
   });
 });
