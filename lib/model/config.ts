@@ -8,6 +8,7 @@
 import { join } from 'node:path';
 import { describe, SoulError, type SoulErrorCode } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
+import { missingFile } from './folder-kind.ts';
 
 /** How rotary angles are stretched beyond the length that a model was pretrained on. */
 export type RopeScaling =
@@ -54,19 +55,13 @@ type Json = Readonly<Record<string, unknown>>;
 /**
  * Reads `folder`/config.json.
  *
- * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE (not JSON, a number that can't be), SOUL_UNSUPPORTED (names the
+ * @throws SoulError SOUL_NOT_FOUND (what the folder is instead), SOUL_BAD_FILE (not JSON, a number that can't be), SOUL_UNSUPPORTED (names the
  *   architecture or option)
  */
 export async function readLlamaConfig(folder: string): Promise<LlamaConfig> {
   const file = join(folder, 'config.json');
   const source = await readJsonFile(file);
-  if (source === undefined) {
-    throw new SoulError(
-      'SOUL_NOT_FOUND',
-      `${file} does not exist; a model is a Hugging Face folder with config.json and safetensors files`,
-      { file },
-    );
-  }
+  if (source === undefined) throw await missingFile(folder, 'config.json');
   return parse(source, file, 'SOUL_BAD_FILE');
 }
 

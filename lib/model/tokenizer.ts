@@ -4,11 +4,11 @@
  * @module
  */
 
-import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
+import { checkFolder, missingFile } from './folder-kind.ts';
 import { copyTokenizerFiles } from './tokenizer-files.ts';
 import { buildTokenizer } from './tokenizer-library.ts';
 import { tokenizerSettings } from './tokenizer-settings.ts';
@@ -79,10 +79,10 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     await checkFolder(folder);
     const description = await readJson(folder, 'tokenizer.json');
     if (!description) {
-      throw new SoulError(
-        'SOUL_NOT_FOUND',
-        `${folder} has no tokenizer.json: copy the tokenizer's files from the model that it was made from; where that has no tokenizer.json either, save its tokenizer with a current version of transformers (AutoTokenizer.from_pretrained(...).save_pretrained(...))`,
-        { folder, file: 'tokenizer.json' },
+      throw await missingFile(
+        folder,
+        'tokenizer.json',
+        "copy the tokenizer's files from the model that it was made from; where that has no tokenizer.json either, save its tokenizer with a current version of transformers (AutoTokenizer.from_pretrained(...).save_pretrained(...))",
       );
     }
     const [config = {}, specialTokens = {}, addedTokens = {}, generation = {}, model = {}] = await Promise.all([
@@ -163,14 +163,6 @@ interface FolderFiles {
 
 function ids(given: unknown): number[] {
   return (Array.isArray(given) ? given : [given]).filter((id): id is number => Number.isInteger(id) && id >= 0);
-}
-
-async function checkFolder(folder: string): Promise<void> {
-  const found = await stat(folder).catch(() => undefined);
-  if (!found) throw new SoulError('SOUL_NOT_FOUND', `the model folder ${folder} does not exist`, { folder });
-  if (!found.isDirectory()) {
-    throw new SoulError('SOUL_BAD_FILE', `${folder} must be a model folder, but is a file`, { folder });
-  }
 }
 
 async function readJson(folder: string, name: string): Promise<Json | undefined> {

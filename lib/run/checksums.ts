@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { throwIfCancelled } from '../core/cancellation.ts';
 import { asSoulError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 
 /** SHA-256 of one file, as 64 hexadecimal digits. */
 export async function sha256(path: string, signal?: AbortSignal): Promise<string> {
@@ -34,6 +35,10 @@ export async function modelChecksums(folder: string, signal?: AbortSignal): Prom
     (name) => /^[^.].*\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== 'run.json',
   );
   const sums: Record<string, string> = {};
-  for (const name of names.sort()) sums[name] = await sha256(join(folder, name), signal);
+  for (const name of names.sort()) {
+    const path = join(folder, name);
+    // A link to what is gone belongs to nothing that was read.
+    if (await exists(path)) sums[name] = await sha256(path, signal);
+  }
   return sums;
 }

@@ -12,6 +12,7 @@ import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
 import { elementCount } from '../core/shape.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
+import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { Optimizer } from '../optim/optimizer.ts';
 import { type StepEvent, type TrainingSummary, train } from '../unlearn/loop.ts';
@@ -90,6 +91,7 @@ export async function runTraining(
   const work = async (): Promise<RunResult> => {
     try {
       begin('reading the data', events);
+      await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
       const sets = await readRunSets(checked, tokenizer, template, method.target.answers === 'refusal', (note) =>
         events.onNote?.(note),

@@ -1,0 +1,50 @@
+/**
+ * The files that hold a model's weights: `model.safetensors`, or the shards that an index names.
+ *
+ * @module
+ */
+
+import { basename, join } from 'node:path';
+import { SoulError } from '../core/errors.ts';
+import { exists, readJsonFile } from '../core/files.ts';
+
+/** The file of a model that is not in shards. */
+export const singleFile = 'model.safetensors';
+const indexFile = 'model.safetensors.index.json';
+
+/**
+ * Names of the files, whether they are there or not; none where the folder has neither.
+ *
+ * @throws SoulError SOUL_BAD_FILE for an index that names no files of the same folder
+ */
+export async function weightFiles(folder: string): Promise<string[]> {
+  if (await exists(join(folder, singleFile))) return [singleFile];
+  const path = join(folder, indexFile);
+  const index = await readJsonFile(path);
+  if (index === undefined) return [];
+  const map = (index as { weight_map?: unknown } | null)?.weight_map;
+  const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
+  const plain = names.filter((name) => typeof name === 'string' && name !== '' && basename(name) === name) as string[];
+  if (plain.length === 0 || plain.length < names.length) {
+    throw new SoulError('SOUL_BAD_FILE', `${path} must have a weight_map from tensors to files of the same folder`, {
+      path,
+    });
+  }
+  return plain.sort();
+}
+
+/**
+ * Checks that every one of the files is there.
+ *
+ * @throws SoulError SOUL_NOT_FOUND, naming all that are not
+ */
+export async function requireWeightFiles(folder: string, names: readonly string[]): Promise<void> {
+  const there = await Promise.all(names.map((name) => exists(join(folder, name))));
+  const missing = names.filter((_, i) => !there[i]);
+  if (missing.length === 0) return;
+  throw new SoulError(
+    'SOUL_NOT_FOUND',
+    `${folder} lacks ${missing.length} of the ${names.length} files that ${indexFile} names: ${missing.join(', ')}; download them, or the model again`,
+    { folder, missing },
+  );
+}
