@@ -8,6 +8,7 @@ import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
+import { checkVocabulary } from '../data/vocabulary.ts';
 import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
 import { type GeneratedAnswer, type GenerationOptions, generationOptionNames, generationRouge } from './generation.ts';
@@ -53,11 +54,11 @@ export interface Evaluation {
 /**
  * Probability and ROUGE-L of a model on a data set, in TOFU's conventions.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT without examples, SOUL_BAD_DATA for one that cannot be encoded, SOUL_NON_FINITE
+ * @throws SoulError SOUL_INVALID_ARGUMENT without examples, SOUL_BAD_DATA for one that cannot be encoded or has a token beyond the model's vocabulary, SOUL_NON_FINITE
  *   for a broken model, SOUL_CANCELLED by `options.signal`
  */
 export async function evaluate(
-  model: Pick<DifferentiableLM, 'score'> & TextGenerator,
+  model: Pick<DifferentiableLM, 'score' | 'vocabularySize'> & TextGenerator,
   tokenizer: TextTokenizer,
   examples: readonly Example[],
   options: EvaluateOptions = {},
@@ -70,6 +71,7 @@ export async function evaluate(
     ...(template ? { template } : {}),
     ...(maximumLength === undefined ? {} : { maximumLength }),
   });
+  if (model.vocabularySize !== undefined) checkVocabulary(tokenizer, examples, encoded, model.vocabularySize);
   const likelihoods = await probability(model, encoded, batched);
   const answers = generate ? await generationRouge(model, tokenizer, examples, generation) : undefined;
   return {

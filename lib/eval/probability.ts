@@ -29,12 +29,12 @@ export interface ExampleLikelihood {
  * @throws SoulError SOUL_NON_FINITE when the model gives NaN, SOUL_CANCELLED by `options.signal`
  */
 export async function probability(
-  model: Pick<DifferentiableLM, 'score'>,
+  model: Pick<DifferentiableLM, 'score' | 'vocabularySize'>,
   examples: readonly TokenSequence[],
   options: BatchedOptions = {},
 ): Promise<ExampleLikelihood[]> {
   checkNames('options', options, batchedOptionNames);
-  checkSequences('examples', examples);
+  checkSequences('examples', examples, model?.vocabularySize);
   const lengths = examples.map((example) => example.tokens.length);
   return inBatches('probability', lengths, options, async (indices) => {
     const scores = await model.score(TokenBatch.of(indices.map((index) => examples[index]!)));

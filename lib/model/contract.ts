@@ -13,6 +13,9 @@ import type { TokenBatch } from './token-batch.ts';
 
 /** A language model whose token losses can be differentiated by its parameters. */
 export interface DifferentiableLM {
+  /** How many tokens there are; where it is given, sequences with others are refused before they are run. */
+  readonly vocabularySize?: number;
+
   /** Two buffers of the same layout; `backward` and `accumulate` add to `gradients`, nobody else writes there. */
   readonly parameters: {
     readonly values: FlatBuffer;

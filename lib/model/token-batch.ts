@@ -15,17 +15,30 @@ export interface TokenSequence {
 }
 
 /**
- * Refuses what is no sequence with a label token, and says which one; for whoever takes sequences before it batches them.
+ * Refuses what is no sequence with a label token, or has a token beyond the vocabulary, and says which one; for whoever takes
+ * sequences before it batches them.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT
  */
-export function checkSequences(argument: string, sequences: unknown): asserts sequences is readonly TokenSequence[] {
+export function checkSequences(
+  argument: string,
+  sequences: unknown,
+  vocabularySize?: number,
+): asserts sequences is readonly TokenSequence[] {
   if (!Array.isArray(sequences)) throw invalidArgument(argument, 'an array of { tokens, labelsFrom }', sequences);
-  for (const [i, sequence] of sequences.entries()) checkSequence(`${argument}[${i}]`, sequence);
+  for (const [i, sequence] of sequences.entries()) checkSequence(`${argument}[${i}]`, sequence, vocabularySize);
 }
 
-/** Refuses what is no sequence with a label token. */
-export function checkSequence(argument: string, sequence: unknown): asserts sequence is TokenSequence {
+/**
+ * Refuses what is no sequence with a label token, or has a token beyond the vocabulary.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkSequence(
+  argument: string,
+  sequence: unknown,
+  vocabularySize = 2 ** 31,
+): asserts sequence is TokenSequence {
   if (typeof sequence !== 'object' || sequence === null) {
     throw invalidArgument(argument, '{ tokens, labelsFrom }, an encoded example', sequence);
   }
@@ -37,9 +50,15 @@ export function checkSequence(argument: string, sequence: unknown): asserts sequ
   if (!Number.isInteger(labelsFrom) || (labelsFrom as number) < 1 || (labelsFrom as number) >= length) {
     throw invalidArgument(`${argument}.labelsFrom`, `an integer from 1 to ${length - 1}, the last token`, labelsFrom);
   }
-  const wrong = tokens.findIndex((token) => !Number.isInteger(token) || token < 0 || token >= 2 ** 31);
-  if (wrong >= 0)
-    throw invalidArgument(`${argument}.tokens[${wrong}]`, 'an integer from 0 to 2147483647', tokens[wrong]);
+  const wrong = tokens.findIndex((token) => !Number.isInteger(token) || token < 0 || token >= vocabularySize);
+  if (wrong >= 0) {
+    const last = vocabularySize < 2 ** 31 ? ", the model's last token" : '';
+    throw invalidArgument(
+      `${argument}.tokens[${wrong}]`,
+      `an integer from 0 to ${vocabularySize - 1}${last}`,
+      tokens[wrong],
+    );
+  }
 }
 
 /** Sequences of different lengths, packed one after the other; padding and masks are the model's business. */

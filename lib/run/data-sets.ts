@@ -4,9 +4,7 @@
  * @module
  */
 
-import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
-import { readJsonFile } from '../core/files.ts';
 import { carriedTokenNotes } from '../data/carried-tokens.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
@@ -16,6 +14,7 @@ import { type DataFile, readExamples } from '../data/read-examples.ts';
 import { readRefusals } from '../data/read-refusals.ts';
 import { refusals as builtInRefusals } from '../data/refusals.ts';
 import { checkVocabulary } from '../data/vocabulary.ts';
+import { readModelLimits } from '../model/model-limits.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { TrainingOptions } from '../unlearn/loop.ts';
 import type { CompleteRunSettings } from './settings.ts';
@@ -70,7 +69,7 @@ export async function readRunSets(
   const overlap = retain && countOverlap(target.items, retain.items);
   if (overlap) checkOverlap(overlap, target, settings, onNote);
 
-  const { modelLimit, vocabularySize } = await modelFacts(settings.model);
+  const { maximumLength: modelLimit, vocabularySize } = await readModelLimits(settings.model);
   const encoding = { template, maximumLength: Math.min(settings.maximumLength, modelLimit ?? settings.maximumLength) };
   const encode = (file: DataFile<Example>): EncodedFile => ({
     ...file,
@@ -107,19 +106,6 @@ export async function readRunSets(
 
 /** Texts of one source, and their tokens. */
 type Texts = Pick<EncodedFile, 'items' | 'encoded'>;
-
-/** What config.json says of a model, under the names that families give it; undefined where it says nothing. */
-async function modelFacts(
-  folder: string,
-): Promise<{ modelLimit: number | undefined; vocabularySize: number | undefined }> {
-  const config = (await readJsonFile(join(folder, 'config.json'))) as Record<string, unknown> | null | undefined;
-  const integer = (value: unknown, low: number) =>
-    Number.isSafeInteger(value) && (value as number) >= low ? (value as number) : undefined;
-  return {
-    modelLimit: integer(config?.max_position_embeddings ?? config?.n_positions, 2),
-    vocabularySize: integer(config?.vocab_size, 1),
-  };
-}
 
 function checkOverlap(
   overlap: Overlap,

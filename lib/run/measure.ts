@@ -42,7 +42,7 @@ export interface Evaluation {
  * @returns undefined where nothing is measured
  */
 export async function measureSets(
-  model: Pick<DifferentiableLM, 'score'>,
+  model: Pick<DifferentiableLM, 'score' | 'vocabularySize'>,
   sets: Pick<RunSets, 'target' | 'retain'>,
   options: {
     limit: number;

@@ -235,7 +235,7 @@ async function trainSteps(
 /** The target examples of a step, with their own answers or a refusal in their place. */
 function targetSequences(
   { method, target, draws }: CheckedRun,
-  { refusals }: TrainingOptions,
+  { model, refusals }: TrainingOptions,
   step: number,
   indices: readonly number[],
 ): TokenSequence[] {
@@ -243,7 +243,7 @@ function targetSequences(
     if (method.target.answers === 'given') return target[index]!;
     const refusal = draws.refusal(step, index);
     const sequence: unknown = refusals!.of(index, refusal);
-    checkSequence(`refusals.of(${index}, ${refusal})`, sequence);
+    checkSequence(`refusals.of(${index}, ${refusal})`, sequence, model.vocabularySize);
     return sequence;
   });
 }
@@ -303,11 +303,11 @@ const optionNames = [
 function checked(options: TrainingOptions): CheckedRun {
   checkNames('options', options, optionNames);
   const { model, optimizer, method, target, retain, refusals, pairing = 'fresh', seed = 0n } = options;
-  checkSequences('target', target);
+  checkSequences('target', target, model?.vocabularySize);
   if (target.length === 0) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'target holds no sequence to train on', { argument: 'target' });
   }
-  if (retain !== undefined) checkSequences('retain', retain);
+  if (retain !== undefined) checkSequences('retain', retain, model?.vocabularySize);
   const terms = weightedTerms(method);
   checkOptimizer(optimizer, model);
   checkSignal('signal', options.signal);

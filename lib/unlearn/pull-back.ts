@@ -44,7 +44,7 @@ export async function pullBack(
   checkNames('options', options, ['microBatchSize', 'reference', 'signal']);
   const { microBatchSize, signal } = options;
   checkInteger('microBatchSize', microBatchSize);
-  checkSequences('sequences', sequences);
+  checkSequences('sequences', sequences, model?.vocabularySize);
   const whole = {
     sequences: sequences.length,
     tokens: sequences.reduce((sum, { tokens, labelsFrom }) => sum + tokens.length - labelsFrom, 0),

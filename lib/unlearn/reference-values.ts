@@ -25,7 +25,7 @@ export async function referenceValues(
 ): Promise<Float32Array[]> {
   checkInteger('batchSize', batchSize);
   checkNames('options', options, ['signal']);
-  checkSequences('sequences', sequences);
+  checkSequences('sequences', sequences, model?.vocabularySize);
   const references: Float32Array[] = [];
   for (let begin = 0; begin < sequences.length; begin += batchSize) {
     throwIfCancelled(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -246,6 +246,23 @@ describeWithEngine('with a model', () => {
     const { out } = await measure('--json');
     expect(JSON.parse(out)).toMatchObject({ withoutRougeWords: 1, mostlyWithoutRougeWords: 1 });
     expect((await measure('--no-generate')).out).not.toContain('ROUGE');
+  });
+
+  test('eval names tokens that text and template have twice, and those that the model has not, before it loads it', async () => {
+    const short = path('short-vocabulary');
+    await cp(path('model'), short, { recursive: true });
+    const config = JSON.parse(await readFile(join(short, 'config.json'), 'utf8'));
+    const evaluate = (...words: string[]) =>
+      soul('eval', '--model', short, '--data', path('forget.jsonl'), '--no-generate', ...words);
+    expect((await evaluate('--template', '<s>{question} {answer}</s>')).err).toMatch(
+      /note: the template "<s>.*" has the token of a text's beginning \(<s>\) itself: no second one is put there\n/,
+    );
+    await writeFile(join(short, 'config.json'), JSON.stringify({ ...config, vocab_size: 8 }));
+    const { code, err } = await evaluate('--quiet');
+    expect({ code, err }).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/forget\.jsonl:1 has the token \d+ \(".*"\), but the model's vocabulary has 8/),
+    });
   });
 
   test('data files of other kinds than JSON lines are named', async () => {

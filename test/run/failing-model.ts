@@ -9,7 +9,7 @@ import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
 import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 
 export class FailingModel implements RunnableModel {
-  readonly vocabularySize = 100;
+  readonly vocabularySize = 1000;
   readonly maximumLength = 64;
   readonly parameters: RunnableModel['parameters'];
   released = 0;

@@ -186,4 +186,21 @@ describe('single calls refuse', () => {
   ])('%s', async (_, call, message) => {
     expect(await refusalOf(call)).toMatch(message);
   });
+
+  test("a token beyond the model's vocabulary is refused before the first step, wherever it comes from", async () => {
+    const model = Object.assign(BigramLM.random(4, 1n), { vocabularySize: 4 });
+    const optimizer = new AdamW(model.parameters);
+    const wide = { tokens: [0, 1, 4], labelsFrom: 1 };
+    const message = /\.tokens\[2\] must be an integer from 0 to 3, the model's last token, but is 4/;
+    const refusals = { count: 1, of: () => wide };
+    for (const wrong of [
+      { target: [wide] },
+      { retain: [wide] },
+      { method: method('po', {}), retain: [sequence], refusals },
+    ]) {
+      expect(await refusalOf(() => trainWith({ model, optimizer, ...wrong }))).toMatch(message);
+    }
+    expect(await refusalOf(() => probability(model, [sequence, wide]))).toMatch(message);
+    expect(await refusalOf(() => referenceValues(model, [wide], 1))).toMatch(message);
+  });
 });

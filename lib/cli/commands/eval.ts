@@ -10,9 +10,14 @@ import { Command, Option } from 'commander';
 import { throwIfCancelled } from '../../core/cancellation.ts';
 import { replaceFile } from '../../core/files.ts';
 import { thenRelease } from '../../core/release.ts';
+import { carriedTokenNotes } from '../../data/carried-tokens.ts';
+import { encodeExamples } from '../../data/encode.ts';
 import { PromptTemplate } from '../../data/prompt-template.ts';
 import { readExamples } from '../../data/read-examples.ts';
+import { checkVocabulary } from '../../data/vocabulary.ts';
 import { type Evaluation, evaluate } from '../../eval/evaluate.ts';
+import { checkModelFolder } from '../../model/folder-kind.ts';
+import { readModelLimits } from '../../model/model-limits.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { integer, path } from '../arguments.ts';
@@ -87,7 +92,16 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     progress.phase('reading data');
     const data = await readExamples(options.data);
     const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
+    await checkModelFolder(options.model);
     const tokenizer = await HuggingFaceTokenizer.load(options.model);
+    const template = options.template === undefined ? PromptTemplate.plain : PromptTemplate.parse(options.template);
+    const limits = await readModelLimits(options.model);
+    const { encoded } = encodeExamples(tokenizer, examples, {
+      template,
+      maximumLength: Math.min(options.maxLength, limits.maximumLength ?? options.maxLength),
+    });
+    for (const note of carriedTokenNotes(tokenizer, template, examples, encoded)) progress.log(`note: ${note}`);
+    if (limits.vocabularySize !== undefined) checkVocabulary(tokenizer, examples, encoded, limits.vocabularySize);
     throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     progress.phase('loading the model');
     model = await loading.load(options.model, { signal });
@@ -100,7 +114,7 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
       maxNewTokens: options.maxNewTokens,
       generate: options.generate,
       maximumLength,
-      ...(options.template === undefined ? {} : { template: PromptTemplate.parse(options.template) }),
+      template,
       signal,
       onProgress: ({ phase, done, total }) => {
         progress.update(done, total);
