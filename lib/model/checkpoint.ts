@@ -9,7 +9,7 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { SoulError } from '../core/errors.ts';
 import { exists, readJsonFile } from '../core/files.ts';
 import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
-import { openSafetensors, type SafetensorsDType, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
+import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
 import { elementCount } from '../core/shape.ts';
 import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
 import { widenHalf } from './widen.ts';
@@ -18,7 +18,7 @@ import { widenHalf } from './widen.ts';
 export type WeightDType = 'f32' | 'bf16';
 
 /** Element types of weights that can be read. */
-const readable: ReadonlySet<SafetensorsDType> = new Set(['F32', 'BF16', 'F16']);
+const readable: ReadonlySet<string> = new Set(['F32', 'BF16', 'F16']);
 
 const singleFile = 'model.safetensors';
 const indexFile = 'model.safetensors.index.json';
