@@ -1,10 +1,10 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { allocate } from './allocate.ts';
 import { asSoulError, invalidArgument, SoulError } from './errors.ts';
-import { replaceFileBy } from './files.ts';
+import { isLfsPointer, lfsPointer, replaceFileBy } from './files.ts';
 import { elementCount } from './shape.ts';
 
-/** Bytes of one element, by the name that the file format uses. */
+/** Bytes of one element of the types that are written, by the name that the file format uses. */
 export const safetensorsElementBytes = {
   F64: 8,
   I64: 8,
@@ -18,11 +18,30 @@ export const safetensorsElementBytes = {
   BOOL: 1,
 } as const;
 
+/** An element type that is written; files that are read may hold others. */
 export type SafetensorsDType = keyof typeof safetensorsElementBytes;
+
+/** Bits of one element of every type that version 0.8 of the format has. */
+const elementBits: ReadonlyMap<string, number> = new Map([
+  ...Object.entries(safetensorsElementBytes).map(([dtype, bytes]): [string, number] => [dtype, 8 * bytes]),
+  ['U64', 64],
+  ['C64', 64],
+  ['U32', 32],
+  ['U16', 16],
+  ['F8_E4M3', 8],
+  ['F8_E5M2', 8],
+  ['F8_E8M0', 8],
+  ['F8_E4M3FNUZ', 8],
+  ['F8_E5M2FNUZ', 8],
+  ['F6_E2M3', 6],
+  ['F6_E3M2', 6],
+  ['F4', 4],
+]);
 
 /** What the header says of one tensor. */
 export interface SafetensorsTensor {
-  readonly dtype: SafetensorsDType;
+  /** As the file names it. Of one that the format did not have when this was written nothing is known but its bytes. */
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly byteLength: number;
 }
@@ -58,10 +77,10 @@ interface Entry extends SafetensorsTensor {
 }
 
 /**
- * Opens a file and checks its whole header.
+ * Opens a file and checks its whole header. Tensors may be of any element type: whoever reads one looks at its `dtype`.
  *
  * @throws SoulError SOUL_NOT_FOUND, SOUL_FILE_SYSTEM; SOUL_BAD_FILE when the header is damaged, tensors overlap, leave gaps or
- *   don't fit the file; SOUL_UNSUPPORTED for an element type that is not in {@link safetensorsElementBytes}
+ *   don't fit the file
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   const file = await openFile(path, 'r');
@@ -161,6 +180,12 @@ async function readHeader(
   await readAll(file, path, prefix, 0);
   const length = new DataView(prefix.buffer).getBigUint64(0, true);
   if (length > longestHeader) {
+    const start = new Uint8Array(Math.min(size, 64));
+    await readAll(file, path, start, 0);
+    const text = new TextDecoder('latin1').decode(start);
+    if (isLfsPointer(text)) throw new SoulError('SOUL_BAD_FILE', `${path} ${lfsPointer}`, { path });
+    if (text.startsWith('PK'))
+      throw badFile(path, 'it is a ZIP archive, as torch.save writes them; convert it to safetensors');
     throw badFile(path, `it claims a header of ${length} bytes, more than ${longestHeader}; is it a safetensors file?`);
   }
   const headerBytes = Number(length);
@@ -194,6 +219,8 @@ function parseHeader(
       entries.push(parseEntry(name, value, path));
       continue;
     }
+    // Some writers say so that there is none.
+    if (value === null) continue;
     if (!isRecord(value)) throw badFile(path, 'its __metadata__ is not an object');
     for (const [key, text] of Object.entries(value)) {
       if (typeof text !== 'string') throw badFile(path, `its __metadata__.${key} is not a string`);
@@ -219,29 +246,22 @@ function parseHeader(
 function parseEntry(name: string, value: unknown, path: string): Entry {
   if (!isRecord(value)) throw badFile(path, `its entry for tensor ${name} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string' || !Object.hasOwn(safetensorsElementBytes, dtype)) {
-    const known = Object.keys(safetensorsElementBytes).join(', ');
-    throw new SoulError(
-      'SOUL_UNSUPPORTED',
-      `${path}: tensor ${name} has dtype ${String(dtype)}; supported are ${known}`,
-      {
-        path,
-        tensor: name,
-      },
-    );
-  }
+  if (typeof dtype !== 'string') throw badFile(path, `tensor ${name} has no valid dtype`);
   if (!isSizes(shape)) throw badFile(path, `tensor ${name} has no valid shape`);
-  if (!isSizes(offsets) || offsets.length !== 2) throw badFile(path, `tensor ${name} has no valid data_offsets`);
+  if (!isSizes(offsets) || offsets.length !== 2 || offsets[1]! < offsets[0]!) {
+    throw badFile(path, `tensor ${name} has no valid data_offsets`);
+  }
   const [begin, end] = offsets as [number, number];
-  const known = dtype as SafetensorsDType;
-  const byteLength = elementCount(shape) * safetensorsElementBytes[known];
-  if (end - begin !== byteLength) {
+  const byteLength = end - begin;
+  const bits = elementBits.get(dtype);
+  const needed = bits === undefined ? byteLength : (elementCount(shape) * bits) / 8;
+  if (byteLength !== needed) {
     throw badFile(
       path,
-      `tensor ${name} of shape [${shape}] and dtype ${dtype} needs ${byteLength} bytes, but has ${end - begin}`,
+      `tensor ${name} of shape [${shape}] and dtype ${dtype} needs ${needed} bytes, but has ${byteLength}`,
     );
   }
-  return { name, dtype: known, shape, byteLength, begin };
+  return { name, dtype, shape, byteLength, begin };
 }
 
 function sizeOf({ name, dtype, shape }: SafetensorsSource): number {

@@ -22,7 +22,7 @@ export async function checkModelFolder(folder: string): Promise<void> {
     const reason = await reasonFor(folder, 'config.json');
     if (reason !== undefined) throw lacking(folder, 'config.json', reason);
   }
-  const names = await weightFiles(folder);
+  const { names } = await weightFiles(folder);
   await requireWeightFiles(folder, names);
   for (const name of names) {
     const path = join(folder, name);

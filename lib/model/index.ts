@@ -4,7 +4,7 @@
  * @module
  */
 
-export { readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
+export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { type LlamaConfig, parseLlamaConfig, type RopeScaling, readLlamaConfig } from './config.ts';
 export type {
   AccumulateOptions,

@@ -10,27 +10,35 @@ import { exists, readJsonFile } from '../core/files.ts';
 
 /** The file of a model that is not in shards. */
 export const singleFile = 'model.safetensors';
-const indexFile = 'model.safetensors.index.json';
+/** The file that names the shard of each tensor. */
+export const indexFile = 'model.safetensors.index.json';
+
+export interface WeightFiles {
+  readonly names: readonly string[];
+  /** Where there is an index: the file that it names for each tensor. */
+  readonly shardOf?: ReadonlyMap<string, string>;
+}
 
 /**
- * Names of the files, whether they are there or not; none where the folder has neither.
+ * The files, whether those that an index names are there or not; none where the folder has neither.
  *
  * @throws SoulError SOUL_BAD_FILE for an index that names no files of the same folder
  */
-export async function weightFiles(folder: string): Promise<string[]> {
-  if (await exists(join(folder, singleFile))) return [singleFile];
+export async function weightFiles(folder: string): Promise<WeightFiles> {
+  if (await exists(join(folder, singleFile))) return { names: [singleFile] };
   const path = join(folder, indexFile);
   const index = await readJsonFile(path);
-  if (index === undefined) return [];
+  if (index === undefined) return { names: [] };
   const map = (index as { weight_map?: unknown } | null)?.weight_map;
-  const names = typeof map === 'object' && map !== null ? [...new Set(Object.values(map))] : [];
-  const plain = names.filter((name) => typeof name === 'string' && name !== '' && basename(name) === name) as string[];
-  if (plain.length === 0 || plain.length < names.length) {
+  const entries: [string, unknown][] = typeof map === 'object' && map !== null ? Object.entries(map) : [];
+  const isPlain = (name: unknown) => typeof name === 'string' && name !== '' && basename(name) === name;
+  if (entries.length === 0 || !entries.every(([, file]) => isPlain(file))) {
     throw new SoulError('SOUL_BAD_FILE', `${path} must have a weight_map from tensors to files of the same folder`, {
       path,
     });
   }
-  return plain.sort();
+  const shardOf = new Map(entries as [string, string][]);
+  return { names: [...new Set(shardOf.values())].sort(), shardOf };
 }
 
 /**

@@ -15,6 +15,6 @@ export {
 export type { RunResult } from './record.ts';
 export { type RunEvents, runTraining } from './run.ts';
 export { defaultEpochs, defaultLearningRate, methodOfRun } from './run-defaults.ts';
-export type { ModelLoader, RunnableModel } from './runnable-model.ts';
+export type { ModelLoader, ModelLoaderOptions, RunnableModel } from './runnable-model.ts';
 export { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
 export { type Verdict, type VerdictInput, verdictOf } from './verdict.ts';

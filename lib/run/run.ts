@@ -99,7 +99,8 @@ export async function runTraining(
       begin('hashing the model', events);
       const modelSums = await modelChecksums(folder, events.signal);
       begin('loading the model', events);
-      model = await loadModel(folder, withoutUndefined({ signal: events.signal }));
+      const onNote = (note: string) => events.onNote?.(note);
+      model = await loadModel(folder, { onNote, ...withoutUndefined({ signal: events.signal }) });
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
       await out.requireSpace(byteLength);

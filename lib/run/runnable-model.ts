@@ -17,5 +17,10 @@ export interface RunnableModel extends DifferentiableLM, TextGenerator {
   release(): void;
 }
 
+export interface ModelLoaderOptions extends Cancellable {
+  /** To be told of what in the folder is unusual and what was made of it. */
+  onNote?: (note: string) => void;
+}
+
 /** Loads a Hugging Face folder, unless the signal fires meanwhile; what ties a run to an engine. */
-export type ModelLoader = (folder: string, options?: Cancellable) => Promise<RunnableModel>;
+export type ModelLoader = (folder: string, options?: ModelLoaderOptions) => Promise<RunnableModel>;

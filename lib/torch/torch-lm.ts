@@ -59,6 +59,8 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
   logitsMemory?: number;
   /** Ends the loading with SOUL_CANCELLED, between two tensors. */
   signal?: AbortSignal;
+  /** Told of what in a folder's weights is unusual and what was made of it: names of a wrapper, tensors that are not read. */
+  onNote?: (note: string) => void;
 }
 
 const loadOptionNames = [
@@ -67,6 +69,7 @@ const loadOptionNames = [
   'threads',
   'logitsMemory',
   'signal',
+  'onNote',
 ] as const satisfies readonly (keyof LoadOptions)[];
 
 export interface SaveOptions {
@@ -90,6 +93,7 @@ interface CheckedOptions<Kind extends WeightDType> {
   readonly threads: number;
   readonly logitsMemory: number;
   readonly signal?: AbortSignal;
+  readonly onNote?: (note: string) => void;
 }
 
 /**
@@ -375,7 +379,9 @@ function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedO
   if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
   checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
   const signal = checkSignal('signal', options.signal);
+  const { onNote } = options;
+  if (onNote !== undefined && typeof onNote !== 'function') throw invalidArgument('onNote', 'a function', onNote);
   if (device === 'cpu') nativeEngine();
   else requireCudaEngine(device);
-  return { device, dtype, threads, logitsMemory, ...(signal === undefined ? {} : { signal }) };
+  return { device, dtype, threads, logitsMemory, ...withoutUndefined({ signal, onNote }) };
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { exists } from '../../lib/core/files.ts';
+import { openSafetensors, writeSafetensors } from '../../lib/core/safetensors.ts';
 import { fictitiousAuthors, toJsonLines } from '../../lib/study/authors.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
@@ -278,6 +279,29 @@ describeWithEngine('with a model', () => {
       /other\.jsonl is a text in UTF-16; save it as UTF-8/,
     );
     expect(await bad('["q","a"]\n["q","a"]\n')).toMatch(/other\.jsonl:1 is a JSON array of its own/);
+  });
+
+  test('what is odd about the weights is said on stderr', async () => {
+    await cp(path('model'), path('wrapped'), { recursive: true });
+    const file = await openSafetensors(path('model/model.safetensors'));
+    const tensors = Array.from(file.tensors, ([name, { shape }]) => ({
+      name: `module.${name}`,
+      dtype: 'F32' as const,
+      shape,
+      data: () => file.read(name),
+    }));
+    await writeSafetensors(path('wrapped/model.safetensors'), tensors);
+    await file.close();
+    const said = `note: ${path('wrapped')}: every name begins with module.`;
+    const evaluation = await soul(
+      ...['eval', '--model', path('wrapped'), '--data', path('forget.jsonl'), '--no-generate'],
+    );
+    expect(evaluation).toMatchObject({ code: 0, err: expect.stringContaining(said) });
+    const train = await soul(
+      ...['train', '--model', path('wrapped'), '--data', path('forget.jsonl'), '--out', path('unwrapped')],
+      ...['--steps', '1', '--evaluate', '0'],
+    );
+    expect(train).toMatchObject({ code: 0, err: expect.stringContaining(said) });
   });
 
   test('run.json is a record of everything that went in', async () => {

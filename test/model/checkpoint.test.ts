@@ -4,55 +4,16 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
-import {
-  llamaLayout,
-  type ParameterLayout,
-  parseLlamaConfig,
-  readCheckpoint,
-  writeCheckpoint,
-} from '../../lib/model/index.ts';
+import { type ParameterLayout, readCheckpoint, writeCheckpoint } from '../../lib/model/index.ts';
 import { widenHalf } from '../../lib/model/widen.ts';
 import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
-
-const config = {
-  model_type: 'llama',
-  vocab_size: 10,
-  hidden_size: 8,
-  intermediate_size: 12,
-  num_hidden_layers: 2,
-  num_attention_heads: 2,
-};
-const untied = llamaLayout(parseLlamaConfig(config));
-const tied = llamaLayout(parseLlamaConfig({ ...config, tie_word_embeddings: true }));
+import { sizeOf, sourcesOf, tied, untied, valuesFor } from './small-checkpoint.ts';
 
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
 });
 afterEach(() => rm(folder, { recursive: true }));
-
-function sizeOf(shape: readonly number[]): number {
-  return shape.reduce((a, b) => a * b, 1);
-}
-
-/** Values with few bits, so that every dtype holds them. */
-function valuesFor(layout: ParameterLayout): Float32Array {
-  const values = new Float32Array(layout.length);
-  for (const [, { offset, shape }] of layout) {
-    for (let i = 0; i < sizeOf(shape); i++) values[offset + i] = (((offset + 7 * i) % 255) - 127) / 64;
-  }
-  return values;
-}
-
-function sourcesOf(layout: ParameterLayout): SafetensorsSource[] {
-  const values = valuesFor(layout);
-  return [...layout].map(([name, { offset, shape }]) => ({
-    name,
-    dtype: 'F32',
-    shape,
-    data: values.subarray(offset, offset + sizeOf(shape)),
-  }));
-}
 
 async function read(layout: ParameterLayout): Promise<Float32Array> {
   const values = FlatBuffer.alloc(layout.length);

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { SoulError } from '../../lib/index.ts';
-import { type RunEvents, type RunSettings, runTraining } from '../../lib/run/index.ts';
+import { type ModelLoader, type RunEvents, type RunSettings, runTraining } from '../../lib/run/index.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { crossEntropy, gradientAscent, type Method } from '../../lib/unlearn/index.ts';
 import { runnableBigram, type Watcher } from './runnable-bigram.ts';
@@ -181,6 +181,17 @@ describe('what can be known before the model is loaded is checked before', () =>
     expect(notes).toHaveLength(2);
     expect((await record()).inputs.overlap).toMatchObject({ exact: 1, samePrompt: 1 });
   });
+});
+
+test('what the loader notes reaches who watches the run', async () => {
+  const notes: string[] = [];
+  const load: ModelLoader = async (_, options) => {
+    options?.onNote?.('an odd name');
+    return runnableBigram(vocabulary);
+  };
+  await runTraining(settings(), load, { onNote: (note) => notes.push(note) });
+  expect(notes).toEqual(['an odd name']);
+  await runTraining(settings({ out: path('unwatched') }), load);
 });
 
 test('a method of your own is run as it is, and recorded', async () => {

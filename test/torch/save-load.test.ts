@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
-import { openSafetensors } from '../../lib/core/safetensors.ts';
+import { openSafetensors, writeSafetensors } from '../../lib/core/safetensors.ts';
 import { HuggingFaceTokenizer } from '../../lib/model/index.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { engineHasCuda, installedEngine, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
@@ -142,6 +142,7 @@ describeWithEngine('model folders', () => {
       [{ dtype: 'u8' }, 'SOUL_INVALID_ARGUMENT', /dtype must be 'f32' or 'bf16'/],
       [{ dtype: 'f16' }, 'SOUL_INVALID_ARGUMENT', /dtype must be 'f32' or 'bf16'/],
       [{ threads: 0 }, 'SOUL_INVALID_ARGUMENT', /threads/],
+      [{ onNote: 'console' }, 'SOUL_INVALID_ARGUMENT', /onNote must be a function/],
       [{ logitsMemory: -1 }, 'SOUL_INVALID_ARGUMENT', /logitsMemory/],
     ];
     for (const [options, code, message] of codes) {
@@ -201,5 +202,38 @@ describeWithData('stories260K', () => {
     const [continued] = await model.generate([tokens], { maxNewTokens: generated.length });
     expect(continued).toEqual(generated);
     model.release();
+  });
+
+  test.each<[string, (name: string) => string, RegExp]>([
+    ['in wrappers', (name) => `module._orig_mod.${name}`, /every name begins with module\._orig_mod\./],
+    [
+      'with the output layer for its embedding',
+      (name) => name.replace(/^.*embed_tokens/, 'lm_head'),
+      /lm_head.weight is/,
+    ],
+  ])('saved %s it is the same model, and saved anew it has its own names', async (_, rename, note) => {
+    const original = join(data!, 'models', 'stories260K');
+    await copyFile(join(original, 'config.json'), join(folder, 'config.json'));
+    const file = await openSafetensors(join(original, 'model.safetensors'));
+    const tensors = Array.from(file.tensors, ([name, { shape }]) => ({
+      name: rename(name),
+      dtype: 'F32' as const,
+      shape,
+      data: () => file.read(name),
+    }));
+    await writeSafetensors(join(folder, 'model.safetensors'), tensors);
+    const notes: string[] = [];
+    const model = await TorchLM.load(folder, { onNote: (each) => notes.push(each) });
+    expect(notes).toEqual([expect.stringMatching(note)]);
+    const { tokens, nll } = await recorded();
+    const pass = await model.nll(TokenBatch.of([{ tokens, labelsFrom: 1 }]));
+    expect(worst(pass.values, nll)).toBeLessThan(1e-4);
+    pass.release();
+    await model.save(join(folder, 'anew'));
+    model.release();
+    const anew = await openSafetensors(join(folder, 'anew', 'model.safetensors'));
+    expect([...anew.tensors.keys()].sort()).toEqual([...file.tensors.keys()].sort());
+    await anew.close();
+    await file.close();
   });
 });

@@ -104,7 +104,7 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     if (limits.vocabularySize !== undefined) checkVocabulary(tokenizer, examples, encoded, limits.vocabularySize);
     throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     progress.phase('loading the model');
-    model = await loading.load(options.model, { signal });
+    model = await loading.load(options.model, { signal, onNote: (note) => progress.log(`note: ${note}`) });
     throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     const begun = performance.now();
     const maximumLength = Math.min(options.maxLength, model.maximumLength);

@@ -1,0 +1,182 @@
+/**
+ * Which tensor of a checkpoint is which parameter.
+ *
+ * @module
+ */
+
+import { basename } from 'node:path';
+import { SoulError } from '../core/errors.ts';
+import type { SafetensorsFile, SafetensorsTensor } from '../core/safetensors.ts';
+import { elementCount } from '../core/shape.ts';
+import { nameVariants, renamingNotes, unknownPrefix } from './checkpoint-prefixes.ts';
+import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
+
+export const embedding = 'model.embed_tokens.weight';
+export const head = 'lm_head.weight';
+
+/** A tensor in an open file, by the file's name for it. */
+export interface StoredTensor extends SafetensorsTensor {
+  readonly file: SafetensorsFile;
+  readonly name: string;
+}
+
+export interface FoundParameters {
+  /** One for each parameter of the layout, of its shape and an element type that is read. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** The output layer that a tied model carries beside its embedding, of the same shape; it must have the same values. */
+  readonly tiedHead: StoredTensor | undefined;
+  /** What in the files is unusual, and what was made of it. */
+  readonly notes: readonly string[];
+}
+
+/** Element types of weights that are read. */
+const readable: ReadonlySet<string> = new Set(['F32', 'BF16', 'F16']);
+
+/** Buffers of the rotary embedding that old versions of transformers, and others, saved beside the weights. */
+const computed = /(^|\.)rotary_emb\.(original_)?(inv_freq|_?cos_cached|_?sin_cached)$/;
+
+/**
+ * Finds the tensor of every parameter of `layout`.
+ *
+ * Names may hold those of wrappers, and may lack `model.` or have it twice, which transformers takes too; of a tied model either
+ * of the two tied weights will do. What is no parameter and could be none (what is computed anyway, an empty marker, a counter) is
+ * left alone, with a note. A further weight is an error, where transformers warns and goes on: config.json would describe another
+ * model than the one that was trained.
+ *
+ * @param shardOf for files with an index, the file that it names for a tensor
+ * @throws SoulError SOUL_UNSUPPORTED for the element type of a parameter; SOUL_BAD_FILE for all else that does not fit, of which
+ *   `details.problems` has one sentence each
+ */
+export function findParameters(
+  folder: string,
+  layout: ParameterLayout,
+  files: readonly SafetensorsFile[],
+  shardOf?: ReadonlyMap<string, string>,
+): FoundParameters {
+  const tied = isTied(layout);
+  const { tensors, others, problems } = assign(layout, files);
+  const body = [...layout].map(([name]) => name).filter((name) => name !== head);
+  if (!body.some((name) => tensors.has(name))) {
+    const stored = [...tensors.values(), ...others].map(({ name }) => name);
+    const prefix = unknownPrefix(body, stored);
+    if (prefix !== undefined) throw badCheckpoint(folder, [prefix]);
+  }
+  const notes = renamingNotes(Array.from(tensors, ([parameter, { name }]) => ({ parameter, stored: name })));
+
+  const storedHead = tied ? tensors.get(head) : undefined;
+  const tiedHead = tensors.has(embedding) ? storedHead : undefined;
+  if (storedHead) tensors.delete(head);
+  if (storedHead && !tiedHead) {
+    tensors.set(embedding, storedHead);
+    notes.push(
+      `there is no ${embedding}; ${head} is read for it, since config.json ties the two (tie_word_embeddings)`,
+    );
+  }
+
+  checkElementTypes(folder, [...tensors.values(), ...(tiedHead ? [tiedHead] : [])]);
+  const unfit: string[] = [];
+  for (const [name, place] of layout) {
+    const tensor = tensors.get(name);
+    if (tensor) unfit.push(...shapeProblems(tensor, place));
+    else if (shardOf?.has(name)) {
+      problems.push(`${name} is missing: by the index it is in ${shardOf.get(name)}; get that file again`);
+    } else if (tensors.has(counterpart.get(name) ?? '')) problems.push(`${name} is missing: ${untiedRemedy}`);
+    else unfit.push(`${name} is missing`);
+  }
+  if (tiedHead) unfit.push(...shapeProblems(tiedHead, layout.get(embedding)!));
+  const extra = others.filter((tensor) => !computed.test(tensor.name) && couldBeWeight(tensor));
+  unfit.push(...extra.map(({ name }) => `${name} is not part of this model`));
+  if (problems.length + unfit.length > 0) {
+    const remedy =
+      unfit.length > 0 ? 'the files must be complete, and config.json the one that belongs to them' : undefined;
+    throw badCheckpoint(folder, [...problems, ...unfit], remedy);
+  }
+  return { tensors, tiedHead, notes: [...notes, ...unreadNotes(others)].map((note) => `${folder}: ${note}`) };
+}
+
+/** The error of weights that don't fit the model. */
+export function badCheckpoint(folder: string, problems: readonly string[], remedy?: string): SoulError {
+  const said = `the weights in ${folder} don't fit the model: ${enumerate(problems, '; ')}`;
+  return new SoulError('SOUL_BAD_FILE', remedy === undefined ? said : `${said}; ${remedy}`, { problems });
+}
+
+/** What a weight may be tied to. */
+const counterpart: ReadonlyMap<string, string> = new Map([
+  [head, embedding],
+  [embedding, head],
+]);
+
+/** Where an untied model lacks one of the two; transformers would draw it at random. */
+const untiedRemedy =
+  'if the output layer is the embedding, set tie_word_embeddings to true in config.json; if not, the files are incomplete';
+
+function isTied(layout: ParameterLayout): boolean {
+  return layout.get(embedding) !== undefined && layout.get(head) === undefined;
+}
+
+/** The tensors by the parameters that they are, the output layer of a tied model with them, and those that are none. */
+function assign(
+  layout: ParameterLayout,
+  files: readonly SafetensorsFile[],
+): { tensors: Map<string, StoredTensor>; others: StoredTensor[]; problems: string[] } {
+  const isParameter = (name: string) => layout.get(name) !== undefined || (isTied(layout) && name === head);
+  const tensors = new Map<string, StoredTensor>();
+  const others: StoredTensor[] = [];
+  const problems: string[] = [];
+  for (const tensor of files.flatMap(tensorsOf)) {
+    const name = nameVariants(tensor.name).find(isParameter);
+    const first = name === undefined ? undefined : tensors.get(name);
+    if (name === undefined) others.push(tensor);
+    else if (first === undefined) tensors.set(name, tensor);
+    else problems.push(`${name} is there twice, ${placeOf(first)} and ${placeOf(tensor)}: take one of them out`);
+  }
+  return { tensors, others, problems };
+}
+
+function tensorsOf(file: SafetensorsFile): StoredTensor[] {
+  return Array.from(file.tensors, ([name, tensor]) => ({ ...tensor, file, name }));
+}
+
+function checkElementTypes(folder: string, tensors: readonly StoredTensor[]): void {
+  const unreadable = tensors.filter(({ dtype }) => !readable.has(dtype));
+  if (unreadable.length === 0) return;
+  const named = enumerate(
+    unreadable.map(({ name, dtype }) => `${name} is ${dtype}`),
+    ', ',
+  );
+  throw new SoulError(
+    'SOUL_UNSUPPORTED',
+    `${folder}: ${named}; weights are read from F32, BF16 and F16: convert the model to one of them, or get it unquantised`,
+    { name: unreadable[0]!.name },
+  );
+}
+
+function shapeProblems({ name, shape }: StoredTensor, place: ParameterPlace): string[] {
+  const same = shape.length === place.shape.length && shape.every((extent, i) => extent === place.shape[i]);
+  return same ? [] : [`${name} has shape [${shape}], but config.json gives [${place.shape}]`];
+}
+
+/** Whether a tensor that is no parameter may be one of another model: floating-point numbers, or anything so named. */
+function couldBeWeight({ name, dtype, shape }: StoredTensor): boolean {
+  return elementCount(shape) > 0 && (/^B?F\d/.test(dtype) || /\.(weight|bias)$/.test(name));
+}
+
+function unreadNotes(others: readonly StoredTensor[]): string[] {
+  const isComputed = ({ name }: StoredTensor) => computed.test(name);
+  const buffers = others.filter(isComputed).map(({ name }) => name);
+  const unknown = others.filter((tensor) => !isComputed(tensor));
+  const shown = unknown.map(({ name, dtype, shape }) => `${name} (${dtype} [${shape}])`);
+  return [
+    ...(buffers.length > 0 ? [`not read, since the model computes it: ${enumerate(buffers, ', ', 3)}`] : []),
+    ...(shown.length > 0 ? [`not read, since it is no parameter: ${enumerate(shown, ', ', 3)}`] : []),
+  ];
+}
+
+function placeOf({ file, name }: StoredTensor): string {
+  return `as ${name} in ${basename(file.path)}`;
+}
+
+function enumerate(items: readonly string[], separator: string, limit = 8): string {
+  const shown = items.slice(0, limit).join(separator);
+  return items.length > limit ? `${shown}${separator}and ${items.length - limit} more` : shown;
+}
