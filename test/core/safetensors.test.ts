@@ -151,6 +151,19 @@ describe('hostile files', () => {
     expect(await codeOf(openSafetensors(join(folder, 'short')))).toBe('SOUL_BAD_FILE');
   });
 
+  test.each([
+    ['version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n', /is the pointer of Git LFS .*git lfs pull/],
+    ['PK\x03\x04 and what else torch.save writes', /it is a ZIP archive, as torch.save writes them; convert it/],
+    ['<!DOCTYPE html><html></html>', /is it a safetensors file\?/],
+  ])('what is no safetensors file: %j', async (text, message) => {
+    const path = join(folder, 'other.safetensors');
+    await writeFile(path, text);
+    await expect(openSafetensors(path)).rejects.toMatchObject({
+      code: 'SOUL_BAD_FILE',
+      message: expect.stringMatching(message),
+    });
+  });
+
   test('a file that is missing, a folder', async () => {
     expect(await codeOf(openSafetensors(join(folder, 'missing')))).toBe('SOUL_NOT_FOUND');
     expect(await codeOf(openSafetensors(folder))).toBe('SOUL_BAD_FILE');

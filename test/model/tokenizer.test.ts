@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -111,6 +111,8 @@ describe('HuggingFaceTokenizer', () => {
       'chat_template.jinja': '{{ x }}',
       'model.safetensors': 'not a tokenizer file',
     });
+    // As in the Hub's cache.
+    await chmod(join(made, 'tokenizer.json'), 0o444);
     const tokenizer = await HuggingFaceTokenizer.load(made);
     const out = join(folder, 'out', 'inner');
     await expect(tokenizer.copyTo(out)).resolves.toEqual([
@@ -120,6 +122,7 @@ describe('HuggingFaceTokenizer', () => {
     ]);
     expect(await readFile(join(out, 'tokenizer_config.json'), 'utf8')).toBe(odd);
     expect(existsSync(join(out, 'model.safetensors'))).toBe(false);
+    expect((await stat(join(out, 'tokenizer.json'))).mode & 0o600).toBe(0o600);
     await expect(tokenizer.copyTo(out)).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
   });
 

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
@@ -237,6 +237,14 @@ test('phases are announced in their order', async () => {
     'writing the model',
     'measuring after',
   ]);
+});
+
+test('a link to what is gone, of no use to the model, harms no run', async () => {
+  await symlink('nowhere', path('model/foo.json'));
+  await run().result;
+  expect(Object.keys((await record()).inputs.model.sha256)).toEqual(
+    expect.arrayContaining(['config.json', 'tokenizer.json']),
+  );
 });
 
 describe('tokens that tokenizer, data and model do not agree on', () => {
