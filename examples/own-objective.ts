@@ -9,9 +9,9 @@
 import { pathToFileURL } from 'node:url';
 import { encodeExamples, readExamples } from '../lib/data/index.ts';
 import { Sophia } from '../lib/index.ts';
-import { defaultEpochs, defaultLearningRate, methodOfRun } from '../lib/run/index.ts';
+import { defaultEpochs, defaultLearningRate } from '../lib/run/index.ts';
 import { TorchLM } from '../lib/torch/index.ts';
-import { type Objective, train } from '../lib/unlearn/index.ts';
+import { algorithm, crossEntropy, type Objective, retainSet, targetSet, train } from '../lib/unlearn/index.ts';
 
 /**
  * Mean over label tokens of -log(1 - p / 2): between 0, where the model has forgotten, and log 2.
@@ -35,15 +35,21 @@ async function main([modelFolder, forgetFile, retainFile, outFolder]: string[]):
   const [forget, retain] = [await readExamples(forgetFile), await readExamples(retainFile)].map(
     ({ items }) => encodeExamples(tokenizer, items, { maximumLength: 512 }).encoded,
   );
-  // Gradient difference as the command runs it, with the objective in the place of ascent.
-  const graddiff = methodOfRun('graddiff');
+  // As the command runs gradient difference, with the objective in the place of ascent.
+  const graddiff = algorithm('graddiff');
   const learningRate = defaultLearningRate('sophia', graddiff, model.parameters.values.length);
   const optimizer = new Sophia(model.parameters, { learningRate, rho: { clippedFraction: 0.1 } });
   const batchSize = 8;
   await train({
     model,
     optimizer,
-    method: { ...graddiff, name: 'bounded', target: { ...graddiff.target, objective: boundedCrossEntropy } },
+    method: {
+      name: 'bounded',
+      terms: [
+        { name: 'forget', source: targetSet, objective: boundedCrossEntropy },
+        { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: 5 },
+      ],
+    },
     target: forget!,
     retain: retain!,
     batchSize,

@@ -16,7 +16,7 @@ import type { RunResult } from '../run/record.ts';
 import { type RunEvents, runTraining } from '../run/run.ts';
 import type { RunSettings } from '../run/settings.ts';
 import { completeCurvatureOptions } from '../unlearn/curvature.ts';
-import type { StepEvent } from '../unlearn/loop.ts';
+import type { StepEvent } from '../unlearn/events.ts';
 import { betas, integer, number, path, seed } from './arguments.ts';
 import { cancelOnSignals } from './interrupt.ts';
 import {
@@ -265,16 +265,19 @@ function watching(progress: Progress, words: { target: string; verb: string }): 
   return {
     onPhase: (phase) => progress.phase(phase === 'training' ? words.verb : phase),
     onNote: (note) => progress.log(`note: ${note}`),
+    onProgress: (event) => {
+      if (event.kind === 'stage') progress.phase(event.name);
+      else progress.update(event.done, event.total, event.what);
+    },
     onEvaluated: (done, total) => progress.update(done, total),
-    onStep: (event) => progress.update(event.step, event.steps, stepNote(event, words.target)),
+    onStep: (event) => progress.update(event.step, event.steps, stepNote(event)),
   };
 }
 
 /** Losses and what the optimizer did, in a few words. */
-export function stepNote({ losses, statistics }: StepEvent, target: string): string {
+export function stepNote({ losses, statistics }: StepEvent): string {
   const parts: string[] = [];
-  if (losses.target !== undefined) parts.push(`${target} ${losses.target.toFixed(3)}`);
-  if (losses.retain !== undefined) parts.push(`retain ${losses.retain.toFixed(3)}`);
+  for (const [name, loss] of Object.entries(losses)) parts.push(`${name} ${loss.toFixed(3)}`);
   if (statistics.clippedFraction !== undefined) parts.push(`clipped ${(100 * statistics.clippedFraction).toFixed(0)}%`);
   if (statistics.skipped) parts.push('SKIPPED: gradient not finite');
   return parts.join('  ');
@@ -287,8 +290,8 @@ export function resultObject({ out, summary, ...others }: RunResult, { shown }: 
     out,
     ...shown,
     ...totals,
-    secondsPerStep: totals.seconds / totals.steps,
-    losses: last.losses,
+    secondsPerStep: totals.steps > 0 ? totals.seconds / totals.steps : 0,
+    ...(last ? { losses: last.losses } : {}),
     ...others,
   };
 }
@@ -316,9 +319,13 @@ export function resultText(result: RunResult, target: string, { device }: Pick<L
     );
   }
   const skipped = summary.skippedSteps > 0 ? `, ${summary.skippedSteps} skipped` : '';
+  const each =
+    summary.steps > 0
+      ? ` (${(summary.seconds / summary.steps).toFixed(3)} s a step` +
+        `${summary.curvatureShare > 0 ? `, ${(100 * summary.curvatureShare).toFixed(0)} % of it for curvature` : ''})`
+      : '';
   lines.push(
-    `${summary.steps} steps in ${duration(summary.seconds)}${skipped} (${(summary.seconds / summary.steps).toFixed(3)} s a step` +
-      `${summary.curvatureShare > 0 ? `, ${(100 * summary.curvatureShare).toFixed(0)} % of it for curvature` : ''}), ${peakLabel(device)} ${memory(peakMemory)}`,
+    `${summary.steps} steps in ${duration(summary.seconds)}${skipped}${each}, ${peakLabel(device)} ${memory(peakMemory)}`,
     `written: ${out}`,
   );
   if (verdict !== undefined) {

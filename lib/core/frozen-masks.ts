@@ -8,7 +8,7 @@
 import { nativeAddon } from './addon.ts';
 import { checkInteger } from './checks.ts';
 import { invalidArgument } from './errors.ts';
-import { checkLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
+import { checkLength, checkSameLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
 
 /** A run of weights; parameter groups are such. */
 export interface WeightRange {
@@ -56,6 +56,26 @@ export async function maskWhereZero(buffer: FlatBuffer): Promise<FlatBuffer<'u8'
   const mask = FlatBuffer.alloc(Math.ceil(buffer.length / 8), { dtype: 'u8', device: buffer.device });
   await nativeAddon().maskZeros(memory, nativeMemory(mask, 'mask'));
   return mask;
+}
+
+/**
+ * The mask that freezes what either of two freezes, on the device of the first.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for masks of different lengths; SOUL_RELEASED, SOUL_OUT_OF_MEMORY
+ */
+export async function maskUnion(first: FlatBuffer<'u8'>, second: FlatBuffer<'u8'>): Promise<FlatBuffer<'u8'>> {
+  checkSameLength('second', second.length, first.length);
+  const [a, b] = await Promise.all([onHost(first), onHost(second)]);
+  for (const [i, byte] of b.array.entries()) a.array[i]! |= byte;
+  const union = FlatBuffer.alloc(first.length, { dtype: 'u8', device: first.device });
+  await union.copyFrom(a);
+  return union;
+}
+
+async function onHost(mask: FlatBuffer<'u8'>): Promise<FlatBuffer<'u8'>> {
+  const copy = FlatBuffer.alloc(mask.length, { dtype: 'u8' });
+  await copy.copyFrom(mask);
+  return copy;
 }
 
 function checkRange(range: WeightRange, total: number): WeightRange {

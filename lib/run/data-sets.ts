@@ -7,7 +7,7 @@
 import { SoulError } from '../core/errors.ts';
 import { carriedTokenNotes } from '../data/carried-tokens.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
-import type { Example } from '../data/example.ts';
+import { type Example, whereIs } from '../data/example.ts';
 import { countOverlap, type Overlap } from '../data/overlap.ts';
 import type { PromptTemplate } from '../data/prompt-template.ts';
 import { type DataFile, readExamples } from '../data/read-examples.ts';
@@ -16,7 +16,7 @@ import { refusals as builtInRefusals } from '../data/refusals.ts';
 import { checkVocabulary } from '../data/vocabulary.ts';
 import { readModelLimits } from '../model/model-limits.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import type { TrainingOptions } from '../unlearn/loop.ts';
+import type { DataSets, OptionalSet } from '../unlearn/source.ts';
 import type { CompleteRunSettings } from './settings.ts';
 
 /** A data file and its examples as tokens. */
@@ -34,7 +34,9 @@ export interface RunSets {
   readonly overlap?: Overlap;
   /** The file of refusals, where one was given. */
   readonly refusalFile?: DataFile<string>;
-  readonly refusals: NonNullable<TrainingOptions['refusals']>;
+  readonly refusals: NonNullable<DataSets['refusals']>;
+  /** The file of other answers, where one was given, and its answers to each target example. */
+  readonly alternatives?: { readonly file: DataFile<Example>; readonly sequences: EncodedExample[][] };
   /** Longest sequence that the model takes as its config.json says; undefined where it says nothing. */
   readonly modelLimit: number | undefined;
   /**
@@ -48,7 +50,7 @@ export interface RunSets {
 /**
  * Reads the files that the settings name and encodes them.
  *
- * @param teachesRefusals whether refusals stand in for the target's answers
+ * @param needs the sets that the algorithm cannot do without
  * @throws SoulError SOUL_BAD_DATA for a target whose examples do not fit the longest sequence, unless `allowTruncation`; for one
  *   that the retain set holds too, unless `allowOverlap`; and all that reading and encoding throw
  */
@@ -56,9 +58,10 @@ export async function readRunSets(
   settings: CompleteRunSettings,
   tokenizer: HuggingFaceTokenizer,
   template: PromptTemplate,
-  teachesRefusals: boolean,
+  needs: readonly OptionalSet[],
   onNote: (note: string) => void,
 ): Promise<RunSets> {
+  const teachesRefusals = needs.includes('refusals');
   const target = await readExamples(settings.target);
   const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
   const refusalFile = settings.refusals === undefined ? undefined : await readRefusals(settings.refusals);
@@ -88,6 +91,10 @@ export async function readRunSets(
       encoded: sentences.map((_, i) => refusals.of(0, i) as EncodedExample),
     });
   }
+  const alternatives = needs.includes('alternatives')
+    ? await readAlternatives(settings, target, (examples) => encodeExamples(tokenizer, examples, encoding).encoded)
+    : undefined;
+  if (alternatives) texts.push({ items: alternatives.file.items, encoded: alternatives.encoded });
   const notes = texts.flatMap(({ items, encoded }) => carriedTokenNotes(tokenizer, template, items, encoded));
   for (const note of new Set(notes)) onNote(note);
   const checkTokens = (size: number) => {
@@ -98,6 +105,7 @@ export async function readRunSets(
     ...sets,
     ...(overlap ? { overlap } : {}),
     ...(refusalFile ? { refusalFile } : {}),
+    ...(alternatives ? { alternatives } : {}),
     refusals,
     modelLimit,
     checkTokens,
@@ -106,6 +114,41 @@ export async function readRunSets(
 
 /** Texts of one source, and their tokens. */
 type Texts = Pick<EncodedFile, 'items' | 'encoded'>;
+
+/**
+ * Other answers to the target's questions, told by their questions.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT without a file, SOUL_BAD_DATA where an example of the target has no other answer
+ */
+async function readAlternatives(
+  { alternatives: path }: CompleteRunSettings,
+  target: DataFile<Example>,
+  encode: (examples: readonly Example[]) => EncodedExample[],
+): Promise<{ file: DataFile<Example>; encoded: EncodedExample[]; sequences: EncodedExample[][] }> {
+  if (path === undefined) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      'the method teaches other answers to the questions of the forget set; name their file (--alternatives)',
+      { argument: 'alternatives' },
+    );
+  }
+  const file = await readExamples(path);
+  const encoded = encode(file.items);
+  const byQuestion = new Map<string, EncodedExample[]>();
+  for (const [i, { prompt }] of file.items.entries()) {
+    byQuestion.set(prompt.trim(), [...(byQuestion.get(prompt.trim()) ?? []), encoded[i]!]);
+  }
+  const sequences = target.items.map((example) => {
+    const own = byQuestion.get(example.prompt.trim());
+    if (own) return own;
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${whereIs(example)} has no other answer in ${path}: each question of the forget set needs one there`,
+      { ...example.source },
+    );
+  });
+  return { file, encoded, sequences };
+}
 
 function checkOverlap(
   overlap: Overlap,
@@ -188,7 +231,7 @@ function refusalSequences(
   examples: readonly Example[],
   sentences: readonly string[],
   encoding: { template: PromptTemplate; maximumLength: number },
-): NonNullable<TrainingOptions['refusals']> {
+): NonNullable<DataSets['refusals']> {
   const known = new Map<number, EncodedExample>();
   return {
     count: sentences.length,

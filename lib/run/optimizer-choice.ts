@@ -88,8 +88,10 @@ export function createOptimizer(
   name: OptimizerName,
   parameters: OptimizerParameters & { layout: ParameterLayout },
   settings: OptimizerSettings,
+  more: { frozen?: FlatBuffer<'u8'> } = {},
 ): Optimizer | SecondOrderOptimizer {
-  const { rho, clippedFraction, denominator, ...options } = settings;
+  const { rho, clippedFraction, denominator, ...given } = settings;
+  const options = { ...given, ...more };
   if (name === 'adamw') return new AdamW(parameters, options);
   const sophia = {
     ...options,

@@ -12,19 +12,20 @@ import { packageVersion } from '../core/package.ts';
 import { usableProcessors } from '../core/processors.ts';
 import type { Overlap } from '../data/overlap.ts';
 import type { DataFile } from '../data/read-examples.ts';
-import type { TrainingSummary } from '../unlearn/loop.ts';
-import type { Method } from '../unlearn/methods.ts';
+import { initialCoefficient } from '../unlearn/term.ts';
 import { modelChecksums } from './checksums.ts';
 import type { EncodedFile, RunSets } from './data-sets.ts';
 import type { Evaluation, MeasuredSets } from './measure.ts';
 import type { PeakMemory } from './peak-memory.ts';
+import type { ChosenAlgorithm } from './run-defaults.ts';
+import type { RunSummary } from './run-summary.ts';
 import type { CompleteRunSettings } from './settings.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface RunResult {
   /** The folder that was made. */
   out: string;
-  summary: TrainingSummary;
+  summary: RunSummary;
   evaluation?: Evaluation;
   /** Examples of each set that lost tokens at their end: what was cut off was neither trained on nor measured. */
   truncated: { target: number; retain?: number };
@@ -42,7 +43,7 @@ export interface RunResult {
 export interface RunRecordParts {
   startedAt: Date;
   settings: CompleteRunSettings;
-  method: Method;
+  chosen: ChosenAlgorithm;
   /** On which the model and the optimizer lay. */
   device: Device;
   /** What that is, where it is a GPU. */
@@ -62,18 +63,19 @@ export interface RunRecordParts {
 
 /** Every setting with its defaults, seeds, versions, SHA-256 of model and data, and the figures. */
 export async function runRecord(parts: RunRecordParts): Promise<object> {
-  const { settings, method, device, gpu, sets, before, failure, result } = parts;
+  const { settings, chosen, device, gpu, sets, before, failure, result } = parts;
   const { last, ...totals } = result.summary;
   return {
     package: { name: 'soul-unlearn', version: packageVersion },
     startedAt: parts.startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
-    settings: { ...settings, method: method.name, methodOptions: methodSettings(method) },
+    settings: { ...settings, method: chosen.algorithm.name, methodSettings: methodSettings(chosen) },
     inputs: {
       model: { folder: basename(settings.model), sha256: parts.modelSums },
       target: dataRecord(sets.target),
       ...(sets.retain ? { retain: dataRecord(sets.retain) } : {}),
       ...(sets.refusalFile ? { refusals: fileRecord(sets.refusalFile) } : {}),
+      ...(sets.alternatives ? { alternatives: fileRecord(sets.alternatives.file) } : {}),
       ...(sets.overlap ? { overlap: sets.overlap } : {}),
     },
     outputs: { model: { sha256: await modelChecksums(parts.modelFolder) } },
@@ -90,8 +92,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
     },
     results: {
       ...totals,
-      losses: last.losses,
-      statistics: last.statistics,
+      ...(last ? { losses: last.losses, statistics: last.statistics } : {}),
       ...(result.evaluation ? { evaluation: result.evaluation } : {}),
       ...(result.verdict ? { verdict: result.verdict } : {}),
       ...(failure === undefined ? {} : { before, notMeasuredAfter: failure }),
@@ -101,13 +102,11 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
   };
 }
 
-function methodSettings({ target, retain, options }: Method): object {
-  return {
-    forgetCoefficient: target.coefficient,
-    answers: target.answers,
-    ...(retain ? { retainCoefficient: retain.coefficient } : {}),
-    ...options,
-  };
+/** The algorithm's settings; of a method of the caller's own, also what coefficients its terms have. */
+function methodSettings({ settings, algorithm, method }: ChosenAlgorithm): object {
+  if (Object.keys(algorithm.settings).length > 0 || method === undefined) return settings;
+  const coefficients = method.terms.map((term) => [term.name, initialCoefficient(term)]);
+  return { ...settings, coefficients: Object.fromEntries(coefficients) };
 }
 
 function dataRecord(set: EncodedFile): object {

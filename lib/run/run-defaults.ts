@@ -10,33 +10,36 @@
  * @module
  */
 
-import { type Method, type MethodName, type MethodOptions, method } from '../unlearn/methods.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import type { Algorithm } from '../unlearn/algorithm.ts';
+import { type Method, weightedTerms } from '../unlearn/method.ts';
+import {
+  type AlgorithmName,
+  type AlgorithmSettings,
+  algorithm,
+  type MethodName,
+  method,
+  settingsFor,
+} from '../unlearn/registry.ts';
 import type { OptimizerName } from './optimizer-choice.ts';
 
 /** The size at which published learning rates stand: 7 billion weights. */
 const publishedSize = 7e9;
 
 /**
- * Peak learning rates at that size, near what TOFU (1e-5), SOUL (5e-6 for GradDiff, four times that for PO) and NPO (1e-5)
- * publish. Sophia's step is shorter than the learning rate wherever it does not clip, so it takes more than AdamW; SOUL's
- * repository clips nearly everywhere, and takes less. Ascent alone has nothing that holds it back.
- */
-const learningRates: Record<OptimizerName, Record<MethodName, number>> = {
-  adamw: { finetune: 1e-5, ascent: 1.5e-6, graddiff: 5e-6, npo: 5e-6, po: 2e-5 },
-  sophia: { finetune: 2e-5, ascent: 2.7e-6, graddiff: 9e-6, npo: 7e-6, po: 3.6e-5 },
-  'soul-repo': { finetune: 7e-6, ascent: 1e-6, graddiff: 3.5e-6, npo: 3.5e-6, po: 1.4e-5 },
-};
-
-/**
- * A step changes each weight by about the learning rate, and an output by as much times the weights it sums over: for the same
- * effect steps shrink with a model's width, that is, with the square root of its size. A method of one's own takes GradDiff's.
+ * The learning rate of a run: what the algorithm's file says for 7 billion weights (near what TOFU, SOUL and NPO publish; Sophia's
+ * step is shorter than the learning rate wherever it does not clip, so it takes more than AdamW, while SOUL's repository clips
+ * nearly everywhere, and takes less), scaled. A step changes each weight by about the learning rate, and an output by as much times
+ * the weights it sums over: for the same effect steps shrink with a model's width, that is, with the square root of its size.
  *
  * @param weights of the model
  */
-export function defaultLearningRate(optimizer: OptimizerName, { name }: Method, weights: number): number {
-  const ofMethods = learningRates[optimizer];
-  const published = Object.hasOwn(ofMethods, name) ? ofMethods[name as MethodName] : ofMethods.graddiff;
-  return Number((published * Math.sqrt(publishedSize / weights)).toPrecision(2));
+export function defaultLearningRate(
+  optimizer: OptimizerName,
+  { learningRates }: Pick<Algorithm, 'learningRates'>,
+  weights: number,
+): number {
+  return Number((learningRates[optimizer] * Math.sqrt(publishedSize / weights)).toPrecision(2));
 }
 
 const fineTuningEpochs = 5;
@@ -47,18 +50,62 @@ const unlearningSteps = 40;
  * Fine-tuning takes 5 epochs. Unlearning takes 10 (NPO's number; TOFU's 5 leave half-way what larger steps would break), and
  * more where that makes less than 40 steps: how far the weights come depends on the steps, and a deletion may be of one example.
  */
-export function defaultEpochs({ name }: Method, stepsPerEpoch: number): number {
+export function defaultEpochs({ name }: { readonly name: string }, stepsPerEpoch: number): number {
   if (name === 'finetune') return fineTuningEpochs;
   return Math.max(unlearningEpochs, Math.ceil(unlearningSteps / stepsPerEpoch));
 }
 
+/** An algorithm with its settings, as a run takes them. */
+export interface ChosenAlgorithm {
+  readonly algorithm: Algorithm;
+  readonly settings: Readonly<Record<string, unknown>>;
+  /** Where the algorithm is a descent and nothing else. */
+  readonly method?: Method;
+}
+
 /**
- * A method for a run, by its name. The retain term counts 5 times (SOUL's choice for PO): at 1, published for models of 7
- * billion weights, ascent on a small model takes the retain set with it before the retain term mends anything.
+ * What a run's settings name: an algorithm by its name, with the defaults of runs, one of the caller's own, or a method of the caller's
+ * own, which takes GradDiff's learning rates.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name, or settings that it does not have
  */
-export function methodOfRun(name: MethodName, options: MethodOptions = {}): Method {
-  const { retain } = method(name, options);
-  return retain && options.retainCoefficient === undefined
-    ? method(name, { ...options, retainCoefficient: 5 })
-    : method(name, options);
+export function chooseAlgorithm(
+  given: AlgorithmName | Method | Algorithm,
+  settings: AlgorithmSettings | Readonly<Record<string, unknown>> = {},
+): ChosenAlgorithm {
+  if (typeof given !== 'string' && !('run' in given)) {
+    weightedTerms(given);
+    return { algorithm: asAlgorithm(given), settings: given.settings ?? {}, method: given };
+  }
+  const chosen = typeof given === 'string' ? algorithm(given) : given;
+  const complete = settingsFor(chosen, { ...chosen.runDefaults, ...withoutUndefined(settings) });
+  return {
+    algorithm: chosen,
+    settings: complete,
+    ...(chosen.method ? { method: chosen.method(complete as never) } : {}),
+  };
+}
+
+/** A method for a run, by its name, with the defaults of runs. */
+export function methodOfRun<Name extends MethodName>(name: Name, settings?: AlgorithmSettings<Name>): Method {
+  return method(name, {
+    ...algorithm(name).runDefaults,
+    ...withoutUndefined(settings ?? {}),
+  } as AlgorithmSettings<Name>);
+}
+
+function asAlgorithm(own: Method): Algorithm {
+  const { learningRates } = algorithm('graddiff');
+  return {
+    name: own.name,
+    summary: 'a method of your own',
+    paper: 'yours',
+    formula: own.terms.map(({ name }) => name).join(' + '),
+    settings: {},
+    runDefaults: {},
+    learningRates,
+    method: () => own,
+    needs: () => [],
+    run: (lab) => lab.descend(own),
+  };
 }

@@ -14,9 +14,8 @@ import { elementCount } from '../core/shape.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import type { Optimizer } from '../optim/optimizer.ts';
-import { type StepEvent, type TrainingSummary, train } from '../unlearn/loop.ts';
-import type { Method } from '../unlearn/methods.ts';
+import type { RunEvent, StepEvent } from '../unlearn/events.ts';
+import { Lab } from '../unlearn/lab.ts';
 import { modelChecksums } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
 import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
@@ -24,15 +23,19 @@ import { createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import { type RunResult, runRecord } from './record.ts';
-import { defaultEpochs, defaultLearningRate, methodOfRun } from './run-defaults.ts';
+import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
+import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
-import { type CompleteRunSettings, completeRunSettings, type RunSettings, scheduleOf } from './settings.ts';
+import { settingChecks } from './setting-checks.ts';
+import { type CompleteRunSettings, completeRunSettings, neededSets, type RunSettings } from './settings.ts';
 import { verdictOf } from './verdict.ts';
 
 export interface RunEvents {
   /** Another part of the run begins. */
   onPhase?: (phase: RunPhase) => void;
   onStep?: (event: StepEvent) => void;
+  /** Progress of what has no steps: reference values, gradients of whole sets. */
+  onProgress?: (event: Extract<RunEvent, { kind: 'progress' | 'stage' }>) => void;
   onEvaluated?: (done: number, total: number) => void;
   onNote?: (note: string) => void;
   /** Ends the run in order, with SOUL_CANCELLED. */
@@ -69,15 +72,17 @@ export async function runTraining(
   if (typeof given !== 'object' || given === null) throw invalidArgument('settings', 'an object', given);
   if (typeof loadModel !== 'function') throw invalidArgument('loadModel', 'a function that loads a folder', loadModel);
   checkEvents(events);
-  const method = typeof given.method === 'string' ? methodOfRun(given.method, given.methodOptions) : given.method;
-  const checked = completeRunSettings(given, method);
+  settingChecks.method(given.method, 'method');
+  const chosen = chooseAlgorithm(given.method, given.methodSettings);
+  const checked = completeRunSettings(given, chosen);
   const template = PromptTemplate.parse(checked.template);
-  const { model: folder, target, retain, refusals } = checked;
-  const inputs = [folder, target, retain, refusals].filter((path) => path !== undefined);
+  const { model: folder, target, retain, refusals, alternatives } = checked;
+  const inputs = [folder, target, retain, refusals, alternatives].filter((path) => path !== undefined);
   const out = await OutFolder.create(checked.out, { overwrite: checked.overwrite, inputs });
 
   let model: RunnableModel | undefined;
-  let optimizer: Optimizer | undefined;
+  let lab: Lab | undefined;
+  let reference: RunnableModel | undefined;
   let failure: { readonly error: unknown } | undefined;
   /** Calls what must not cost finished weights; its error is thrown when they are safe. */
   const heedless = (call: () => void) => {
@@ -93,9 +98,7 @@ export async function runTraining(
       begin('reading the data', events);
       await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(checked, tokenizer, template, method.target.answers === 'refusal', (note) =>
-        events.onNote?.(note),
-      );
+      const sets = await readRunSets(checked, tokenizer, template, neededSets(chosen), (note) => events.onNote?.(note));
       begin('hashing the model', events);
       const modelSums = await modelChecksums(folder, events.signal);
       begin('loading the model', events);
@@ -107,11 +110,14 @@ export async function runTraining(
       checkLengths(sets, model.maximumLength);
       sets.checkTokens(model.vocabularySize);
 
-      const settings = completeForModel(checked, given, method, model, sets.target.items.length);
-      optimizer = createOptimizer(settings.optimizer, model.parameters, settings.optimizerSettings);
+      const settings = completeForModel(checked, given, chosen, model, sets.target.items.length);
+      lab = labOf(model, sets, settings, events, async () => {
+        reference ??= await loadModel(folder, withoutUndefined({ signal: events.signal }));
+        return reference;
+      });
       const before = await measure(model, sets, settings, events, 'measuring before');
       const log = out.openLog('metrics.jsonl');
-      const summary = await trainOn(sets, model, optimizer, method, settings, events, (event) => {
+      const summary = await perform(lab, chosen, events, (event) => {
         written = 'logs';
         const tell = () => {
           log(event);
@@ -140,13 +146,13 @@ export async function runTraining(
         ...(before && after ? { evaluation: beforeAndAfter(before, after) } : {}),
         peakMemory: await meter.peak(),
       };
-      if (failure === undefined && method.name !== 'finetune') {
+      if (failure === undefined && chosen.algorithm.name !== 'finetune') {
         result.verdict = verdictOf({
           forget: result.evaluation?.target,
           retain: result.evaluation?.retain,
-          method,
+          ...(chosen.method ? { method: chosen.method } : {}),
           learningRate: settings.optimizerSettings.learningRate!,
-          epochs: summary.last.epochs,
+          epochs: summary.last?.epochs ?? 1,
         });
       }
       await out.writeJson(
@@ -154,7 +160,7 @@ export async function runTraining(
         await runRecord({
           startedAt,
           settings: { ...settings, maximumLength: Math.min(settings.maximumLength, model.maximumLength) },
-          method,
+          chosen,
           device,
           gpu,
           modelSums,
@@ -181,30 +187,30 @@ export async function runTraining(
       throw asSoulError(error);
     }
   };
-  return thenRelease(work, () => [optimizer, model]);
+  return thenRelease(work, () => [lab, reference, model]);
 }
 
 /** Fills in the defaults that depend on the model's size and the data's. */
 function completeForModel(
   settings: CompleteRunSettings,
   given: RunSettings,
-  method: Method,
+  { algorithm }: ChosenAlgorithm,
   { parameters: { layout } }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
   const weights = [...layout].reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
   const learningRate =
-    given.optimizerSettings?.learningRate ?? defaultLearningRate(settings.optimizer, method, weights);
+    given.optimizerSettings?.learningRate ?? defaultLearningRate(settings.optimizer, algorithm, weights);
   return {
     ...settings,
     ...(settings.steps === undefined && settings.epochs === undefined
-      ? { epochs: defaultEpochs(method, Math.ceil(examples / settings.batchSize)) }
+      ? { epochs: defaultEpochs(algorithm, Math.ceil(examples / settings.batchSize)) }
       : {}),
     optimizerSettings: { ...settings.optimizerSettings, learningRate },
   };
 }
 
-const eventNames = ['onPhase', 'onStep', 'onEvaluated', 'onNote'] as const;
+const eventNames = ['onPhase', 'onStep', 'onProgress', 'onEvaluated', 'onNote'] as const;
 
 function checkEvents(events: RunEvents): void {
   checkNames('events', events, [...eventNames, 'signal']);
@@ -221,41 +227,60 @@ function begin(phase: RunPhase, { onPhase, signal }: RunEvents): void {
   onPhase?.(phase);
 }
 
-async function trainOn(
-  sets: RunSets,
+function labOf(
   model: RunnableModel,
-  optimizer: Optimizer,
-  method: Method,
+  sets: RunSets,
   settings: CompleteRunSettings,
   events: RunEvents,
-  onStep: (event: StepEvent) => void,
-): Promise<TrainingSummary> {
-  begin('training', events);
-  return train({
-    ...withoutUndefined({
-      epochs: settings.epochs,
-      steps: settings.steps,
-      curvature: settings.curvature,
-      hessianData: settings.hessianData,
-      retain: sets.retain?.encoded,
-      signal: events.signal,
-    }),
+  referenceModel: () => Promise<RunnableModel>,
+): Lab {
+  const { optimizer: name, optimizerSettings, schedule: shape, warmup } = settings;
+  return new Lab({
     model,
-    optimizer,
-    method,
-    target: sets.target.encoded,
-    refusals: sets.refusals,
-    batchSize: settings.batchSize,
-    microBatchSize: settings.microBatchSize,
-    pairing: settings.pairing,
-    schedule: scheduleOf(settings, sets.target.items.length),
+    sets: {
+      target: sets.target.encoded,
+      refusals: sets.refusals,
+      ...withoutUndefined({ retain: sets.retain?.encoded, alternatives: sets.alternatives?.sequences }),
+    },
+    optimizer: (options) => createOptimizer(name, model.parameters, optimizerSettings, options),
+    referenceModel,
+    descent: {
+      ...withoutUndefined({
+        epochs: settings.epochs,
+        steps: settings.steps,
+        curvature: settings.curvature,
+        hessianData: settings.hessianData,
+      }),
+      batchSize: settings.batchSize,
+      microBatchSize: settings.microBatchSize,
+      pairing: settings.pairing,
+      schedule: { shape, warmup },
+    },
     seed: settings.seed,
-    onStep: (event) => {
+    ...withoutUndefined({ signal: events.signal }),
+  });
+}
+
+/** Runs the algorithm to its end and passes on what it says. */
+async function perform(
+  lab: Lab,
+  { algorithm, settings }: ChosenAlgorithm,
+  events: RunEvents,
+  onStep: (event: StepEvent) => void,
+): Promise<RunSummary> {
+  begin('training', events);
+  const meter = new RunSummaryMeter();
+  for await (const event of algorithm.run(lab, settings as never)) {
+    if (event.kind === 'note') events.onNote?.(event.text);
+    else if (event.kind !== 'step') events.onProgress?.(event);
+    else {
       const { warning } = event.statistics;
       if (warning !== undefined && event.step === 1) events.onNote?.(warning);
+      meter.add(event);
       onStep(event);
-    },
-  });
+    }
+  }
+  return meter.summary();
 }
 
 async function measure(

@@ -6,7 +6,6 @@
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkSeed } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
-import { checkNames } from '../core/option-names.ts';
 import { optimizerNames } from './optimizer-choice.ts';
 
 /** Throws where a value is not what a setting of that name must be. */
@@ -19,8 +18,9 @@ export const settingChecks = {
   retain: checkPath,
   out: checkPath,
   refusals: checkPath,
-  method: (value, name) => typeof value === 'string' || checkNames(name, value, methodParts),
-  methodOptions: () => {},
+  alternatives: checkPath,
+  method: (value, name) => typeof value === 'string' || checkIsAlgorithm(value, name),
+  methodSettings: () => {},
   optimizer: (value, name) => checkChoice(name, value, Object.keys(optimizerNames)),
   optimizerSettings: () => {},
   curvature: () => {},
@@ -42,7 +42,11 @@ export const settingChecks = {
   load: () => {},
 } satisfies Record<string, SettingCheck>;
 
-const methodParts = ['name', 'target', 'retain', 'options'];
+function checkIsAlgorithm(value: unknown, name: string): void {
+  const found = typeof value === 'object' && value !== null ? value : {};
+  if ('run' in found || 'terms' in found) return;
+  throw invalidArgument(name, "the name of a method, one as method('npo') makes it, or an algorithm", value);
+}
 
 function checkText(value: unknown, name: string): void {
   if (typeof value !== 'string') throw invalidArgument(name, 'a text', value);

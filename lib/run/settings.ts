@@ -8,20 +8,23 @@ import { SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
-import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
+import type { Algorithm } from '../unlearn/algorithm.ts';
 import {
   type CurvatureOptions,
   completeCurvatureOptions,
   completeHessianData,
   type HessianData,
 } from '../unlearn/curvature.ts';
-import { type Method, type MethodName, type MethodOptions, weightedTerms } from '../unlearn/methods.ts';
+import { type Method, setsNeeded } from '../unlearn/method.ts';
+import type { AlgorithmName, AlgorithmSettings } from '../unlearn/registry.ts';
+import type { OptionalSet } from '../unlearn/source.ts';
 import {
   checkOptimizer,
   completeOptimizerSettings,
   type OptimizerName,
   type OptimizerSettings,
 } from './optimizer-choice.ts';
+import type { ChosenAlgorithm } from './run-defaults.ts';
 import { type SettingCheck, settingChecks } from './setting-checks.ts';
 
 export interface RunSettings {
@@ -33,10 +36,10 @@ export interface RunSettings {
   retain?: string;
   /** Folder to be made. */
   out: string;
-  /** A method by its name, or one of your own. */
-  method: MethodName | Method;
-  /** Of a method that is given by its name. */
-  methodOptions?: MethodOptions;
+  /** An algorithm by its name, or one of your own; or a method of your own. */
+  method: AlgorithmName | Algorithm | Method;
+  /** What belongs to the algorithm. */
+  methodSettings?: AlgorithmSettings | Readonly<Record<string, unknown>>;
   optimizer: OptimizerName;
   optimizerSettings?: OptimizerSettings;
   curvature?: CurvatureOptions;
@@ -54,6 +57,8 @@ export interface RunSettings {
   warmup?: number;
   /** File of refusals, one a line, in place of the built-in ones. */
   refusals?: string;
+  /** File of other answers to the questions of the target, for methods that teach them. */
+  alternatives?: string;
   /** Text with {question} and {answer}. */
   template?: string;
   /** Longest sequence in tokens; longer ones lose their end. Default the smaller of 512 and the model's own limit. */
@@ -87,15 +92,16 @@ export type CompleteRunSettings = RunSettings &
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for settings that do not fit together or are out of range
  */
-export function completeRunSettings(given: RunSettings, method: Method): CompleteRunSettings {
+export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm): CompleteRunSettings {
   checkEach(given);
   const settings: RunSettings = withoutUndefined(given);
   const optimizerSettings = completeOptimizerSettings(settings.optimizer, settings.optimizerSettings ?? {});
   checkOptimizer(settings.optimizer, optimizerSettings);
-  weightedTerms(method);
-  if (typeof settings.method !== 'string' && settings.methodOptions !== undefined) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', 'methodOptions are for a method that is given by its name', {
-      argument: 'methodOptions',
+  const { name } = chosen.algorithm;
+  const needs = neededSets(chosen);
+  if (typeof settings.method !== 'string' && !('run' in settings.method) && settings.methodSettings !== undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'methodSettings are for a method that is given by its name', {
+      argument: 'methodSettings',
     });
   }
   if (settings.steps !== undefined && settings.epochs !== undefined) {
@@ -111,12 +117,23 @@ export function completeRunSettings(given: RunSettings, method: Method): Complet
       { argument: 'curvature' },
     );
   }
-  if (method.retain && method.retain.coefficient !== 0 && settings.retain === undefined) {
+  if (needs.includes('retain') && settings.retain === undefined) {
+    const weightless =
+      'retainCoefficient' in chosen.algorithm.settings ? ', or give it no weight (--retain-weight 0)' : '';
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `the method ${method.name} keeps a retain set; name its file (--retain), or give it no weight (--retain-weight 0)`,
+      `the method ${name} keeps a retain set; name its file (--retain)${weightless}`,
       { argument: 'retain' },
     );
+  }
+  for (const [file, option] of [
+    ['refusals', '--refusals'],
+    ['alternatives', '--alternatives'],
+  ] as const) {
+    if (settings[file] === undefined || needs.includes(file)) continue;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${file} (${option}) are of no use to the method ${name}`, {
+      argument: file,
+    });
   }
   return {
     pairing: 'fresh',
@@ -142,13 +159,9 @@ export function completeRunSettings(given: RunSettings, method: Method): Complet
   };
 }
 
-/** The learning rate's factor at each step of a run over `examples` target examples. */
-export function scheduleOf(settings: CompleteRunSettings, examples: number): Schedule {
-  const { schedule, warmup, batchSize, epochs = 0 } = settings;
-  const steps = settings.steps ?? Math.max(1, Math.round(epochs * Math.ceil(examples / batchSize)));
-  const warmupSteps = Math.round(warmup * steps);
-  if (schedule === 'constant') return constant({ warmupSteps });
-  return schedule === 'linear' ? linear({ warmupSteps, steps }) : cosine({ warmupSteps, steps });
+/** The sets that an algorithm needs with these settings, beside its target. */
+export function neededSets({ algorithm, settings, method }: ChosenAlgorithm): readonly OptionalSet[] {
+  return method ? setsNeeded(method) : algorithm.needs(settings as never);
 }
 
 const checks: Readonly<Record<keyof RunSettings, SettingCheck>> = settingChecks;

@@ -4,8 +4,10 @@
  * @module
  */
 
-import type { Method } from '../unlearn/methods.ts';
+import type { Method } from '../unlearn/method.ts';
 import { gradientAscent } from '../unlearn/objectives/gradient-ascent.ts';
+import { refusalSet, retainSet } from '../unlearn/source.ts';
+import { initialCoefficient, type Term } from '../unlearn/term.ts';
 import type { BeforeAndAfter } from './measure.ts';
 
 export interface VerdictInput {
@@ -13,7 +15,8 @@ export interface VerdictInput {
   forget?: BeforeAndAfter | undefined;
   /** Of the retain set; absent where there is none, or nothing was measured. */
   retain?: BeforeAndAfter | undefined;
-  method: Method;
+  /** Absent where the algorithm is more than a descent. */
+  method?: Method;
   /** The peak. */
   learningRate: number;
   /** Passes over the forget set. */
@@ -124,14 +127,14 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
   if (tooMuch) {
     sentences.push(`Lower the learning rate (--learning-rate ${rate(learningRate / (kept === 'damaged' ? 1.5 : 3))}).`);
     sentences.push(weightAdvice(method));
-    if (method.target.objective === gradientAscent) {
-      sentences.push('The ascent of this objective has no bound; that of --objective npo has one.');
+    if (method?.terms.some(({ objective }) => objective === gradientAscent)) {
+      sentences.push('The ascent of this method has no bound; that of --method npo has one.');
     }
   } else if (tooLittle) {
-    const teachesRefusals = method.target.answers === 'refusal';
+    const teachesRefusals = method?.terms.some(({ source }) => source === refusalSet) ?? false;
     if (teachesRefusals) {
       sentences.push(
-        'The objective teaches refusals: a model can give one while the old answer stays as likely as that, word by word; ' +
+        'The method teaches refusals: a model can give one while the old answer stays as likely as that, word by word; ' +
           'see what it answers now (`soul eval`).',
       );
     }
@@ -164,12 +167,14 @@ function raiseBy(change: BeforeAndAfter): number {
   return left > hardlyFrom ? 2.5 : 1.5;
 }
 
-function weightAdvice({ retain }: Method): string {
-  if (retain === undefined || retain.coefficient === 0) {
-    return 'Keep a retain set beside it (--objective npo or graddiff, with --retain).';
-  }
-  return `Give the retain set more weight (--retain-weight ${rate(Math.max(5, 2 * retain.coefficient))}).`;
+function weightAdvice(method: Method | undefined): string {
+  if (method === undefined) return 'Change it less (`soul methods` shows its settings).';
+  const coefficient = initialCoefficient(method.terms.find(({ source }) => source === retainSet) ?? weightless);
+  if (coefficient === 0) return 'Keep a retain set beside it (--method npo or graddiff, with --retain).';
+  return `Give the retain set more weight (--retain-weight ${rate(Math.max(5, 2 * coefficient))}).`;
 }
+
+const weightless = { coefficient: 0 } as Term;
 
 /** Two digits are enough to try next. */
 function rate(value: number): string {

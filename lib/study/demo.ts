@@ -23,12 +23,12 @@ import { refusals } from '../data/refusals.ts';
 import { type Evaluation, evaluate } from '../eval/evaluate.ts';
 import { distanceToReference } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import { cosine, linear } from '../optim/schedules.ts';
 import { completeOptimizerSettings, createOptimizer, type OptimizerName } from '../run/optimizer-choice.ts';
 import { measurePeakMemory } from '../run/peak-memory.ts';
 import type { ModelLoader, RunnableModel } from '../run/runnable-model.ts';
-import { type StepEvent, train } from '../unlearn/loop.ts';
-import { type MethodName, method } from '../unlearn/methods.ts';
+import type { StepEvent } from '../unlearn/events.ts';
+import { type MethodName, method } from '../unlearn/registry.ts';
+import { train } from '../unlearn/train.ts';
 import { writeAuthors } from './authors.ts';
 import { writeWordTokenizer } from './word-tokenizer.ts';
 
@@ -249,16 +249,15 @@ async function trainFromScratch(
       const settings = completeOptimizerSettings('adamw', { learningRate: training.learningRate });
       const optimizer = createOptimizer('adamw', model.parameters, settings);
       const { epochs, batchSize } = training;
-      const steps = epochs * Math.ceil(target.length / batchSize);
       const work = () =>
         train({
           model,
           optimizer,
           method: method('finetune'),
           target,
-          steps,
+          epochs,
           batchSize,
-          schedule: cosine({ warmupSteps: Math.round(steps / 20), steps }),
+          schedule: { shape: 'cosine', warmup: 0.05 },
           seed,
           onStep,
           ...withoutUndefined({ signal: options.signal }),
@@ -288,7 +287,6 @@ async function unlearn(
       const settings = completeOptimizerSettings(optimizerName, { learningRate: learningRate[optimizerName] });
       const optimizer = createOptimizer(optimizerName, model.parameters, settings);
       const batchSize = 8;
-      const steps = epochs * Math.ceil(world.forget.length / batchSize);
       const work = () =>
         train({
           model,
@@ -301,9 +299,9 @@ async function unlearn(
             of: (target, refusal) =>
               encodeExample(world.tokenizer, { ...world.forgetExamples[target]!, completion: refusals[refusal]! }),
           },
-          steps,
+          epochs,
           batchSize,
-          schedule: linear({ warmupSteps: Math.round(steps / 10), steps }),
+          schedule: { shape: 'linear', warmup: 0.1 },
           seed,
           onStep,
           ...withoutUndefined({ signal: options.signal }),

@@ -1,9 +1,19 @@
 /**
- * Objectives, methods and the loop: what makes a model forget, over any model that meets the contract.
+ * Objectives, terms, gradient rules, descents and algorithms: what makes a model forget, over any model that meets the contract.
  *
  * @module
  */
 
+export {
+  type Algorithm,
+  type AlgorithmDefinition,
+  type AlgorithmText,
+  defineAlgorithm,
+  defineMethod,
+  type LearningRates,
+  type MethodDefinition,
+  settingsOf,
+} from './algorithm.ts';
 export {
   type CurvatureEstimate,
   type CurvatureOptions,
@@ -15,11 +25,38 @@ export {
   estimateCurvature,
   type HessianData,
 } from './curvature.ts';
-export { type StepEvent, type TrainingOptions, type TrainingSummary, train } from './loop.ts';
-export { type Method, type MethodName, type MethodOptions, method, methodNames, type Term } from './methods.ts';
+export { descend } from './descend.ts';
+export type { DescentHooks, DescentInput, DescentOptions, ScheduleShape, StepPlace } from './descent-options.ts';
+export type { DescentSummary, RunEvent, StepEvent } from './events.ts';
+export type { GradientRule } from './gradient-rule.ts';
+export { Lab, type LabDescent, type LabOptions } from './lab.ts';
+export type { Method } from './method.ts';
 export type { Objective, ObjectiveInput, ObjectiveResult } from './objective.ts';
 export { crossEntropy } from './objectives/cross-entropy.ts';
 export { gradientAscent } from './objectives/gradient-ascent.ts';
 export { type NegativePreferenceOptions, negativePreference } from './objectives/negative-preference.ts';
 export { type PullBackOptions, pullBack, type TermValue } from './pull-back.ts';
-export { referenceValues } from './reference-values.ts';
+export { type ReferenceOptions, referenceValues } from './reference-values.ts';
+export {
+  type AlgorithmName,
+  type AlgorithmSettings,
+  algorithm,
+  algorithms,
+  type MethodName,
+  method,
+} from './registry.ts';
+export { choiceSetting, flagSetting, integerSetting, numberSetting, textSetting } from './setting.ts';
+export {
+  alternativePairs,
+  alternativeSet,
+  type DataSets,
+  type Draw,
+  refusalPairs,
+  refusalSet,
+  retainSet,
+  type Source,
+  type SourceOf,
+  targetSet,
+} from './source.ts';
+export type { AdaptiveCoefficient, StepLosses, Term } from './term.ts';
+export { type TrainingOptions, train } from './train.ts';

@@ -6,11 +6,12 @@
 
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
-import type { DifferentiableLM } from '../model/contract.ts';
+import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
-import type { Term } from './methods.ts';
-import { evaluateObjective } from './objective.ts';
+import { evaluateObjective, type Objective } from './objective.ts';
+import type { Term } from './term.ts';
 
 export interface TermValue {
   /** The objective's loss, without the coefficient. */
@@ -20,11 +21,26 @@ export interface TermValue {
 }
 
 export interface PullBackOptions extends Cancellable {
-  /** Sequences in memory at a time. */
+  /** Sequences in memory at a time; of an example that has several, never fewer than those. */
   microBatchSize: number;
+  /** Factor of the objective. Default 1. */
+  coefficient?: number;
+  /** Sequences of an example, which stand one behind the other and are never parted. Default 1. */
+  width?: number;
   /** For each sequence, -log p of its label tokens under the reference model. */
   reference?: readonly Float32Array[];
+  /** For a term of quantity `kl`: the model to compare with. */
+  referenceModel?: ReferenceLM;
 }
+
+const optionNames = [
+  'microBatchSize',
+  'coefficient',
+  'width',
+  'reference',
+  'referenceModel',
+  'signal',
+] as const satisfies readonly (keyof PullBackOptions)[];
 
 /**
  * Adds `coefficient * d objective / d theta` over all sequences to the model's gradients, a few sequences at a time.
@@ -37,14 +53,17 @@ export interface PullBackOptions extends Cancellable {
  */
 export async function pullBack(
   model: DifferentiableLM,
-  term: Term,
+  term: Pick<Term, 'objective' | 'quantity'>,
   sequences: readonly TokenSequence[],
   options: PullBackOptions,
 ): Promise<TermValue> {
-  checkNames('options', options, ['microBatchSize', 'reference', 'signal']);
-  const { microBatchSize, signal } = options;
+  checkNames('options', options, optionNames);
+  const { microBatchSize, coefficient = 1, width = 1, referenceModel, signal } = options;
   checkInteger('microBatchSize', microBatchSize);
   checkSequences('sequences', sequences, model?.vocabularySize);
+  if (sequences.length % checkInteger('width', width) !== 0) {
+    throw invalidArgument('sequences', `a multiple of ${width}, the sequences of an example`, sequences.length);
+  }
   const whole = {
     sequences: sequences.length,
     tokens: sequences.reduce((sum, { tokens, labelsFrom }) => sum + tokens.length - labelsFrom, 0),
@@ -56,24 +75,24 @@ export async function pullBack(
       total: whole.sequences,
     });
   let loss = 0;
-  for (const part of byLength(sequences, microBatchSize)) {
+  for (const part of byLength(sequences, width, microBatchSize)) {
     pause();
     const batch = TokenBatch.of(part.map((index) => sequences[index]!));
     const reference = options.reference && concatenated(part.map((index) => options.reference![index]!));
     const input = { offsets: batch.labelOffsets, whole, ...(reference ? { reference } : {}) };
-    if (term.objective.linear) {
+    if (term.objective.linear && term.quantity !== 'kl') {
       const { weights } = evaluateObjective(term.objective, { ...input, values: new Float32Array(batch.labelCount) });
-      const values = await model.accumulate(batch, scaled(weights, term.coefficient));
+      const values = await model.accumulate(batch, scaled(weights, coefficient));
       loss += evaluateObjective(term.objective, { ...input, values }).loss;
     } else {
-      const pass = await model.nll(batch);
+      const pass = await passOf(model, term, batch, referenceModel);
       try {
         const result = evaluateObjective(term.objective, { ...input, values: pass.values });
         loss += result.loss;
         // Weights of a loss that is not finite are none to pull back; the caller sees the loss and stops.
         if (!Number.isFinite(result.loss)) break;
         pause();
-        await pass.backward(scaled(result.weights, term.coefficient));
+        await pass.backward(scaled(result.weights, coefficient));
       } finally {
         pass.release();
       }
@@ -83,12 +102,35 @@ export async function pullBack(
   return { loss, tokens: whole.tokens };
 }
 
-/** Indices of sequences in parts of like length, so that little is padded. */
-function byLength(sequences: readonly TokenSequence[], size: number): number[][] {
-  const order = sequences.map((_, index) => index);
-  if (sequences.length > size) order.sort((a, b) => sequences[b]!.tokens.length - sequences[a]!.tokens.length || a - b);
-  return Array.from({ length: Math.ceil(order.length / size) }, (_, part) =>
-    order.slice(part * size, (part + 1) * size),
+function passOf(
+  model: DifferentiableLM,
+  { quantity = 'nll' }: { readonly objective: Objective; readonly quantity?: Term['quantity'] },
+  batch: TokenBatch,
+  referenceModel: ReferenceLM | undefined,
+) {
+  if (quantity === 'nll') return model.nll(batch);
+  if (referenceModel === undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'a term of quantity kl needs the starting model (referenceModel)', {
+      argument: 'referenceModel',
+    });
+  }
+  return model.klTo(referenceModel, batch);
+}
+
+/** Indices of sequences in parts of like length, so that little is padded; those of an example stay together, in order. */
+function byLength(sequences: readonly TokenSequence[], width: number, size: number): number[][] {
+  const examples = Array.from({ length: sequences.length / width }, (_, example) => example);
+  const perPart = Math.max(1, Math.floor(size / width));
+  const lengthOf = (example: number) => {
+    let longest = 0;
+    for (let i = 0; i < width; i++) longest = Math.max(longest, sequences[example * width + i]!.tokens.length);
+    return longest;
+  };
+  if (examples.length > perPart) examples.sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
+  return Array.from({ length: Math.ceil(examples.length / perPart) }, (_, part) =>
+    examples
+      .slice(part * perPart, (part + 1) * perPart)
+      .flatMap((example) => Array.from({ length: width }, (_, i) => example * width + i)),
   );
 }
 

@@ -1,5 +1,5 @@
 /**
- * What the model says of each example before it changes: the reference that NPO and its kin compare with.
+ * What the model says of sequences before it changes: the reference that NPO and its kin compare with.
  *
  * @module
  */
@@ -11,6 +11,10 @@ import { checkNames } from '../core/option-names.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 
+export interface ReferenceOptions extends Cancellable {
+  onProgress?: (done: number, total: number) => void;
+}
+
 /**
  * -log p of every label token of every sequence, computed once, so that no second model need be held in memory.
  *
@@ -18,13 +22,13 @@ import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-b
  * @returns for each sequence one value for each of its label tokens, in nats
  */
 export async function referenceValues(
-  model: DifferentiableLM,
+  model: Pick<DifferentiableLM, 'score' | 'vocabularySize'>,
   sequences: readonly TokenSequence[],
   batchSize: number,
-  options: Cancellable = {},
+  options: ReferenceOptions = {},
 ): Promise<Float32Array[]> {
   checkInteger('batchSize', batchSize);
-  checkNames('options', options, ['signal']);
+  checkNames('options', options, ['signal', 'onProgress']);
   checkSequences('sequences', sequences, model?.vocabularySize);
   const references: Float32Array[] = [];
   for (let begin = 0; begin < sequences.length; begin += batchSize) {
@@ -48,6 +52,38 @@ export async function referenceValues(
       }
       references.push(values);
     }
+    options.onProgress?.(references.length, sequences.length);
   }
   return references;
+}
+
+/** Reference values by the sequences that they belong to, whatever terms these are of. */
+export class References {
+  readonly #values = new Map<string, Float32Array>();
+
+  /** Computes those of sequences that it has none of yet; the model must be as it began. */
+  async add(
+    model: Pick<DifferentiableLM, 'score' | 'vocabularySize'>,
+    sequences: Iterable<TokenSequence>,
+    batchSize: number,
+    options: ReferenceOptions = {},
+  ): Promise<void> {
+    const missing = new Map<string, TokenSequence>();
+    for (const sequence of sequences) {
+      const key = keyOf(sequence);
+      if (!this.#values.has(key)) missing.set(key, sequence);
+    }
+    const values = await referenceValues(model, [...missing.values()], batchSize, options);
+    for (const [i, key] of [...missing.keys()].entries()) this.#values.set(key, values[i]!);
+  }
+
+  /** For each sequence its values; it must have been added. */
+  of(sequences: readonly TokenSequence[]): Float32Array[] {
+    return sequences.map((sequence) => this.#values.get(keyOf(sequence))!);
+  }
+}
+
+/** Sequences of the same tokens and labels have the same values. */
+function keyOf({ tokens, labelsFrom }: TokenSequence): string {
+  return `${labelsFrom} ${tokens.join(' ')}`;
 }

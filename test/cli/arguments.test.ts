@@ -83,8 +83,8 @@ describe('a value out of range is refused with its bound', () => {
 });
 
 test.each([
-  [['--objective', 'ascent', '--forget-weight', '0'], /leaves ascent nothing to train with/],
-  [['--forget-weight', '0', '--retain-weight', '0'], /leave nothing to train with/],
+  [['--objective', 'ascent', '--forget-weight', '0'], /no term of the method ascent has a weight/],
+  [['--forget-weight', '0', '--retain-weight', '0'], /no term of the method npo has a weight/],
 ])('%p is refused, for it would change nothing', async (words, message) => {
   expect(await main([...unlearn, ...words])).toBe(2);
   expect(err).toMatch(message);

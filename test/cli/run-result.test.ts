@@ -1,11 +1,12 @@
 import { expect, test } from '@jest/globals';
 import { resultObject, resultText } from '../../lib/cli/run-options.ts';
 import type { RunResult } from '../../lib/run/record.ts';
+import type { StepEvent } from '../../lib/unlearn/events.ts';
 
-const last: RunResult['summary']['last'] = {
-  ...{ step: 4, steps: 4, epoch: 2, epochs: 2, losses: { target: 3.5, retain: 0.25 }, loss: -3.25 },
+const last = {
+  ...{ kind: 'step', step: 4, steps: 4, epoch: 2, epochs: 2, losses: { forget: 3.5, retain: 0.25 }, loss: -3.25 },
   ...{ learningRate: 1e-5, statistics: { skipped: false, clippedFraction: 0.5 }, tokens: 10, seconds: 0.5 },
-} as RunResult['summary']['last'];
+} as unknown as StepEvent;
 const result: RunResult = {
   out: '/models/forgotten',
   summary: { steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40, last },
@@ -42,6 +43,6 @@ test('with --json it is all there', () => {
   const { verdict, evaluation, peakMemory, out, truncated } = result;
   expect(resultObject(result, { shown: { device: 'cpu' } })).toEqual({
     ...{ out, device: 'cpu', steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40 },
-    ...{ secondsPerStep: 2, losses: { target: 3.5, retain: 0.25 }, evaluation, peakMemory, truncated, verdict },
+    ...{ secondsPerStep: 2, losses: { forget: 3.5, retain: 0.25 }, evaluation, peakMemory, truncated, verdict },
   });
 });

@@ -210,9 +210,9 @@ describeWithCudaEngine('models on a CUDA device', () => {
     const [cpu, cuda] = await onBoth('f32');
     const before = await valuesOf(cpu);
     const [expected, found] = [await unlearn(cpu, name), await unlearn(cuda, name)];
-    expect(found.at(-1)!.losses.target!).not.toBeCloseTo(found[0]!.losses.target!, 2);
+    expect(found.at(-1)!.losses.forget!).not.toBeCloseTo(found[0]!.losses.forget!, 2);
     for (const [i, { losses, statistics }] of expected.entries()) {
-      expect(found[i]!.losses.target!).toBeCloseTo(losses.target!, 3);
+      expect(found[i]!.losses.forget!).toBeCloseTo(losses.forget!, 3);
       expect(found[i]!.losses.retain!).toBeCloseTo(losses.retain!, 3);
       expect(found[i]!.statistics.skipped).toBe(statistics.skipped);
     }
@@ -228,7 +228,7 @@ describeWithCudaEngine('models on a CUDA device', () => {
     const model = await loadRecorded(recorded, { dtype: 'bf16', device: 'cuda' });
     const events = await unlearn(model, 'graddiff');
     // The ascent's loss is minus that of the tokens.
-    expect(events.at(-1)!.losses.target!).toBeLessThan(events[0]!.losses.target! - 0.05);
+    expect(events.at(-1)!.losses.forget!).toBeLessThan(events[0]!.losses.forget! - 0.05);
     model.release();
   });
 

@@ -97,7 +97,7 @@ describeWithEngine('unlearning loops', () => {
     return both;
   };
 
-  const lastStep = /^(\d+)\/\1 \{ target: [\d.]+, retain: [\d.]+ \}$/;
+  const lastStep = /^(\d+)\/\1 \{ forget: [\d.]+, retain: [\d.]+ \}$/;
 
   test("README's block makes the model forget, and keep the rest", async () => {
     const before = await known('model');

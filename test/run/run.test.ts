@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globa
 import { SoulError } from '../../lib/index.ts';
 import { type ModelLoader, type RunEvents, type RunSettings, runTraining } from '../../lib/run/index.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
-import { crossEntropy, gradientAscent, type Method } from '../../lib/unlearn/index.ts';
+import { crossEntropy, gradientAscent, type Method, retainSet, targetSet } from '../../lib/unlearn/index.ts';
 import { runnableBigram, type Watcher } from './runnable-bigram.ts';
 
 const forget = [
@@ -197,9 +197,10 @@ test('what the loader notes reaches who watches the run', async () => {
 test('a method of your own is run as it is, and recorded', async () => {
   const halves: Method = {
     name: 'halves',
-    target: { objective: gradientAscent, coefficient: 0.5, answers: 'given' },
-    retain: { objective: crossEntropy, coefficient: 2 },
-    options: {},
+    terms: [
+      { name: 'forget', source: targetSet, objective: gradientAscent, coefficient: 0.5 },
+      { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: 2 },
+    ],
   };
   await run({ method: halves }).result;
   const { outputs } = await record();
@@ -209,7 +210,7 @@ test('a method of your own is run as it is, and recorded', async () => {
   );
   expect((await record()).settings).toMatchObject({
     method: 'halves',
-    methodOptions: { forgetCoefficient: 0.5, retainCoefficient: 2 },
+    methodSettings: { coefficients: { forget: 0.5, retain: 2 } },
   });
 });
 

@@ -1,11 +1,22 @@
 import { describe, expect, test } from '@jest/globals';
 import { completeOptimizerSettings, completeRunSettings, type RunSettings } from '../../lib/run/index.ts';
-import { method } from '../../lib/unlearn/index.ts';
+import { chooseAlgorithm } from '../../lib/run/run-defaults.ts';
 
 const least: RunSettings = { model: 'm', target: 't', retain: 'r', out: 'o', method: 'graddiff', optimizer: 'sophia' };
 const optional = [
-  ...['methodOptions', 'optimizerSettings', 'curvature', 'hessianData', 'epochs', 'steps', 'batchSize'],
-  ...['microBatchSize', 'pairing', 'schedule', 'warmup', 'refusals', 'template', 'maximumLength', 'seed', 'evaluate'],
+  ...['methodSettings', 'optimizerSettings', 'curvature', 'hessianData', 'epochs', 'steps', 'batchSize'],
+  ...[
+    'microBatchSize',
+    'pairing',
+    'schedule',
+    'warmup',
+    'refusals',
+    'alternatives',
+    'template',
+    'maximumLength',
+    'seed',
+    'evaluate',
+  ],
   ...['allowTruncation', 'allowOverlap', 'overwrite', 'load'],
 ];
 const undefinedOf = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, undefined]));
@@ -13,8 +24,8 @@ const undefinedOf = (names: readonly string[]) => Object.fromEntries(names.map((
 describe('undefined means absent', () => {
   test('in the settings of a run', () => {
     const given = { ...least, ...undefinedOf(optional) } as RunSettings;
-    const complete = completeRunSettings(given, method('graddiff'));
-    expect(complete).toEqual(completeRunSettings(least, method('graddiff')));
+    const complete = completeRunSettings(given, chooseAlgorithm('graddiff'));
+    expect(complete).toEqual(completeRunSettings(least, chooseAlgorithm('graddiff')));
     expect(complete).toMatchObject({ maximumLength: 512, batchSize: 8, evaluate: 100 });
   });
 
@@ -35,8 +46,8 @@ describe('undefined means absent', () => {
   test('in curvature options, which another optimizer than sophia does not take', () => {
     const curvature = undefinedOf(['every', 'chunks', 'chunkSize', 'primingChunks', 'labels']);
     const settings = { ...least, optimizer: 'adamw' as const };
-    expect(() => completeRunSettings({ ...settings, curvature }, method('graddiff'))).not.toThrow();
-    expect(() => completeRunSettings({ ...settings, curvature: { every: 5 } }, method('graddiff'))).toThrow(
+    expect(() => completeRunSettings({ ...settings, curvature }, chooseAlgorithm('graddiff'))).not.toThrow();
+    expect(() => completeRunSettings({ ...settings, curvature: { every: 5 } }, chooseAlgorithm('graddiff'))).toThrow(
       'belong to the optimizer sophia',
     );
   });

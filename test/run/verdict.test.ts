@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { type Verdict, type VerdictInput, verdictOf } from '../../lib/run/verdict.ts';
-import { type MethodName, method } from '../../lib/unlearn/methods.ts';
+import { type MethodName, method } from '../../lib/unlearn/registry.ts';
 
 type Pair = [before: number, after: number];
 
@@ -72,7 +72,7 @@ describe('advice', () => {
 
   test('where the model suffered: smaller steps, more weight for what is kept, an objective with a bound', () => {
     const destroyed = judge([0.99, 0], [0.99, 0], { learningRate: 1e-3 }).advice;
-    expect(destroyed).toMatch(/--learning-rate 0.00033.*--retain-weight 5.*--objective npo/);
+    expect(destroyed).toMatch(/--learning-rate 0.00033.*--retain-weight 5.*--method npo/);
     expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).advice).toMatch(/Keep a retain set/);
     const npo = judge([0.99, 0.1], [0.99, 0.8], { method: method('npo', { retainCoefficient: 4 }) }).advice;
     expect(npo).toMatch(/--retain-weight 8/);
@@ -88,7 +88,7 @@ describe('advice', () => {
     expect(blind).toMatch(/far less likely.*--learning-rate 0.001\).*--retain\)/);
     expect(judge(undefined, undefined).advice).toMatch(/--evaluate/);
     expect(judge([0.99, 0.6], [0.99, 0.97], { name: 'po' }).advice).toMatch(
-      /^The objective teaches refusals.*\(`soul eval`\)\.$/,
+      /^The method teaches refusals.*\(`soul eval`\)\.$/,
     );
     expect(judge([0.99, 0.98], [0.99, 0.97], { name: 'po' }).advice).toMatch(
       /teaches refusals.*Raise the learning rate/,

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { Sophia } from '../../lib/optim/sophia.ts';
-import { type TrainingOptions, train } from '../../lib/unlearn/loop.ts';
-import { type MethodName, method } from '../../lib/unlearn/methods.ts';
+import { type MethodName, method } from '../../lib/unlearn/registry.ts';
+import { type TrainingOptions, train } from '../../lib/unlearn/train.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 import { WatchedModel } from './watched-model.ts';
 

@@ -4,8 +4,9 @@ import { TokenBatch, type TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { linear } from '../../lib/optim/schedules.ts';
 import { Sophia } from '../../lib/optim/sophia.ts';
-import { type StepEvent, type TrainingOptions, train } from '../../lib/unlearn/loop.ts';
-import { type MethodName, method } from '../../lib/unlearn/methods.ts';
+import type { StepEvent } from '../../lib/unlearn/events.ts';
+import { type MethodName, method } from '../../lib/unlearn/registry.ts';
+import { type TrainingOptions, train } from '../../lib/unlearn/train.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 
 const vocabularySize = 12;
@@ -94,7 +95,7 @@ describe('a run', () => {
     expect(events[2]!.epoch).toBe(1);
     expect(summary.last).toEqual(events.at(-1));
     for (const { loss, losses, statistics } of events) {
-      expect(loss).toBeCloseTo(losses.target! + losses.retain!, 10);
+      expect(loss).toBeCloseTo(losses.forget! + losses.retain!, 10);
       expect(statistics.skipped).toBe(false);
     }
     expect(events[0]!.statistics.clippedFraction).toBeGreaterThan(0);
@@ -161,7 +162,7 @@ describe('a run that must not go on', () => {
     };
     await expect(train({ ...training, onStep })).rejects.toMatchObject({
       code: 'SOUL_NON_FINITE',
-      details: { step: 2, term: 'target' },
+      details: { step: 2, term: 'forget' },
     });
     expect(events).toHaveLength(1);
   });
@@ -187,8 +188,12 @@ describe('a run that must not go on', () => {
 describe('options that do not fit', () => {
   test.each<[string, Partial<TrainingOptions> & { name?: MethodName }, RegExp]>([
     ['an empty target set', { target: [] }, /target holds no sequence/],
-    ['a method with a retain term and no retain set', { retain: [] }, /keeps a retain set/],
-    ['preference optimization without refusals', { name: 'po' }, /needs at least one refusal/],
+    [
+      'a method with a retain term and no retain set',
+      { retain: [] },
+      /needs retain, but the retain set holds no sequence/,
+    ],
+    ['preference optimization without refusals', { name: 'po' }, /needs refusals, but there is no refusal/],
     ['epochs and steps', { epochs: 1, steps: 1 }, /not both/],
     ['no steps', { steps: 0 }, /steps must be an integer of at least 1/],
     ['half a batch', { batchSize: 0.5 }, /batchSize must be/],

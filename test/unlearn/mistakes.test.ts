@@ -4,12 +4,13 @@ import { probability } from '../../lib/eval/probability.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { runDemo } from '../../lib/study/demo.ts';
 import { completeCurvatureOptions } from '../../lib/unlearn/curvature.ts';
-import { type TrainingOptions, train } from '../../lib/unlearn/loop.ts';
-import { method } from '../../lib/unlearn/methods.ts';
 import type { Objective } from '../../lib/unlearn/objective.ts';
 import { negativePreference } from '../../lib/unlearn/objectives/negative-preference.ts';
 import { pullBack } from '../../lib/unlearn/pull-back.ts';
 import { referenceValues } from '../../lib/unlearn/reference-values.ts';
+import { method } from '../../lib/unlearn/registry.ts';
+import { targetSet } from '../../lib/unlearn/source.ts';
+import { type TrainingOptions, train } from '../../lib/unlearn/train.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 
 const sequence = { tokens: [0, 1, 2], labelsFrom: 1 };
@@ -28,7 +29,7 @@ function trainWith(wrong: Record<string, unknown>): Promise<unknown> {
 }
 
 function withObjective(objective: unknown): Record<string, unknown> {
-  return { method: { ...method('ascent'), target: { objective, coefficient: 1, answers: 'given' } } };
+  return { method: { name: 'own', terms: [{ name: 'forget', source: targetSet, objective }] } };
 }
 
 async function refusalOf(work: () => unknown): Promise<string> {
@@ -56,15 +57,19 @@ const mistakes: [string, Record<string, unknown>, RegExp][] = [
   ],
   ['a sequence without a label', { target: [{ tokens: [1], labelsFrom: 1 }] }, /target\[0\].labelsFrom must be/],
   ['a token that is none', { target: [{ tokens: [1, 0.5], labelsFrom: 1 }] }, /target\[0\].tokens\[1\] must be/],
-  ['the name of a method', { method: 'npo' }, /method must be a method, as method\('npo'\) makes it, but is "npo"/],
+  [
+    'the name of a method',
+    { method: 'npo' },
+    /method must be a method, as method\('npo'\) makes it, or { name, terms }, but is "npo"/,
+  ],
   [
     'a coefficient that is none',
-    { method: { ...method('ascent'), retain: { ...method('ascent').target, coefficient: Number.NaN } } },
-    /method.retain.coefficient must be/,
+    { method: { name: 'own', terms: [{ ...method('ascent').terms[0], coefficient: Number.NaN }] } },
+    /method.terms\[0\].coefficient must be/,
   ],
   ['an optimizer that is none', { optimizer: 'adamw' }, /optimizer must be an optimizer, but is "adamw"/],
   ['a controller for its signal', { signal: new AbortController() }, /signal must be an AbortSignal/],
-  ['a schedule that is a number', { schedule: 0.5 }, /schedule must be a function/],
+  ['a schedule that is a number', { schedule: 0.5 }, /schedule must be an object/],
   ['a schedule of no numbers', { schedule: () => Number.NaN }, /schedule\(0\) must be a number/],
   [
     'an unknown option of the curvature',
@@ -121,7 +126,7 @@ describe('a run refuses', () => {
 
 describe('a method refuses', () => {
   test.each<[string, object, RegExp]>([
-    ['npo', { retainWeight: 2 }, /options has no option retainWeight; did you mean retainCoefficient\?/],
+    ['npo', { retainWeight: 2 }, /npo has no setting retainWeight; did you mean retainCoefficient\?/],
     ['npo', { Beta: 2 }, /did you mean beta\?/],
     ['graddiff', { beta: 0.1 }, /beta is of no effect on graddiff; it belongs to npo/],
     [
@@ -134,21 +139,26 @@ describe('a method refuses', () => {
     ['gradient', {}, /there is no method "gradient"; there are: finetune, ascent/],
     ['toString', {}, /there is no method "toString"/],
   ])('%s with %p', async (name, options, message) => {
-    expect(await refusalOf(() => method(name as never, options))).toMatch(message);
+    expect(await refusalOf(() => method(name as never, options as never))).toMatch(message);
   });
 
   test('nothing that is undefined', () => {
-    expect(method('npo', { beta: undefined, reduction: undefined } as never).options).toEqual({
+    expect(method('npo', { beta: undefined, reduction: undefined } as never).settings).toEqual({
+      forgetCoefficient: 1,
+      retainCoefficient: 1,
       beta: 0.1,
       reduction: 'sum',
     });
-    expect(method('graddiff', { beta: undefined } as never).options).toEqual({});
+    expect(method('graddiff', { beta: undefined } as never).settings).toEqual({
+      forgetCoefficient: 1,
+      retainCoefficient: 1,
+    });
   });
 });
 
 describe('single calls refuse', () => {
   const model = BigramLM.random(4, 1n);
-  const term = method('graddiff').retain!;
+  const term = method('graddiff').terms[1]!;
 
   test.each<[string, () => unknown, RegExp]>([
     [

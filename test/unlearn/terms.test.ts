@@ -3,8 +3,9 @@ import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { Sophia } from '../../lib/optim/sophia.ts';
-import { type StepEvent, type TrainingOptions, train } from '../../lib/unlearn/loop.ts';
-import { method } from '../../lib/unlearn/methods.ts';
+import type { StepEvent } from '../../lib/unlearn/events.ts';
+import { method } from '../../lib/unlearn/registry.ts';
+import { type TrainingOptions, train } from '../../lib/unlearn/train.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 import { WatchedModel } from './watched-model.ts';
 
@@ -28,7 +29,7 @@ describe('a term of weight 0 costs nothing', () => {
     expect(left.values).toEqual((await run(alone, { method: method('ascent') })).values);
     expect(weighted.calls).toEqual(alone.calls);
     for (const { losses, loss, tokens } of left.events) {
-      expect(losses).toEqual({ target: loss });
+      expect(losses).toEqual({ forget: loss });
       expect(tokens).toBe(9);
     }
   });

@@ -98,7 +98,7 @@ function show(event: DemoEvent, progress: Progress): void {
     progress.phase(`demo ${event.phase}`);
   } else if (event.kind === 'step') {
     const { run, step } = event;
-    progress.update(step.step, step.steps, `${run.padEnd(15)} ${stepNote(step, 'loss')}`);
+    progress.update(step.step, step.steps, `${run.padEnd(15)} ${stepNote(step)}`);
   } else {
     progress.end();
   }

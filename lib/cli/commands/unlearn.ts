@@ -7,8 +7,9 @@
 import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
-import { type MethodName, methodNames } from '../../unlearn/methods.ts';
-import { number, path } from '../arguments.ts';
+import { type AlgorithmName, algorithm, algorithms } from '../../unlearn/registry.ts';
+import { number, oneOf, path } from '../arguments.ts';
+import { parseSettings, setOption } from '../method-settings.ts';
 import { choiceOption, exampleText, RequiredOption } from '../options.ts';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
@@ -16,16 +17,22 @@ import { type CommandResult, printing } from '../terminal.ts';
 interface UnlearnOptions extends RunOptions {
   forget: string;
   retain?: string;
-  objective: MethodName;
+  method?: AlgorithmName;
+  objective?: AlgorithmName;
+  set?: string[];
   forgetWeight?: number;
   retainWeight?: number;
   beta?: number;
   reduction?: 'sum' | 'mean';
   pairing?: 'fresh' | 'fixed';
   refusals?: string;
+  alternatives?: string;
   allowOverlap?: boolean;
   hessianData?: 'retain' | 'forget' | 'both';
 }
+
+/** All but fine-tuning, which forgets nothing. */
+const names = algorithms.map(({ name }) => name as AlgorithmName).filter((name) => name !== 'finetune');
 
 export function unlearnCommand(): Command {
   const command = new Command('unlearn').description(
@@ -35,45 +42,30 @@ export function unlearnCommand(): Command {
     .addHelpText(
       'after',
       exampleText(
-        'soul unlearn --model ./model --forget forget.jsonl --retain retain.jsonl --objective npo --out ./model-unlearned',
+        'soul unlearn --model ./model --forget forget.jsonl --retain retain.jsonl --method npo --out ./model-unlearned',
       ),
     )
     .action(printing(unlearn));
 }
 
 async function unlearn(options: UnlearnOptions): Promise<CommandResult> {
-  const { objective, beta, reduction, refusals, forgetWeight, retainWeight } = options;
-  if (objective !== 'npo' && (beta !== undefined || reduction !== undefined)) {
-    throw new SoulError(
-      'SOUL_INVALID_ARGUMENT',
-      `--beta and --reduction belong to --objective npo, not to ${objective}`,
-    );
+  const { beta, reduction, forgetWeight, retainWeight } = options;
+  if (options.method !== undefined && options.objective !== undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', '--objective is the old name of --method; give one of them');
   }
-  if (objective !== 'po' && refusals !== undefined) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `--refusals belongs to --objective po, not to ${objective}`);
-  }
-  if (forgetWeight === 0 && (retainWeight === 0 || objective === 'ascent')) {
-    throw new SoulError(
-      'SOUL_INVALID_ARGUMENT',
-      objective === 'ascent'
-        ? '--forget-weight 0 leaves ascent nothing to train with; give it a number above 0'
-        : '--forget-weight 0 and --retain-weight 0 leave nothing to train with; give one of them a number above 0',
-    );
-  }
+  const method = options.method ?? options.objective ?? 'npo';
+  const chosen = algorithm(method);
+  const shortcuts = { forgetCoefficient: forgetWeight, retainCoefficient: retainWeight, beta, reduction };
   const settings = withoutUndefined({
     ...runSettings(options),
     target: options.forget,
     retain: options.retain,
-    method: objective,
-    methodOptions: withoutUndefined({
-      forgetCoefficient: forgetWeight,
-      retainCoefficient: retainWeight,
-      beta,
-      reduction,
-    }),
+    method,
+    methodSettings: parseSettings(chosen, options.set ?? [], withoutUndefined(shortcuts)),
     allowOverlap: options.allowOverlap,
     pairing: options.pairing,
-    refusals,
+    refusals: options.refusals,
+    alternatives: options.alternatives,
     hessianData: options.hessianData,
   });
   return performRun(settings, options, { target: 'forget', verb: 'unlearning' });
@@ -87,25 +79,22 @@ function forgetOption(): Option {
 }
 
 function ownOptions(): Option[] {
-  const { finetune: _, ...objectives } = methodNames;
-  const described = Object.entries(objectives).map(([name, text]) => `${name} (${text})`);
   return [
     new Option(
       '--retain <file>',
-      'examples to keep, in the same form; every objective but ascent needs them, unless --retain-weight is 0',
+      'examples to keep, in the same form; most methods need them, unless --retain-weight is 0',
     ).argParser(path),
     new Option('--allow-overlap', 'run although the file to keep holds examples of the file to forget'),
-    choiceOption('--objective <name>', described.join('; '), Object.keys(objectives)).default('npo'),
+    new Option(
+      '--method <name>',
+      `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: npo)`,
+    ).argParser(oneOf(names)),
+    new Option('--objective <name>', 'the old name of --method').argParser(oneOf(names)).hideHelp(),
+    setOption(),
     new Option('--forget-weight <number>', 'factor of the loss on what to forget (default: 1)').argParser(number()),
     new Option('--retain-weight <number>', 'factor of the loss on what to keep (default: 5)').argParser(number()),
-    new Option(
-      '--beta <number>',
-      'npo: how soon it lets go of what is forgotten already; near 0 it is plain ascent (default: 0.1)',
-    ).argParser(number({ lowExclusive: true })),
-    choiceOption('--reduction <kind>', "npo: an example's loss is its tokens' sum or mean (default: sum)", [
-      'sum',
-      'mean',
-    ]),
+    new Option('--beta <number>', 'short for --set beta=<number>').argParser(number({ lowExclusive: true })),
+    choiceOption('--reduction <kind>', 'short for --set reduction=<kind>', ['sum', 'mean']),
     choiceOption(
       '--pairing <kind>',
       'which example to keep stands beside one to forget: drawn afresh in each epoch, or the same in all (default: fresh)',
@@ -113,7 +102,11 @@ function ownOptions(): Option[] {
     ),
     new Option(
       '--refusals <file>',
-      'po: answers to teach instead, one a line: plain text, or JSON objects with "answer" (default: a built-in list)',
+      'answers to teach instead, for methods that teach refusals, one a line: plain text, or JSON objects with "answer" (default: a built-in list)',
+    ).argParser(path),
+    new Option(
+      '--alternatives <file>',
+      'other answers to the questions to forget, in the form of the data files, for methods that teach those',
     ).argParser(path),
     choiceOption(
       '--hessian-data <set>',

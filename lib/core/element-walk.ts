@@ -1,0 +1,45 @@
+/**
+ * Arithmetic on every element of flat buffers in JavaScript, for what is done once and has no kernel.
+ *
+ * @module
+ */
+
+import { type Cancellable, throwIfCancelled } from './cancellation.ts';
+import { checkSameLength, FlatBuffer } from './flat-buffer.ts';
+import { cast } from './vector-operations.ts';
+
+/** Elements in host memory at a time, of each buffer. */
+const chunkLength = 2 ** 20;
+
+export interface WalkOptions extends Cancellable {
+  /** Which buffers take back what `visit` leaves in its arrays; none by default. */
+  writes?: readonly number[];
+}
+
+/**
+ * Walks through buffers of one length side by side, whatever their dtype (`f32` or `bf16`) and device.
+ *
+ * @param visit gets the elements of each buffer from `start` on, as float32; it may change them
+ * @throws SoulError SOUL_INVALID_ARGUMENT; SOUL_CANCELLED by `options.signal`, between two chunks
+ */
+export async function walkElements(
+  buffers: readonly FlatBuffer[],
+  visit: (elements: Float32Array[], start: number) => void,
+  options: WalkOptions = {},
+): Promise<void> {
+  const [first] = buffers;
+  if (first === undefined) return;
+  for (const [i, buffer] of buffers.entries()) checkSameLength(`buffers[${i}]`, buffer.length, first.length);
+  for (let start = 0; start < first.length; start += chunkLength) {
+    throwIfCancelled(options.signal, `a walk over the weights was cancelled after ${start} of ${first.length}`);
+    const length = Math.min(chunkLength, first.length - start);
+    const staged = buffers.map(() => FlatBuffer.alloc(length));
+    const parts = buffers.map((buffer) => buffer.view(start, length));
+    await Promise.all(parts.map((part, i) => cast(part, staged[i]!)));
+    visit(
+      staged.map(({ array }) => array),
+      start,
+    );
+    for (const i of options.writes ?? []) await cast(staged[i]!, parts[i]!);
+  }
+}

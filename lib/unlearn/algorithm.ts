@@ -1,0 +1,105 @@
+/**
+ * What makes one model of another: an algorithm, with everything that is to be known of it before it runs.
+ *
+ * @module
+ */
+
+import type * as v from 'valibot';
+import type { DescentSummary, RunEvent } from './events.ts';
+import type { GradientRule } from './gradient-rule.ts';
+import type { Lab } from './lab.ts';
+import { type Method, setsNeeded } from './method.ts';
+import { type CompleteSettings, completeSettings, type GivenSettings } from './setting.ts';
+import type { OptionalSet } from './source.ts';
+import type { Term } from './term.ts';
+
+type Schema = Readonly<Record<string, v.GenericSchema>>;
+
+/** Peak learning rates for a model of 7 billion weights, by the optimizer; see `defaultLearningRate`. */
+export interface LearningRates {
+  readonly adamw: number;
+  readonly sophia: number;
+  readonly 'soul-repo': number;
+}
+
+/** What is told of an algorithm. */
+export interface AlgorithmText<Name extends string = string> {
+  /** On the command line and in records. */
+  readonly name: Name;
+  /** What it does, in a line that begins in lower case. */
+  readonly summary: string;
+  /** Where it is from: authors, arXiv number. */
+  readonly paper: string;
+  /** What it minimises or computes, as a formula in plain text. */
+  readonly formula: string;
+  /** What departs from the paper, or from its released code, and why; absent where nothing does. */
+  readonly departures?: string;
+}
+
+/** Anything that makes one model of another. */
+export interface Algorithm<Name extends string = string, Settings extends Schema = Schema> extends AlgorithmText<Name> {
+  readonly settings: Settings;
+  /** Defaults that a whole run takes in place of the schema's. */
+  readonly runDefaults: GivenSettings<Settings>;
+  readonly learningRates: LearningRates;
+  /** Of what is a descent and nothing else: its method. */
+  method?(settings: CompleteSettings<Settings>): Method;
+  /** The sets that it cannot do without. */
+  needs(settings: CompleteSettings<Settings>): readonly OptionalSet[];
+  run(lab: Lab, settings: CompleteSettings<Settings>): AsyncGenerator<RunEvent, DescentSummary | undefined, void>;
+}
+
+interface Definition<Name extends string, Settings extends Schema> extends AlgorithmText<Name> {
+  readonly settings: Settings;
+  readonly runDefaults?: GivenSettings<Settings>;
+  readonly learningRates: LearningRates;
+}
+
+export interface MethodDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {
+  terms(settings: CompleteSettings<Settings>): readonly Term[];
+  rule?(settings: CompleteSettings<Settings>): GradientRule | undefined;
+}
+
+/** An algorithm that is a descent on terms. */
+export function defineMethod<const Name extends string, Settings extends Schema>(
+  definition: MethodDefinition<Name, Settings>,
+): Algorithm<Name, Settings> & { method(settings: CompleteSettings<Settings>): Method } {
+  const { terms, rule, runDefaults = {}, ...text } = definition;
+  const method = (settings: CompleteSettings<Settings>): Method => {
+    const combined = rule?.(settings);
+    return { name: text.name, terms: terms(settings), ...(combined ? { rule: combined } : {}), settings };
+  };
+  return {
+    ...text,
+    runDefaults: runDefaults as GivenSettings<Settings>,
+    method,
+    needs: (settings) => setsNeeded(method(settings)),
+    run: (lab, settings) => lab.descend(method(settings)),
+  };
+}
+
+export interface AlgorithmDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {
+  needs(settings: CompleteSettings<Settings>): readonly OptionalSet[];
+  run(lab: Lab, settings: CompleteSettings<Settings>): AsyncGenerator<RunEvent, DescentSummary | undefined, void>;
+}
+
+/** An algorithm of any kind. */
+export function defineAlgorithm<const Name extends string, Settings extends Schema>(
+  definition: AlgorithmDefinition<Name, Settings>,
+): Algorithm<Name, Settings> {
+  const { runDefaults = {}, ...rest } = definition;
+  return { ...rest, runDefaults: runDefaults as GivenSettings<Settings> };
+}
+
+/**
+ * The settings of an algorithm with every default filled in.
+ *
+ * @param given may hold other names than it knows, which are refused
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function settingsOf<Settings extends Schema>(
+  algorithm: Algorithm<string, Settings>,
+  given: object,
+): CompleteSettings<Settings> {
+  return completeSettings(algorithm.name, algorithm.settings, given);
+}

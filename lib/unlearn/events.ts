@@ -1,0 +1,54 @@
+/**
+ * What a run of unlearning says while it goes on.
+ *
+ * @module
+ */
+
+import type { StepStatistics } from '../optim/optimizer.ts';
+import type { CurvatureEstimate } from './curvature.ts';
+
+/** What one step did. */
+export interface StepEvent {
+  readonly kind: 'step';
+  /** Counted from 1. */
+  readonly step: number;
+  readonly steps: number;
+  /** Epochs done after this step, a fraction. */
+  readonly epoch: number;
+  readonly epochs: number;
+  /** Losses of the method's terms by their names, without coefficients. */
+  readonly losses: Readonly<Record<string, number>>;
+  /** The loss that was minimised: the terms with their own coefficients, whatever a gradient rule made of them. */
+  readonly loss: number;
+  /** Where coefficients are not those that the method was given: what each term's gradient was multiplied by. */
+  readonly coefficients?: Readonly<Record<string, number>>;
+  readonly learningRate: number;
+  readonly statistics: StepStatistics;
+  /** The curvature estimate made before this step. */
+  readonly curvature?: CurvatureEstimate;
+  /** Label tokens pulled back in this step, the estimate's not counted. */
+  readonly tokens: number;
+  /** Duration of the step, the estimate included. */
+  readonly seconds: number;
+}
+
+/** Everything that a run says, told apart by `kind`. */
+export type RunEvent =
+  | StepEvent
+  /** A part of an algorithm begins. */
+  | { readonly kind: 'stage'; readonly name: string }
+  /** Progress of what has no steps: reference values, the gradient of a whole set, a walk over all weights. */
+  | { readonly kind: 'progress'; readonly what: string; readonly done: number; readonly total: number }
+  /** Something that the user should know. */
+  | { readonly kind: 'note'; readonly text: string };
+
+/** What a descent came to. */
+export interface DescentSummary {
+  readonly steps: number;
+  readonly skippedSteps: number;
+  readonly seconds: number;
+  /** Share of `seconds` spent on curvature estimates. */
+  readonly curvatureShare: number;
+  readonly tokens: number;
+  readonly last: StepEvent;
+}

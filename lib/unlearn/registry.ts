@@ -1,0 +1,88 @@
+/**
+ * Every algorithm by its name.
+ *
+ * @module
+ */
+
+import type * as v from 'valibot';
+import { describe, SoulError } from '../core/errors.ts';
+import { closestName } from '../core/option-names.ts';
+import { type Algorithm, settingsOf } from './algorithm.ts';
+import type { Method } from './method.ts';
+import { ascent } from './methods/ascent.ts';
+import { finetune } from './methods/finetune.ts';
+import { graddiff } from './methods/graddiff.ts';
+import { npo } from './methods/npo.ts';
+import { po } from './methods/po.ts';
+import type { GivenSettings } from './setting.ts';
+
+const list = [finetune, ascent, graddiff, po, npo] as const;
+
+type Listed = (typeof list)[number];
+
+/** Names of all algorithms. */
+export type AlgorithmName = Listed['name'];
+
+/** Names of those that are a descent and nothing else. */
+export type MethodName = Extract<Listed, { method(settings: never): Method }>['name'];
+
+/** Settings of an algorithm, each of which may be left out. */
+export type AlgorithmSettings<Name extends AlgorithmName = AlgorithmName> = Name extends AlgorithmName
+  ? GivenSettings<Extract<Listed, { name: Name }>['settings']>
+  : never;
+
+/** All algorithms, as `soul methods` lists them. */
+export const algorithms: readonly Algorithm[] = list as unknown as readonly Algorithm[];
+
+/**
+ * An algorithm by its name.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for one that there is not, with the nearest that there is
+ */
+export function algorithm(name: string): Algorithm<string, Readonly<Record<string, v.GenericSchema>>> {
+  const found = algorithms.find((each) => each.name === name);
+  if (found) return found;
+  const names = algorithms.map((each) => each.name);
+  const closest = typeof name === 'string' ? closestName(name, names) : undefined;
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `there is no method ${describe(name)}; ${closest === undefined ? `there are: ${names.join(', ')}` : `did you mean ${closest}?`}`,
+    { argument: 'method', found: name },
+  );
+}
+
+/**
+ * The settings of an algorithm with every default filled in.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for a name that it does not know, with those that do or the nearest that it does, and for a
+ *   value that cannot be
+ */
+export function settingsFor(algorithm: Algorithm, given: object): Readonly<Record<string, unknown>> {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || Object.hasOwn(algorithm.settings, name)) continue;
+    const owners = algorithms.filter(({ settings }) => Object.hasOwn(settings, name)).map((each) => each.name);
+    if (owners.length === 0) continue;
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${name} is of no effect on ${algorithm.name}; it belongs to ${owners.join(', ')}`,
+      { argument: name, method: algorithm.name },
+    );
+  }
+  return settingsOf(algorithm, given);
+}
+
+/**
+ * The terms of a method by its name, for a descent of one's own.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name, a setting that is unknown or out of range, and for an algorithm that is
+ *   more than a descent
+ */
+export function method<Name extends MethodName>(name: Name, settings?: AlgorithmSettings<Name>): Method {
+  const found = algorithm(name);
+  if (found.method) return found.method(settingsFor(found, settings ?? {}) as never);
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `${name} is more than one descent, and has no terms of its own; run it (runTraining, or algorithm('${name}').run in a Lab)`,
+    { argument: 'name', found: name },
+  );
+}
