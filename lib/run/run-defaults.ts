@@ -101,6 +101,7 @@ function asAlgorithm(own: Method): Algorithm {
     summary: 'a method of your own',
     paper: 'yours',
     formula: own.terms.map(({ name }) => name).join(' + '),
+    promises: { property: 'yours' },
     settings: {},
     runDefaults: {},
     learningRates,

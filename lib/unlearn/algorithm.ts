@@ -34,7 +34,12 @@ export interface AlgorithmText<Name extends string = string> {
   readonly formula: string;
   /** What departs from the paper, or from its released code, and why; absent where nothing does. */
   readonly departures?: string;
+  /** What the end-to-end test holds it to, on a model that knows the answers of both sets. */
+  readonly promises: Promises;
 }
+
+/** The probability of the forget set's answers after it at most, and of the retain set's at least; or a property in words. */
+export type Promises = { readonly forget: number; readonly retain: number } | { readonly property: string };
 
 /** Anything that makes one model of another. */
 export interface Algorithm<Name extends string = string, Settings extends Schema = Schema> extends AlgorithmText<Name> {

@@ -8,15 +8,12 @@ import type * as v from 'valibot';
 import { describe, SoulError } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
 import { type Algorithm, settingsOf } from './algorithm.ts';
+import { algorithms as composed } from './algorithms/index.ts';
 import type { Method } from './method.ts';
-import { ascent } from './methods/ascent.ts';
-import { finetune } from './methods/finetune.ts';
-import { graddiff } from './methods/graddiff.ts';
-import { npo } from './methods/npo.ts';
-import { po } from './methods/po.ts';
+import { methods } from './methods/index.ts';
 import type { GivenSettings } from './setting.ts';
 
-const list = [finetune, ascent, graddiff, po, npo] as const;
+const list = [...methods, ...composed] as const;
 
 type Listed = (typeof list)[number];
 

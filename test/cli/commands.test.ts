@@ -36,7 +36,7 @@ describe('without a model', () => {
     ],
     [
       ['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--objective', 'graddiff', '--beta', '1'],
-      /belong to --objective npo/,
+      /beta is of no effect on graddiff; it belongs to npo/,
     ],
     [['unlearn', '--model', 'x', '--forget', 'x', '--out', 'x', '--objective', 'magic'], /Allowed choices are/],
   ])('%p is refused with exit code 2', async (words, message) => {
@@ -327,7 +327,7 @@ describeWithEngine('with a model', () => {
       // 7e-6 at 7 billion weights, of about 17,700: 7e-6 * sqrt(7e9 / 17,700).
       ...{ learningRate: 0.0044, clippedFraction: 0.1, clipNorm: 1 },
     });
-    expect(record.settings.methodOptions).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 5 });
+    expect(record.settings.methodSettings).toMatchObject({ beta: 0.1, reduction: 'sum', retainCoefficient: 5 });
     expect(record.settings.curvature).toEqual({
       ...{ every: 10, chunks: 8, chunkSize: 2, primingChunks: 32, labels: 'sampled' },
     });

@@ -35,6 +35,6 @@ test('the retain term of a run counts 5 times, unless it is told otherwise', () 
   expect(coefficients(methodOfRun('graddiff', { retainCoefficient: 0 }))).toEqual([1, 0]);
   expect(coefficients(methodOfRun('ascent'))).toEqual([1]);
   expect(() => methodOfRun('ascent', { retainCoefficient: 1 } as object)).toThrow(
-    /ascent has no setting retainCoefficient/,
+    /retainCoefficient is of no effect on ascent; it belongs to graddiff/,
   );
 });

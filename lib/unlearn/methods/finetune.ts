@@ -14,6 +14,7 @@ export const finetune = defineMethod({
   paper: 'what language models are trained with',
   formula: 'L = mean over label tokens of -log p',
   settings: {},
+  promises: { property: 'the probability of the training set rises' },
   learningRates: { adamw: 1e-5, sophia: 2e-5, 'soul-repo': 7e-6 },
   terms: () => [{ name: 'train', source: targetSet, objective: crossEntropy }],
 });

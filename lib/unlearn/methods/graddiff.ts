@@ -5,21 +5,21 @@
  */
 
 import { defineMethod } from '../algorithm.ts';
-import { crossEntropy } from '../objectives/cross-entropy.ts';
 import { gradientAscent } from '../objectives/gradient-ascent.ts';
-import { retainSet, targetSet } from '../source.ts';
-import { forgetCoefficient, retainCoefficient, runDefaults } from './coefficients.ts';
+import { targetSet } from '../source.ts';
+import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const graddiff = defineMethod({
   name: 'graddiff',
   summary: 'gradient ascent on the forget set, cross-entropy on the retain set',
   paper: 'Liu et al. 2022, arXiv 2203.12817; TOFU, arXiv 2401.06121',
   formula: 'L = -forgetCoefficient * CE(forget) + retainCoefficient * CE(retain)',
-  settings: { forgetCoefficient, retainCoefficient },
+  settings: { forgetCoefficient, ...retainSettings },
   runDefaults,
+  promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 9e-6, 'soul-repo': 3.5e-6 },
   terms: (settings) => [
     { name: 'forget', source: targetSet, objective: gradientAscent, coefficient: settings.forgetCoefficient },
-    { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: settings.retainCoefficient },
+    ...retainTerms(settings),
   ],
 });

@@ -5,11 +5,10 @@
  */
 
 import { defineMethod } from '../algorithm.ts';
-import { crossEntropy } from '../objectives/cross-entropy.ts';
 import { negativePreference } from '../objectives/negative-preference.ts';
 import { choiceSetting, numberSetting } from '../setting.ts';
-import { retainSet, targetSet } from '../source.ts';
-import { forgetCoefficient, retainCoefficient, runDefaults } from './coefficients.ts';
+import { targetSet } from '../source.ts';
+import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const npo = defineMethod({
   name: 'npo',
@@ -22,13 +21,14 @@ export const npo = defineMethod({
     "SOUL's code takes the mean over an answer's tokens for nll (reduction mean), which makes the same beta weaker by its length.",
   settings: {
     forgetCoefficient,
-    retainCoefficient,
+    ...retainSettings,
     beta: numberSetting('how soon it lets go of what is forgotten already; near 0 it is plain ascent', 0.1, {
       lowExclusive: true,
     }),
     reduction: choiceSetting("an answer's nll is its tokens' sum or mean", ['sum', 'mean'], 'sum'),
   },
   runDefaults,
+  promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   terms: ({ beta, reduction, ...settings }) => [
     {
@@ -37,6 +37,6 @@ export const npo = defineMethod({
       objective: negativePreference({ beta, reduction }),
       coefficient: settings.forgetCoefficient,
     },
-    { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: settings.retainCoefficient },
+    ...retainTerms(settings),
   ],
 });

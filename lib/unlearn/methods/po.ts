@@ -6,8 +6,8 @@
 
 import { defineMethod } from '../algorithm.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
-import { refusalSet, retainSet } from '../source.ts';
-import { forgetCoefficient, retainCoefficient, runDefaults } from './coefficients.ts';
+import { refusalSet } from '../source.ts';
+import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const po = defineMethod({
   name: 'po',
@@ -17,11 +17,12 @@ export const po = defineMethod({
   departures:
     'TOFU takes one token mean over refusals and retain answers together, in which the longer answers dominate; here each has its own ' +
     "mean. SOUL's refusals have no end-of-text token and the attention mask of the original answer; here they end as answers do.",
-  settings: { forgetCoefficient, retainCoefficient },
+  settings: { forgetCoefficient, ...retainSettings },
   runDefaults,
+  promises: { property: 'greedy answers to the forget set become refusals, and the retain set is kept' },
   learningRates: { adamw: 2e-5, sophia: 3.6e-5, 'soul-repo': 1.4e-5 },
   terms: (settings) => [
     { name: 'forget', source: refusalSet, objective: crossEntropy, coefficient: settings.forgetCoefficient },
-    { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: settings.retainCoefficient },
+    ...retainTerms(settings),
   ],
 });
