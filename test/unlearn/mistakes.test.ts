@@ -146,12 +146,14 @@ describe('a method refuses', () => {
     expect(method('npo', { beta: undefined, reduction: undefined } as never).settings).toEqual({
       forgetCoefficient: 1,
       retainCoefficient: 1,
+      retainLoss: 'ce',
       beta: 0.1,
       reduction: 'sum',
     });
     expect(method('graddiff', { beta: undefined } as never).settings).toEqual({
       forgetCoefficient: 1,
       retainCoefficient: 1,
+      retainLoss: 'ce',
     });
   });
 });
