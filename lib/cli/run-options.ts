@@ -13,10 +13,10 @@ import {
   optimizerNames,
 } from '../run/optimizer-choice.ts';
 import type { RunResult } from '../run/record.ts';
-import { type RunEvents, runTraining } from '../run/run.ts';
+import { runTraining } from '../run/run.ts';
 import type { RunSettings } from '../run/settings.ts';
 import { completeCurvatureOptions } from '../unlearn/curvature.ts';
-import type { StepEvent } from '../unlearn/events.ts';
+import type { RunEvent, StepEvent } from '../unlearn/events.ts';
 import { betas, integer, number, path, seed } from './arguments.ts';
 import { cancelOnSignals } from './interrupt.ts';
 import {
@@ -251,7 +251,7 @@ export function performRun(
     progress.log(deviceLine(loading));
     try {
       const result = await runTraining({ ...settings, load: loading.record }, loading.load, {
-        ...watching(progress, words),
+        onEvent: watching(progress, words),
         signal,
       });
       return { result: resultObject(result, loading), text: resultText(result, words.target, loading) };
@@ -261,16 +261,21 @@ export function performRun(
   });
 }
 
-function watching(progress: Progress, words: { target: string; verb: string }): RunEvents {
-  return {
-    onPhase: (phase) => progress.phase(phase === 'training' ? words.verb : phase),
-    onNote: (note) => progress.log(`note: ${note}`),
-    onProgress: (event) => {
-      if (event.kind === 'stage') progress.phase(event.name);
-      else progress.update(event.done, event.total, event.what);
-    },
-    onEvaluated: (done, total) => progress.update(done, total),
-    onStep: (event) => progress.update(event.step, event.steps, stepNote(event)),
+/** Shows what a run says. */
+function watching(progress: Progress, words: { verb: string }): (event: RunEvent) => void {
+  return (event) => {
+    switch (event.kind) {
+      case 'phase':
+        return progress.phase(event.phase === 'training' ? words.verb : event.phase);
+      case 'stage':
+        return progress.phase(event.name);
+      case 'note':
+        return progress.log(`note: ${event.text}`);
+      case 'progress':
+        return progress.update(event.done, event.total);
+      case 'step':
+        return progress.update(event.step, event.steps, stepNote(event));
+    }
   };
 }
 

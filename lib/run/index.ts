@@ -13,8 +13,15 @@ export {
   optimizerNames,
 } from './optimizer-choice.ts';
 export type { RunResult } from './record.ts';
-export { type RunEvents, runTraining } from './run.ts';
-export { defaultEpochs, defaultLearningRate, methodOfRun } from './run-defaults.ts';
+export { type RunOptions, runTraining } from './run.ts';
+export {
+  type ChosenAlgorithm,
+  chooseAlgorithm,
+  defaultEpochs,
+  defaultLearningRate,
+  methodOfRun,
+} from './run-defaults.ts';
+export type { RunSummary } from './run-summary.ts';
 export type { ModelLoader, ModelLoaderOptions, RunnableModel } from './runnable-model.ts';
 export { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
 export { type Verdict, type VerdictInput, verdictOf } from './verdict.ts';

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
+import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
 import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
@@ -14,7 +14,7 @@ import { elementCount } from '../core/shape.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import type { RunEvent, StepEvent } from '../unlearn/events.ts';
+import type { RunEvent, RunPhase, StepEvent } from '../unlearn/events.ts';
 import { Lab } from '../unlearn/lab.ts';
 import { modelChecksums } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
@@ -30,26 +30,10 @@ import { settingChecks } from './setting-checks.ts';
 import { type CompleteRunSettings, completeRunSettings, neededSets, type RunSettings } from './settings.ts';
 import { verdictOf } from './verdict.ts';
 
-export interface RunEvents {
-  /** Another part of the run begins. */
-  onPhase?: (phase: RunPhase) => void;
-  onStep?: (event: StepEvent) => void;
-  /** Progress of what has no steps: reference values, gradients of whole sets. */
-  onProgress?: (event: Extract<RunEvent, { kind: 'progress' | 'stage' }>) => void;
-  onEvaluated?: (done: number, total: number) => void;
-  onNote?: (note: string) => void;
-  /** Ends the run in order, with SOUL_CANCELLED. */
-  signal?: AbortSignal;
+export interface RunOptions extends Cancellable {
+  /** Told of everything that the run does, as it does it. */
+  onEvent?: (event: RunEvent) => void;
 }
-
-export type RunPhase =
-  | 'reading the data'
-  | 'hashing the model'
-  | 'loading the model'
-  | 'measuring before'
-  | 'training'
-  | 'writing the model'
-  | 'measuring after';
 
 /**
  * Trains or unlearns as the settings say and writes the out folder: the model, its tokenizer, `run.json` with everything
@@ -65,13 +49,16 @@ export type RunPhase =
 export async function runTraining(
   given: RunSettings,
   loadModel: ModelLoader,
-  events: RunEvents = {},
+  options: RunOptions = {},
 ): Promise<RunResult> {
   const startedAt = new Date();
   const meter = await measurePeakMemory();
   if (typeof given !== 'object' || given === null) throw invalidArgument('settings', 'an object', given);
   if (typeof loadModel !== 'function') throw invalidArgument('loadModel', 'a function that loads a folder', loadModel);
-  checkEvents(events);
+  checkOptions(options);
+  const { signal } = options;
+  const tell = (event: RunEvent) => options.onEvent?.(event);
+  const onNote = (text: string) => tell({ kind: 'note', text });
   settingChecks.method(given.method, 'method');
   const chosen = chooseAlgorithm(given.method, given.methodSettings);
   const checked = completeRunSettings(given, chosen);
@@ -95,15 +82,14 @@ export async function runTraining(
   let written: 'nothing' | 'logs' | 'model' = 'nothing';
   const work = async (): Promise<RunResult> => {
     try {
-      begin('reading the data', events);
+      begin('reading the data', options);
       await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(checked, tokenizer, template, neededSets(chosen), (note) => events.onNote?.(note));
-      begin('hashing the model', events);
-      const modelSums = await modelChecksums(folder, events.signal);
-      begin('loading the model', events);
-      const onNote = (note: string) => events.onNote?.(note);
-      model = await loadModel(folder, { onNote, ...withoutUndefined({ signal: events.signal }) });
+      const sets = await readRunSets(checked, tokenizer, template, neededSets(chosen), onNote);
+      begin('hashing the model', options);
+      const modelSums = await modelChecksums(folder, signal);
+      begin('loading the model', options);
+      model = await loadModel(folder, { onNote, ...withoutUndefined({ signal }) });
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
       await out.requireSpace(byteLength);
@@ -111,30 +97,31 @@ export async function runTraining(
       sets.checkTokens(model.vocabularySize);
 
       const settings = completeForModel(checked, given, chosen, model, sets.target.items.length);
-      lab = labOf(model, sets, settings, events, async () => {
-        reference ??= await loadModel(folder, withoutUndefined({ signal: events.signal }));
+      lab = labOf(model, sets, settings, signal, async () => {
+        reference ??= await loadModel(folder, withoutUndefined({ signal }));
         return reference;
       });
-      const before = await measure(model, sets, settings, events, 'measuring before');
+      const before = await measure(model, sets, settings, options, 'measuring before');
       const log = out.openLog('metrics.jsonl');
-      const summary = await perform(lab, chosen, events, (event) => {
+      const summary = await perform(lab, chosen, options, (event) => {
         written = 'logs';
-        const tell = () => {
-          log(event);
-          events.onStep?.(event);
+        const tellStep = () => {
+          const { kind: _, ...line } = event;
+          log(line);
+          tell(event);
         };
-        if (event.step < event.steps) tell();
-        else heedless(tell);
+        if (event.step < event.steps) tellStep();
+        else heedless(tellStep);
       });
       // Whatever the caller's code does: the weights come first.
-      heedless(() => events.onPhase?.('writing the model'));
+      heedless(() => tell({ kind: 'phase', phase: 'writing the model' }));
       await model.save(out.staging, { tokenizer });
       written = 'model';
 
       let after: MeasuredSets | undefined;
       try {
         if (failure) throw failure.error;
-        after = await measure(model, sets, settings, events, 'measuring after');
+        after = await measure(model, sets, settings, options, 'measuring after');
       } catch (error) {
         failure = { error };
       }
@@ -182,7 +169,7 @@ export async function runTraining(
         out.leave();
         if (isPublished(error)) throw error;
         if (written === 'model') throw unpublished(error, out.staging);
-        events.onNote?.(`what was logged up to there is in ${out.staging}`);
+        onNote(`what was logged up to there is in ${out.staging}`);
       }
       throw asSoulError(error);
     }
@@ -210,28 +197,24 @@ function completeForModel(
   };
 }
 
-const eventNames = ['onPhase', 'onStep', 'onProgress', 'onEvaluated', 'onNote'] as const;
-
-function checkEvents(events: RunEvents): void {
-  checkNames('events', events, [...eventNames, 'signal']);
-  checkSignal('signal', events.signal);
-  for (const name of eventNames) {
-    const handler: unknown = events[name];
-    if (handler !== undefined && typeof handler !== 'function') throw invalidArgument(name, 'a function', handler);
-  }
+function checkOptions(options: RunOptions): void {
+  checkNames('options', options, ['onEvent', 'signal']);
+  checkSignal('signal', options.signal);
+  const { onEvent } = options;
+  if (onEvent !== undefined && typeof onEvent !== 'function') throw invalidArgument('onEvent', 'a function', onEvent);
 }
 
 /** Announces a phase, unless the run is to end. */
-function begin(phase: RunPhase, { onPhase, signal }: RunEvents): void {
+function begin(phase: RunPhase, { onEvent, signal }: RunOptions): void {
   throwIfCancelled(signal, `the run was cancelled before ${phase}`);
-  onPhase?.(phase);
+  onEvent?.({ kind: 'phase', phase });
 }
 
 function labOf(
   model: RunnableModel,
   sets: RunSets,
   settings: CompleteRunSettings,
-  events: RunEvents,
+  signal: AbortSignal | undefined,
   referenceModel: () => Promise<RunnableModel>,
 ): Lab {
   const { optimizer: name, optimizerSettings, schedule: shape, warmup } = settings;
@@ -257,7 +240,7 @@ function labOf(
       schedule: { shape, warmup },
     },
     seed: settings.seed,
-    ...withoutUndefined({ signal: events.signal }),
+    ...withoutUndefined({ signal }),
   });
 }
 
@@ -265,20 +248,20 @@ function labOf(
 async function perform(
   lab: Lab,
   { algorithm, settings }: ChosenAlgorithm,
-  events: RunEvents,
+  options: RunOptions,
   onStep: (event: StepEvent) => void,
 ): Promise<RunSummary> {
-  begin('training', events);
+  begin('training', options);
   const meter = new RunSummaryMeter();
   for await (const event of algorithm.run(lab, settings as never)) {
-    if (event.kind === 'note') events.onNote?.(event.text);
-    else if (event.kind !== 'step') events.onProgress?.(event);
-    else {
-      const { warning } = event.statistics;
-      if (warning !== undefined && event.step === 1) events.onNote?.(warning);
-      meter.add(event);
-      onStep(event);
+    if (event.kind !== 'step') {
+      options.onEvent?.(event);
+      continue;
     }
+    const { warning } = event.statistics;
+    if (warning !== undefined && event.step === 1) options.onEvent?.({ kind: 'note', text: warning });
+    meter.add(event);
+    onStep(event);
   }
   return meter.summary();
 }
@@ -287,12 +270,13 @@ async function measure(
   model: RunnableModel,
   sets: RunSets,
   { evaluate: limit, microBatchSize: batchSize }: CompleteRunSettings,
-  events: RunEvents,
+  options: RunOptions,
   phase: 'measuring before' | 'measuring after',
 ): Promise<MeasuredSets | undefined> {
   if (limit === 0) return undefined;
-  begin(phase, events);
-  const { signal, onEvaluated: onProgress } = events;
+  begin(phase, options);
+  const { signal, onEvent } = options;
+  const onProgress = (done: number, total: number) => onEvent?.({ kind: 'progress', what: phase, done, total });
   return measureSets(model, sets, { limit, batchSize, signal, onProgress });
 }
 

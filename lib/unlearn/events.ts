@@ -37,10 +37,22 @@ export type RunEvent =
   | StepEvent
   /** A part of an algorithm begins. */
   | { readonly kind: 'stage'; readonly name: string }
-  /** Progress of what has no steps: reference values, the gradient of a whole set, a walk over all weights. */
+  /** Progress of what has no steps: measuring, reference values, the gradient of a whole set, a walk over all weights. */
   | { readonly kind: 'progress'; readonly what: string; readonly done: number; readonly total: number }
   /** Something that the user should know. */
-  | { readonly kind: 'note'; readonly text: string };
+  | { readonly kind: 'note'; readonly text: string }
+  /** Of whole runs: another part of the run begins. */
+  | { readonly kind: 'phase'; readonly phase: RunPhase };
+
+/** The parts of a whole run. */
+export type RunPhase =
+  | 'reading the data'
+  | 'hashing the model'
+  | 'loading the model'
+  | 'measuring before'
+  | 'training'
+  | 'writing the model'
+  | 'measuring after';
 
 /** What a descent came to. */
 export interface DescentSummary {

@@ -4,9 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { SoulError } from '../../lib/index.ts';
-import { type ModelLoader, type RunEvents, type RunSettings, runTraining } from '../../lib/run/index.ts';
+import { type ModelLoader, type RunOptions, type RunSettings, runTraining } from '../../lib/run/index.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
-import { crossEntropy, gradientAscent, type Method, retainSet, targetSet } from '../../lib/unlearn/index.ts';
+import {
+  crossEntropy,
+  gradientAscent,
+  type Method,
+  type RunEvent,
+  type RunPhase,
+  retainSet,
+  targetSet,
+} from '../../lib/unlearn/index.ts';
 import { runnableBigram, type Watcher } from './runnable-bigram.ts';
 
 const forget = [
@@ -45,12 +53,18 @@ const settings = (more: Partial<RunSettings> = {}): RunSettings => ({
   batchSize: 2,
   ...more,
 });
-const run = (more: Partial<RunSettings> = {}, events: RunEvents = {}, watch?: Watcher) => {
+const run = (more: Partial<RunSettings> = {}, options: RunOptions = {}, watch?: Watcher) => {
   const load = jest.fn(async () => runnableBigram(vocabulary, watch));
-  return { load, result: runTraining(settings(more), load, events) };
+  return { load, result: runTraining(settings(more), load, options) };
 };
 const fail = () => {
   throw new Error('mine');
+};
+const onPhase = (call: (phase: RunPhase) => unknown) => (event: RunEvent) => {
+  if (event.kind === 'phase') call(event.phase);
+};
+const onNote = (call: (note: string) => unknown) => (event: RunEvent) => {
+  if (event.kind === 'note') call(event.text);
 };
 const record = async (name = 'out') => JSON.parse(await readFile(path(`${name}/run.json`), 'utf8'));
 
@@ -82,19 +96,22 @@ describe('weights that are trained are never lost', () => {
       {},
       {
         signal: controller.signal,
-        onPhase: (phase) => {
+        onEvent: onPhase((phase) => {
           if (phase === 'writing the model') controller.abort();
-        },
+        }),
       },
     );
     await expect(result).rejects.toMatchObject({ code: 'SOUL_CANCELLED', details: { out: path('out') } });
     expect(await readdir(path('out'))).toContain('model.safetensors');
   });
 
-  test.each<[string, RunEvents]>([
-    ['is told of the writing', { onPhase: (phase) => void (phase === 'writing the model' && fail()) }],
-    ['is told of the last step', { onStep: ({ step, steps }) => void (step === steps && fail()) }],
-    ['is told of the measuring', { onPhase: (phase) => void (phase === 'measuring after' && fail()) }],
+  test.each<[string, RunOptions]>([
+    ['is told of the writing', { onEvent: onPhase((phase) => phase === 'writing the model' && fail()) }],
+    [
+      'is told of the last step',
+      { onEvent: (event: RunEvent) => void (event.kind === 'step' && event.step === event.steps && fail()) },
+    ],
+    ['is told of the measuring', { onEvent: onPhase((phase) => phase === 'measuring after' && fail()) }],
   ])("where the caller's code fails when it %s", async (_, events) => {
     await expect(run({}, events).result).rejects.toThrow(
       `the model is written to ${path('out')}, but not measured: mine`,
@@ -107,10 +124,10 @@ describe('weights that are trained are never lost', () => {
     const { result } = run(
       {},
       {
-        onNote: (note) => notes.push(note),
-        onPhase: (phase) => {
+        onEvent: (event) => {
+          onNote((note) => notes.push(note))(event);
           // Somebody puts a file there meanwhile.
-          if (phase === 'measuring after') writeFileSync(path('out'), 'in the way');
+          onPhase((phase) => phase === 'measuring after' && writeFileSync(path('out'), 'in the way'))(event);
         },
       },
     );
@@ -176,7 +193,7 @@ describe('what can be known before the model is loaded is checked before', () =>
     });
     expect(load).not.toHaveBeenCalled();
     const notes: string[] = [];
-    const allowed = await run({ allowOverlap: true }, { onNote: (note) => notes.push(note) }).result;
+    const allowed = await run({ allowOverlap: true }, { onEvent: onNote((note) => notes.push(note)) }).result;
     expect(allowed.overlap).toMatchObject({ exact: 1, samePrompt: 1, sameCompletion: 0 });
     expect(notes).toHaveLength(2);
     expect((await record()).inputs.overlap).toMatchObject({ exact: 1, samePrompt: 1 });
@@ -189,7 +206,7 @@ test('what the loader notes reaches who watches the run', async () => {
     options?.onNote?.('an odd name');
     return runnableBigram(vocabulary);
   };
-  await runTraining(settings(), load, { onNote: (note) => notes.push(note) });
+  await runTraining(settings(), load, { onEvent: onNote((note) => notes.push(note)) });
   expect(notes).toEqual(['an odd name']);
   await runTraining(settings({ out: path('unwatched') }), load);
 });
@@ -215,12 +232,12 @@ test('a method of your own is run as it is, and recorded', async () => {
 });
 
 test.each<[string, unknown, RegExp]>([
-  ['a handler that is none', { onstep: () => {} }, /events has no option onstep; did you mean onStep/],
+  ['a handler that is none', { onevent: () => {} }, /options has no option onevent; did you mean onEvent/],
   ['a controller for a signal', { signal: new AbortController() }, /signal must be an AbortSignal/],
-  ['what is no function', { onPhase: 3 }, /onPhase must be a function/],
-  ['null', null, /events must be an object/],
+  ['what is no function', { onEvent: 3 }, /onEvent must be a function/],
+  ['null', null, /options must be an object/],
 ])('events are checked: %s', async (_, events, message) => {
-  const { load, result } = run({}, events as RunEvents);
+  const { load, result } = run({}, events as RunOptions);
   await expect(result).rejects.toThrow(message);
   await expect(result).rejects.toBeInstanceOf(SoulError);
   expect(load).not.toHaveBeenCalled();
@@ -228,7 +245,7 @@ test.each<[string, unknown, RegExp]>([
 
 test('phases are announced in their order', async () => {
   const phases: string[] = [];
-  await run({}, { onPhase: (phase) => phases.push(phase) }).result;
+  await run({}, { onEvent: onPhase((phase) => phases.push(phase)) }).result;
   expect(phases).toEqual([
     'reading the data',
     'hashing the model',
@@ -282,7 +299,7 @@ describe('tokens that tokenizer, data and model do not agree on', () => {
     await runTraining(
       settings({ template: `Question: {question}\nAnswer: {answer}${end}` }),
       async () => runnableBigram(vocabulary),
-      { onNote: (note) => notes.push(note) },
+      { onEvent: onNote((note) => notes.push(note)) },
     );
     expect(notes.filter((note) => note.includes('itself'))).toEqual([
       expect.stringContaining(`{answer}${end}" has the token of a text's end (${end}) itself`),

@@ -126,7 +126,7 @@ describe('a run refuses', () => {
 
 describe('a method refuses', () => {
   test.each<[string, object, RegExp]>([
-    ['npo', { retainWeight: 2 }, /npo has no setting retainWeight; did you mean retainCoefficient\?/],
+    ['npo', { retainWeight: 2 }, /npo has no setting retainWeight; it has forgetCoefficient, retainCoefficient/],
     ['npo', { Beta: 2 }, /did you mean beta\?/],
     ['graddiff', { beta: 0.1 }, /beta is of no effect on graddiff; it belongs to npo/],
     [
