@@ -9,7 +9,7 @@ const failures = rows
     ...(forgetProbability > original.forgetProbability / 2 ? [`${name} does not forget: ${forgetProbability}`] : []),
     ...(retainProbability < original.retainProbability - 0.15 ? [`${name} does not retain: ${retainProbability}`] : []),
   ]);
-if (rows.length !== 8) failures.push(`${rows.length} rows in place of 8`);
+if (rows.length < 8) failures.push(`only ${rows.length} rows`);
 if (seconds > 360) failures.push(`the demo took ${Math.round(seconds)} s, more than 6 minutes`);
 for (const failure of failures) console.error(failure);
 if (failures.length > 0) process.exit(1);

@@ -1,5 +1,5 @@
 /**
- * The demo: a small model learns invented authors, then forgets some of them in six ways.
+ * The demo: a small model learns invented authors, then forgets some of them in several ways.
  *
  * Beside the model that learned everything stands one that never saw the authors to be forgotten: the aim of unlearning is
  * to come close to it. Nothing is needed from outside.
@@ -15,6 +15,7 @@ import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
+import { elementCount } from '../core/shape.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import type { Example } from '../data/example.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
@@ -25,9 +26,11 @@ import { distanceToReference } from '../eval/probability.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { completeOptimizerSettings, createOptimizer, type OptimizerName } from '../run/optimizer-choice.ts';
 import { measurePeakMemory } from '../run/peak-memory.ts';
+import { chooseAlgorithm, defaultLearningRate } from '../run/run-defaults.ts';
 import type { ModelLoader, RunnableModel } from '../run/runnable-model.ts';
 import type { StepEvent } from '../unlearn/events.ts';
-import { type MethodName, method } from '../unlearn/registry.ts';
+import { Lab } from '../unlearn/lab.ts';
+import { type AlgorithmName, algorithm, method } from '../unlearn/registry.ts';
 import { train } from '../unlearn/train.ts';
 import { writeAuthors } from './authors.ts';
 import { writeWordTokenizer } from './word-tokenizer.ts';
@@ -39,6 +42,8 @@ export interface DemoOptions extends Cancellable {
   loadModel: ModelLoader;
   /** Makes a model with random weights from the content of a config.json. */
   createModel: (config: object, seed: bigint, options?: Cancellable) => Promise<RunnableModel>;
+  /** What the model forgets by; {@link demoMethodNames} by default, and nothing where the list is empty. */
+  methods?: readonly AlgorithmName[];
   onEvent?: (event: DemoEvent) => void;
 }
 
@@ -60,7 +65,7 @@ export interface DemoRow {
   /** `original`, `retrained` (never saw the forget set), or the unlearning run's optimizer and method. */
   name: string;
   optimizer?: OptimizerName;
-  method?: MethodName;
+  method?: AlgorithmName;
   /** Mean probability of the answers, length-normalised. */
   forgetProbability: number;
   retainProbability: number;
@@ -68,6 +73,7 @@ export interface DemoRow {
   retainRouge: number;
   /** Mean distance of the forget answers' log-likelihood to the retrained model's, in nats a token. */
   distanceToRetrained: number;
+  /** Optimizer steps; 0 of a method that takes none. */
   steps: number;
   /** Duration of the training or unlearning, without loading and evaluation. */
   seconds: number;
@@ -109,27 +115,37 @@ const architecture = {
 
 const training = { epochs: 40, batchSize: 16, learningRate: 2e-3 };
 
-/**
- * How each method is run: the same steps and data for both optimizers, a learning rate for each. Set by hand so that every
- * run forgets; not a comparison of tuned optimizers.
- */
-const unlearning: Record<'graddiff' | 'po' | 'npo', UnlearningSettings> = {
-  graddiff: { epochs: 12, retainCoefficient: 5, learningRate: { adamw: 4e-4, sophia: 1e-3 } },
-  po: { epochs: 12, retainCoefficient: 2, learningRate: { adamw: 1e-3, sophia: 2e-3 } },
-  npo: { epochs: 12, retainCoefficient: 8, learningRate: { adamw: 3e-4, sophia: 1e-3 } },
-};
+const demoOptimizers = ['adamw', 'sophia'] as const;
 
-interface UnlearningSettings {
-  epochs: number;
-  retainCoefficient: number;
-  learningRate: Record<'adamw' | 'sophia', number>;
+type DemoOptimizer = (typeof demoOptimizers)[number];
+
+/** How a method is run where not by the defaults of runs: a learning rate for each optimizer, set by hand so that every run forgets. */
+interface DemoMethod {
+  readonly name: AlgorithmName;
+  readonly settings?: object;
+  readonly learningRate?: Readonly<Record<DemoOptimizer, number>>;
+  /** Optimizers that it is run with; both unless it takes no steps. */
+  readonly optimizers?: readonly DemoOptimizer[];
 }
+
+const epochs = 12;
+
+/** The rows of the demo, not a comparison of tuned optimizers. */
+const demoMethods: readonly DemoMethod[] = [
+  { name: 'graddiff', learningRate: { adamw: 4e-4, sophia: 1e-3 } },
+  { name: 'po', settings: { retainCoefficient: 2 }, learningRate: { adamw: 1e-3, sophia: 2e-3 } },
+  { name: 'npo', settings: { retainCoefficient: 8 }, learningRate: { adamw: 3e-4, sophia: 1e-3 } },
+];
+
+/** Names of the methods that the demo runs unless told otherwise. */
+export const demoMethodNames: readonly AlgorithmName[] = demoMethods.map(({ name }) => name);
 
 const optionNames = [
   'folder',
   'seed',
   'loadModel',
   'createModel',
+  'methods',
   'onEvent',
   'signal',
 ] as const satisfies readonly (keyof DemoOptions)[];
@@ -140,6 +156,7 @@ function checkOptions(options: DemoOptions): void {
   if (typeof options.folder !== 'string') throw invalidArgument('folder', 'the path of a folder', options.folder);
   checkSeed('seed', options.seed ?? 0n);
   checkSignal('signal', options.signal);
+  for (const name of options.methods ?? []) algorithm(name);
   for (const name of ['loadModel', 'createModel', 'onEvent'] as const) {
     const value: unknown = options[name];
     const isLeftOut = name === 'onEvent' && value === undefined;
@@ -175,11 +192,12 @@ export async function runDemo(options: DemoOptions): Promise<DemoResult> {
   const original = await trainFromScratch(options, world, 'original', [...world.retain, ...world.forget]);
   add(rowOf('original', original, reference));
   rows.reverse();
-  for (const methodName of ['graddiff', 'po', 'npo'] as const) {
-    for (const optimizerName of ['adamw', 'sophia'] as const) {
-      const name = `${optimizerName} ${methodName}`;
-      const outcome = await unlearn(options, world, optimizerName, methodName, name);
-      add({ ...rowOf(name, outcome, reference), optimizer: optimizerName, method: methodName });
+  for (const name of options.methods ?? demoMethodNames) {
+    const method = demoMethods.find((each) => each.name === name) ?? { name };
+    for (const optimizer of method.optimizers ?? demoOptimizers) {
+      const run = method.optimizers?.length === 1 ? name : `${optimizer} ${name}`;
+      const outcome = await unlearn(options, world, optimizer, method, run);
+      add({ ...rowOf(run, outcome, reference), optimizer, method: name });
     }
   }
   return { seed, folder, seconds: (performance.now() - begun) / 1000, rows };
@@ -275,23 +293,23 @@ async function trainFromScratch(
 async function unlearn(
   options: DemoOptions,
   world: World,
-  optimizerName: 'adamw' | 'sophia',
-  methodName: 'graddiff' | 'po' | 'npo',
-  name: string,
+  optimizer: DemoOptimizer,
+  method: DemoMethod,
+  run: string,
 ): Promise<Outcome> {
-  const { seed = 0n } = options;
-  const { epochs, retainCoefficient, learningRate } = unlearning[methodName];
-  const model = await options.loadModel(join(options.folder, 'original'), withoutUndefined({ signal: options.signal }));
+  const { seed = 0n, signal } = options;
+  const load = () => options.loadModel(join(options.folder, 'original'), withoutUndefined({ signal }));
+  const { algorithm: chosen, settings } = chooseAlgorithm(method.name, method.settings);
+  const model = await load();
+  let reference: RunnableModel | undefined;
   try {
-    return await measured(options, world, model, name, async (onStep) => {
-      const settings = completeOptimizerSettings(optimizerName, { learningRate: learningRate[optimizerName] });
-      const optimizer = createOptimizer(optimizerName, model.parameters, settings);
-      const batchSize = 8;
-      const work = () =>
-        train({
-          model,
-          optimizer,
-          method: method(methodName, { retainCoefficient }),
+    return await measured(options, world, model, run, async (onStep) => {
+      const weights = [...model.parameters.layout].reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
+      const learningRate = method.learningRate?.[optimizer] ?? defaultLearningRate(optimizer, chosen, weights);
+      const complete = completeOptimizerSettings(optimizer, { learningRate });
+      const lab = new Lab({
+        model,
+        sets: {
           target: world.forget,
           retain: world.retain,
           refusals: {
@@ -299,17 +317,24 @@ async function unlearn(
             of: (target, refusal) =>
               encodeExample(world.tokenizer, { ...world.forgetExamples[target]!, completion: refusals[refusal]! }),
           },
-          epochs,
-          batchSize,
-          schedule: { shape: 'linear', warmup: 0.1 },
-          seed,
-          onStep,
-          ...withoutUndefined({ signal: options.signal }),
-        });
-      await thenRelease(work, () => [optimizer]);
+        },
+        optimizer: (own) => createOptimizer(optimizer, model.parameters, complete, own),
+        referenceModel: async () => {
+          reference ??= await load();
+          return reference;
+        },
+        descent: { epochs, batchSize: 8, schedule: { shape: 'linear', warmup: 0.1 } },
+        seed,
+        ...withoutUndefined({ signal }),
+      });
+      const work = async () => {
+        for await (const event of chosen.run(lab, settings as never)) if (event.kind === 'step') onStep(event);
+      };
+      await thenRelease(work, () => [lab]);
     });
   } finally {
     model.release();
+    reference?.release();
   }
 }
 
@@ -327,7 +352,7 @@ async function measured(
   const clipped: number[] = [];
   let steps = 0;
   await work((event) => {
-    steps = event.step;
+    steps += 1;
     if (event.statistics.clippedFraction !== undefined) clipped.push(event.statistics.clippedFraction);
     options.onEvent?.({ kind: 'step', run: name, step: event });
   });

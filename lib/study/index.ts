@@ -4,4 +4,4 @@
  * @module
  */
 
-export { type DemoEvent, type DemoOptions, type DemoResult, type DemoRow, runDemo } from './demo.ts';
+export { type DemoEvent, type DemoOptions, type DemoResult, type DemoRow, demoMethodNames, runDemo } from './demo.ts';

@@ -11,10 +11,11 @@ import { Command, Option } from 'commander';
 import type { Device } from '../../core/devices.ts';
 import { replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
-import { type DemoEvent, type DemoResult, type DemoRow, runDemo } from '../../study/demo.ts';
+import { type DemoEvent, type DemoResult, type DemoRow, demoMethodNames, runDemo } from '../../study/demo.ts';
 import { nativeEngine } from '../../torch/engine.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
-import { path, seed } from '../arguments.ts';
+import { type AlgorithmName, algorithms } from '../../unlearn/registry.ts';
+import { oneOf, path, seed } from '../arguments.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
 import { cancelOnSignals } from '../interrupt.ts';
 import { deviceLine, shownDevice, threadsOption } from '../model-options.ts';
@@ -28,12 +29,13 @@ interface DemoCommandOptions extends OutputOptions {
   device: WantedDevice;
   seed: bigint;
   threads: number;
+  methods?: AlgorithmName[];
 }
 
 export function demoCommand(): Command {
   const command = new Command('demo')
     .description(
-      'Trains a small model on invented authors, makes it forget some of them with two optimizers and three objectives, and ' +
+      'Trains a small model on invented authors, makes it forget some of them by several methods, each with two optimizers, and ' +
         'compares each with a model that never saw them. Takes a few minutes and needs no files.',
     )
     .addOption(
@@ -41,6 +43,12 @@ export function demoCommand(): Command {
         '--out <folder>',
         'keep the data, the models and demo.json in this empty or new folder (default: a temporary one, removed at the end)',
       ).argParser(path),
+    )
+    .addOption(
+      new Option(
+        '--methods <names>',
+        `what it forgets by, separated by commas, any of \`soul methods\` (default: ${demoMethodNames.join(',')})`,
+      ).argParser(methodNames),
     )
     .addOption(
       new Option('--seed <integer>', 'seed of the data, the weights and every random draw')
@@ -73,6 +81,7 @@ function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
         folder,
         seed: options.seed,
         signal,
+        ...(options.methods ? { methods: options.methods } : {}),
         createModel: (config, weightSeed, cancellable) =>
           TorchLM.create(config, weightSeed, { ...cancellable, ...loading }),
         loadModel: (place, cancellable) => TorchLM.load(place, { ...cancellable, ...loading }),
@@ -86,6 +95,15 @@ function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
       if (options.out === undefined) await rm(folder, { recursive: true, force: true });
     }
   });
+}
+
+/** Names of methods, separated by commas. */
+function methodNames(text: string): AlgorithmName[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+    .map(oneOf(algorithms.map(({ name }) => name as AlgorithmName)));
 }
 
 function show(event: DemoEvent, progress: Progress): void {
