@@ -239,6 +239,17 @@ test('phases are announced in their order', async () => {
   ]);
 });
 
+test('a folder whose weights are not all there is named before the data is read', async () => {
+  const map = { a: 'model-1.safetensors', b: 'model-2.safetensors' };
+  await writeFile(path('model/model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+  const { load, result } = run({ target: path('nowhere.jsonl') });
+  await expect(result).rejects.toMatchObject({
+    code: 'SOUL_NOT_FOUND',
+    message: expect.stringContaining('model-1.safetensors, model-2.safetensors'),
+  });
+  expect(load).not.toHaveBeenCalled();
+});
+
 test('a link to what is gone, of no use to the model, harms no run', async () => {
   await symlink('nowhere', path('model/foo.json'));
   await run().result;
