@@ -11,6 +11,8 @@ import { badLine, type Line, openLines } from './lines.ts';
 import type { DataFile } from './read-examples.ts';
 
 export interface RefusalFile extends DataFile<string> {
+  /** The line of each refusal; in an array its number there. Both from 1. */
+  readonly lines: readonly number[];
   /** Where in the file the refusals were found, to be read after their number: `from the "answer" of each JSON object`. */
   readonly origin: string;
 }
@@ -42,7 +44,11 @@ export async function readRefusals(file: string): Promise<RefusalFile> {
   checkNoTable(file, first);
   const refusals =
     first === undefined || isPlainText(file, lines)
-      ? { items: lines.map(({ text }) => text.trim()), origin: 'one a line of plain text' }
+      ? {
+          items: lines.map(({ text }) => text.trim()),
+          lines: lines.map(({ number }) => number),
+          origin: 'one a line of plain text',
+        }
       : await readJsonRefusals(file, lines);
   if (refusals.items.length === 0) {
     throw new SoulError('SOUL_BAD_DATA', `the file ${file} has no refusals; expected one a line`, { file });
@@ -95,15 +101,20 @@ function kindOf(line: string): 'JSON' | 'damaged JSON' | 'plain text' {
   return damaged ? 'damaged JSON' : 'plain text';
 }
 
-async function readJsonRefusals(file: string, lines: readonly Line[]): Promise<Pick<RefusalFile, 'items' | 'origin'>> {
+async function readJsonRefusals(
+  file: string,
+  source: readonly Line[],
+): Promise<Pick<RefusalFile, 'items' | 'lines' | 'origin'>> {
   const items: string[] = [];
+  const lines: number[] = [];
   const origins = new Set<string>();
-  for await (const { value, report } of readJsonRecords(file, lines)) {
+  for await (const { value, line, report } of readJsonRecords(file, source)) {
     const { refusal, origin } = toRefusal(value, report);
     items.push(refusal);
+    lines.push(line);
     origins.add(origin);
   }
-  return { items, origin: `from ${[...origins].join(' and ')}` };
+  return { items, lines, origin: `from ${[...origins].join(' and ')}` };
 }
 
 function toRefusal(value: unknown, report: Report): { refusal: string; origin: string } {

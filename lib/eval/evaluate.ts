@@ -54,8 +54,8 @@ export interface Evaluation {
 /**
  * Probability and ROUGE-L of a model on a data set, in TOFU's conventions.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT without examples, SOUL_BAD_DATA for one that cannot be encoded or has a token beyond the model's vocabulary, SOUL_NON_FINITE
- *   for a broken model, SOUL_CANCELLED by `options.signal`
+ * @throws SoulError SOUL_INVALID_ARGUMENT without examples, SOUL_BAD_DATA for one that cannot be encoded or has a token beyond
+ *   the model's vocabulary, SOUL_NON_FINITE for a broken model, SOUL_CANCELLED by `options.signal`
  */
 export async function evaluate(
   model: Pick<DifferentiableLM, 'score' | 'vocabularySize'> & TextGenerator,

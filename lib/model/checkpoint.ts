@@ -82,7 +82,7 @@ async function openFiles(folder: string): Promise<{ files: SafetensorsFile[]; sh
     const pickled = await exists(join(folder, 'pytorch_model.bin'));
     const why = pickled
       ? 'pytorch_model.bin is not read: convert it to safetensors (save_pretrained of transformers)'
-      : `there is no ${indexFile} either`;
+      : `nor is there ${indexFile}; download the model's weights`;
     throw await missingFile(folder, singleFile, why);
   }
   await requireWeightFiles(folder, names);

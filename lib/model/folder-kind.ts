@@ -8,7 +8,7 @@ import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { exists, isLfsPointer, lfsPointer, readJsonFile } from '../core/files.ts';
-import { requireWeightFiles, weightFiles } from './weight-files.ts';
+import { requireWeightFiles, singleFile, weightFiles } from './weight-files.ts';
 
 /**
  * Checks what can be known of a model's folder without reading its weights: that it is no adapter, cache or the like, has all
@@ -22,6 +22,8 @@ export async function checkModelFolder(folder: string): Promise<void> {
     const reason = await reasonFor(folder, 'config.json');
     if (reason !== undefined) throw lacking(folder, 'config.json', reason);
   }
+  const dangling = await danglingLink(folder, singleFile);
+  if (dangling !== undefined) throw lacking(folder, singleFile, dangling);
   const { names } = await weightFiles(folder);
   await requireWeightFiles(folder, names);
   for (const name of names) {

@@ -48,25 +48,34 @@ type Class<T> = abstract new (...given: never[]) => T;
 const byteLevelWords =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
 
-/** Changes the parts of a library tokenizer in place. */
-export function correct(tokenizer: TokenizerLibrary, description: { pre_tokenizer?: unknown }): void {
+/**
+ * Changes the parts of a library tokenizer in place.
+ *
+ * @param config of which `split_special_tokens` is looked at: special tokens that a text holds are then text as any other
+ */
+export function correct(
+  tokenizer: TokenizerLibrary,
+  description: { pre_tokenizer?: unknown },
+  config: { split_special_tokens?: unknown },
+): void {
   correctPreTokenizer(tokenizer.pre_tokenizer, description.pre_tokenizer);
   correctDecoder(tokenizer.decoder);
-  correctAddedTokens(tokenizer);
+  correctAddedTokens(tokenizer, config.split_special_tokens === true);
 }
 
 /** Added tokens keep to words, take the white space that is theirs, and part the text before a prefix space is added. */
-function correctAddedTokens(tokenizer: TokenizerLibrary): void {
+function correctAddedTokens(tokenizer: TokenizerLibrary, splitsSpecial: boolean): void {
   const { normalizer, pre_tokenizer: preTokenizer } = tokenizer;
   const raw: [string, AddedToken][] = [];
   const normalised: [string, AddedToken][] = [];
   for (const [id, token] of tokenizer.get_added_tokens_decoder()) {
+    const isText = splitsSpecial && token.special;
     if (!token.normalized) {
-      raw.push([token.content, token]);
+      if (!isText) raw.push([token.content, token]);
       continue;
     }
     const content = normalizer ? normalizer(token.content) : token.content;
-    normalised.push([content, token]);
+    if (!isText) normalised.push([content, token]);
     // It is decoded as it is found; the vocabulary's own token of that text stays another.
     tokenizer.model.vocab[id] = content;
     if (content !== token.content && tokenizer.added_tokens_map.get(content) === token) {

@@ -58,7 +58,7 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
   try {
     const tokenizer: TokenizerLibrary = new Tokenizer(whole, config);
     if (tokenizer.get_vocab().size === 0) throw new Error('its vocabulary is empty');
-    correct(tokenizer, whole);
+    correct(tokenizer, whole, config);
     return tokenizer;
   } catch (cause) {
     const { message } = cause as Error;

@@ -43,30 +43,23 @@ const classes: Readonly<Record<string, TokenizerClass>> = {
   LlamaTokenizer: {
     defaults: { unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>' },
     build(description, { legacy = false, add_prefix_space: given }) {
-      // A Llama 3 folder names this class and means its file.
-      if (JSON.stringify(description).includes('"ByteLevel"')) return description;
-      const prefixed = given ?? true;
-      return {
-        ...description,
-        model: { ...mergesOf(description), fuse_unk: true, byte_fallback: true },
-        normalizer: null,
-        pre_tokenizer: {
-          type: 'Metaspace',
-          replacement: '\u2581',
-          prepend_scheme: !prefixed ? 'never' : legacy ? 'always' : 'first',
-          split: false,
-        },
-        decoder: {
-          type: 'Sequence',
-          decoders: [
-            { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
-            { type: 'ByteFallback' },
-            { type: 'Fuse' },
-            ...(prefixed ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
-          ],
-        },
-      };
+      const prefixed = Boolean(given ?? true);
+      const scheme = !prefixed ? 'never' : legacy ? 'always' : 'first';
+      return withSpaces(description, { scheme, strips: prefixed });
     },
+  },
+  CodeLlamaTokenizer: {
+    defaults: {
+      ...{ unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>' },
+      ...{ prefix_token: '\u2581<PRE>', middle_token: '\u2581<MID>', suffix_token: '\u2581<SUF>' },
+      ...{ eot_token: '\u2581<EOT>', fill_token: '<FILL_ME>' },
+    },
+    build: (description, { add_prefix_space: given, unk_token: unknown }) =>
+      withSpaces(description, {
+        scheme: (given ?? true) ? 'first' : 'never',
+        strips: true,
+        unknown: isObject(unknown) ? unknown.content : unknown,
+      }),
   },
   GPT2Tokenizer: {
     defaults: { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' },
@@ -90,9 +83,7 @@ export function tokenizerSettings(sources: TokenizerSources): TokenizerSettings 
   const { description, model } = sources;
   const listed = isObject(sources.config.added_tokens_decoder);
   const given: Json = listed ? sources.config : { ...sources.config, ...sources.specialTokens };
-  const name = given.tokenizer_class ?? model.tokenizer_class;
-  const own = typeof name === 'string' ? name.replace(/Fast$/, '') : '';
-  const known = Object.hasOwn(classes, own) ? classes[own] : undefined;
+  const known = classOf(given.tokenizer_class ?? model.tokenizer_class, description);
   const config: Json = { ...known?.defaults, ...given };
   const built = known ? known.build(description, config) : description;
 
@@ -107,6 +98,13 @@ export function tokenizerSettings(sources: TokenizerSources): TokenizerSettings 
   else for (const token of olderTokens(sources.addedTokens, special)) added.addNew(token);
   for (const token of special) added.addNew(token);
   return { description: { ...built, added_tokens: added.all() }, config };
+}
+
+function classOf(given: unknown, description: Json): TokenizerClass | undefined {
+  const name = typeof given === 'string' ? given.replace(/Fast$/, '') : '';
+  // A Llama 3 folder names this class and means its file.
+  if (name === 'LlamaTokenizer' && JSON.stringify(description).includes('"ByteLevel"')) return undefined;
+  return Object.hasOwn(classes, name) ? classes[name] : undefined;
 }
 
 /** The added tokens that tokenizer_config.json lists, by their numbers. */
@@ -131,9 +129,14 @@ const roles = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 
 /** The special tokens that the configuration names: of the usual roles, of roles of the model's own, and without one. */
 function specialTokens(config: Json): Json[] {
   const { extra_special_tokens: extra, additional_special_tokens: additional } = config;
+  const { model_specific_special_tokens: ofModel } = config;
   const ownRoles = Object.keys(config).filter((key) => key.endsWith('_token') && !roles.includes(key));
   const more = isObject(extra) ? Object.values(extra) : (extra ?? additional);
-  return [...[...roles, ...ownRoles].map((role) => config[role]), ...(Array.isArray(more) ? more : [])]
+  const named = [
+    ...[...roles, ...ownRoles].map((role) => config[role]),
+    ...Object.values(isObject(ofModel) ? ofModel : {}),
+  ];
+  return [...named, ...(Array.isArray(more) ? more : [])]
     .map((token) => (isObject(token) ? token : { content: token }))
     .filter(({ content }) => typeof content === 'string' && content !== '')
     .map((token) => ({ normalized: false, ...token, special: true }));
@@ -173,6 +176,28 @@ class AddedTokens {
   #next(): number {
     return Math.max(this.#largest + 1, this.#vocabulary.size);
   }
+}
+
+/** SentencePiece's way: words with the space before them, and bytes for what the vocabulary lacks. */
+function withSpaces(
+  description: Json,
+  { scheme, strips, unknown }: { scheme: 'always' | 'first' | 'never'; strips: boolean; unknown?: unknown },
+): Json {
+  return {
+    ...description,
+    model: { ...mergesOf(description), unk_token: unknown, fuse_unk: true, byte_fallback: true },
+    normalizer: null,
+    pre_tokenizer: { type: 'Metaspace', replacement: '\u2581', prepend_scheme: scheme, split: false },
+    decoder: {
+      type: 'Sequence',
+      decoders: [
+        { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
+        { type: 'ByteFallback' },
+        { type: 'Fuse' },
+        ...(strips ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
+      ],
+    },
+  };
 }
 
 /** Vocabulary and merges alone. */

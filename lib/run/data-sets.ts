@@ -87,7 +87,10 @@ export async function readRunSets(
   if (teachesRefusals) {
     const file = refusalFile?.file ?? 'the built-in refusals';
     texts.push({
-      items: sentences.map((completion, i) => ({ ...target.items[0]!, completion, source: { file, line: i + 1 } })),
+      items: sentences.map((completion, i) => {
+        const line = refusalFile?.lines[i] ?? i + 1;
+        return { ...target.items[0]!, completion, source: { file, line } };
+      }),
       encoded: sentences.map((_, i) => refusals.of(0, i) as EncodedExample),
     });
   }

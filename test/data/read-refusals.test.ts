@@ -28,6 +28,7 @@ describe('readRefusals', () => {
       file,
       sha256: createHash('sha256').update(content).digest('hex'),
       items: ["I don't know.", 'No idea.', 'No, sorry.'],
+      lines: [1, 3, 4],
       origin: plain,
     });
   });
@@ -64,6 +65,12 @@ describe('readRefusals', () => {
   ])('reads %s', async (_, content, origin) => {
     const file = await fileOf(content);
     expect(await readRefusals(file)).toMatchObject({ items: ['No.', 'Never.'], origin: `from ${origin}` });
+  });
+
+  it('tells where each stands: by its line, in an array by its number', async () => {
+    const linesOf = async (content: string) => (await readRefusals(await fileOf(content))).lines;
+    expect(await linesOf('\n{"answer":"No."}\n\n\n{"answer":"Never."}\n')).toEqual([2, 5]);
+    expect(await linesOf('[\n\n"No.", "Never."]')).toEqual([1, 2]);
   });
 
   it('takes a JSON string as it is, with space, line ends and quotation marks', async () => {

@@ -113,6 +113,14 @@ describe('evaluate', () => {
     expect(english).toMatchObject({ withoutRougeWords: 0, mostlyWithoutRougeWords: 0 });
   });
 
+  it("names the line of a token beyond the model's vocabulary", async () => {
+    const short = Object.assign(alphabet(), { vocabularySize: letters.length - 1 });
+    await expect(evaluate(short, tokenizer, [example('a', 'b'), example('a', 'b c')])).rejects.toMatchObject({
+      code: 'SOUL_BAD_DATA',
+      message: expect.stringMatching(/^data\.jsonl:1 has the token 10 \(" "\), but the model's vocabulary has 10/),
+    });
+  });
+
   it('reports progress of both phases and stops when told to', async () => {
     const seen: EvaluationProgress[] = [];
     const onProgress = (progress: EvaluationProgress) => seen.push(progress);

@@ -78,6 +78,18 @@ describe('config.json', () => {
     expect(config.ropeScaling).toEqual({ type: 'linear', factor: 2 });
   });
 
+  // As LlamaConfig of transformers 5.24 reads both.
+  test.each([
+    [{ rope_type: 'linear', factor: 2 }, {}, 500000, { type: 'linear', factor: 2 }],
+    [{ rope_type: 'default' }, { type: 'linear', factor: 4 }, 20000, { type: 'linear', factor: 4 }],
+    [{ rope_type: 'linear', factor: 2 }, { rope_type: 'default', rope_theta: 30000 }, 30000, { type: 'default' }],
+  ])('of %j and %j, rope_scaling counts where it says anything', (parameters, rope_scaling, ropeTheta, ropeScaling) => {
+    const rope = { rope_theta: 20000, rope_parameters: { rope_theta: 500000, ...parameters }, rope_scaling };
+    const config = parseLlamaConfig({ ...shape, ...rope });
+    expect(config).toMatchObject({ ropeTheta, ropeScaling });
+    expect(parseLlamaConfig(huggingFaceConfig(config))).toMatchObject({ ropeTheta, ropeScaling });
+  });
+
   test.each([four, five])('what is written is read as the same, and keeps what it does not know', (config) => {
     const written = huggingFaceConfig(parseLlamaConfig({ ...config, pad_token_id: 7, our_own: { note: 1 } }));
     const { source: _written, ...again } = parseLlamaConfig(written);
@@ -126,6 +138,7 @@ describe('config.json', () => {
     [{ num_key_value_heads: Number.POSITIVE_INFINITY }, /num_key_value_heads must be a positive integer/],
     // Without a type these would mean nothing to transformers, and be read as no scaling.
     [{ rope_scaling: { ...llama3, rope_type: undefined } }, /rope_scaling has factor but no rope_type/],
+    [{ rope_scaling: { rope_type: null, type: null, factor: 4 } }, /rope_scaling has factor but no rope_type/],
     [
       { rope_scaling: { factor: 4 }, rope_parameters: { rope_type: 'default', rope_theta: 1e4 } },
       /rope_scaling has factor/,

@@ -78,6 +78,14 @@ describe('files that are not there', () => {
     });
   });
 
+  test('a link to weights that are gone', async () => {
+    await write({ 'config.json': '{}' });
+    await symlink('../../blobs/125', join(folder, 'model.safetensors'));
+    await expect(checkModelFolder(folder)).rejects.toThrow(
+      /no model.safetensors: it is a link to .*125, which does not/,
+    );
+  });
+
   test('a pointer in place of tokenizer.json', async () => {
     await write({ 'tokenizer.json': pointer });
     await expect(HuggingFaceTokenizer.load(folder)).rejects.toThrow(/tokenizer.json is the pointer of Git LFS/);

@@ -224,6 +224,12 @@ describe('HuggingFaceTokenizer', () => {
     expect(tokenizer.decode([320])).toBe('');
   });
 
+  it('makes no unknown token of them either', async () => {
+    const llama = await HuggingFaceTokenizer.load(join(fixtures, 'tiny-llama'));
+    const whole = { skipSpecialTokens: false };
+    expect(llama.decode([100, 400, 5000, 101], whole)).toBe(llama.decode([100, 400, 101], whole));
+  });
+
   it('says so when a text has a piece without a token', async () => {
     const made = await make('no-unknown', {
       'tokenizer.json': {

@@ -257,6 +257,17 @@ test('phases are announced in their order', async () => {
   ]);
 });
 
+test('a folder whose weights are not all there is named before the data is read', async () => {
+  const map = { a: 'model-1.safetensors', b: 'model-2.safetensors' };
+  await writeFile(path('model/model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+  const { load, result } = run({ target: path('nowhere.jsonl') });
+  await expect(result).rejects.toMatchObject({
+    code: 'SOUL_NOT_FOUND',
+    message: expect.stringContaining('model-1.safetensors, model-2.safetensors'),
+  });
+  expect(load).not.toHaveBeenCalled();
+});
+
 test('a link to what is gone, of no use to the model, harms no run', async () => {
   await symlink('nowhere', path('model/foo.json'));
   await run().result;
@@ -269,12 +280,16 @@ describe('tokens that tokenizer, data and model do not agree on', () => {
   const loadNothing = jest.fn(async () => runnableBigram(vocabulary));
   const more = (records: object[]) => writeFile(path('retain.jsonl'), lines([...retain, ...records]));
 
-  test('a token beyond the vocabulary is refused before the model is loaded, with its line and text', async () => {
+  const addToken = async () => {
     await writeFile(path('model/config.json'), JSON.stringify({ vocab_size: vocabulary }));
     const file = path('model/tokenizer.json');
     const tokenizer = JSON.parse(await readFile(file, 'utf8'));
     tokenizer.added_tokens.push({ id: vocabulary, content: '[PAD]', special: true, normalized: false });
     await writeFile(file, JSON.stringify(tokenizer));
+  };
+
+  test('a token beyond the vocabulary is refused before the model is loaded, with its line and text', async () => {
+    await addToken();
     await more([{ question: 'Who wrote Elm?', answer: 'Tom Reed [PAD] wrote it.' }]);
     await expect(runTraining(settings({ allowOverlap: true }), loadNothing)).rejects.toMatchObject({
       code: 'SOUL_BAD_DATA',
@@ -282,6 +297,17 @@ describe('tokens that tokenizer, data and model do not agree on', () => {
         `${path('retain.jsonl')}:3 has the token ${vocabulary} ("[PAD]"), but the model's`,
       ),
       details: { line: 3, token: vocabulary, vocabularySize: vocabulary },
+    });
+    expect(loadNothing).not.toHaveBeenCalled();
+  });
+
+  test('a refusal with one likewise, by the line that it has in its file', async () => {
+    await addToken();
+    await writeFile(path('refusals.txt'), '\nI cannot say.\n\nNo [PAD] answer.\n');
+    const po = settings({ method: 'po', refusals: path('refusals.txt') });
+    await expect(runTraining(po, loadNothing)).rejects.toMatchObject({
+      code: 'SOUL_BAD_DATA',
+      message: expect.stringContaining(`${path('refusals.txt')}:4 has the token ${vocabulary} ("[PAD]")`),
     });
     expect(loadNothing).not.toHaveBeenCalled();
   });
