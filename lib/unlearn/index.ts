@@ -32,9 +32,16 @@ export type { GradientRule } from './gradient-rule.ts';
 export { Lab, type LabDescent, type LabOptions } from './lab.ts';
 export type { Method } from './method.ts';
 export type { Objective, ObjectiveInput, ObjectiveResult } from './objective.ts';
+export { boundedCrossEntropy } from './objectives/bounded-cross-entropy.ts';
 export { crossEntropy } from './objectives/cross-entropy.ts';
+export { type DirectPreferenceOptions, directPreference } from './objectives/direct-preference.ts';
 export { gradientAscent } from './objectives/gradient-ascent.ts';
 export { type NegativePreferenceOptions, negativePreference } from './objectives/negative-preference.ts';
+export {
+  type SimpleNegativePreferenceOptions,
+  simpleNegativePreference,
+} from './objectives/simple-negative-preference.ts';
+export { type WeightedAscentOptions, weightedAscent } from './objectives/weighted-ascent.ts';
 export { type PullBackOptions, pullBack, type TermValue } from './pull-back.ts';
 export { type ReferenceOptions, referenceValues } from './reference-values.ts';
 export {

@@ -82,6 +82,20 @@ export function sequenceSums(values: Float32Array, offsets: Uint32Array): Float6
   return sums;
 }
 
+/**
+ * The reference values of an objective that compares with them.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT unless there is one for each value
+ */
+export function requireReference({ values, reference }: ObjectiveInput): Float32Array {
+  if (reference?.length === values.length) return reference;
+  throw new SoulError('SOUL_INVALID_ARGUMENT', 'reference must hold one value for each label token', {
+    argument: 'reference',
+    expected: values.length,
+    found: reference?.length,
+  });
+}
+
 /** The counts that means run over. */
 export function wholeCounts(tokens: ObjectiveInput): { tokens: number; sequences: number } {
   return tokens.whole ?? { tokens: tokens.values.length, sequences: tokens.offsets.length - 1 };

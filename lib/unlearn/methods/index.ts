@@ -4,10 +4,30 @@
  * @module
  */
 
+import { altpo } from './altpo.ts';
 import { ascent } from './ascent.ts';
+import { dpo, idkdpo } from './direct-preference.ts';
 import { finetune } from './finetune.ts';
 import { graddiff } from './graddiff.ts';
 import { npo } from './npo.ts';
+import { pdu } from './pdu.ts';
 import { po } from './po.ts';
+import { simnpo } from './simnpo.ts';
+import { uce } from './uce.ts';
+import { satimp, wga } from './weighted-ascent.ts';
 
-export const methods = [finetune, ascent, graddiff, po, npo] as const;
+export const methods = [
+  finetune,
+  ascent,
+  graddiff,
+  po,
+  npo,
+  simnpo,
+  idkdpo,
+  dpo,
+  altpo,
+  uce,
+  wga,
+  satimp,
+  pdu,
+] as const;

@@ -4,9 +4,10 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from '../../core/errors.ts';
+import { invalidArgument } from '../../core/errors.ts';
 import { checkNames } from '../../core/option-names.ts';
-import { type Objective, sequenceSums, wholeCounts } from '../objective.ts';
+import { type Objective, requireReference, sequenceSums, wholeCounts } from '../objective.ts';
+import { logSigmoid, sigmoid } from './sigmoid.ts';
 
 export interface NegativePreferenceOptions {
   /** Inverse temperature; as it goes to 0, NPO becomes gradient ascent. Default 0.1, the paper's. */
@@ -31,14 +32,8 @@ export function negativePreference(options: NegativePreferenceOptions = {}): Obj
 
   return Object.assign(
     (tokens: Parameters<Objective>[0]) => {
-      const { values, offsets, reference } = tokens;
-      if (reference?.length !== values.length) {
-        throw new SoulError('SOUL_INVALID_ARGUMENT', 'reference must hold one value for each label token', {
-          argument: 'reference',
-          expected: values.length,
-          found: reference?.length,
-        });
-      }
+      const { values, offsets } = tokens;
+      const reference = requireReference(tokens);
       const sequences = wholeCounts(tokens).sequences;
       const sums = sequenceSums(values, offsets);
       const referenceSums = sequenceSums(reference, offsets);
@@ -56,12 +51,4 @@ export function negativePreference(options: NegativePreferenceOptions = {}): Obj
     },
     { needsReference: true },
   );
-}
-
-function sigmoid(x: number): number {
-  return x >= 0 ? 1 / (1 + Math.exp(-x)) : Math.exp(x) / (1 + Math.exp(x));
-}
-
-function logSigmoid(x: number): number {
-  return Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)));
 }
