@@ -243,6 +243,18 @@ test.each<[string, unknown, RegExp]>([
   expect(load).not.toHaveBeenCalled();
 });
 
+test('an algorithm that takes no steps is run, measured and recorded all the same', async () => {
+  const result = await run({ method: 'ssd' }).result;
+  expect(result.summary).toMatchObject({ steps: 0, tokens: 0, curvatureShare: 0 });
+  expect(result.summary).not.toHaveProperty('last');
+  expect(result.verdict).toBeDefined();
+  const { settings: used, results } = await record();
+  expect(used).toMatchObject({ method: 'ssd', methodSettings: { alpha: 10, lambda: 1 } });
+  expect(results).toMatchObject({ steps: 0, evaluation: { target: { examples: 2 } } });
+  expect(results).not.toHaveProperty('losses');
+  expect(await readFile(path('out/metrics.jsonl'), 'utf8')).toBe('');
+});
+
 test('phases are announced in their order', async () => {
   const phases: string[] = [];
   await run({}, { onEvent: onPhase((phase) => phases.push(phase)) }).result;

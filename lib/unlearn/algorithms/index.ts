@@ -4,4 +4,6 @@
  * @module
  */
 
-export const algorithms = [] as const;
+import { ssd } from './ssd.ts';
+
+export const algorithms = [ssd] as const;
