@@ -5,5 +5,6 @@
  */
 
 import { ssd } from './ssd.ts';
+import { taskArithmetic } from './task-arithmetic.ts';
 
-export const algorithms = [ssd] as const;
+export const algorithms = [ssd, taskArithmetic] as const;
