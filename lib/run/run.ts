@@ -26,7 +26,7 @@ import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRa
 import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { settingChecks } from './setting-checks.ts';
-import { type CompleteRunSettings, completeRunSettings, neededSets, type RunSettings } from './settings.ts';
+import { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
 import { verdictOf } from './verdict.ts';
 
 export interface RunOptions extends Cancellable {
@@ -84,7 +84,7 @@ export async function runTraining(
       begin('reading the data', options);
       await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(checked, tokenizer, template, neededSets(chosen), onNote);
+      const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       begin('loading the model', options);
@@ -223,7 +223,11 @@ function labOf(
     sets: {
       target: sets.target.encoded,
       refusals: sets.refusals,
-      ...withoutUndefined({ retain: sets.retain?.encoded, alternatives: sets.alternatives?.sequences }),
+      ...withoutUndefined({
+        retain: sets.retain?.encoded,
+        alternatives: sets.alternatives?.sequences,
+        groups: sets.groups,
+      }),
     },
     optimizer: (options) => createOptimizer(name, model.parameters, optimizerSettings, options),
     referenceModel,

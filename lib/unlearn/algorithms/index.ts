@@ -4,7 +4,8 @@
  * @module
  */
 
+import { spunge } from './spunge.ts';
 import { ssd } from './ssd.ts';
 import { taskArithmetic } from './task-arithmetic.ts';
 
-export const algorithms = [ssd, taskArithmetic] as const;
+export const algorithms = [ssd, taskArithmetic, spunge] as const;
