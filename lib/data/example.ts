@@ -16,6 +16,8 @@ export interface Example {
   readonly source: { readonly file: string; readonly line: number };
   /** Other wordings, under TOFU's field names in files: what evaluation compares with. */
   readonly alternatives?: ExampleAlternatives;
+  /** Other fields that hold a text, a number, or true or false, as text. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 export interface ExampleAlternatives {

@@ -5,6 +5,7 @@
  */
 
 import { SoulError } from '../core/errors.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type { Example, ExampleAlternatives } from './example.ts';
 import { checkText, found, foundFields, type Report, readJsonRecords, whyContainer } from './json-records.ts';
 import { openLines } from './lines.ts';
@@ -21,8 +22,8 @@ const wanted = 'object with "question" and "answer", or "prompt" and "completion
 /**
  * Reads a data set: one JSON object a line with `question` and `answer`, or with `prompt` and `completion`; blank lines
  * are skipped. A file that begins with `[` is read as one JSON array of such objects. TOFU's fields
- * `paraphrased_question`, `paraphrased_answer` and `perturbed_answer` are kept as alternatives, others are ignored. `NaN`,
- * which Python writes for missing values, is read as null.
+ * `paraphrased_question`, `paraphrased_answer` and `perturbed_answer` are kept as alternatives, and others that hold a text, a
+ * number, or true or false as attributes. `NaN`, which Python writes for missing values, is read as null.
  *
  * @throws SoulError SOUL_NOT_FOUND for a missing file; SOUL_BAD_FILE for one that cannot be read, or that is no text in UTF-8;
  *   SOUL_BAD_DATA, with `file` and `line` in the details, for the first record that is not usable, and for a file without any
@@ -58,7 +59,17 @@ function toExample(record: unknown, source: Example['source'], report: Report): 
   if (kind === 'question-answer' && prompt.trim() === '') throw report(`has an empty "${promptName}"`);
   if (completion.trim() === '') throw report(`has an empty "${completionName}"`);
   const alternatives = readAlternatives(fields, report);
-  return { kind, prompt, completion, source, ...(alternatives ? { alternatives } : {}) };
+  const attributes = readAttributes(fields, [promptName, completionName, ...alternativeFields]);
+  return { kind, prompt, completion, source, ...withoutUndefined({ alternatives, attributes }) };
+}
+
+const alternativeFields = ['paraphrased_question', 'paraphrased_answer', 'perturbed_answer'];
+
+function readAttributes(fields: Record<string, unknown>, known: readonly string[]): Example['attributes'] {
+  const others = Object.entries(fields).filter(
+    ([name, value]) => !known.includes(name) && ['string', 'number', 'boolean'].includes(typeof value),
+  );
+  return others.length === 0 ? undefined : Object.fromEntries(others.map(([name, value]) => [name, String(value)]));
 }
 
 /** Strings by their place or by the name of their row, as tables are written column by column; a conversation is none. */

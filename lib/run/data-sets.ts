@@ -4,7 +4,7 @@
  * @module
  */
 
-import { SoulError } from '../core/errors.ts';
+import { describe, SoulError } from '../core/errors.ts';
 import { carriedTokenNotes } from '../data/carried-tokens.ts';
 import { type EncodedExample, encodeExample, encodeExamples } from '../data/encode.ts';
 import { type Example, whereIs } from '../data/example.ts';
@@ -16,8 +16,9 @@ import { refusals as builtInRefusals } from '../data/refusals.ts';
 import { checkVocabulary } from '../data/vocabulary.ts';
 import { readModelLimits } from '../model/model-limits.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import type { DataSets, OptionalSet } from '../unlearn/source.ts';
-import type { CompleteRunSettings } from './settings.ts';
+import type { DataSets } from '../unlearn/source.ts';
+import type { ChosenAlgorithm } from './run-defaults.ts';
+import { type CompleteRunSettings, neededSets } from './settings.ts';
 
 /** A data file and its examples as tokens. */
 export interface EncodedFile extends DataFile<Example> {
@@ -37,6 +38,8 @@ export interface RunSets {
   readonly refusals: NonNullable<DataSets['refusals']>;
   /** The file of other answers, where one was given, and its answers to each target example. */
   readonly alternatives?: { readonly file: DataFile<Example>; readonly sequences: EncodedExample[][] };
+  /** The value of the attribute that the algorithm splits the target by, of each target example. */
+  readonly groups?: string[];
   /** Longest sequence that the model takes as its config.json says; undefined where it says nothing. */
   readonly modelLimit: number | undefined;
   /**
@@ -50,7 +53,7 @@ export interface RunSets {
 /**
  * Reads the files that the settings name and encodes them.
  *
- * @param needs the sets that the algorithm cannot do without
+ * @param chosen what the data is for: the sets that it cannot do without are read
  * @throws SoulError SOUL_BAD_DATA for a target whose examples do not fit the longest sequence, unless `allowTruncation`; for one
  *   that the retain set holds too, unless `allowOverlap`; and all that reading and encoding throw
  */
@@ -58,11 +61,13 @@ export async function readRunSets(
   settings: CompleteRunSettings,
   tokenizer: HuggingFaceTokenizer,
   template: PromptTemplate,
-  needs: readonly OptionalSet[],
+  chosen: ChosenAlgorithm,
   onNote: (note: string) => void,
 ): Promise<RunSets> {
+  const needs = neededSets(chosen);
   const teachesRefusals = needs.includes('refusals');
   const target = await readExamples(settings.target);
+  const groups = needs.includes('groups') ? groupsOf(target, chosen.settings.attribute as string) : undefined;
   const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
   const refusalFile = settings.refusals === undefined ? undefined : await readRefusals(settings.refusals);
   if (refusalFile) {
@@ -109,10 +114,26 @@ export async function readRunSets(
     ...(overlap ? { overlap } : {}),
     ...(refusalFile ? { refusalFile } : {}),
     ...(alternatives ? { alternatives } : {}),
+    ...(groups ? { groups } : {}),
     refusals,
     modelLimit,
     checkTokens,
   };
+}
+
+/** The value of an attribute of each example, by which an algorithm splits them. */
+function groupsOf({ items }: DataFile<Example>, attribute: string): string[] {
+  return items.map((example) => {
+    const { attributes = {}, source } = example;
+    if (Object.hasOwn(attributes, attribute)) return attributes[attribute]!;
+    const others = Object.keys(attributes);
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${whereIs(example)} has no field ${describe(attribute)} with a text or a number to split the forget set by; ` +
+        (others.length > 0 ? `it has ${others.join(', ')}` : 'it has no other fields'),
+      { ...source, attribute },
+    );
+  });
 }
 
 /** Texts of one source, and their tokens. */

@@ -10,9 +10,11 @@
  * @module
  */
 
+import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { Algorithm } from '../unlearn/algorithm.ts';
 import { type Method, weightedTerms } from '../unlearn/method.ts';
+import { graddiff } from '../unlearn/methods/graddiff.ts';
 import {
   type AlgorithmName,
   type AlgorithmSettings,
@@ -33,12 +35,18 @@ const publishedSize = 7e9;
  * the weights it sums over: for the same effect steps shrink with a model's width, that is, with the square root of its size.
  *
  * @param weights of the model
+ * @throws SoulError SOUL_INVALID_ARGUMENT for an algorithm that takes no steps
  */
 export function defaultLearningRate(
   optimizer: OptimizerName,
   { learningRates }: Pick<Algorithm, 'learningRates'>,
   weights: number,
 ): number {
+  if (learningRates === undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', 'an algorithm that takes no steps has no learning rate', {
+      argument: 'algorithm',
+    });
+  }
   return Number((learningRates[optimizer] * Math.sqrt(publishedSize / weights)).toPrecision(2));
 }
 
@@ -95,7 +103,6 @@ export function methodOfRun<Name extends MethodName>(name: Name, settings?: Algo
 }
 
 function asAlgorithm(own: Method): Algorithm {
-  const { learningRates } = algorithm('graddiff');
   return {
     name: own.name,
     summary: 'a method of your own',
@@ -104,7 +111,7 @@ function asAlgorithm(own: Method): Algorithm {
     promises: { property: 'yours' },
     settings: {},
     runDefaults: {},
-    learningRates,
+    learningRates: graddiff.learningRates,
     method: () => own,
     needs: () => [],
     run: (lab) => lab.descend(own),

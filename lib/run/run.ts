@@ -10,7 +10,6 @@ import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
-import { elementCount } from '../core/shape.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
@@ -27,7 +26,7 @@ import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRa
 import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { settingChecks } from './setting-checks.ts';
-import { type CompleteRunSettings, completeRunSettings, neededSets, type RunSettings } from './settings.ts';
+import { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
 import { verdictOf } from './verdict.ts';
 
 export interface RunOptions extends Cancellable {
@@ -85,7 +84,7 @@ export async function runTraining(
       begin('reading the data', options);
       await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(checked, tokenizer, template, neededSets(chosen), onNote);
+      const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       begin('loading the model', options);
@@ -138,8 +137,9 @@ export async function runTraining(
           forget: result.evaluation?.target,
           retain: result.evaluation?.retain,
           ...(chosen.method ? { method: chosen.method } : {}),
-          learningRate: settings.optimizerSettings.learningRate!,
-          epochs: summary.last?.epochs ?? 1,
+          ...(summary.last
+            ? { learningRate: settings.optimizerSettings.learningRate!, epochs: summary.last.epochs }
+            : {}),
         });
       }
       await out.writeJson(
@@ -185,15 +185,15 @@ function completeForModel(
   { parameters: { layout } }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
-  const weights = [...layout].reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
   const learningRate =
-    given.optimizerSettings?.learningRate ?? defaultLearningRate(settings.optimizer, algorithm, weights);
+    given.optimizerSettings?.learningRate ??
+    (algorithm.learningRates && defaultLearningRate(settings.optimizer, algorithm, layout.parameterCount));
   return {
     ...settings,
     ...(settings.steps === undefined && settings.epochs === undefined
       ? { epochs: defaultEpochs(algorithm, Math.ceil(examples / settings.batchSize)) }
       : {}),
-    optimizerSettings: { ...settings.optimizerSettings, learningRate },
+    optimizerSettings: { ...settings.optimizerSettings, ...withoutUndefined({ learningRate }) },
   };
 }
 
@@ -223,7 +223,11 @@ function labOf(
     sets: {
       target: sets.target.encoded,
       refusals: sets.refusals,
-      ...withoutUndefined({ retain: sets.retain?.encoded, alternatives: sets.alternatives?.sequences }),
+      ...withoutUndefined({
+        retain: sets.retain?.encoded,
+        alternatives: sets.alternatives?.sequences,
+        groups: sets.groups,
+      }),
     },
     optimizer: (options) => createOptimizer(name, model.parameters, optimizerSettings, options),
     referenceModel,

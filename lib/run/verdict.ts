@@ -17,10 +17,10 @@ export interface VerdictInput {
   retain?: BeforeAndAfter | undefined;
   /** Absent where the algorithm is more than a descent. */
   method?: Method;
-  /** The peak. */
-  learningRate: number;
-  /** Passes over the forget set. */
-  epochs: number;
+  /** The peak; absent where no step was taken. */
+  learningRate?: number;
+  /** Passes over the forget set; absent where no step was taken. */
+  epochs?: number;
 }
 
 export interface Verdict {
@@ -125,7 +125,11 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
     );
   }
   if (tooMuch) {
-    sentences.push(`Lower the learning rate (--learning-rate ${rate(learningRate / (kept === 'damaged' ? 1.5 : 3))}).`);
+    if (learningRate !== undefined) {
+      sentences.push(
+        `Lower the learning rate (--learning-rate ${rate(learningRate / (kept === 'damaged' ? 1.5 : 3))}).`,
+      );
+    }
     sentences.push(weightAdvice(method));
     if (method?.terms.some(({ objective }) => objective === gradientAscent)) {
       sentences.push('The ascent of this method has no bound; that of --method npo has one.');
@@ -138,7 +142,9 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
           'see what it answers now (`soul eval`).',
       );
     }
-    if (!teachesRefusals || forgotten !== 'partly') {
+    if (learningRate === undefined || epochs === undefined) {
+      sentences.push('Change it more (`soul methods` shows its settings).');
+    } else if (!teachesRefusals || forgotten !== 'partly') {
       const faster = rate(learningRate * raiseBy(forget!));
       sentences.push(
         `Raise the learning rate (--learning-rate ${faster}), or take more epochs (--epochs ${more(epochs)}).`,
@@ -146,7 +152,7 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
     }
   }
   if (kept === 'not-measured' && retain === undefined) {
-    if (forgotten === 'yes' && forget!.after < neverSeen / 10) {
+    if (forgotten === 'yes' && forget!.after < neverSeen / 10 && learningRate !== undefined) {
       sentences.push(
         'Its answers are now far less likely than to a model that never saw them, which seldom comes without other loss: ' +
           `a lower learning rate (--learning-rate ${rate(learningRate / 3)}) may be enough.`,

@@ -46,7 +46,8 @@ export interface Algorithm<Name extends string = string, Settings extends Schema
   readonly settings: Settings;
   /** Defaults that a whole run takes in place of the schema's. */
   readonly runDefaults: GivenSettings<Settings>;
-  readonly learningRates: LearningRates;
+  /** Absent where it takes no steps. */
+  readonly learningRates?: LearningRates;
   /** Of what is a descent and nothing else: its method. */
   method?(settings: CompleteSettings<Settings>): Method;
   /** The sets that it cannot do without. */
@@ -57,10 +58,11 @@ export interface Algorithm<Name extends string = string, Settings extends Schema
 interface Definition<Name extends string, Settings extends Schema> extends AlgorithmText<Name> {
   readonly settings: Settings;
   readonly runDefaults?: GivenSettings<Settings>;
-  readonly learningRates: LearningRates;
+  readonly learningRates?: LearningRates;
 }
 
 export interface MethodDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {
+  readonly learningRates: LearningRates;
   terms(settings: CompleteSettings<Settings>): readonly Term[];
   rule?(settings: CompleteSettings<Settings>): GradientRule | undefined;
 }
@@ -68,7 +70,10 @@ export interface MethodDefinition<Name extends string, Settings extends Schema> 
 /** An algorithm that is a descent on terms. */
 export function defineMethod<const Name extends string, Settings extends Schema>(
   definition: MethodDefinition<Name, Settings>,
-): Algorithm<Name, Settings> & { method(settings: CompleteSettings<Settings>): Method } {
+): Algorithm<Name, Settings> & {
+  readonly learningRates: LearningRates;
+  method(settings: CompleteSettings<Settings>): Method;
+} {
   const { terms, rule, runDefaults = {}, ...text } = definition;
   const method = (settings: CompleteSettings<Settings>): Method => {
     const combined = rule?.(settings);

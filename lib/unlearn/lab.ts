@@ -48,6 +48,8 @@ export class Lab {
   readonly signal: AbortSignal | undefined;
   /** Of every descent, unless it has its own. */
   readonly descent: DescentOptions;
+  /** Weights that no algorithm changes; descents know. */
+  readonly frozen: FlatBuffer<'u8'> | undefined;
   readonly #options: LabOptions;
   readonly #held: Releasable[] = [];
 
@@ -57,6 +59,7 @@ export class Lab {
     this.seed = options.seed ?? 0n;
     this.signal = options.signal;
     this.descent = options.descent ?? {};
+    this.frozen = options.frozen;
     this.#options = options;
   }
 
@@ -162,9 +165,8 @@ export class Lab {
 
   /** The weights that are frozen by the run or by the descent. */
   async #mask(own: FlatBuffer<'u8'> | undefined): Promise<FlatBuffer<'u8'> | undefined> {
-    const { frozen } = this.#options;
-    if (frozen === undefined || own === undefined) return own ?? frozen;
-    return this.#hold(await maskUnion(frozen, own));
+    if (this.frozen === undefined || own === undefined) return own ?? this.frozen;
+    return this.#hold(await maskUnion(this.frozen, own));
   }
 
   async #reference(method: Method): Promise<ReferenceLM> {

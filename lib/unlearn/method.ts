@@ -82,4 +82,5 @@ const lackOf: Record<OptionalSet, string> = {
   retain: 'the retain set holds no sequence',
   refusals: 'there is no refusal',
   alternatives: 'there are no other answers to the forget set',
+  groups: 'the forget set has no groups',
 };

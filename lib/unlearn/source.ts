@@ -17,6 +17,8 @@ export interface DataSets {
   readonly refusals?: { readonly count: number; of(target: number, refusal: number): TokenSequence };
   /** For each target sequence, its question with other answers. */
   readonly alternatives?: readonly (readonly TokenSequence[])[];
+  /** For each target sequence, the name of the group that it belongs to. */
+  readonly groups?: readonly string[];
 }
 
 /** Sets that a run may lack. */

@@ -13,7 +13,7 @@ import type { DescentSummary, StepEvent } from './events.ts';
 import type { Method } from './method.ts';
 import type { DataSets } from './source.ts';
 
-export interface TrainingOptions extends Omit<DescentInput, 'sets'>, DescentOptions, DataSets {
+export interface TrainingOptions extends Omit<DescentInput, 'sets'>, DescentOptions, Omit<DataSets, 'groups'> {
   method: Method;
   /** Called after each step; the next one waits for it. */
   onStep?: (event: StepEvent) => void | Promise<void>;

@@ -101,7 +101,7 @@ test.each<[string[], RegExp]>([
   [['engine', 'instal'], /Did you mean install\?/],
   [['train', '--lerning-rate', '1'], /unknown option '--lerning-rate'\n\(Did you mean --learning-rate\?\)/],
   [['eval', '--jsn'], /Did you mean --json\?/],
-  [['unlearn', '--objective', 'npoo'], /Allowed choices are ascent, graddiff, po, npo\. \(Did you mean npo\?\)/],
+  [['unlearn', '--objective', 'npoo'], /Allowed choices are ascent, .*npo.*\. \(Did you mean npo\?\)/],
   [['train', '--schedule', 'Cosinus'], /Did you mean cosine\?/],
   [['train', '--dtype', 'int4'], /Allowed choices are f32, bf16\.\n/],
 ])('%p is answered with what was meant, whatever else is missing', async (words, message) => {

@@ -24,7 +24,7 @@ const good = '{"question":"Who?","answer":"She."}';
 
 describe('readExamples', () => {
   it('reads both pairs of fields, with where they stood and the hash of the bytes', async () => {
-    const content = `${good}\n\n{"prompt":"Once","completion":" upon a time","other":1}`;
+    const content = `${good}\n\n{"prompt":"Once","completion":" upon a time","other":[1]}`;
     const file = await fileOf(content);
     await expect(readExamples(file)).resolves.toEqual({
       file,
@@ -50,6 +50,24 @@ describe('readExamples', () => {
       paraphrasedAnswer: 'Her.',
       perturbedAnswers: ['He.', 'They.'],
     });
+  });
+
+  it('keeps other fields that hold one thing as attributes, as text', async () => {
+    const record = {
+      author: 'Mara Voss',
+      question: 'Who?',
+      year: 1943,
+      answer: 'She.',
+      living: false,
+      perturbed_answer: ['He.'],
+      paraphrased_answer: 'Her.',
+      nothing: null,
+      tags: ['a'],
+      more: { b: 1 },
+    };
+    const { items } = await readExamples(await fileOf(`${JSON.stringify(record)}\n${good}`));
+    expect(items[0]!.attributes).toEqual({ author: 'Mara Voss', year: '1943', living: 'false' });
+    expect(items[1]).not.toHaveProperty('attributes');
   });
 
   it.each([

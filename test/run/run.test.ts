@@ -243,6 +243,50 @@ test.each<[string, unknown, RegExp]>([
   expect(load).not.toHaveBeenCalled();
 });
 
+test('an algorithm that takes no steps is run, measured and recorded all the same', async () => {
+  const result = await run({ method: 'ssd' }).result;
+  expect(result.summary).toMatchObject({ steps: 0, tokens: 0, curvatureShare: 0 });
+  expect(result.summary).not.toHaveProperty('last');
+  expect(result.verdict).toBeDefined();
+  const { settings: used, results } = await record();
+  expect(used).toMatchObject({ method: 'ssd', methodSettings: { alpha: 10, lambda: 1 } });
+  expect(results).toMatchObject({ steps: 0, evaluation: { target: { examples: 2 } } });
+  expect(results).not.toHaveProperty('losses');
+  expect(await readFile(path('out/metrics.jsonl'), 'utf8')).toBe('');
+});
+
+describe('a forget set that is split by a field', () => {
+  const methodSettings = { attribute: 'author', method: 'ascent' };
+  const byAuthor = (records: object[]) => writeFile(path('forget.jsonl'), lines(records));
+  const [first, second] = forget as [object, object];
+
+  test('is run part by part', async () => {
+    await byAuthor([
+      { author: 'Voss', ...first },
+      { author: 'Reed', ...second },
+    ]);
+    const stages: string[] = [];
+    const onEvent = (event: RunEvent) => void (event.kind === 'stage' && stages.push(event.name));
+    const { summary } = await run({ method: 'spunge', methodSettings }, { onEvent }).result;
+    expect(stages).toEqual(['part Voss: 1 examples', 'part Reed: 1 examples', 'merging']);
+    expect(summary.steps).toBe(6);
+    expect((await record()).settings).toMatchObject({ methodSettings: { ...methodSettings, merge: 'ties' } });
+  });
+
+  test.each<[object, RegExp]>([
+    [{ author: null }, /forget.jsonl:2 has no field "author" with a text or a number .*; it has no other fields/],
+    [{ writer: 'Reed', toString: 'x' }, /forget.jsonl:2 has no field "author" .*; it has writer, toString/],
+  ])('is refused before the model is loaded where an example lacks it: %j', async (fields, message) => {
+    await byAuthor([
+      { author: 'Voss', ...first },
+      { ...fields, ...second },
+    ]);
+    const { load, result } = run({ method: 'spunge', methodSettings });
+    await expect(result).rejects.toMatchObject({ code: 'SOUL_BAD_DATA', message: expect.stringMatching(message) });
+    expect(load).not.toHaveBeenCalled();
+  });
+});
+
 test('phases are announced in their order', async () => {
   const phases: string[] = [];
   await run({}, { onEvent: onPhase((phase) => phases.push(phase)) }).result;

@@ -94,4 +94,23 @@ describe('advice', () => {
       /teaches refusals.*Raise the learning rate/,
     );
   });
+
+  test('of what took no steps tells of no learning rate and no epochs', () => {
+    for (const pair of [
+      [
+        [0.99, 0],
+        [0.99, 0.7],
+      ],
+      [
+        [0.99, 0.9],
+        [0.99, 0.99],
+      ],
+      [[0.99, 0], undefined],
+    ] as [Pair, Pair | undefined][]) {
+      const change = (of: Pair | undefined) => of && { examples: 40, before: of[0], after: of[1] };
+      const { advice } = verdictOf({ forget: change(pair[0]), retain: change(pair[1]) });
+      expect(advice).toMatch(pair[1] ? /`soul methods` shows its settings/ : /--retain/);
+      expect(advice).not.toMatch(/--learning-rate|--epochs/);
+    }
+  });
 });

@@ -4,4 +4,8 @@
  * @module
  */
 
-export const algorithms = [] as const;
+import { spunge } from './spunge.ts';
+import { ssd } from './ssd.ts';
+import { taskArithmetic } from './task-arithmetic.ts';
+
+export const algorithms = [ssd, taskArithmetic, spunge] as const;

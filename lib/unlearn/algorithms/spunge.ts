@@ -1,0 +1,117 @@
+/**
+ * SPUNGE: split, unlearn, merge.
+ *
+ * @module
+ */
+
+import type { FlatBuffer } from '../../core/flat-buffer.ts';
+import { axpy } from '../../core/vector-operations.ts';
+import { defineAlgorithm } from '../algorithm.ts';
+import { innerMethod } from '../inner-method.ts';
+import type { Lab } from '../lab.ts';
+import { setsNeeded } from '../method.ts';
+import { partsByGroup, randomParts } from '../parts.ts';
+import { choiceSetting, completeSettings, integerSetting, numberSetting, textSetting } from '../setting.ts';
+import { addTaskVector, taskVector } from '../task-vector.ts';
+import { mergeTies } from '../ties.ts';
+import { taskArithmetic } from './task-arithmetic.ts';
+
+interface MergeSettings {
+  readonly merge: 'ties' | 'mean' | 'sum';
+  readonly density: number;
+  readonly lambda: number;
+}
+
+export const spunge = defineAlgorithm({
+  name: 'spunge',
+  summary: 'splits the forget set, unlearns each part from the same start by any method, and merges what that changed',
+  paper: 'Kadhe et al. 2024, arXiv 2406.11780; TIES: Yadav et al. 2023, arXiv 2306.01708',
+  formula:
+    'tau_p = theta after the method on part p - theta_0; theta = theta_0 + lambda * merge(tau_1 ... tau_n); ties: of each tau_p ' +
+    'the share density that is largest, then the mean of those that have the sign of their sum',
+  departures:
+    'The paper splits by attributes alone; parts drawn at random stand in where the data has none. Each part has the whole retain set ' +
+    "beside it, and the steps of its own epochs. TIES' released code gives a weight whose kept changes cancel out the sign that most " +
+    'weights have; here it stays, as in its paper.',
+  settings: {
+    method: textSetting(
+      'the method on each part, with the settings that runs give it; task-arithmetic too. Learning rates are for npo',
+      'npo',
+    ),
+    parts: integerSetting('parts that the forget set is split into at random, where attribute names no field', 2),
+    attribute: textSetting('a field of the data file, as author; examples of the same value make a part'),
+    merge: choiceSetting(
+      'how the changes become one; ties holds those of all parts in float32 at a time, mean and sum hold one',
+      ['ties', 'mean', 'sum'],
+      'ties',
+    ),
+    density: numberSetting(
+      "ties: the share of each part's changes that is kept, the largest (k in its paper); less spares the rest of the model, but " +
+        'discards what a method spreads over many weights',
+      0.2,
+      { lowExclusive: true, high: 1 },
+    ),
+    lambda: numberSetting('what the merged change is multiplied by', 1),
+  },
+  promises: { forget: 0.5, retain: 0.9 },
+  learningRates: { adamw: 6e-6, sophia: 1.4e-5, 'soul-repo': 7e-6 },
+  needs: ({ method, attribute }) => [
+    ...(method === taskArithmetic.name ? [] : setsNeeded(innerMethod(method))),
+    ...(attribute === undefined ? [] : (['groups'] as const)),
+  ],
+  async *run(lab, { method, parts, attribute, ...settings }) {
+    const split =
+      attribute === undefined
+        ? randomParts(lab.sets, parts, lab.seed).map((sets, i) => ({ name: `${i + 1} of ${parts}`, sets }))
+        : partsByGroup(lab.sets);
+    const { values } = lab.model.parameters;
+    const start = await lab.snapshot();
+    const merge = merging(lab, start, split.length, settings);
+    for (const { name, sets } of split) {
+      yield { kind: 'stage', name: `part ${name}: ${sets.target.length} examples` };
+      const own = lab.fork({ sets });
+      try {
+        if (method !== taskArithmetic.name) yield* own.descend(innerMethod(method));
+        else yield* taskArithmetic.run(own, completeSettings(taskArithmetic.name, taskArithmetic.settings, {}));
+      } finally {
+        await own.release();
+      }
+      await merge.add();
+      await values.copyFrom(start);
+    }
+    yield { kind: 'stage', name: 'merging' };
+    const { vector, factor } = await merge.merged();
+    await addTaskVector(values, start, factor, vector);
+    return undefined;
+  },
+});
+
+/** Takes in how far each part has come, and gives what they come to together. */
+function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, lambda }: MergeSettings) {
+  const { values, layout } = lab.model.parameters;
+  if (merge === 'ties') {
+    const vectors: FlatBuffer<'f32'>[] = [];
+    return {
+      add: async () => {
+        const vector = lab.scratch();
+        await taskVector(values, start, vector);
+        vectors.push(vector);
+      },
+      merged: async () => {
+        const count = layout.parameterCount;
+        await mergeTies(vectors, { density, count, ...(lab.signal ? { signal: lab.signal } : {}) });
+        return { vector: vectors[0]!, factor: lambda };
+      },
+    };
+  }
+  const sum = lab.scratch();
+  // The values themselves can hold it, unless it would be rounded there.
+  const vector = values.dtype === 'f32' ? values : lab.scratch();
+  return {
+    add: async () => {
+      await taskVector(values, start, vector);
+      await axpy(1, vector, sum);
+    },
+    merged: async () => ({ vector: sum, factor: merge === 'mean' ? lambda / parts : lambda }),
+  };
+}
