@@ -38,7 +38,9 @@ export interface RunSettings {
   out: string;
   /** An algorithm by its name, or one of your own; or a method of your own. */
   method: AlgorithmName | Algorithm | Method;
-  /** What belongs to the algorithm. */
+  /** The file that `method` came from, for the record, which has its SHA-256. */
+  algorithmFile?: string;
+  /** What belongs to the algorithm, by the names that `soul methods <name>` lists. */
   methodSettings?: AlgorithmSettings | Readonly<Record<string, unknown>>;
   optimizer: OptimizerName;
   optimizerSettings?: OptimizerSettings;

@@ -18,7 +18,15 @@ describe('without a model', () => {
     for (const command of ['train', 'unlearn', 'methods', 'eval', 'demo', 'doctor', 'engine', 'addon']) {
       expect(out).toContain(command);
     }
-    for (const words of [['unlearn'], ['methods'], ['train'], ['eval'], ['demo'], ['engine', 'install'], ['addon', 'build']]) {
+    for (const words of [
+      ['unlearn'],
+      ['methods'],
+      ['train'],
+      ['eval'],
+      ['demo'],
+      ['engine', 'install'],
+      ['addon', 'build'],
+    ]) {
       const help = await soul(...words, '--help');
       expect(help.code).toBe(0);
       expect(help.out).toContain('--json');

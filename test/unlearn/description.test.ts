@@ -30,6 +30,7 @@ test('of one that is more than a descent, too', () => {
       ...(keep === 'all' ? (['retain'] as const) : []),
     ],
     async *run() {
+      yield { kind: 'note', text: 'nothing to do' };
       return undefined;
     },
   });
