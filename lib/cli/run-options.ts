@@ -44,6 +44,7 @@ export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettin
   hessianLabels?: 'sampled' | 'given';
   epochs?: number;
   steps?: number;
+  trainable?: string;
   batchSize?: number;
   microBatchSize?: number;
   schedule?: 'constant' | 'linear' | 'cosine';
@@ -171,6 +172,10 @@ export function addRunOptions(
       number({ high: 1 }),
     )
     .option('--seed <integer>', 'seed of every random draw; the same seed gives the same model (default: 0)', seed)
+    .option(
+      '--trainable <regex>',
+      'change only tensors whose name matches, as mlp.down_proj or layers.[5-7] (default: all)',
+    )
     .optionsGroup('Data and figures:')
     .addOption(templateOption())
     .option(
@@ -231,6 +236,7 @@ export function runSettings(options: RunOptions): Partial<RunSettings> {
     }),
     epochs: options.epochs,
     steps: options.steps,
+    trainable: options.trainable,
     batchSize: options.batchSize,
     microBatchSize: options.microBatchSize,
     schedule: options.schedule,

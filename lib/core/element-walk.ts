@@ -17,9 +17,10 @@ export interface WalkOptions extends Cancellable {
 }
 
 /**
- * Walks through buffers of one length side by side, whatever their dtype (`f32` or `bf16`) and device.
+ * Walks through buffers of one length side by side, whatever their dtype (`f32` or `bf16`) and device; work on them that was called
+ * before comes first.
  *
- * @param visit gets the elements of each buffer from `start` on, as float32; it may change them
+ * @param visit gets the elements of each buffer from `start` on, as float32; it may change those of buffers that are written
  * @throws SoulError SOUL_INVALID_ARGUMENT; SOUL_CANCELLED by `options.signal`, between two chunks
  */
 export async function walkElements(
@@ -30,10 +31,11 @@ export async function walkElements(
   const [first] = buffers;
   if (first === undefined) return;
   for (const [i, buffer] of buffers.entries()) checkSameLength(`buffers[${i}]`, buffer.length, first.length);
+  const staging = buffers.map(() => FlatBuffer.alloc(Math.min(chunkLength, first.length)));
   for (let start = 0; start < first.length; start += chunkLength) {
     throwIfCancelled(options.signal, `a walk over the weights was cancelled after ${start} of ${first.length}`);
     const length = Math.min(chunkLength, first.length - start);
-    const staged = buffers.map(() => FlatBuffer.alloc(length));
+    const staged = staging.map((buffer) => buffer.view(0, length));
     const parts = buffers.map((buffer) => buffer.view(start, length));
     await Promise.all(parts.map((part, i) => cast(part, staged[i]!)));
     visit(

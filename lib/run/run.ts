@@ -7,6 +7,7 @@
 import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
 import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
+import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
@@ -27,6 +28,7 @@ import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { settingChecks } from './setting-checks.ts';
 import { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
+import { frozenBut } from './trainable.ts';
 import { verdictOf } from './verdict.ts';
 
 export interface RunOptions extends Cancellable {
@@ -97,7 +99,9 @@ export async function runTraining(
       sets.checkTokens(model.vocabularySize);
 
       const settings = completeForModel(checked, given, chosen, model, sets.target.items.length);
-      lab = labOf(model, sets, settings, signal, async () => {
+      const frozen =
+        settings.trainable === undefined ? undefined : await frozenBut(model.parameters, settings.trainable);
+      lab = labOf(model, sets, settings, frozen, signal, async () => {
         reference ??= await loadModel(folder, withoutUndefined({ signal }));
         return reference;
       });
@@ -216,6 +220,7 @@ function labOf(
   model: RunnableModel,
   sets: RunSets,
   settings: CompleteRunSettings,
+  frozen: FlatBuffer<'u8'> | undefined,
   signal: AbortSignal | undefined,
   referenceModel: () => Promise<RunnableModel>,
 ): Lab {
@@ -246,7 +251,7 @@ function labOf(
       schedule: { shape, warmup },
     },
     seed: settings.seed,
-    ...withoutUndefined({ signal }),
+    ...withoutUndefined({ frozen, signal }),
   });
 }
 

@@ -50,6 +50,8 @@ export interface RunSettings {
   /** Default that of {@link defaultEpochs}, unless `steps` is given. */
   epochs?: number;
   steps?: number;
+  /** Regular expression: of the model's tensors only those whose name matches are changed. Default all. */
+  trainable?: string;
   batchSize?: number;
   microBatchSize?: number;
   pairing?: 'fresh' | 'fixed';

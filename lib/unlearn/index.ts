@@ -58,6 +58,9 @@ export {
   type MethodName,
   method,
 } from './registry.ts';
+export { type MinNormOptions, minNorm } from './rules/min-norm.ts';
+export { normalisedDifference } from './rules/normalised-difference.ts';
+export { type GruOptions, gradientRectified, projectConflicts } from './rules/projection.ts';
 export { choiceSetting, flagSetting, integerSetting, numberSetting, textSetting } from './setting.ts';
 export {
   alternativePairs,

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { SoulError } from '../../lib/index.ts';
 import { type ModelLoader, type RunOptions, type RunSettings, runTraining } from '../../lib/run/index.ts';
+import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import {
   crossEntropy,
@@ -318,6 +319,30 @@ test('a link to what is gone, of no use to the model, harms no run', async () =>
   expect(Object.keys((await record()).inputs.model.sha256)).toEqual(
     expect.arrayContaining(['config.json', 'tokenizer.json']),
   );
+});
+
+describe('trainable', () => {
+  test('leaves tensors of other names to the bit, and one that matches none is refused', async () => {
+    let model: RunnableModel | undefined;
+    const load = async () => {
+      model = runnableBigram(vocabulary);
+      return model;
+    };
+    const before = async () => [...(await runnableBigram(vocabulary).parameters.values.toFloat32Array())];
+    await runTraining(settings({ trainable: 'logit' }), load);
+    expect([...(await model!.parameters.values.toFloat32Array())]).not.toEqual(await before());
+    expect((await record()).settings.trainable).toBe('logit');
+    await expect(runTraining(settings({ trainable: 'mlp', out: path('none') }), load)).rejects.toThrow(
+      /trainable matches no tensor: "mlp"; there are logits/,
+    );
+    const loadNothing = jest.fn(load);
+    for (const trainable of ['(', '', 3 as never]) {
+      await expect(runTraining(settings({ trainable }), loadNothing)).rejects.toThrow(
+        /trainable must be a regular expression/,
+      );
+    }
+    expect(loadNothing).not.toHaveBeenCalled();
+  });
 });
 
 describe('tokens that tokenizer, data and model do not agree on', () => {

@@ -2,9 +2,13 @@ import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { SoulError } from '../../lib/core/errors.ts';
 import type { Objective, ObjectiveInput } from '../../lib/unlearn/objective.ts';
+import { boundedCrossEntropy } from '../../lib/unlearn/objectives/bounded-cross-entropy.ts';
 import { crossEntropy } from '../../lib/unlearn/objectives/cross-entropy.ts';
+import { directPreference } from '../../lib/unlearn/objectives/direct-preference.ts';
 import { gradientAscent } from '../../lib/unlearn/objectives/gradient-ascent.ts';
 import { negativePreference } from '../../lib/unlearn/objectives/negative-preference.ts';
+import { simpleNegativePreference } from '../../lib/unlearn/objectives/simple-negative-preference.ts';
+import { weightedAscent } from '../../lib/unlearn/objectives/weighted-ascent.ts';
 
 // Multiples of 2^-10, so that a finite difference's steps are exact in float32.
 const nats = fc.integer({ min: 0, max: 12 * 1024 }).map((n) => n / 1024);
@@ -27,6 +31,9 @@ const objectives: [string, Objective][] = [
   ['NPO, beta 0.1', negativePreference()],
   ['NPO, beta 1', negativePreference({ beta: 1 })],
   ['NPO, mean reduction', negativePreference({ beta: 2.5, reduction: 'mean' })],
+  ['SimNPO', simpleNegativePreference({ beta: 0.75 })],
+  ['SimNPO with a margin', simpleNegativePreference({ beta: 0.75, margin: 1.5 })],
+  ['bounded cross-entropy', boundedCrossEntropy],
 ];
 
 describe.each(objectives)('%s', (_, objective) => {
@@ -129,9 +136,109 @@ describe('closed forms', () => {
   });
 });
 
+describe('SimNPO', () => {
+  test('is NPO by the mean against a reference of the margin', () => {
+    const offsets = Uint32Array.of(0, 2, 5);
+    const values = Float32Array.of(1, 3, 2, 0.5, 4);
+    const input = { values, offsets };
+    const simple = simpleNegativePreference({ beta: 2, margin: 0.25 })(input);
+    const reference = new Float32Array(5).fill(0.25);
+    const npo = negativePreference({ beta: 2, reduction: 'mean' })({ ...input, reference });
+    expect(simple.loss).toBeCloseTo(npo.loss, 10);
+    expect([...simple.weights]).toEqual([...npo.weights]);
+  });
+});
+
+describe('direct preference', () => {
+  /** Two pairs; in each the first sequence is preferred. */
+  const offsets = Uint32Array.of(0, 1, 3, 5, 6);
+  const reference = Float32Array.of(1, 0.5, 0.5, 2, 1, 0.25);
+  const values = Float32Array.of(0.5, 1, 2, 2, 1, 3);
+
+  test('is the mean over pairs of -(2 / beta) log sigmoid of the change of the log ratio', () => {
+    const { loss, weights } = directPreference({ beta: 0.5 })({ values, offsets, reference });
+    // Changes of nll: -0.5 and 2, 0 and 2.75.
+    const margins = [0.5 * 2.5, 0.5 * 2.75];
+    const expected = margins.map((margin) => 4 * Math.log1p(Math.exp(-margin)));
+    expect(loss).toBeCloseTo((expected[0]! + expected[1]!) / 2, 6);
+    const slopes = margins.map((margin) => 2 / (1 + Math.exp(margin)) / 2);
+    const [first, second] = slopes as [number, number];
+    for (const [i, slope] of [first, -first, -first, second, second, -second].entries()) {
+      expect(weights[i]).toBeCloseTo(slope, 6);
+    }
+  });
+
+  test('weights are the derivatives of the loss, by differences', () => {
+    const objective = directPreference({ beta: 0.5 });
+    const { weights } = objective({ values, offsets, reference });
+    for (let i = 0; i < values.length; i++) {
+      const lossAt = (shift: number) => {
+        const moved = values.slice();
+        moved[i] = moved[i]! + shift;
+        return objective({ values: moved, offsets, reference }).loss;
+      };
+      expect(weights[i]).toBeCloseTo((lossAt(2 ** -6) - lossAt(-(2 ** -6))) / 2 ** -5, 4);
+    }
+  });
+
+  test('refuses half a pair', () => {
+    const odd = { values: Float32Array.of(1), offsets: Uint32Array.of(0, 1), reference: Float32Array.of(1) };
+    expect(() => directPreference()(odd)).toThrow(/takes pairs of sequences, but found 1/);
+  });
+});
+
+describe('weighted ascent', () => {
+  const offsets = Uint32Array.of(0, 3);
+  const values = Float32Array.of(0.25, 1, 4);
+
+  test.each([[{}], [{ known: 2 }], [{ known: 5, unsure: 1 }]])(
+    'with %p weighs tokens by p^known (1 - p)^unsure, held constant',
+    (options) => {
+      const { known = 1, unsure = 0 } = options as { known?: number; unsure?: number };
+      const { loss, weights } = weightedAscent(options)({ values, offsets });
+      const expected = [...values].map((nll) => (Math.exp(-nll) ** known * (1 - Math.exp(-nll)) ** unsure) / 3);
+      expect(loss).toBeCloseTo(-expected.reduce((sum, weight, i) => sum + weight * values[i]!, 0), 6);
+      for (const [i, weight] of expected.entries()) expect(weights[i]).toBeCloseTo(-weight, 6);
+    },
+  );
+
+  test('with no exponents is gradient ascent', () => {
+    const plain = weightedAscent({ known: 0 })({ values, offsets });
+    expect(plain.loss).toBeCloseTo(gradientAscent({ values, offsets }).loss, 6);
+    expect([...plain.weights]).toEqual([...gradientAscent({ values, offsets }).weights]);
+  });
+
+  test('stays finite at both ends', () => {
+    const ends = { values: Float32Array.of(0, 1e6), offsets: Uint32Array.of(0, 2) };
+    for (const objective of [weightedAscent({ known: 5, unsure: 1 }), boundedCrossEntropy]) {
+      const { loss, weights } = objective(ends);
+      expect([loss, ...weights].every(Number.isFinite)).toBe(true);
+    }
+  });
+});
+
+test('bounded cross-entropy lies between 0 and log 2, with the slope -p / (2 - p)', () => {
+  const values = Float32Array.of(0, Math.log(2), 50);
+  const { loss, weights } = boundedCrossEntropy({ values, offsets: Uint32Array.of(0, 3) });
+  expect(loss).toBeCloseTo((Math.log(2) - Math.log(0.75)) / 3, 6);
+  expect(weights[0]).toBeCloseTo(-1 / 3, 6);
+  expect(weights[1]).toBeCloseTo(-0.5 / 1.5 / 3, 6);
+  expect(weights[2]).toBeCloseTo(0, 6);
+});
+
 describe('bad input', () => {
   test.each([[Number.NaN], [0], [-1], [Number.POSITIVE_INFINITY]])('NPO refuses beta %p', (beta) => {
     expect(() => negativePreference({ beta })).toThrow(SoulError);
+  });
+
+  test.each<[string, () => unknown]>([
+    ['SimNPO a beta of 0', () => simpleNegativePreference({ beta: 0 })],
+    ['SimNPO an infinite margin', () => simpleNegativePreference({ margin: Number.NEGATIVE_INFINITY })],
+    ['DPO a negative beta', () => directPreference({ beta: -1 })],
+    ['WGA a negative exponent', () => weightedAscent({ known: -1 })],
+    ['an unknown name', () => weightedAscent({ beta: 1 } as never)],
+  ])('%s is refused', (_, make) => {
+    expect(make).toThrow(SoulError);
   });
 
   test('NPO refuses missing or short reference values', () => {

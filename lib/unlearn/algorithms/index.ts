@@ -4,8 +4,13 @@
  * @module
  */
 
+import { average } from './average.ts';
+import { l1Sparse } from './l1-sparse.ts';
+import { prune } from './prune.ts';
+import { sam } from './sam.ts';
 import { spunge } from './spunge.ts';
 import { ssd } from './ssd.ts';
 import { taskArithmetic } from './task-arithmetic.ts';
+import { wagle } from './wagle.ts';
 
-export const algorithms = [ssd, taskArithmetic, spunge] as const;
+export const algorithms = [wagle, prune, l1Sparse, ssd, taskArithmetic, spunge, sam, average] as const;

@@ -9,7 +9,11 @@ import { ascent } from './ascent.ts';
 import { dpo, idkdpo } from './direct-preference.ts';
 import { finetune } from './finetune.ts';
 import { graddiff } from './graddiff.ts';
+import { gru } from './gru.ts';
+import { mollm } from './mollm.ts';
+import { ngdiff } from './ngdiff.ts';
 import { npo } from './npo.ts';
+import { pcgrad } from './pcgrad.ts';
 import { pdu } from './pdu.ts';
 import { po } from './po.ts';
 import { simnpo } from './simnpo.ts';
@@ -30,4 +34,8 @@ export const methods = [
   wga,
   satimp,
   pdu,
+  mollm,
+  gru,
+  pcgrad,
+  ngdiff,
 ] as const;

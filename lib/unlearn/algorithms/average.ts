@@ -1,0 +1,45 @@
+/**
+ * Weight averaging: the mean of the weights along the way.
+ *
+ * @module
+ */
+
+import { axpy, cast, scale } from '../../core/vector-operations.ts';
+import { defineAlgorithm } from '../algorithm.ts';
+import { innerMethod, innerMethodSetting } from '../inner-method.ts';
+import { setsNeeded } from '../method.ts';
+import { integerSetting, numberSetting } from '../setting.ts';
+
+export const average = defineAlgorithm({
+  name: 'average',
+  summary: 'ends at the mean of the weights along the way, in any method',
+  paper: 'Izmailov et al. 2018, arXiv 1803.05407; for unlearning Fan et al. 2025, arXiv 2502.05374',
+  formula: 'theta = mean of theta_t over every n-th step t from a share of the steps on, the last one included',
+  departures: 'Fan et al. begin at step 100; a share fits runs of any length. The mean is kept in float32.',
+  settings: {
+    method: innerMethodSetting,
+    every: integerSetting('steps between two weights that count', 5),
+    from: numberSetting('share of the steps after which they count', 0.5, { high: 1, highExclusive: true }),
+  },
+  promises: { forget: 0.7, retain: 0.8 },
+  learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  needs: ({ method }) => setsNeeded(innerMethod(method)),
+  async *run(lab, { method, every, from }) {
+    const { values } = lab.model.parameters;
+    const sum = lab.scratch();
+    let count = 0;
+    const summary = yield* lab.descend(innerMethod(method), {
+      hooks: {
+        async afterStep({ step, steps }) {
+          const first = Math.floor(from * steps) + 1;
+          if (step < first || (steps - step) % every !== 0) return;
+          await axpy(1, values, sum);
+          count += 1;
+        },
+      },
+    });
+    await scale(sum, 1 / count);
+    await cast(sum, values);
+    return summary;
+  },
+});
