@@ -113,6 +113,15 @@ export function needText({ what, unless = [], onlyWith = [] }: Need): string {
   return unless.length > 0 ? `${namesOf[what]}, unless ${unless.join(' or ')}` : namesOf[what];
 }
 
+/** What a setting may be, in a few words. */
+export function expectedText({
+  kind,
+  choices,
+  expected,
+}: Pick<SettingDescription, 'kind' | 'choices' | 'expected'>): string {
+  return kind === 'choice' ? choices!.join(' or ') : expected;
+}
+
 /** What the end-to-end test holds it to, in words. */
 export function promiseText({ promises }: AlgorithmText): string {
   if ('property' in promises) return promises.property;

@@ -9,6 +9,7 @@ import type { LearningRates } from '../../unlearn/algorithm.ts';
 import {
   type AlgorithmDescription,
   describeAlgorithm,
+  expectedText,
   needText,
   promiseText,
   type SettingDescription,
@@ -67,18 +68,9 @@ function settingLines(settings: readonly SettingDescription[]): string {
   if (settings.length === 0) return 'It has no settings.';
   const rows = settings.map(({ name, text, ...setting }) => [
     `${name}${setting.default === undefined ? '' : `=${setting.default}`}`,
-    `${text} (${kindText(setting)})`,
+    `${text} (${expectedText(setting)})`,
   ]);
   return `Settings, with the defaults of a run (--set name=value):\n${listing(rows)}`;
-}
-
-/** What a setting may be, in a few words. */
-export function kindText({
-  kind,
-  choices,
-  expected,
-}: Pick<SettingDescription, 'kind' | 'choices' | 'expected'>): string {
-  return kind === 'choice' ? choices!.join(' or ') : expected;
 }
 
 function rateLine(rates: LearningRates): string {
