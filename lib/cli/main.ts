@@ -16,6 +16,7 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
+import { methodsCommand } from './commands/methods.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
 import { exitCodeOf } from './interrupt.ts';
@@ -48,6 +49,7 @@ export async function main(words: readonly string[]): Promise<number> {
     .hook('preAction', (_, command) => requireOptions(command));
   const commands = [
     unlearnCommand(),
+    methodsCommand(),
     trainCommand(),
     evalCommand(),
     demoCommand(),

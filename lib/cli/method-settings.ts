@@ -7,6 +7,7 @@
 import { Option } from 'commander';
 import { describe, SoulError } from '../core/errors.ts';
 import type { Algorithm } from '../unlearn/algorithm.ts';
+import type { Method } from '../unlearn/method.ts';
 import { settingsFor } from '../unlearn/registry.ts';
 import { settingText } from '../unlearn/setting.ts';
 
@@ -20,15 +21,25 @@ export function setOption(): Option {
 /**
  * The settings that were given, checked.
  *
+ * @param method has none where it is no algorithm, but terms alone
  * @param shortcuts options that are settings of some methods
  * @throws SoulError SOUL_INVALID_ARGUMENT for what is no setting of this method, or a value that cannot be
  */
 export function parseSettings(
-  algorithm: Algorithm,
+  method: Algorithm | Method,
   texts: readonly string[],
   shortcuts: Readonly<Record<string, unknown>>,
 ): Record<string, unknown> {
   const given: Record<string, unknown> = { ...shortcuts };
+  if (!('run' in method)) {
+    const names = [...Object.keys(given), ...texts];
+    if (names.length === 0) return given;
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${names.join(', ')} cannot be set: the method ${method.name} is terms alone; make it with defineMethod to give it settings`,
+      { argument: 'set' },
+    );
+  }
   for (const text of texts) {
     const at = text.indexOf('=');
     if (at < 1) {
@@ -40,9 +51,9 @@ export function parseSettings(
     if (Object.hasOwn(given, name)) {
       throw new SoulError('SOUL_INVALID_ARGUMENT', `${name} is given twice`, { argument: name });
     }
-    given[name] = parseValue(algorithm, name, value);
+    given[name] = parseValue(method, name, value);
   }
-  settingsFor(algorithm, given);
+  settingsFor(method, given);
   return given;
 }
 

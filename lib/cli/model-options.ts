@@ -14,8 +14,10 @@ import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from '
 import { choiceOption, RequiredOption } from './options.ts';
 
 export interface ModelOptions {
-  device: WantedDevice;
-  dtype: 'f32' | 'bf16';
+  /** Default 'auto'. */
+  device?: WantedDevice;
+  /** Default 'f32'. */
+  dtype?: 'f32' | 'bf16';
   threads?: number;
 }
 
@@ -48,16 +50,14 @@ export function addLoadingOptions(command: Command): Command {
     .addOption(
       new Option(
         '--device <name>',
-        'cpu, cuda (the first GPU), cuda:N (GPU number N), or auto: a GPU if one can be used, else the CPU',
-      )
-        .argParser(deviceName)
-        .default('auto' satisfies WantedDevice),
+        'cpu, cuda (the first GPU), cuda:N (GPU number N), or auto: a GPU if one can be used, else the CPU (default: auto)',
+      ).argParser(deviceName),
     )
     .addOption(
-      choiceOption('--dtype <name>', 'number format of the weights; bf16 takes half the memory', [
+      choiceOption('--dtype <name>', 'number format of the weights; bf16 takes half the memory (default: f32)', [
         'f32',
         'bf16',
-      ]).default('f32'),
+      ]),
     )
     .addOption(threadsOption('threads on the CPU (default: all that this process may use)'));
 }
@@ -67,7 +67,7 @@ export function addLoadingOptions(command: Command): Command {
  *
  * @throws SoulError of {@link chooseDevice} and {@link nativeEngine}
  */
-export function decideLoading({ device: wanted, dtype, threads }: ModelOptions): Loading {
+export function decideLoading({ device: wanted = 'auto', dtype = 'f32', threads }: ModelOptions): Loading {
   const choice = chooseDevice(wanted);
   const { device, reason } = choice;
   nativeEngine();

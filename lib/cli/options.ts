@@ -15,6 +15,8 @@ export class RequiredOption extends Option {}
 
 /** Refuses a command that lacks options it needs; runs when all that was given has been understood. */
 export function requireOptions(command: Command): void {
+  // What a file may say is asked for when it is read.
+  if (command.getOptionValue('config') !== undefined) return;
   const missing = command.options.filter(
     (option) => option instanceof RequiredOption && command.getOptionValue(option.attributeName()) === undefined,
   );

@@ -18,6 +18,7 @@ import type { RunSettings } from '../run/settings.ts';
 import { completeCurvatureOptions } from '../unlearn/curvature.ts';
 import type { RunEvent, StepEvent } from '../unlearn/events.ts';
 import { betas, integer, number, path, seed } from './arguments.ts';
+import { configOption, mergeLoading, mergeSettings, requireSettings } from './configuration.ts';
 import { cancelOnSignals } from './interrupt.ts';
 import {
   addLoadingOptions,
@@ -33,9 +34,10 @@ import { type CommandResult, duration, memory, type OutputOptions, peakLabel, ta
 
 /** Values of the shared options, as commander gives them. */
 export interface RunOptions extends ModelOptions, OutputOptions, OptimizerSettings {
-  model: string;
-  out: string;
-  optimizer: OptimizerName;
+  config?: string;
+  model?: string;
+  out?: string;
+  optimizer?: OptimizerName;
   hessianEvery?: number;
   hessianChunks?: number;
   hessianChunkSize?: number;
@@ -73,15 +75,17 @@ export function addRunOptions(
       'folder to be made, with the new model, its tokenizer, run.json (the record) and metrics.jsonl (a line a step)',
     ).argParser(path),
   );
-  command.optionsGroup('Options:');
+  command.optionsGroup('Options:').addOption(configOption());
   for (const option of own.others ?? []) command.addOption(option);
   command
     .option('--overwrite', 'replace the out folder if a run made it')
     .optionsGroup('Optimizer:')
-    .addOption(choiceOption('--optimizer <name>', names, Object.keys(optimizerNames)).default(defaults.optimizer))
+    .addOption(
+      choiceOption('--optimizer <name>', `${names} (default: ${defaults.optimizer})`, Object.keys(optimizerNames)),
+    )
     .option(
       '--learning-rate <number>',
-      'peak learning rate (default: by optimizer, objective and size of the model; the README has them, run.json the one that was taken)',
+      'peak learning rate (default: by optimizer, method and size of the model; `soul methods <name>` has them, run.json the one that was taken)',
       number(),
     )
     .option(
@@ -208,7 +212,7 @@ function settingText(value: string | number | readonly number[]): string {
 }
 
 /** The settings that the shared options mean. */
-export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | 'method'> {
+export function runSettings(options: RunOptions): Partial<RunSettings> {
   return withoutUndefined({
     model: options.model,
     out: options.out,
@@ -245,16 +249,41 @@ export function runSettings(options: RunOptions): Omit<RunSettings, 'target' | '
   });
 }
 
+/** What makes a run, before it is complete. */
+export interface PlannedRun {
+  /** Of the configuration file. */
+  readonly file: Partial<RunSettings>;
+  /** Of the command line, which count over those. */
+  readonly given: Partial<RunSettings> & Pick<RunSettings, 'method'>;
+  /** Whether the file's settings of a method are of that method. */
+  readonly isOwnMethod: boolean;
+}
+
+/** What a command calls things, and its optimizer where none is named. */
+export interface RunWords {
+  readonly target: string;
+  /** That names the target's file. */
+  readonly targetOption: string;
+  readonly verb: string;
+  readonly optimizer: OptimizerName;
+}
+
 /** Runs with progress on stderr. */
 export function performRun(
-  settings: RunSettings,
+  { file, given, isOwnMethod }: PlannedRun,
   options: RunOptions,
-  words: { target: string; verb: string },
+  words: RunWords,
 ): Promise<CommandResult> {
+  const notes: string[] = [];
+  const merged = mergeSettings(file, given, isOwnMethod, (note) => notes.push(note));
+  requireSettings(merged, { model: '--model', target: words.targetOption, out: '--out' }, options.config ?? '');
+  const settings = { optimizer: words.optimizer, ...merged } as RunSettings;
+  const loadingOptions = mergeLoading(options.config, file.load, options);
   const progress = progressOn(words.verb, { quiet: options.quiet ?? false });
   return cancelOnSignals(async (signal) => {
-    const loading = decideLoading(options);
+    const loading = decideLoading(loadingOptions);
     progress.log(deviceLine(loading));
+    for (const note of notes) progress.log(`note: ${note}`);
     try {
       const result = await runTraining({ ...settings, load: loading.record }, loading.load, {
         onEvent: watching(progress, words),

@@ -45,6 +45,31 @@ export function table(header: readonly string[], rows: readonly (readonly string
   return [line(header), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n');
 }
 
+/** Rows of cells of which the last is a text that goes on below itself where it is longer than the terminal is wide. */
+export function listing(rows: readonly (readonly string[])[], columns = process.stdout.columns ?? 120): string {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const indent = widths.slice(0, -1).reduce((sum, width) => sum + width + 2, 0);
+  const room = Math.max(columns - indent, 30);
+  return rows
+    .flatMap((row) => {
+      const [first = '', ...more] = wrapped(row.at(-1)!, room);
+      const head = row.slice(0, -1).map((cell, column) => `${cell.padEnd(widths[column]!)}  `);
+      return [`${head.join('')}${first}`.trimEnd(), ...more.map((line) => ' '.repeat(indent) + line)];
+    })
+    .join('\n');
+}
+
+/** Words in lines of so many characters; a longer word has a line of its own. */
+function wrapped(text: string, room: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(' ')) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= room) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
+}
+
 /** 83 -> "1:23". */
 export function duration(seconds: number): string {
   const whole = Math.round(seconds);

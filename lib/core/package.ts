@@ -6,7 +6,7 @@
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SoulError } from './errors.ts';
 
 const found = findPackage();
@@ -17,7 +17,7 @@ export const packageRoot: string = found.root;
 export const packageVersion: string = found.version;
 
 /** Whether the sources run, as in a checkout, and not what was built from them. */
-const fromSources = import.meta.url.endsWith('.ts');
+export const fromSources: boolean = import.meta.url.endsWith('.ts');
 
 /**
  * What to type for a command of `soul`, as `engine install`. Where the package is installed or fetched this is by its own
@@ -25,6 +25,22 @@ const fromSources = import.meta.url.endsWith('.ts');
  */
 export function soulCommand(words: string): string {
   return `${fromSources ? 'npm run soul --' : 'npx soul-unlearn'} ${words}`;
+}
+
+/** The address of each module that the package exports, by the name that others import it under. */
+export function packageModules(): Record<string, string> {
+  const { name, exports } = JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as {
+    name: string;
+    exports: Record<string, string | { default: string }>;
+  };
+  const modules: Record<string, string> = {};
+  for (const [entry, target] of Object.entries(exports)) {
+    if (typeof target === 'string') continue;
+    const built = target.default;
+    const file = fromSources ? built.replace(/^\.\/dist\//, './lib/').replace(/\.js$/, '.ts') : built;
+    modules[name + entry.slice(1)] = pathToFileURL(join(packageRoot, file)).href;
+  }
+  return modules;
 }
 
 /** A module that was copied into a bundle finds somebody else's package.json two folders above it, or none. */

@@ -24,4 +24,5 @@ export {
 export type { RunSummary } from './run-summary.ts';
 export type { ModelLoader, ModelLoaderOptions, RunnableModel } from './runnable-model.ts';
 export { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
+export { runSettingsFromJson } from './settings-json.ts';
 export { type Verdict, type VerdictInput, verdictOf } from './verdict.ts';

@@ -29,6 +29,7 @@ export interface OptimizerSettings {
   weightDecay?: number;
   /** Decay rates of both moving averages. Default 0.9, 0.999 (adamw), 0.9, 0.95 (soul-repo), 0.965, 0.99 (sophia). */
   betas?: [number, number];
+  /** Added to the denominator. Default the optimizer's own. */
   epsilon?: number;
   /** Bound of the gradient's global norm. Default 1. */
   clipNorm?: number;

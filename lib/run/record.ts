@@ -12,6 +12,7 @@ import { packageVersion } from '../core/package.ts';
 import { usableProcessors } from '../core/processors.ts';
 import type { Overlap } from '../data/overlap.ts';
 import type { DataFile } from '../data/read-examples.ts';
+import type { Method } from '../unlearn/method.ts';
 import { initialCoefficient } from '../unlearn/term.ts';
 import { modelChecksums } from './checksums.ts';
 import type { EncodedFile, RunSets } from './data-sets.ts';
@@ -50,6 +51,8 @@ export interface RunRecordParts {
   gpu: DeviceRecord | undefined;
   /** Of the model's files as they were before it was loaded. */
   modelSums: Record<string, string>;
+  /** Of the file that the algorithm came from, where it came from one. */
+  algorithmSum: string | undefined;
   sets: RunSets;
   /** Where the new model lies at present. */
   modelFolder: string;
@@ -69,9 +72,13 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
     package: { name: 'soul-unlearn', version: packageVersion },
     startedAt: parts.startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
-    settings: { ...settings, method: chosen.algorithm.name, methodSettings: methodSettings(chosen) },
+    settings: { ...settings, method: chosen.algorithm.name, methodSettings: chosen.settings },
+    ...(chosen.method ? { coefficients: coefficientsOf(chosen.method) } : {}),
     inputs: {
       model: { folder: basename(settings.model), sha256: parts.modelSums },
+      ...(parts.algorithmSum === undefined
+        ? {}
+        : { algorithm: { file: basename(settings.algorithmFile!), sha256: parts.algorithmSum } }),
       target: dataRecord(sets.target),
       ...(sets.retain ? { retain: dataRecord(sets.retain) } : {}),
       ...(sets.refusalFile ? { refusals: fileRecord(sets.refusalFile) } : {}),
@@ -102,11 +109,9 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
   };
 }
 
-/** The algorithm's settings; of a method of the caller's own, also what coefficients its terms have. */
-function methodSettings({ settings, algorithm, method }: ChosenAlgorithm): object {
-  if (Object.keys(algorithm.settings).length > 0 || method === undefined) return settings;
-  const coefficients = method.terms.map((term) => [term.name, initialCoefficient(term)]);
-  return { ...settings, coefficients: Object.fromEntries(coefficients) };
+/** What each term of a method counted at the beginning. */
+function coefficientsOf({ terms }: Method): Record<string, number> {
+  return Object.fromEntries(terms.map((term) => [term.name, initialCoefficient(term)]));
 }
 
 function dataRecord(set: EncodedFile): object {

@@ -16,7 +16,7 @@ import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { RunEvent, RunPhase, StepEvent } from '../unlearn/events.ts';
 import { Lab } from '../unlearn/lab.ts';
-import { modelChecksums } from './checksums.ts';
+import { modelChecksums, sha256 } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
 import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
 import { createOptimizer } from './optimizer-choice.ts';
@@ -64,8 +64,8 @@ export async function runTraining(
   const chosen = chooseAlgorithm(given.method, given.methodSettings);
   const checked = completeRunSettings(given, chosen);
   const template = PromptTemplate.parse(checked.template);
-  const { model: folder, target, retain, refusals, alternatives } = checked;
-  const inputs = [folder, target, retain, refusals, alternatives].filter((path) => path !== undefined);
+  const { model: folder, target, retain, refusals, alternatives, algorithmFile } = checked;
+  const inputs = [folder, target, retain, refusals, alternatives, algorithmFile].filter((path) => path !== undefined);
   const out = await OutFolder.create(checked.out, { overwrite: checked.overwrite, inputs });
 
   let model: RunnableModel | undefined;
@@ -89,6 +89,7 @@ export async function runTraining(
       const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
+      const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
       begin('loading the model', options);
       model = await loadModel(folder, { onNote, ...withoutUndefined({ signal }) });
       const { device, byteLength } = model.parameters.values;
@@ -155,6 +156,7 @@ export async function runTraining(
           device,
           gpu,
           modelSums,
+          algorithmSum,
           sets,
           modelFolder: out.staging,
           result,

@@ -6,6 +6,7 @@
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkSeed } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
+import { checkAlgorithm } from '../unlearn/algorithm.ts';
 import { optimizerNames } from './optimizer-choice.ts';
 
 /** Throws where a value is not what a setting of that name must be. */
@@ -20,6 +21,7 @@ export const settingChecks = {
   refusals: checkPath,
   alternatives: checkPath,
   method: (value, name) => typeof value === 'string' || checkIsAlgorithm(value, name),
+  algorithmFile: checkPath,
   methodSettings: () => {},
   optimizer: (value, name) => checkChoice(name, value, Object.keys(optimizerNames)),
   optimizerSettings: () => {},
@@ -45,8 +47,9 @@ export const settingChecks = {
 
 function checkIsAlgorithm(value: unknown, name: string): void {
   const found = typeof value === 'object' && value !== null ? value : {};
-  if ('run' in found || 'terms' in found) return;
-  throw invalidArgument(name, "the name of a method, one as method('npo') makes it, or an algorithm", value);
+  if ('run' in found) checkAlgorithm(name, found);
+  else if (!('terms' in found))
+    throw invalidArgument(name, "the name of a method, one as method('npo') makes it, or an algorithm", value);
 }
 
 function checkPattern(value: unknown, name: string): void {

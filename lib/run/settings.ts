@@ -38,22 +38,31 @@ export interface RunSettings {
   out: string;
   /** An algorithm by its name, or one of your own; or a method of your own. */
   method: AlgorithmName | Algorithm | Method;
-  /** What belongs to the algorithm. */
+  /** The file that `method` came from, for the record, which has its SHA-256. */
+  algorithmFile?: string;
+  /** What belongs to the algorithm, by the names that `soul methods <name>` lists. */
   methodSettings?: AlgorithmSettings | Readonly<Record<string, unknown>>;
+  /** 'adamw', 'sophia' or 'soul-repo'; the command line's default is 'sophia' to unlearn and 'adamw' to train. */
   optimizer: OptimizerName;
+  /** What belongs to the optimizer. */
   optimizerSettings?: OptimizerSettings;
+  /** How the optimizer sophia estimates the curvature. */
   curvature?: CurvatureOptions;
-  /** Whose curvature that is; default the retain set's, where there is one. */
+  /** Whose curvature that is, 'retain', 'forget' or 'both'; default the retain set's, where there is one. */
   hessianData?: HessianData;
-  /** Default that of {@link defaultEpochs}, unless `steps` is given. */
+  /** Passes over the target; default that of {@link defaultEpochs}, unless `steps` is given. */
   epochs?: number;
+  /** Optimizer steps, in place of `epochs`. */
   steps?: number;
   /** Regular expression: of the model's tensors only those whose name matches are changed. Default all. */
   trainable?: string;
+  /** Examples of the target in a step. Default 8. */
   batchSize?: number;
+  /** Examples in memory at a time. Default `batchSize`. */
   microBatchSize?: number;
+  /** What stands beside a target example: drawn 'fresh' in each epoch (default), or 'fixed', the same in all. */
   pairing?: 'fresh' | 'fixed';
-  /** Shape of the learning rate after warm-up. Default 'linear'. */
+  /** Shape of the learning rate after warm-up: 'constant', 'linear' (default) or 'cosine'. */
   schedule?: 'constant' | 'linear' | 'cosine';
   /** Share of the steps over which the learning rate rises. Default 0.1. */
   warmup?: number;
@@ -65,6 +74,7 @@ export interface RunSettings {
   template?: string;
   /** Longest sequence in tokens; longer ones lose their end. Default the smaller of 512 and the model's own limit. */
   maximumLength?: number;
+  /** Every random draw is a function of it. Default 0. */
   seed?: bigint;
   /** Examples of each set whose probability is measured before and after; 0 measures nothing. Default 100. */
   evaluate?: number;
@@ -72,8 +82,9 @@ export interface RunSettings {
   allowTruncation?: boolean;
   /** Goes on where examples of the target stand in the retain set, too. Default false: it is an error. */
   allowOverlap?: boolean;
+  /** Replaces an out folder that an earlier run made. Default false. */
   overwrite?: boolean;
-  /** How the model is loaded, for the record: device, dtype, threads. */
+  /** How the model is loaded: device, dtype, threads. The command line loads it so; to `runTraining` it is for the record alone. */
   load?: Record<string, unknown>;
 }
 

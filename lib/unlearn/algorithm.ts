@@ -5,11 +5,13 @@
  */
 
 import type * as v from 'valibot';
+import { checkNumber } from '../core/checks.ts';
+import { invalidArgument } from '../core/errors.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import type { GradientRule } from './gradient-rule.ts';
 import type { Lab } from './lab.ts';
 import { type Method, setsNeeded } from './method.ts';
-import { type CompleteSettings, completeSettings, type GivenSettings } from './setting.ts';
+import { type CompleteSettings, completeSettings, type GivenSettings, isSetting } from './setting.ts';
 import type { OptionalSet } from './source.ts';
 import type { Term } from './term.ts';
 
@@ -112,4 +114,33 @@ export function settingsOf<Settings extends Schema>(
   given: object,
 ): CompleteSettings<Settings> {
   return completeSettings(algorithm.name, algorithm.settings, given);
+}
+
+const optimizers = ['adamw', 'sophia', 'soul-repo'] as const satisfies readonly (keyof LearningRates)[];
+
+/**
+ * Refuses what is no algorithm, before anything of it is run.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkAlgorithm(argument: string, value: object): asserts value is Algorithm {
+  const { name, settings, runDefaults = {}, learningRates, method, needs, run } = value as Partial<Algorithm>;
+  if (typeof name !== 'string' || name === '') throw invalidArgument(`${argument}.name`, 'a name', name);
+  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
+    throw invalidArgument(`${argument}.settings`, 'an object of settings, as numberSetting makes one', settings);
+  }
+  for (const [key, entry] of Object.entries(settings)) {
+    if (isSetting(entry)) continue;
+    throw invalidArgument(`${argument}.settings.${key}`, 'a setting, as numberSetting makes one', entry);
+  }
+  completeSettings(`${argument}.runDefaults`, settings, runDefaults);
+  if (learningRates !== undefined) {
+    for (const each of optimizers) {
+      checkNumber(`${argument}.learningRates.${each}`, learningRates?.[each], { lowExclusive: true });
+    }
+  }
+  for (const [key, part] of Object.entries({ method, needs, run })) {
+    if (typeof part === 'function' || (key === 'method' && part === undefined)) continue;
+    throw invalidArgument(`${argument}.${key}`, 'a function', part);
+  }
 }

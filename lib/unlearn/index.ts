@@ -27,6 +27,12 @@ export {
 } from './curvature.ts';
 export { descend } from './descend.ts';
 export type { DescentHooks, DescentInput, DescentOptions, ScheduleShape, StepPlace } from './descent-options.ts';
+export {
+  type AlgorithmDescription,
+  describeAlgorithm,
+  type Need,
+  type SettingDescription,
+} from './description.ts';
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
 export type { GradientRule } from './gradient-rule.ts';
 export { Lab, type LabDescent, type LabOptions } from './lab.ts';

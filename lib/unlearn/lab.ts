@@ -77,7 +77,10 @@ export class Lab {
       ...(referenceModel ? { referenceModel } : {}),
       ...(this.signal ? { signal: this.signal } : {}),
     };
-    const summary = yield* descend(input, method, { ...this.descent, ...own });
+    const { steps: _, epochs: __, ...ofAny } = this.descent;
+    // A length of its own, in whichever unit, stands in place of the run's.
+    const shared = own.steps === undefined && own.epochs === undefined ? this.descent : ofAny;
+    const summary = yield* descend(input, method, { ...shared, ...own });
     await this.#giveUp(optimizer);
     return summary;
   }

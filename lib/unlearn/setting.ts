@@ -129,3 +129,9 @@ export function settingText(entry: v.GenericSchema): SettingText & { readonly fa
   };
   return { ...wrapped.pipe[1].metadata, fallback };
 }
+
+/** Whether a value is a setting that one of the makers here has made. */
+export function isSetting(value: unknown): boolean {
+  const { wrapped } = (value ?? {}) as { wrapped?: { pipe?: readonly { metadata?: Partial<SettingText> }[] } };
+  return typeof wrapped?.pipe?.[1]?.metadata?.kind === 'string';
+}

@@ -15,10 +15,18 @@ describe('without a model', () => {
   test('--help lists every command, and every command has its own', async () => {
     const { code, out } = await soul('--help');
     expect(code).toBe(0);
-    for (const command of ['train', 'unlearn', 'eval', 'demo', 'doctor', 'engine', 'addon']) {
+    for (const command of ['train', 'unlearn', 'methods', 'eval', 'demo', 'doctor', 'engine', 'addon']) {
       expect(out).toContain(command);
     }
-    for (const words of [['unlearn'], ['train'], ['eval'], ['demo'], ['engine', 'install'], ['addon', 'build']]) {
+    for (const words of [
+      ['unlearn'],
+      ['methods'],
+      ['train'],
+      ['eval'],
+      ['demo'],
+      ['engine', 'install'],
+      ['addon', 'build'],
+    ]) {
       const help = await soul(...words, '--help');
       expect(help.code).toBe(0);
       expect(help.out).toContain('--json');

@@ -8,6 +8,7 @@ import { encodeExamples, readExamples } from '../../lib/data/index.ts';
 import { probability } from '../../lib/eval/index.ts';
 import { FlatBuffer, Sophia } from '../../lib/index.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
+import { soul } from '../cli/soul.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
 import {
   preludeNames,
@@ -117,6 +118,29 @@ describeWithEngine('unlearning loops', () => {
     expect(after.forget).toBeLessThan(0.5 * before.forget);
     expect(after.retain).toBeGreaterThan(0.9 * before.retain);
     expect(lines.at(-1)).toMatch(lastStep);
+  });
+});
+
+describeWithEngine('a method of your own on the command line', () => {
+  test.each([
+    ['own-method', 'capped', { cap: 6 }],
+    ['own-rule', 'without-harm', {}],
+    ['own-algorithm', 'forget-and-mend', { share: 0.95, mendingEpochs: 2 }],
+  ])('examples/%s.ts makes the model forget, and keep the rest', async (example, method, settings) => {
+    const place = await mkdtemp(join(folder, 'own-'));
+    const model = join(folder, 'model');
+    const words = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
+    const { code, out } = await soul(
+      ...['unlearn', '--algorithm', join(packageRoot, 'examples', `${example}.ts`), ...words, '--model', model],
+      ...['--forget', join(folder, 'forget.jsonl'), '--retain', join(folder, 'retain.jsonl')],
+      ...['--out', join(place, 'out'), '--json', '--quiet'],
+    );
+    expect(code).toBe(0);
+    const { target, retain } = JSON.parse(out).evaluation;
+    expect(target.after).toBeLessThan(0.5 * target.before);
+    expect(retain.after).toBeGreaterThan(0.8 * retain.before);
+    const record = JSON.parse(readFileSync(join(place, 'out/run.json'), 'utf8'));
+    expect(record.settings).toMatchObject({ method, methodSettings: settings });
   });
 });
 

@@ -5,13 +5,15 @@
  */
 
 import { Command } from 'commander';
+import { SoulError } from '../../core/errors.ts';
 import { path } from '../arguments.ts';
+import { readConfiguration } from '../configuration.ts';
 import { exampleText, RequiredOption } from '../options.ts';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
-import { printing } from '../terminal.ts';
+import { type CommandResult, printing } from '../terminal.ts';
 
 interface TrainOptions extends RunOptions {
-  data: string;
+  data?: string;
 }
 
 export function trainCommand(): Command {
@@ -25,12 +27,25 @@ export function trainCommand(): Command {
       'after',
       exampleText('soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned'),
     )
-    .action(
-      printing((options: TrainOptions) =>
-        performRun({ ...runSettings(options), target: options.data, method: 'finetune' }, options, {
-          target: 'train',
-          verb: 'training',
-        }),
-      ),
+    .action(printing(train));
+}
+
+async function train(options: TrainOptions): Promise<CommandResult> {
+  const { config } = options;
+  const file = await readConfiguration(config);
+  const method = 'finetune';
+  if (file.method !== undefined && file.method !== method) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${config} is for the method ${file.method}; run it with: soul unlearn --config ${config}`,
+      { argument: 'method', file: config },
     );
+  }
+  const given = {
+    ...runSettings(options),
+    ...(options.data === undefined ? {} : { target: options.data }),
+    method,
+  } as const;
+  const words = { target: 'train', targetOption: '--data', verb: 'training', optimizer: 'adamw' } as const;
+  return performRun({ file, given, isOwnMethod: true }, options, words);
 }

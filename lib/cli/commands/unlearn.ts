@@ -7,18 +7,24 @@
 import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
+import type { RunSettings } from '../../run/settings.ts';
+import type { Algorithm } from '../../unlearn/algorithm.ts';
+import type { Method } from '../../unlearn/method.ts';
 import { type AlgorithmName, algorithm, algorithms } from '../../unlearn/registry.ts';
 import { number, oneOf, path } from '../arguments.ts';
+import { readConfiguration } from '../configuration.ts';
 import { parseSettings, setOption } from '../method-settings.ts';
 import { choiceOption, exampleText, RequiredOption } from '../options.ts';
+import { loadAlgorithm } from '../own-algorithm.ts';
 import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
 
 interface UnlearnOptions extends RunOptions {
-  forget: string;
+  forget?: string;
   retain?: string;
   method?: AlgorithmName;
   objective?: AlgorithmName;
+  algorithm?: string;
   set?: string[];
   forgetWeight?: number;
   retainWeight?: number;
@@ -49,26 +55,62 @@ export function unlearnCommand(): Command {
 }
 
 async function unlearn(options: UnlearnOptions): Promise<CommandResult> {
+  const { algorithmFile, ...file } = await readConfiguration(options.config);
+  const chosen = await chooseMethod(options, file.method as AlgorithmName | undefined, algorithmFile);
   const { beta, reduction, forgetWeight, retainWeight } = options;
-  if (options.method !== undefined && options.objective !== undefined) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', '--objective is the old name of --method; give one of them');
-  }
-  const method = options.method ?? options.objective ?? 'npo';
-  const chosen = algorithm(method);
   const shortcuts = { forgetCoefficient: forgetWeight, retainCoefficient: retainWeight, beta, reduction };
-  const settings = withoutUndefined({
+  const methodSettings = parseSettings(chosen.method, options.set ?? [], withoutUndefined(shortcuts));
+  const given = withoutUndefined({
     ...runSettings(options),
     target: options.forget,
     retain: options.retain,
-    method,
-    methodSettings: parseSettings(chosen, options.set ?? [], withoutUndefined(shortcuts)),
+    method: chosen.given,
+    algorithmFile: chosen.file,
+    methodSettings: Object.keys(methodSettings).length > 0 ? methodSettings : undefined,
     allowOverlap: options.allowOverlap,
     pairing: options.pairing,
     refusals: options.refusals,
     alternatives: options.alternatives,
     hessianData: options.hessianData,
   });
-  return performRun(settings, options, { target: 'forget', verb: 'unlearning' });
+  const words = { target: 'forget', targetOption: '--forget', verb: 'unlearning', optimizer: 'sophia' } as const;
+  return performRun({ file, given, isOwnMethod: chosen.isOwnMethod }, options, words);
+}
+
+/** How the run forgets. */
+interface Choice {
+  readonly method: Algorithm | Method;
+  /** As a run's settings name it. */
+  readonly given: RunSettings['method'];
+  /** That it came from. */
+  readonly file?: string;
+  /** Whether settings of a method in the configuration file are this one's. */
+  readonly isOwnMethod: boolean;
+}
+
+/** The method that the command line names, else the configuration file's, else npo. */
+async function chooseMethod(
+  options: UnlearnOptions,
+  named: AlgorithmName | undefined,
+  namedFile: string | undefined,
+): Promise<Choice> {
+  const given = options.method ?? options.objective;
+  const file = options.algorithm ?? (given === undefined ? namedFile : undefined);
+  if (file !== undefined) {
+    const own = await loadAlgorithm(file);
+    const isNamed = options.algorithm === undefined || named === undefined || named === own.name;
+    return { method: own, given: own, file, isOwnMethod: 'run' in own && isNamed };
+  }
+  const name = given ?? named ?? 'npo';
+  if (name === 'finetune') {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${options.config} is for the method finetune, which forgets nothing; run it with: soul train --config ${options.config}`,
+      { argument: 'method', file: options.config },
+    );
+  }
+  const isOwnMethod = given === undefined || ((named ?? given) === given && namedFile === undefined);
+  return { method: algorithm(name), given: name, isOwnMethod };
 }
 
 function forgetOption(): Option {
@@ -89,7 +131,13 @@ function ownOptions(): Option[] {
       '--method <name>',
       `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: npo)`,
     ).argParser(oneOf(names)),
-    new Option('--objective <name>', 'the old name of --method').argParser(oneOf(names)).hideHelp(),
+    new Option('--objective <name>', 'the old name of --method').argParser(oneOf(names)).conflicts('method').hideHelp(),
+    new Option(
+      '--algorithm <file>',
+      'a method of your own: a .ts or .js file that exports what defineMethod or defineAlgorithm of soul-unlearn/unlearn makes',
+    )
+      .argParser(path)
+      .conflicts(['method', 'objective']),
     setOption(),
     new Option('--forget-weight <number>', 'factor of the loss on what to forget (default: 1)').argParser(number()),
     new Option('--retain-weight <number>', 'factor of the loss on what to keep (default: 5)').argParser(number()),

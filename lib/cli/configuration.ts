@@ -1,0 +1,136 @@
+/**
+ * `--config`: settings of a run from a file, over which those of the command line count.
+ *
+ * @module
+ */
+
+import { Option } from 'commander';
+import { checkInteger } from '../core/checks.ts';
+import { SoulError } from '../core/errors.ts';
+import { readJsonFile } from '../core/files.ts';
+import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import type { RunSettings } from '../run/settings.ts';
+import { runSettingsFromJson } from '../run/settings-json.ts';
+import { oneOf, path } from './arguments.ts';
+import { deviceName } from './device-choice.ts';
+import type { ModelOptions } from './model-options.ts';
+
+export function configOption(): Option {
+  return new Option(
+    '--config <file>',
+    'settings of the run as JSON (docs/methods.md), or the run.json of an earlier run; what the command line says counts over it',
+  ).argParser(path);
+}
+
+/**
+ * The settings of a configuration file; none without one.
+ *
+ * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE, SOUL_INVALID_ARGUMENT
+ */
+export async function readConfiguration(file: string | undefined): Promise<Partial<RunSettings>> {
+  if (file === undefined) return {};
+  const value = await readJsonFile(file);
+  if (value === undefined) throw new SoulError('SOUL_NOT_FOUND', `${file} does not exist`, { file });
+  return inFile(file, () => runSettingsFromJson(value));
+}
+
+/**
+ * The settings of both, where those given count; what belongs to another optimizer or method than the given one is left out.
+ *
+ * @param isOwnMethod whether the settings of a method in the file are of the method that is run
+ * @param onNote told of what is left out
+ */
+export function mergeSettings(
+  file: Partial<RunSettings>,
+  given: Partial<RunSettings>,
+  isOwnMethod: boolean,
+  onNote: (note: string) => void,
+): Partial<RunSettings> {
+  const kept = { ...file };
+  const leaveOut = (why: string, names: readonly (keyof RunSettings)[]) => {
+    const present = names.filter((name) => Object.keys(Object(kept[name])).length > 0);
+    for (const name of names) delete kept[name];
+    if (present.length > 0) onNote(`${present.join(', ')} of the configuration ${why}, and left out`);
+  };
+  if (given.optimizer !== undefined && given.optimizer !== (file.optimizer ?? given.optimizer)) {
+    leaveOut(`are of the optimizer ${file.optimizer}`, ['optimizerSettings', 'curvature', 'hessianData']);
+  }
+  if (!isOwnMethod) leaveOut('are of another method', ['methodSettings']);
+  // Two ways to say the same: the given one counts.
+  if (given.steps !== undefined) delete kept.epochs;
+  if (given.epochs !== undefined) delete kept.steps;
+  const optimizerSettings = { ...kept.optimizerSettings };
+  if (given.optimizerSettings?.rho !== undefined) delete optimizerSettings.clippedFraction;
+  if (given.optimizerSettings?.clippedFraction !== undefined) delete optimizerSettings.rho;
+  return {
+    ...kept,
+    ...given,
+    optimizerSettings: { ...optimizerSettings, ...given.optimizerSettings },
+    curvature: { ...kept.curvature, ...given.curvature },
+    ...(kept.methodSettings || given.methodSettings
+      ? { methodSettings: { ...kept.methodSettings, ...given.methodSettings } }
+      : {}),
+  };
+}
+
+/** The file's word on where and how the model is held, as a record has it too; the given options count over it. */
+export function mergeLoading<Options extends ModelOptions>(
+  file: string | undefined,
+  load: unknown,
+  given: Options,
+): Options {
+  if (file === undefined || load === undefined) return given;
+  return inFile(file, () => {
+    const parts = load as Record<string, unknown>;
+    // What a record says beside them, of its own machine.
+    checkNames('load', parts, ['device', 'dtype', 'threads', 'deviceReason', 'engine']);
+    const { device, dtype, threads } = parts;
+    const read: ModelOptions = withoutUndefined({
+      device: device === undefined ? undefined : parsed('load.device', device, deviceName),
+      dtype: dtype === undefined ? undefined : parsed('load.dtype', dtype, oneOf(['f32', 'bf16'])),
+      threads: threads === undefined ? undefined : checkInteger('load.threads', threads, { high: 4096 }),
+    });
+    return { ...read, ...withoutUndefined(given) } as Options;
+  });
+}
+
+/**
+ * What the command needs is there.
+ *
+ * @param options of the command that give the settings by their names
+ * @throws SoulError SOUL_INVALID_ARGUMENT, with all that is missing
+ */
+export function requireSettings(
+  settings: Partial<RunSettings>,
+  options: Readonly<Record<'model' | 'target' | 'out', string>>,
+  file: string,
+): void {
+  const missing = (['model', 'target', 'out'] as const).filter((name) => settings[name] === undefined);
+  if (missing.length === 0) return;
+  const names = missing.map((name) => (options[name] === `--${name}` ? `--${name}` : `${options[name]} (${name})`));
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `neither the command line nor ${file} has what the run needs: ${names.join(', ')}`,
+    { missing },
+  );
+}
+
+/** Does work whose refusals are of a file. */
+function inFile<Result>(file: string, work: () => Result): Result {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof SoulError)) throw error;
+    throw new SoulError(error.code, `${file}: ${error.message}`, { ...error.details, file }, { cause: error });
+  }
+}
+
+/** A value by the parser of the option that says the same. */
+function parsed<Value>(name: string, value: unknown, parse: (text: string) => Value): Value {
+  try {
+    return parse(String(value));
+  } catch (error) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${name}: ${(error as Error).message}`, { argument: name });
+  }
+}

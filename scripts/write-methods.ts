@@ -1,0 +1,286 @@
+/**
+ * Writes docs/methods.md: what there is to forget by, from lib/unlearn, and the settings of a run, from lib/run. What stands in no
+ * other place, the introduction, stands here.
+ *
+ * @module
+ */
+
+import { readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import ts from 'typescript';
+import { packageRoot } from '../lib/core/package.ts';
+import {
+  type AlgorithmDescription,
+  describeAlgorithm,
+  expectedText,
+  needText,
+  promiseText,
+} from '../lib/unlearn/description.ts';
+import { algorithms } from '../lib/unlearn/registry.ts';
+
+export const methodsFile = 'docs/methods.md';
+
+const introduction = `# Methods
+
+<!-- Written by npm run docs:methods, from lib/unlearn and lib/run/settings.ts; the introduction is in scripts/write-methods.ts. -->
+
+\`soul methods\` lists what \`soul unlearn --method\` takes, \`soul methods npo\` says all of one. Whatever makes a model forget is one of
+three things here, each a small file:
+
+1. *Terms*: a method minimises the sum of its terms. A term is an *objective* on the sequences of a *source*, times a coefficient. An
+   objective is a pure function from the label tokens' losses to their weights in the gradient; it knows no model. A source is the
+   forget set with its own answers, with refusals or with other answers in their place, the two as pairs, or the retain set.
+   Where a method compares with the starting model, that model's values are computed before the first step; only terms of the
+   divergence of whole distributions (\`retainLoss=kl\`) hold a second model.
+2. A *gradient rule*: how the terms' gradients become one. Without a rule they are added. A rule sees the inner products of the
+   gradients alone and gives each a coefficient.
+3. An *algorithm*: what happens around a descent, or in its place: masks, several descents, merging, one pass over all weights.
+
+Any of them runs with any optimizer. The learning rates below are for models of 7 billion weights; a run takes them times
+sqrt(7e9 / weights). What a method promises is what the tests hold it to, on a model that knows the answers.
+
+## How sets are paired
+
+An epoch runs over the forget set in a new order; a step takes \`--batch-size\` examples of it. A source of the forget set's questions
+gives the same examples to each term. Of the retain set one example is drawn beside each: afresh in each epoch, or with
+\`--pairing fixed\` the same in all, as TOFU's code has it. Refusals and other answers are drawn in the same way. Every draw is a
+function of the seed and the step.
+
+## Settings of a method
+
+\`--set name=value\` gives one, as often as needed: \`soul unlearn --method npo --set beta=0.2 --set retainLoss=kl\`. Names and defaults
+are in the tables below; a name that the method does not have is refused with the nearest that it has. \`--forget-weight\`,
+\`--retain-weight\`, \`--beta\` and \`--reduction\` are short for \`--set forgetCoefficient\`, \`retainCoefficient\`, \`beta\` and \`reduction\`.
+In the library they are \`methodSettings\` of a run, and the second argument of \`method('npo', { beta: 0.2 })\`, whose defaults
+are the papers'; a run's may differ (\`retainCoefficient\`).
+
+## A method of your own
+
+\`soul unlearn --algorithm ./mine.ts\` runs what a file exports as \`default\` or \`algorithm\`: what \`defineMethod\` or \`defineAlgorithm\`
+makes, or a plain \`{ name, terms, rule }\`. It is an ES module, .js, .mjs, .ts or .mts; TypeScript needs Node.js 22.18 or newer, or
+tsx beside the file. In it \`soul-unlearn\` and its parts (\`soul-unlearn/unlearn\`) are the package whose command runs, wherever the file
+lies. Its settings are given by \`--set\`; run.json has its SHA-256.
+[examples/own-method.ts](../examples/own-method.ts) has an objective of its own, [examples/own-rule.ts](../examples/own-rule.ts) a
+gradient rule, [examples/own-algorithm.ts](../examples/own-algorithm.ts) two descents. To add one to the package:
+[architecture.md](architecture.md).
+`;
+
+const configurationText = `## Configuration files
+
+\`--config file.json\` of \`soul unlearn\` and \`soul train\` takes an object with these names; those of the command line count over it,
+setting by setting. What belongs to another method or optimizer than the one that the command line names is left out, which a note
+says. Paths are relative to the working directory. A seed above 2^53 is a string, as run.json has it. The run.json of an earlier run
+is such a file as it is: all of its settings count but \`out\` and \`overwrite\`, so that \`soul unlearn --config old/run.json --out new\`
+makes that run again. In the library \`runSettingsFromJson\` of \`soul-unlearn/run\` reads one.
+
+\`\`\`json
+{
+  "model": "./model",
+  "target": "forget.jsonl",
+  "retain": "retain.jsonl",
+  "method": "npo",
+  "methodSettings": { "beta": 0.2 },
+  "optimizer": "sophia",
+  "optimizerSettings": { "learningRate": 2e-5 },
+  "load": { "device": "cpu", "threads": 4 }
+}
+\`\`\`
+`;
+
+/** What a declaration's comment says. */
+interface Documented {
+  readonly name: string;
+  readonly type: string;
+  /** Its paragraphs, each on one line. */
+  readonly paragraphs: readonly string[];
+}
+
+interface DocumentedFunction extends Documented {
+  readonly options: readonly Documented[];
+}
+
+function parse(file: string): ts.SourceFile {
+  return ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true);
+}
+
+function commentOf(node: ts.Node): readonly string[] {
+  const text = ts
+    .getJSDocCommentsAndTags(node)
+    .map(({ comment }) => ts.getTextOfJSDocComment(comment) ?? '')
+    .at(0);
+  return (text ?? '')
+    .split(/\n\s*\n/)
+    .map((paragraph) =>
+      paragraph
+        .replaceAll(/\{@link (\w+)\}/g, '`$1`')
+        .replaceAll(/\s+/g, ' ')
+        .trim(),
+    )
+    .filter((paragraph) => paragraph !== '');
+}
+
+/** The members of an interface of a file. */
+function membersOf(source: ts.SourceFile, name: string): Documented[] {
+  const found = source.statements.find((each) => ts.isInterfaceDeclaration(each) && each.name.text === name);
+  if (found === undefined) return [];
+  return (found as ts.InterfaceDeclaration).members.filter(ts.isPropertySignature).map((member) => ({
+    name: member.name.getText(),
+    type: member.type?.getText() ?? '',
+    paragraphs: commentOf(member),
+  }));
+}
+
+/** The functions and constants of a folder's files that are, or make, something of a type. */
+function makersOf(folder: string, type: string): DocumentedFunction[] {
+  const files = readdirSync(join(packageRoot, folder)).map((name) => join(packageRoot, folder, name));
+  return files.flatMap((file) => {
+    const source = parse(file);
+    return source.statements.flatMap((statement): DocumentedFunction[] => {
+      if (
+        !ts.canHaveModifiers(statement) ||
+        !ts.getModifiers(statement)?.some(({ kind }) => kind === ts.SyntaxKind.ExportKeyword)
+      ) {
+        return [];
+      }
+      if (ts.isFunctionDeclaration(statement) && statement.type?.getText() === type) {
+        const parameters = statement.parameters.map((parameter) => parameter.type?.getText() ?? '');
+        const options = parameters.flatMap((name) => membersOf(source, name));
+        return [{ name: statement.name!.text, type, paragraphs: commentOf(statement), options }];
+      }
+      if (!ts.isVariableStatement(statement)) return [];
+      return statement.declarationList.declarations
+        .filter((declaration) => declaration.type?.getText() === type)
+        .map((declaration) => ({
+          name: declaration.name.getText(),
+          type,
+          paragraphs: commentOf(statement),
+          options: [],
+        }));
+    });
+  });
+}
+
+const sourcePattern = /^Sources?: /;
+
+function sourceOf({ paragraphs }: Documented): string {
+  return paragraphs.find((paragraph) => sourcePattern.test(paragraph))?.replace(sourcePattern, '') ?? '';
+}
+
+/** A text in which no < begins a tag; what stands in backticks is shown as it is. */
+function escaped(text: string): string {
+  const parts = text.split(/(`[^`]*`)/);
+  return parts.map((part, i) => (i % 2 === 1 ? part : part.replaceAll('<', '&lt;'))).join('');
+}
+
+/** A text in a cell of a table. */
+function cell(text: string): string {
+  return escaped(text).replaceAll('|', '\\|');
+}
+
+function code(text: string): string {
+  return `\`${text.replaceAll('|', '\\|')}\``;
+}
+
+function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n');
+}
+
+function link(name: string): string {
+  return `[\`${name}\`](#${name.toLowerCase()})`;
+}
+
+function algorithmSection(method: AlgorithmDescription): string {
+  const { name, summary, paper, formula, departures, needs, settings, learningRates } = method;
+  const facts = [
+    `- Paper: ${paper}`,
+    `- Formula: \`${formula}\``,
+    ...(departures === undefined ? [] : [`- Departs from it: ${escaped(departures)}`]),
+    `- Needs: ${needs.length === 0 ? 'nothing but the examples that it runs over' : needs.map(needText).join('; ')}`,
+    `- Promises: ${promiseText(method)}`,
+    learningRates === undefined
+      ? '- Learning rates: none, it takes no steps'
+      : `- Learning rates: ${Object.entries(learningRates)
+          .map(([optimizer, rate]) => `${rate.toExponential()} (${optimizer})`)
+          .join(', ')}`,
+  ];
+  const rows = settings.map((setting) => [
+    code(setting.name),
+    cell(expectedText(setting)),
+    setting.default === undefined ? '' : code(String(setting.default)),
+    cell(setting.text),
+  ]);
+  return [
+    `### ${name}`,
+    `${summary[0]!.toUpperCase()}${summary.slice(1)}.`,
+    facts.join('\n'),
+    ...(rows.length > 0 ? [table(['setting', 'what it may be', 'default of a run', 'what it does'], rows)] : []),
+  ].join('\n\n');
+}
+
+function makerSection({ name, paragraphs, options }: DocumentedFunction): string {
+  return [`### ${name}`, ...paragraphs.map(escaped), ...(options.length > 0 ? [optionList(options)] : [])].join('\n\n');
+}
+
+function optionList(options: readonly Documented[]): string {
+  return options.map(({ name, paragraphs }) => `- \`${name}\`: ${escaped(paragraphs.join(' '))}`).join('\n');
+}
+
+function makerTable(what: string, makers: readonly DocumentedFunction[]): string {
+  const rows = makers.map((maker) => [link(maker.name), cell(maker.paragraphs[0] ?? ''), cell(sourceOf(maker))]);
+  return table([what, 'what it computes', 'paper'], rows);
+}
+
+/** The settings of a run as files have them; those of a library's caller alone are left out. */
+function configurationSection(): string {
+  const rows = (file: string, name: string, prefix = '') =>
+    membersOf(parse(join(packageRoot, 'lib', file)), name).map((setting) => [
+      code(prefix + setting.name),
+      cell(setting.paragraphs.join(' ')),
+    ]);
+  return `${configurationText}\n${table(
+    ['setting', 'what it says'],
+    [
+      ...rows('run/settings.ts', 'RunSettings'),
+      ...rows('run/optimizer-choice.ts', 'OptimizerSettings', 'optimizerSettings.'),
+      ...rows('unlearn/curvature.ts', 'CurvatureOptions', 'curvature.'),
+    ],
+  )}`;
+}
+
+/** The whole document. */
+export function methodsDocument(): string {
+  const methods = algorithms.map(describeAlgorithm);
+  const objectives = makersOf('lib/unlearn/objectives', 'Objective');
+  const rules = makersOf('lib/unlearn/rules', 'GradientRule');
+  const methodRows = methods.map(({ name, summary, paper, formula }) => [
+    link(name),
+    cell(summary),
+    cell(paper),
+    code(formula),
+  ]);
+  const sections = [
+    introduction.trimEnd(),
+    configurationSection(),
+    '## Overview',
+    `${methods.length} methods and algorithms; \`finetune\` is what \`soul train\` does:`,
+    table(['name', 'what it does', 'paper', 'formula'], methodRows),
+    'Objectives, exported from `soul-unlearn/unlearn`:',
+    makerTable('objective', objectives),
+    'Gradient rules, exported there too:',
+    makerTable('rule', rules),
+    '## Methods and algorithms',
+    ...methods.map(algorithmSection),
+    '## Objectives',
+    ...objectives.map(makerSection),
+    '## Gradient rules',
+    ...rules.map(makerSection),
+  ];
+  return `${sections.join('\n\n')}\n`;
+}
+
+if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
+  writeFileSync(join(packageRoot, methodsFile), methodsDocument());
+  console.log(`written: ${methodsFile}`);
+}

@@ -1,0 +1,147 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { mergeLoading, mergeSettings } from '../../lib/cli/configuration.ts';
+import type { RunSettings } from '../../lib/run/index.ts';
+import { describeWithEngine } from '../torch/engine-available.ts';
+import { captured } from './captured.ts';
+import { writeSmallModel } from './small-model.ts';
+import { soul } from './soul.ts';
+
+let folder: string;
+const path = (name: string) => join(folder, name);
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-config-'));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function configuration(content: unknown): Promise<string> {
+  await writeFile(path('config.json'), typeof content === 'string' ? content : JSON.stringify(content));
+  return path('config.json');
+}
+
+const merged = (file: Partial<RunSettings>, given: Partial<RunSettings>, isOwnMethod = true) => {
+  const notes: string[] = [];
+  return { ...mergeSettings(file, given, isOwnMethod, (note) => notes.push(note)), notes };
+};
+
+describe('the command line counts over the file', () => {
+  test('setting by setting, in groups too', () => {
+    const file: Partial<RunSettings> = {
+      ...{ model: 'm', batchSize: 4, methodSettings: { beta: 0.2, reduction: 'mean' } },
+      ...{ optimizerSettings: { weightDecay: 0.3, betas: [0.5, 0.6] }, curvature: { every: 3 } },
+    };
+    const given = { batchSize: 2, methodSettings: { beta: 0.5 }, optimizerSettings: { weightDecay: 0 }, curvature: {} };
+    expect(merged(file, given)).toEqual({
+      ...{ model: 'm', batchSize: 2, methodSettings: { beta: 0.5, reduction: 'mean' }, notes: [] },
+      ...{ optimizerSettings: { weightDecay: 0, betas: [0.5, 0.6] }, curvature: { every: 3 } },
+    });
+  });
+
+  test('of two ways to say the same the given one', () => {
+    expect(merged({ epochs: 3 }, { steps: 5 })).not.toHaveProperty('epochs');
+    expect(merged({ steps: 3 }, { epochs: 5 })).not.toHaveProperty('steps');
+    const { optimizerSettings } = merged(
+      { optimizerSettings: { rho: 1 } },
+      { optimizerSettings: { clippedFraction: 0.5 } },
+    );
+    expect(optimizerSettings).toEqual({ clippedFraction: 0.5 });
+    const other = merged({ optimizerSettings: { clippedFraction: 0.5 } }, { optimizerSettings: { rho: 1 } });
+    expect(other.optimizerSettings).toEqual({ rho: 1 });
+  });
+
+  test('what belongs to another optimizer or method is left out, and said', () => {
+    const file: Partial<RunSettings> = {
+      ...{ optimizer: 'sophia', optimizerSettings: { rho: 1 }, curvature: { every: 3 }, hessianData: 'forget' },
+      methodSettings: { beta: 1 },
+    };
+    const { notes, ...settings } = merged(file, { optimizer: 'adamw' }, false);
+    expect(settings).toEqual({ optimizer: 'adamw', optimizerSettings: {}, curvature: {} });
+    expect(notes).toEqual([
+      'optimizerSettings, curvature, hessianData of the configuration are of the optimizer sophia, and left out',
+      'methodSettings of the configuration are of another method, and left out',
+    ]);
+    expect(merged(file, { optimizer: 'sophia' })).toMatchObject({ ...file, notes: [] });
+  });
+
+  test('in how the model is held', () => {
+    const load = { device: 'cpu', dtype: 'bf16', threads: 3, deviceReason: 'asked for', engine: 'libtorch' };
+    expect(mergeLoading('run.json', load, { dtype: 'f32' })).toEqual({ device: 'cpu', dtype: 'f32', threads: 3 });
+    expect(mergeLoading('run.json', undefined, { dtype: 'f32' })).toEqual({ dtype: 'f32' });
+    const refused = (wrong: object) => () => mergeLoading('c.json', wrong, {});
+    expect(refused({ dtpe: 'f32' })).toThrow('c.json: load has no option dtpe; did you mean dtype?');
+    expect(refused({ device: 'gpu' })).toThrow('c.json: load.device: Expected auto, cpu, cuda');
+    expect(refused({ dtype: 'int4' })).toThrow('load.dtype: Allowed choices are f32, bf16');
+    expect(refused({ threads: 0 })).toThrow('load.threads must be an integer from 1 to 4096');
+  });
+});
+
+describe('a file', () => {
+  const unlearn = async (content: unknown, ...words: string[]) =>
+    captured('unlearn', '--config', await configuration(content), ...words);
+
+  test.each<[unknown, string[], RegExp]>([
+    ['{', [], /config\.json is not JSON/],
+    [{ epoch: 3 }, [], /config\.json: the configuration has no option epoch; did you mean epochs\?/],
+    [
+      { model: 'm' },
+      [],
+      /neither the command line nor .*config\.json has what the run needs: --forget \(target\), --out\n/,
+    ],
+    [{ method: 'npoo' }, [], /there is no method "npoo"; did you mean npo\?/],
+    [{ method: 'finetune' }, [], /is for the method finetune, .*soul train --config/],
+    [{ method: 'npo' }, ['--set', 'beta=-1'], /beta must be a number above 0/],
+    [{ algorithmFile: '/nowhere/mine.mjs' }, [], /\/nowhere\/mine\.mjs does not exist/],
+  ])('%j is refused', async (content, words, message) => {
+    expect(await unlearn(content, ...words)).toMatchObject({ code: 2, err: expect.stringMatching(message) });
+  });
+
+  test('that is not there, or of the other command, is refused', async () => {
+    expect(await captured('unlearn', '--config', path('none.json'))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/none\.json does not exist/),
+    });
+    expect(await captured('train', '--config', await configuration({ method: 'npo' }))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/is for the method npo; run it with: soul unlearn --config/),
+    });
+  });
+});
+
+describeWithEngine('a run', () => {
+  const record = async (name: string) => JSON.parse(await readFile(path(`${name}/run.json`), 'utf8'));
+
+  test('is made by a file alone, and again by its own record, with the same bits', async () => {
+    await writeSmallModel(folder);
+    await writeFile(path('retain.jsonl'), '{"question": "Nobody?", "answer": "Who."}\n');
+    const file = await configuration({
+      ...{ model: path('model'), target: path('data.jsonl'), retain: path('retain.jsonl'), out: path('first') },
+      ...{ method: 'npo', methodSettings: { beta: 0.3 }, steps: 3, batchSize: 1, seed: '18446744073709551615' },
+      ...{ optimizerSettings: { learningRate: 0.01 }, evaluate: 0, load: { device: 'cpu', threads: 1 } },
+    });
+    expect(await soul('unlearn', '--config', file, '--quiet')).toMatchObject({ code: 0, err: '' });
+    const again = ['unlearn', '--config', path('first/run.json'), '--quiet', '--out'];
+    expect(await soul(...again, path('second'))).toMatchObject({ code: 0, err: '' });
+    const { settings: first } = await record('first');
+    const { settings: second } = await record('second');
+    expect(first).toMatchObject({ seed: '18446744073709551615', methodSettings: { beta: 0.3 }, load: { threads: 1 } });
+    expect(second).toEqual({ ...first, out: path('second') });
+    const weights = (name: string) => readFile(path(`${name}/model.safetensors`));
+    expect((await weights('first')).equals(await weights('second'))).toBe(true);
+    const changed = await soul(...again, path('third'), '--method', 'graddiff', '--set', 'retainCoefficient=2');
+    expect(changed.code).toBe(0);
+    expect((await record('third')).settings).toMatchObject({
+      method: 'graddiff',
+      methodSettings: { retainCoefficient: 2 },
+      seed: '18446744073709551615',
+    });
+  });
+
+  test('of training takes a file, too', async () => {
+    const file = await configuration({ model: path('model'), target: path('data.jsonl'), steps: 1, evaluate: 0 });
+    const { code } = await soul('train', '--config', file, '--out', path('tuned'), '--quiet');
+    expect(code).toBe(0);
+    expect((await record('tuned')).settings).toMatchObject({ method: 'finetune', optimizer: 'adamw', steps: 1 });
+  });
+});
