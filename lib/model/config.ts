@@ -123,27 +123,42 @@ function parse(source: unknown, where: string, code: SoulErrorCode): LlamaConfig
   };
 }
 
-/** transformers 5 writes `rope_parameters`; 4 wrote `rope_theta` and, where angles are scaled, `rope_scaling`. */
+/**
+ * transformers 5 writes `rope_parameters`; 4 wrote `rope_theta` and, where angles are scaled, `rope_scaling`, which stands in place
+ * of all that `rope_parameters` says where both are there.
+ */
 function ropeEntries(source: Json, where: string, code: SoulErrorCode): Json {
-  let entries: Json = {};
-  for (const key of ['rope_parameters', 'rope_scaling']) {
+  const [parameters, scaling] = ['rope_parameters', 'rope_scaling'].map((key) => {
     const given = source[key] ?? {};
     if (!isObject(given)) {
       throw new SoulError(code, `${where}: ${key} must be an object or null, but is ${describe(given)}`, { key });
     }
     // Without a type transformers does not scale at all, whatever else is said.
-    const scaling = Object.keys(given).find((name) => !['rope_theta', 'partial_rotary_factor'].includes(name));
-    if (scaling !== undefined && given.rope_type === undefined && given.type === undefined) {
+    const entry = Object.keys(given).find((name) => !unscaled.includes(name));
+    if (entry !== undefined && given.rope_type == null && given.type == null) {
       throw new SoulError(
         code,
-        `${where}: ${key} has ${scaling} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
-        { key, scaling },
+        `${where}: ${key} has ${entry} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
+        { key, scaling: entry },
       );
     }
-    entries = { ...entries, ...given };
+    return given;
+  }) as [Json, Json];
+  if (Object.keys(scaling).length === 0) return parameters;
+  const theta = scaling.rope_theta ?? source.rope_theta;
+  if (parameters.rope_theta != null && parameters.rope_theta !== theta) {
+    const other = theta === undefined ? 'rope_scaling stands in its place and has none' : `elsewhere it is ${theta}`;
+    throw new SoulError(
+      code,
+      `${where}: rope_parameters has the rope_theta ${parameters.rope_theta}, but ${other}; move rope_scaling into rope_parameters, or make the two agree`,
+      { key: 'rope_theta' },
+    );
   }
-  return entries;
+  return scaling;
 }
+
+/** Keys that do not scale. */
+const unscaled: readonly string[] = ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type'];
 
 function ropeScaling(
   rope: Json,
