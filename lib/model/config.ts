@@ -55,8 +55,8 @@ type Json = Readonly<Record<string, unknown>>;
 /**
  * Reads `folder`/config.json.
  *
- * @throws SoulError SOUL_NOT_FOUND (what the folder is instead), SOUL_BAD_FILE (not JSON, a number that can't be),
- *   SOUL_UNSUPPORTED (names the architecture or option)
+ * @throws SoulError SOUL_NOT_FOUND (what the folder is instead), SOUL_BAD_FILE (not JSON, a number that can't be), SOUL_UNSUPPORTED (names the
+ *   architecture or option)
  */
 export async function readLlamaConfig(folder: string): Promise<LlamaConfig> {
   const file = join(folder, 'config.json');
@@ -124,32 +124,31 @@ function parse(source: unknown, where: string, code: SoulErrorCode): LlamaConfig
 }
 
 /**
- * transformers 5 writes `rope_parameters`; 4 wrote `rope_theta` and, where angles are scaled, `rope_scaling`. Where that says
- * anything, it takes the place of the other, as in transformers.
+ * transformers 5 writes `rope_parameters`; 4 wrote `rope_theta` and, where angles are scaled, `rope_scaling`, which stands in place
+ * of all that `rope_parameters` says where both are there.
  */
 function ropeEntries(source: Json, where: string, code: SoulErrorCode): Json {
-  let entries: Json = {};
-  for (const key of ['rope_parameters', 'rope_scaling']) {
+  const [parameters, scaling] = ['rope_parameters', 'rope_scaling'].map((key) => {
     const given = source[key] ?? {};
     if (!isObject(given)) {
       throw new SoulError(code, `${where}: ${key} must be an object or null, but is ${describe(given)}`, { key });
     }
     // Without a type transformers does not scale at all, whatever else is said.
-    const scaling = Object.keys(given).find((name) => !unscaledRope.includes(name));
-    if (scaling !== undefined && given.rope_type == null && given.type == null) {
+    const entry = Object.keys(given).find((name) => !unscaled.includes(name));
+    if (entry !== undefined && given.rope_type == null && given.type == null) {
       throw new SoulError(
         code,
-        `${where}: ${key} has ${scaling} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
-        { key, scaling },
+        `${where}: ${key} has ${entry} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
+        { key, scaling: entry },
       );
     }
-    if (Object.keys(given).length > 0) entries = given;
-  }
-  return entries;
+    return given;
+  }) as [Json, Json];
+  return Object.keys(scaling).length === 0 ? parameters : scaling;
 }
 
-/** Keys that say nothing of scaling. */
-const unscaledRope = ['rope_type', 'type', 'rope_theta', 'partial_rotary_factor'];
+/** Keys that do not scale. */
+const unscaled: readonly string[] = ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type'];
 
 function ropeScaling(
   rope: Json,

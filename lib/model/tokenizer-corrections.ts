@@ -9,44 +9,12 @@
  * @module
  */
 
-import * as library from '@huggingface/tokenizers';
-
 import { type AddedToken, AddedTokenMatcher } from './added-tokens.ts';
+import { correctDecoder } from './decoder-corrections.ts';
+import { correctNormalizer } from './normalizer-corrections.ts';
+import { correctPreTokenizer } from './pre-tokenizer-corrections.ts';
 import type { TokenizerLibrary } from './tokenizer-types.ts';
-
-/** The library's classes, whose declarations do not resolve under Node's module rules, with what is changed in them. */
-const {
-  ByteFallbackDecoder,
-  ByteLevelPreTokenizer,
-  DigitsPreTokenizer,
-  MetaspacePreTokenizer,
-  SequenceDecoder,
-  SequencePreTokenizer,
-}: {
-  ByteFallbackDecoder: Class<{ text_decoder: typeof byteFallback }>;
-  ByteLevelPreTokenizer: Class<{ pattern: RegExp }>;
-  DigitsPreTokenizer: Class<{ pattern: RegExp; config: { individual_digits?: boolean } }>;
-  MetaspacePreTokenizer: Class<Metaspace>;
-  SequenceDecoder: Class<{ decoders: unknown[] }>;
-  SequencePreTokenizer: Class<{ tokenizers: unknown[] }>;
-} = library as never;
-
-interface Metaspace {
-  replacement: string;
-  pre_tokenize_text(text: string, options: SectionOptions): string[];
-  pre_tokenize(text: string | string[], options: SectionOptions): string[];
-}
-
-interface SectionOptions {
-  /** 0 for what stands at the beginning of a text. */
-  section_index: number;
-}
-
-type Class<T> = abstract new (...given: never[]) => T;
-
-/** GPT-2's split into words, with Unicode's white space: JavaScript's `\s` takes U+FEFF in and leaves U+0085 out. */
-const byteLevelWords =
-  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+import { correctUnigram } from './unigram-corrections.ts';
 
 /**
  * Changes the parts of a library tokenizer in place.
@@ -58,7 +26,9 @@ export function correct(
   description: { pre_tokenizer?: unknown },
   config: { split_special_tokens?: unknown },
 ): void {
+  correctNormalizer(tokenizer.normalizer);
   correctPreTokenizer(tokenizer.pre_tokenizer, description.pre_tokenizer);
+  correctUnigram(tokenizer.model);
   correctDecoder(tokenizer.decoder);
   correctAddedTokens(tokenizer, config.split_special_tokens === true);
 }
@@ -98,54 +68,3 @@ function correctAddedTokens(tokenizer: TokenizerLibrary, splitsSpecial: boolean)
     });
   };
 }
-
-/** @param described the entry of tokenizer.json that `part` was made from */
-function correctPreTokenizer(part: unknown, described: unknown): void {
-  if (part instanceof SequencePreTokenizer) {
-    const entries = (described as { pretokenizers: unknown[] }).pretokenizers;
-    for (const [i, inner] of part.tokenizers.entries()) correctPreTokenizer(inner, entries[i]);
-  } else if (part instanceof MetaspacePreTokenizer) {
-    correctMetaspace(part, described as { split?: boolean; add_prefix_space?: boolean });
-  } else if (part instanceof ByteLevelPreTokenizer) {
-    part.pattern = byteLevelWords;
-  } else if (part instanceof DigitsPreTokenizer) {
-    // Every numeric character counts as a digit, also superscripts, fractions and other scripts' digits.
-    part.pattern = part.config.individual_digits ? /\P{N}+|\p{N}/gu : /\P{N}+|\p{N}+/gu;
-  }
-}
-
-/**
- * Words part where the replacement of a space stands, unless the description says otherwise, and only what stands at the very
- * beginning is first; the library parts nothing and takes every word of a sequence for the first.
- */
-function correctMetaspace(part: Metaspace, described: { split?: boolean }): void {
-  const { replacement } = part;
-  const whole = part.pre_tokenize_text.bind(part);
-  const words = (text: string, options: SectionOptions): string[] => {
-    const [piece] = whole(text, options);
-    if (described.split === false || !piece) return piece ? [piece] : [];
-    const [start, ...rest] = piece.split(replacement);
-    return [...(start ? [start] : []), ...rest.map((word) => replacement + word)];
-  };
-  part.pre_tokenize = (text, options) =>
-    [text].flat().flatMap((word, i) => words(word, i === 0 ? options : { ...options, section_index: 1 }));
-}
-
-function correctDecoder(part: unknown): void {
-  if (part instanceof SequenceDecoder) {
-    for (const inner of part.decoders) correctDecoder(inner);
-  } else if (part instanceof ByteFallbackDecoder) {
-    part.text_decoder = byteFallback;
-  }
-}
-
-/** A run of byte tokens is one text when it is valid UTF-8 (a byte-order mark included), else one U+FFFD for each byte. */
-const byteFallback = {
-  decode(bytes: Uint8Array): string {
-    try {
-      return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    } catch {
-      return '\ufffd'.repeat(bytes.length);
-    }
-  },
-};

@@ -13,7 +13,7 @@ import { correct } from './tokenizer-corrections.ts';
 import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
 
 /** Kinds of model that the library has; others it takes for what they are not. */
-const models: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram', undefined];
+const models: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram'];
 
 /** Far beyond any vocabulary; the library's table has this many places however few tokens there are. */
 const largestToken = 2 ** 24;
@@ -51,7 +51,8 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
     decoder: null,
     ...description,
   };
-  const model = whole.model as Json | null | undefined;
+  const model = withKind(whole.model);
+  whole.model = model;
   if (model && !models.includes(model.type)) throw unsupported(`a model of type ${describe(model.type)}`);
   const wrong = wrongToken(model?.vocab) ?? wrongAddedToken(whole.added_tokens);
   if (wrong) throw bad(wrong);
@@ -64,6 +65,15 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
     const { message } = cause as Error;
     throw /^Unknown|not supported/i.test(message) ? unsupported(message, cause) : bad(message, cause);
   }
+}
+
+/** A model's description with its kind, which old files leave to be told from the rest. */
+function withKind(model: unknown): Json | null | undefined {
+  const described = model as Json | null | undefined;
+  if (!described || described.type !== undefined) return described;
+  if (Array.isArray(described.vocab)) return { ...described, type: 'Unigram' };
+  if (Object.hasOwn(described, 'merges')) return { ...described, type: 'BPE' };
+  return Object.hasOwn(described, 'continuing_subword_prefix') ? { ...described, type: 'WordPiece' } : described;
 }
 
 /** What is wrong with a vocabulary of the form { token: number }; a list has its places for numbers. */

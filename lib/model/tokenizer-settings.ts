@@ -38,37 +38,87 @@ interface TokenizerClass {
   build(description: Json, config: Json): Json;
 }
 
+const ofGpt2: Json = { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' };
+
+const qwenWords =
+  "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 /** Classes that build their parts themselves; every other takes tokenizer.json as it stands. */
 const classes: Readonly<Record<string, TokenizerClass>> = {
   LlamaTokenizer: {
     defaults: { unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>' },
     build(description, { legacy = false, add_prefix_space: given }) {
-      const prefixed = Boolean(given ?? true);
-      const scheme = !prefixed ? 'never' : legacy ? 'always' : 'first';
-      return withSpaces(description, { scheme, strips: prefixed });
+      const prefixed = (given ?? true) !== false;
+      return {
+        ...description,
+        model: { ...mergesOf(description), fuse_unk: true, byte_fallback: true },
+        normalizer: null,
+        pre_tokenizer: metaspace(!prefixed ? 'never' : legacy ? 'always' : 'first'),
+        decoder: spaceDecoder({ strips: prefixed }),
+      };
     },
   },
   CodeLlamaTokenizer: {
     defaults: {
       ...{ unk_token: '<unk>', bos_token: '<s>', eos_token: '</s>' },
-      ...{ prefix_token: '\u2581<PRE>', middle_token: '\u2581<MID>', suffix_token: '\u2581<SUF>' },
-      ...{ eot_token: '\u2581<EOT>', fill_token: '<FILL_ME>' },
+      ...{
+        prefix_token: '\u2581<PRE>',
+        middle_token: '\u2581<MID>',
+        suffix_token: '\u2581<SUF>',
+        eot_token: '\u2581<EOT>',
+      },
+      fill_token: '<FILL_ME>',
     },
-    build: (description, { add_prefix_space: given, unk_token: unknown }) =>
-      withSpaces(description, {
-        scheme: (given ?? true) ? 'first' : 'never',
-        strips: true,
-        unknown: isObject(unknown) ? unknown.content : unknown,
-      }),
-  },
-  GPT2Tokenizer: {
-    defaults: { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' },
-    build: (description, { add_prefix_space = false }) => ({
+    build: (description, config) => ({
       ...description,
-      model: mergesOf(description),
+      model: { ...mergesOf(description), unk_token: textOf(config.unk_token), fuse_unk: true, byte_fallback: true },
       normalizer: null,
-      pre_tokenizer: { type: 'ByteLevel', add_prefix_space, trim_offsets: true, use_regex: true },
-      decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
+      pre_tokenizer: metaspace((config.add_prefix_space ?? true) ? 'first' : 'never'),
+      decoder: spaceDecoder({ strips: true }),
+      post_processor: beginsWith(textOf(config.bos_token)),
+    }),
+  },
+  CodeGenTokenizer: { defaults: ofGpt2, build: gpt2 },
+  CohereTokenizer: {
+    defaults: {
+      ...{ unk_token: '<UNK>', bos_token: '<BOS_TOKEN>', eos_token: '<|END_OF_TURN_TOKEN|>', pad_token: '<PAD>' },
+      ...{ cls_token: '<CLS>', sep_token: '<SEP>', mask_token: '<MASK_TOKEN>' },
+    },
+    build: (description, config) => ({
+      ...gpt2(description, config),
+      normalizer: { type: 'NFC' },
+      pre_tokenizer: sequence({ type: 'Digits', individual_digits: true }, byteLevel(config)),
+    }),
+  },
+  GPT2Tokenizer: { defaults: ofGpt2, build: gpt2 },
+  GPTNeoXTokenizer: {
+    defaults: { ...ofGpt2, pad_token: '<|padding|>' },
+    // Its post-processor is built anew, without a token of the beginning.
+    build: (description, config) => ({
+      ...gpt2(description, config),
+      normalizer: { type: 'NFC' },
+      post_processor: null,
+    }),
+  },
+  GemmaTokenizer: {
+    defaults: { unk_token: '<unk>', bos_token: '<bos>', eos_token: '<eos>', pad_token: '<pad>', mask_token: '<mask>' },
+    build: (description, config) => ({
+      ...description,
+      model: { ...mergesOf(description), unk_token: textOf(config.unk_token), fuse_unk: true, byte_fallback: true },
+      normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' },
+      pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'MergedWithPrevious', invert: false },
+      decoder: spaceDecoder({ strips: false }),
+    }),
+  },
+  Qwen2Tokenizer: {
+    defaults: { unk_token: '<|endoftext|>', eos_token: '<|endoftext|>', pad_token: '<|endoftext|>' },
+    build: (description, config) => ({
+      ...gpt2(description, config),
+      normalizer: { type: 'NFC' },
+      pre_tokenizer: sequence(
+        { type: 'Split', pattern: { Regex: qwenWords }, behavior: 'Isolated', invert: false },
+        { ...byteLevel(config), use_regex: false },
+      ),
     }),
   },
 };
@@ -128,15 +178,15 @@ const roles = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 
 
 /** The special tokens that the configuration names: of the usual roles, of roles of the model's own, and without one. */
 function specialTokens(config: Json): Json[] {
-  const { extra_special_tokens: extra, additional_special_tokens: additional } = config;
-  const { model_specific_special_tokens: ofModel } = config;
+  const {
+    extra_special_tokens: extra,
+    additional_special_tokens: additional,
+    model_specific_special_tokens: ofModel,
+  } = config;
   const ownRoles = Object.keys(config).filter((key) => key.endsWith('_token') && !roles.includes(key));
   const more = isObject(extra) ? Object.values(extra) : (extra ?? additional);
-  const named = [
-    ...[...roles, ...ownRoles].map((role) => config[role]),
-    ...Object.values(isObject(ofModel) ? ofModel : {}),
-  ];
-  return [...named, ...(Array.isArray(more) ? more : [])]
+  const specific = isObject(ofModel) ? Object.values(ofModel) : [];
+  return [...[...roles, ...ownRoles].map((role) => config[role]), ...specific, ...(Array.isArray(more) ? more : [])]
     .map((token) => (isObject(token) ? token : { content: token }))
     .filter(({ content }) => typeof content === 'string' && content !== '')
     .map((token) => ({ normalized: false, ...token, special: true }));
@@ -178,26 +228,51 @@ class AddedTokens {
   }
 }
 
-/** SentencePiece's way: words with the space before them, and bytes for what the vocabulary lacks. */
-function withSpaces(
-  description: Json,
-  { scheme, strips, unknown }: { scheme: 'always' | 'first' | 'never'; strips: boolean; unknown?: unknown },
-): Json {
+function gpt2(description: Json, config: Json): Json {
   return {
     ...description,
-    model: { ...mergesOf(description), unk_token: unknown, fuse_unk: true, byte_fallback: true },
+    model: mergesOf(description),
     normalizer: null,
-    pre_tokenizer: { type: 'Metaspace', replacement: '\u2581', prepend_scheme: scheme, split: false },
-    decoder: {
-      type: 'Sequence',
-      decoders: [
-        { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
-        { type: 'ByteFallback' },
-        { type: 'Fuse' },
-        ...(strips ? [{ type: 'Strip', content: ' ', start: 1, stop: 0 }] : []),
-      ],
-    },
+    pre_tokenizer: byteLevel(config),
+    decoder: { type: 'ByteLevel', add_prefix_space: true, trim_offsets: true, use_regex: true },
   };
+}
+
+function byteLevel({ add_prefix_space: given }: Json): Json {
+  return { type: 'ByteLevel', add_prefix_space: given ?? false, trim_offsets: true, use_regex: true };
+}
+
+function metaspace(prepend: 'always' | 'first' | 'never'): Json {
+  return { type: 'Metaspace', replacement: '\u2581', prepend_scheme: prepend, split: false };
+}
+
+function spaceDecoder({ strips }: { strips: boolean }): Json {
+  const decoders = [
+    { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
+    { type: 'ByteFallback' },
+    { type: 'Fuse' },
+  ];
+  return {
+    type: 'Sequence',
+    decoders: strips ? [...decoders, { type: 'Strip', content: ' ', start: 1, stop: 0 }] : decoders,
+  };
+}
+
+function sequence(...pretokenizers: Json[]): Json {
+  return { type: 'Sequence', pretokenizers };
+}
+
+/** Puts one token before a text; none where it is undefined. */
+function beginsWith(token: string | undefined): Json | null {
+  if (token === undefined) return null;
+  const text = { Sequence: { id: 'A', type_id: 0 } };
+  return { type: 'TemplateProcessing', single: [{ SpecialToken: { id: token, type_id: 0 } }, text], pair: [] };
+}
+
+/** The text of a token as configurations give it: plain, or with its properties. */
+function textOf(token: unknown): string | undefined {
+  const text = isObject(token) ? token.content : token;
+  return typeof text === 'string' ? text : undefined;
 }
 
 /** Vocabulary and merges alone. */

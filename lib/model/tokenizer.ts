@@ -14,6 +14,8 @@ import { buildTokenizer } from './tokenizer-library.ts';
 import { tokenizerSettings } from './tokenizer-settings.ts';
 import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
 
+const forced = 'clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output';
+
 /** What data preparation and generation need of a tokenizer. */
 export interface TextTokenizer {
   /** @param options addSpecialTokens: put in what the tokenizer adds by itself, such as a first token; true by default */
@@ -55,11 +57,14 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     checkOwn(key, 'HuggingFaceTokenizer', 'HuggingFaceTokenizer.load');
     this.folder = folder;
     this.#tokenizer = tokenizer;
+    const special = [...tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special);
+    // One that is normalized to another text is decoded as that, and then is not known as special.
     this.#specialTokens = new Set(
-      [...tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special).map(([id]) => id),
+      special.filter(([id, token]) => tokenizer.id_to_token(id) === token.content).map(([id]) => id),
     );
-    // Python leaves spaces as they are unless the configuration asks for the clean-up; the library does the opposite.
-    this.#cleansUp = files.config.clean_up_tokenization_spaces === true;
+    // Python leaves spaces as they are unless the configuration asks for the clean-up, and where words are joined by merges.
+    const { clean_up_tokenization_spaces: asked, [forced]: insists } = files.config;
+    this.#cleansUp = asked === true && (!files.merges || insists === true);
     this.size = 1 + [...tokenizer.get_vocab().values()].reduce((a, b) => Math.max(a, b));
     const ends = this.#named(files, 'eos_token');
     this.endOfText = ends[0];
@@ -94,7 +99,12 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     ]);
     const settings = tokenizerSettings({ description, config, specialTokens, addedTokens, model });
     const tokenizer = buildTokenizer(folder, settings.description, settings.config);
-    return new HuggingFaceTokenizer(ownKey, folder, tokenizer, { config: settings.config, generation, model });
+    return new HuggingFaceTokenizer(ownKey, folder, tokenizer, {
+      config: settings.config,
+      generation,
+      model,
+      merges: Object.hasOwn((settings.description.model ?? {}) as Json, 'merges'),
+    });
   }
 
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
@@ -159,6 +169,8 @@ interface FolderFiles {
   config: Json;
   generation: Json;
   model: Json;
+  /** Whether the tokenizer joins words by merges (byte-pair encoding). */
+  merges: boolean;
 }
 
 function ids(given: unknown): number[] {

@@ -144,10 +144,29 @@ describe('config.json', () => {
       /rope_scaling has factor/,
     ],
     [{ rope_parameters: { full_attention: { rope_type: 'default' } } }, /rope_parameters has full_attention/],
+    [{ rope_scaling: { rope_type: null, type: null, factor: 4 } }, /rope_scaling has factor but no rope_type/],
+    [
+      { rope_parameters: { rope_theta: 1e4, rope_type: null, factor: 4 } },
+      /rope_parameters has factor but no rope_type/,
+    ],
   ])('a number that cannot be is named: %j', (change, message) => {
     expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
       expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT', message: expect.stringMatching(message) }),
     );
+  });
+
+  test('rope_scaling stands in place of rope_parameters, as in transformers', () => {
+    const rope_parameters = { rope_type: 'default', rope_theta: 5e5 };
+    const both = { ...shape, rope_parameters, rope_theta: 5e5 };
+    const scaled = parseLlamaConfig({ ...both, rope_scaling: { type: 'linear', factor: 4 } });
+    expect(scaled).toMatchObject({ ropeTheta: 5e5, ropeScaling: { type: 'linear', factor: 4 } });
+    const { source: _, ...again } = parseLlamaConfig(huggingFaceConfig(scaled));
+    expect(scaled).toMatchObject(again);
+    const other = { ...both, rope_parameters: { ...rope_parameters, rope_type: 'linear', factor: 2 } };
+    expect(parseLlamaConfig({ ...other, rope_scaling: { rope_type: 'default' } }).ropeScaling).toEqual({
+      type: 'default',
+    });
+    expect(parseLlamaConfig({ ...other, rope_scaling: {} }).ropeScaling).toEqual({ type: 'linear', factor: 2 });
   });
 
   test.each([['LLaMAForCausalLM'], ['LlamaModel'], ['MyLlamaForCausalLM'], [], undefined])(
