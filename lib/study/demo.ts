@@ -135,6 +135,11 @@ const demoMethods: readonly DemoMethod[] = [
   { name: 'graddiff', learningRate: { adamw: 4e-4, sophia: 1e-3 } },
   { name: 'po', settings: { retainCoefficient: 2 }, learningRate: { adamw: 1e-3, sophia: 2e-3 } },
   { name: 'npo', settings: { retainCoefficient: 8 }, learningRate: { adamw: 3e-4, sophia: 1e-3 } },
+  { name: 'simnpo' },
+  { name: 'mollm' },
+  { name: 'wagle' },
+  { name: 'spunge' },
+  { name: 'ssd', optimizers: ['adamw'] },
 ];
 
 /** Names of the methods that the demo runs unless told otherwise. */
@@ -305,8 +310,10 @@ async function unlearn(
   try {
     return await measured(options, world, model, run, async (onStep) => {
       const weights = [...model.parameters.layout].reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
-      const learningRate = method.learningRate?.[optimizer] ?? defaultLearningRate(optimizer, chosen, weights);
-      const complete = completeOptimizerSettings(optimizer, { learningRate });
+      const learningRate =
+        method.learningRate?.[optimizer] ??
+        (chosen.learningRates ? defaultLearningRate(optimizer, chosen, weights) : undefined);
+      const complete = completeOptimizerSettings(optimizer, withoutUndefined({ learningRate }));
       const lab = new Lab({
         model,
         sets: {

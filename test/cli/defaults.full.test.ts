@@ -1,7 +1,9 @@
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { openSafetensors } from '../../lib/core/safetensors.ts';
+import { refusals } from '../../lib/data/index.ts';
 import { algorithms } from '../../lib/unlearn/index.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
 import { soul } from './soul.ts';
@@ -38,10 +40,59 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8')).results.verdict).toEqual(verdict);
   });
 
+  /** What a method needs beside both sets. */
+  async function filesOf(name: string): Promise<string[]> {
+    if (!['dpo', 'altpo'].includes(name)) return [];
+    // The answers of other questions, which are wrong here.
+    const lines = (await readFile(join(folder, 'demo/data/forget.jsonl'), 'utf8')).trim().split('\n');
+    const records = lines.map((line) => JSON.parse(line));
+    const others = records.map(({ question }, i) => ({ question, answer: records[(i + 10) % records.length].answer }));
+    await writeFile(join(folder, 'others.jsonl'), others.map((record) => `${JSON.stringify(record)}\n`).join(''));
+    return ['--alternatives', join(folder, 'others.jsonl')];
+  }
+
   const bounded = algorithms.flatMap(({ name, promises }) => ('forget' in promises ? [[name, promises] as const] : []));
   test.each(bounded)('make %s keep its promises', async (name, promises) => {
-    const { evaluation } = await run(name, 'adamw');
+    const { evaluation } = await run(name, 'adamw', ...(await filesOf(name)));
     expect(evaluation.target.after).toBeLessThanOrEqual(promises.forget);
     expect(evaluation.retain.after).toBeGreaterThanOrEqual(promises.retain);
+  });
+
+  test('make ascent forget, with nothing that holds the rest', async () => {
+    const { evaluation } = await run('ascent', 'adamw');
+    expect(evaluation.target.after).toBeLessThan(0.1);
+  });
+
+  test('make po teach refusals, and keep', async () => {
+    const { out, evaluation } = await run('po', 'adamw');
+    expect(evaluation.retain.after).toBeGreaterThan(0.9);
+    const { code, out: printed } = await soul(
+      ...['eval', '--model', out, '--data', join(folder, 'demo/data/forget.jsonl'), '--threads', '1', '--json'],
+    );
+    expect(code).toBe(0);
+    const { items } = JSON.parse(printed) as { items: { generation: string }[] };
+    const refused = items.filter(({ generation }) => refusals.includes(generation));
+    expect(refused.length).toBeGreaterThan(0.8 * items.length);
+  });
+
+  test('make l1-sparse keep, and the weights smaller', async () => {
+    const { out, evaluation } = await run('l1-sparse', 'adamw');
+    expect(evaluation.retain.after).toBeGreaterThan(0.9);
+    const total = async (model: string) => {
+      const file = await openSafetensors(join(model, 'model.safetensors'));
+      let sum = 0;
+      for (const name of file.tensors.keys()) {
+        for (const value of new Float32Array((await file.read(name)).buffer)) sum += Math.abs(value);
+      }
+      await file.close();
+      return sum;
+    };
+    expect(await total(out)).toBeLessThan(await total(join(folder, 'demo/original')));
+  });
+
+  test('make satimp take little of answers that the model is all but sure of, and keep', async () => {
+    const { evaluation } = await run('satimp', 'adamw');
+    expect(evaluation.target.after).toBeLessThan(evaluation.target.before);
+    expect(evaluation.retain.after).toBeGreaterThan(0.9);
   });
 });
