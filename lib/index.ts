@@ -13,6 +13,7 @@ export {
   describeDevices,
   machineCode,
 } from './core/devices.ts';
+export { type WalkOptions, walkElements } from './core/element-walk.ts';
 export { errorCodes, SoulError, type SoulErrorCode } from './core/errors.ts';
 export {
   type ArrayOf,
@@ -20,7 +21,7 @@ export {
   FlatBuffer,
   type FlatBufferOptions,
 } from './core/flat-buffer.ts';
-export { maskOfRanges, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
+export { maskOfRanges, maskUnion, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
 export type { NumberArray } from './core/number-array.ts';
 export {
   axpy,

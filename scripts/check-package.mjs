@@ -91,6 +91,28 @@ function checkBundles() {
   console.log('bundles: with the package outside it works, with it inside it says what to do');
 }
 
+/** A method in a file that lies elsewhere, beside no package, is loaded with the package whose command runs. */
+function checkOwnMethod() {
+  const elsewhere = mkdtempSync(join(tmpdir(), 'soul-own-'));
+  try {
+    const file = join(elsewhere, 'mine.mjs');
+    const method =
+      "{ name: 'mine', terms: [{ name: 'forget', source: targetSet, objective: crossEntropy, coefficient: 0 }] }";
+    writeFileSync(
+      file,
+      `import { crossEntropy, targetSet } from 'soul-unlearn/unlearn';\nexport const algorithm = ${method};\n`,
+    );
+    const words = ['unlearn', '--algorithm', file, '--model', 'none', '--forget', 'none', '--out', 'none', '--json'];
+    const { stdout, stderr } = spawnSync('npx', ['--no-install', 'soul', ...words], { cwd: project, encoding: 'utf8' });
+    if (!stdout.includes('no term of the method mine has a weight')) {
+      throw new Error(`a method of a file elsewhere is not loaded:\n${stdout}${stderr}`);
+    }
+  } finally {
+    rmSync(elsewhere, { recursive: true, force: true });
+  }
+  console.log('a method of a file of its own is loaded');
+}
+
 try {
   const carries = existsSync(join(root, prebuilt));
   if (!carries && platform === 'linux') throw new Error(`there is no ${prebuilt}; make it with: npm run prebuild`);
@@ -123,6 +145,7 @@ try {
     );
     if (bytes > largest) throw new Error(`the prebuilt addon is larger than ${largest / 1e6} MB`);
   }
+  checkOwnMethod();
   checkTypes(quiet);
   checkBundles();
   // Whether it builds is asked here; how fast it is, elsewhere.

@@ -12,6 +12,7 @@ export {
   defineMethod,
   type LearningRates,
   type MethodDefinition,
+  type Promises,
   settingsOf,
 } from './algorithm.ts';
 export {
@@ -35,9 +36,17 @@ export {
 } from './description.ts';
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
 export type { GradientRule } from './gradient-rule.ts';
+export { innerMethod, innerMethodSetting } from './inner-method.ts';
 export { Lab, type LabDescent, type LabOptions } from './lab.ts';
-export type { Method } from './method.ts';
-export type { Objective, ObjectiveInput, ObjectiveResult } from './objective.ts';
+export { checkSets, type Method, setsNeeded } from './method.ts';
+export {
+  type Objective,
+  type ObjectiveInput,
+  type ObjectiveResult,
+  requireReference,
+  sequenceSums,
+  wholeCounts,
+} from './objective.ts';
 export { boundedCrossEntropy } from './objectives/bounded-cross-entropy.ts';
 export { crossEntropy } from './objectives/cross-entropy.ts';
 export { type DirectPreferenceOptions, directPreference } from './objectives/direct-preference.ts';
@@ -61,12 +70,21 @@ export {
 export { type MinNormOptions, minNorm } from './rules/min-norm.ts';
 export { normalisedDifference } from './rules/normalised-difference.ts';
 export { type GruOptions, gradientRectified, projectConflicts } from './rules/projection.ts';
-export { choiceSetting, flagSetting, integerSetting, numberSetting, textSetting } from './setting.ts';
+export {
+  type CompleteSettings,
+  choiceSetting,
+  flagSetting,
+  type GivenSettings,
+  integerSetting,
+  numberSetting,
+  textSetting,
+} from './setting.ts';
 export {
   alternativePairs,
   alternativeSet,
   type DataSets,
   type Draw,
+  type OptionalSet,
   refusalPairs,
   refusalSet,
   retainSet,
