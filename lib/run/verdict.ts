@@ -174,11 +174,15 @@ function raiseBy(change: BeforeAndAfter): number {
 }
 
 function weightAdvice(method: Method | undefined): string {
-  if (method === undefined) return 'Change it less (`soul methods` shows its settings).';
+  if (method === undefined) return changeLess;
   const coefficient = initialCoefficient(method.terms.find(({ source }) => source === retainSet) ?? weightless);
   if (coefficient === 0) return 'Keep a retain set beside it (--method npo or graddiff, with --retain).';
+  const { settings } = method;
+  if (settings !== undefined && !('retainCoefficient' in settings)) return changeLess;
   return `Give the retain set more weight (--retain-weight ${rate(Math.max(5, 2 * coefficient))}).`;
 }
+
+const changeLess = 'Change it less (`soul methods` shows its settings).';
 
 const weightless = { coefficient: 0 } as Term;
 

@@ -216,8 +216,14 @@ class TermGradients {
     };
     // The last one stays where it was computed, unless sums there would be rounded.
     const stays = (i: number) => i === run.terms.length - 1 && gradients.dtype === 'f32';
-    this.#buffers = rule ? run.terms.map((_, i) => (stays(i) ? gradients : scratch())) : [];
-    this.#averages = rule && new GradientAverages(rule, this.#names(), scratch);
+    try {
+      this.#buffers = rule ? run.terms.map((_, i) => (stays(i) ? gradients : scratch())) : [];
+      this.#averages = rule && new GradientAverages(rule, this.#names(), scratch);
+    } catch (error) {
+      // Nobody else could: a device's memory would be gone until garbage is collected.
+      for (const buffer of this.#scratch) buffer.release().catch(() => {});
+      throw error;
+    }
   }
 
   /** Takes what the term has left in the model's gradients. */

@@ -77,6 +77,10 @@ describe('advice', () => {
     const npo = judge([0.99, 0.1], [0.99, 0.8], { method: method('npo', { retainCoefficient: 4 }) }).advice;
     expect(npo).toMatch(/--retain-weight 8/);
     expect(npo).not.toMatch(/bound/);
+    // Whose retain term has no coefficient to raise.
+    const balanced = judge([0.99, 0.1], [0.99, 0.8], { method: method('ngdiff') }).advice;
+    expect(balanced).toMatch(/Change it less/);
+    expect(balanced).not.toMatch(/--retain-weight/);
     // Nothing was forgotten, and yet the retain set suffered: larger steps would not help.
     expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise/);
   });

@@ -245,6 +245,26 @@ describe('NGDiff', () => {
   });
 });
 
+describe.each([
+  ['min-norm', minNorm()],
+  ['min-norm of gradients as they are', minNorm({ normalised: false })],
+  ['PCGrad', projectConflicts()],
+  ['NGDiff', normalisedDifference()],
+])('%s', (_, rule) => {
+  test.each([1e-30, 1e-44])('is not led astray by a gradient of %p, which is nothing beside the other', (tiny) => {
+    const coefficients = rule.combine(gram([[3, 4], [-tiny, -tiny]]), ['forget', 'retain']); // biome-ignore format: one line
+    for (const each of coefficients) expect(Number.isFinite(Math.fround(each))).toBe(true);
+    const found = combined(rule, [[3, 4], [-tiny, -tiny]]); // biome-ignore format: one line
+    expect(found[0]! / found[1]!).toBeCloseTo(3 / 4, 6);
+    expect(found[0]).toBeGreaterThan(0);
+  });
+});
+
+test('min-norm refuses more terms than it can look at', () => {
+  const nine = Array.from({ length: 9 }, (_, i) => Array.from({ length: 9 }, (_, j) => Number(i === j)));
+  expect(() => minNorm().combine(nine, [])).toThrow('at most 8 terms, but there are 9');
+});
+
 describe('the Gram matrix', () => {
   test('of more buffers than one native call takes is that of pairs', async () => {
     const vectors = Array.from({ length: 6 }, (_, i) => [i + 1, (i * 3) % 5, -i]);

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { axpy, cast, scale } from '../../core/vector-operations.ts';
+import type { FlatBuffer } from '../../core/flat-buffer.ts';
+import { axpy, scale } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
 import { setsNeeded } from '../method.ts';
@@ -26,20 +27,27 @@ export const average = defineAlgorithm({
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, every, from }) {
     const { values } = lab.model.parameters;
-    const sum = lab.scratch();
+    // Differences from the first are added up, so that a weight that never changed keeps its bits.
+    const differences = lab.scratch();
+    let start: FlatBuffer | undefined;
     let count = 0;
     const summary = yield* lab.descend(innerMethod(method), {
       hooks: {
         async afterStep({ step, steps }) {
           const first = Math.floor(from * steps) + 1;
           if (step < first || (steps - step) % every !== 0) return;
-          await axpy(1, values, sum);
           count += 1;
+          if (start === undefined) start = await lab.snapshot();
+          else {
+            await axpy(1, values, differences);
+            await axpy(-1, start, differences);
+          }
         },
       },
     });
-    await scale(sum, 1 / count);
-    await cast(sum, values);
+    await scale(differences, 1 / count);
+    await values.copyFrom(start!);
+    await axpy(1, differences, values);
     return summary;
   },
 });

@@ -43,11 +43,12 @@ export const sam = defineAlgorithm({
         async aroundTerm(term, pull) {
           const value = await pull();
           if (term !== first) return value;
-          const norm = Math.sqrt(await squaredNorm(gradients));
-          if (!(norm > 0 && Number.isFinite(norm))) return value;
+          const factor = rho / Math.sqrt(await squaredNorm(gradients));
+          // A gradient of 0, or as good as that, has no direction; one that is not finite is the optimizer's to tell.
+          if (!(factor > 0 && Number.isFinite(Math.fround(factor)))) return value;
           await kept.copyFrom(values);
           try {
-            await axpy(rho / norm, gradients, values);
+            await axpy(factor, gradients, values);
             await gradients.fill(0);
             return await pull();
           } finally {

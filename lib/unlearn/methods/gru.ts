@@ -32,5 +32,7 @@ export const gru = defineMethod({
     forgetTerm(forgetLoss, settings.forgetCoefficient),
     ...retainTerms(settings),
   ],
-  rule: ({ decay }) => gradientRectified('forget', 'retain', { decay }),
+  // Of weight 0 the retain term is left out, and with it what there is to protect.
+  rule: ({ decay, retainCoefficient }) =>
+    retainCoefficient > 0 ? gradientRectified('forget', 'retain', { decay }) : undefined,
 });

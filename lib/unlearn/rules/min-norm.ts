@@ -4,12 +4,17 @@
  * @module
  */
 
+import { SoulError } from '../../core/errors.ts';
 import type { GradientRule } from '../gradient-rule.ts';
+import { gradientNorms } from './gradient-norms.ts';
 
 export interface MinNormOptions {
   /** Scales gradients to one length first; else the point lies near the shortest. Default true. */
   normalised?: boolean;
 }
+
+/** Every face of the hull is looked at, and there are 2^terms of them. */
+const mostTerms = 8;
 
 /**
  * The convex combination d of the gradients with the smallest norm: g_j . d >= |d|^2 for each, so that a small step along -d raises no
@@ -24,7 +29,14 @@ export function minNorm({ normalised = true }: MinNormOptions = {}): GradientRul
   return {
     name: 'min-norm',
     combine(products) {
-      const lengths = products.map((row, i) => Math.sqrt(Math.max(row[i]!, 0)));
+      if (products.length > mostTerms) {
+        throw new SoulError(
+          'SOUL_INVALID_ARGUMENT',
+          `the rule min-norm takes at most ${mostTerms} terms, but there are ${products.length}; leave some out`,
+          { argument: 'terms', found: products.length },
+        );
+      }
+      const lengths = gradientNorms(products);
       const mean = lengths.reduce((sum, length) => sum + length, 0) / lengths.length;
       // A gradient of 0 is the min-norm point itself: nothing can be lowered without a say of that term, which has none.
       const scales = lengths.map((length) => (length === 0 ? 0 : normalised ? mean / length : 1));

@@ -5,6 +5,7 @@
  */
 
 import type { GradientRule } from '../gradient-rule.ts';
+import { gradientNorms } from './gradient-norms.ts';
 
 /**
  * Gradients of length 1, summed, times the length of their plain sum. The forget term's gradient is that of minus its loss, so this is
@@ -18,7 +19,7 @@ export function normalisedDifference(): GradientRule {
     combine(products) {
       const total = products.flat().reduce((sum, each) => sum + each, 0);
       const length = Math.sqrt(Math.max(total, 0));
-      return products.map((row, i) => (row[i]! > 0 ? length / Math.sqrt(row[i]!) : 0));
+      return gradientNorms(products).map((norm) => (norm > 0 ? length / norm : 0));
     },
   };
 }

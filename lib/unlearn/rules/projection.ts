@@ -5,10 +5,11 @@
  */
 
 import type { GradientRule } from '../gradient-rule.ts';
+import { gradientNorms } from './gradient-norms.ts';
 
-/** The coefficient of g in f's projection onto the plane across g: f - (f.g / g.g) g, where they point against each other. */
-function against(fg: number, gg: number): number {
-  return fg < 0 && gg > 0 ? -fg / gg : 0;
+/** The coefficient of g, of this norm, in f's projection onto the plane across g: f - (f.g / g.g) g, where they conflict. */
+function against(fg: number, norm: number): number {
+  return fg < 0 && norm > 0 ? -fg / norm / norm : 0;
 }
 
 export interface GruOptions {
@@ -32,7 +33,7 @@ export function gradientRectified(forget: string, retain: string, { decay = 0.2 
     combine(products, names) {
       const [f, r, a] = [names.indexOf(forget), names.indexOf(retain), names.length];
       const coefficients = products.map((_, i): number => (i === r || i === f ? 1 : 0));
-      coefficients[a] = against(products[f]![a]!, products[a]![a]!);
+      if (f >= 0) coefficients[a] = against(products[f]![a]!, gradientNorms(products)[a]!);
       return coefficients;
     },
   };
@@ -48,6 +49,7 @@ export function projectConflicts(): GradientRule {
   return {
     name: 'pcgrad',
     combine(products) {
+      const norms = gradientNorms(products);
       const sum = new Array<number>(products.length).fill(0);
       for (const i of products.keys()) {
         // The projected gradient as a combination of all.
@@ -55,7 +57,7 @@ export function projectConflicts(): GradientRule {
         for (const j of products.keys()) {
           if (j === i) continue;
           const inner = own.reduce((total, each, k) => total + each * products[k]![j]!, 0);
-          own[j]! += against(inner, products[j]![j]!);
+          own[j]! += against(inner, norms[j]!);
         }
         for (const [j, each] of own.entries()) sum[j]! += each;
       }
