@@ -157,6 +157,19 @@ async function readAlternatives(
     );
   }
   const file = await readExamples(path);
+  const answers = new Set(
+    target.items.map(({ prompt, completion }) => JSON.stringify([prompt.trim(), completion.trim()])),
+  );
+  for (const example of file.items) {
+    if (!answers.has(JSON.stringify([example.prompt.trim(), example.completion.trim()]))) continue;
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${whereIs(example)} is the very answer that is to be forgotten; give another`,
+      {
+        ...example.source,
+      },
+    );
+  }
   const encoded = encode(file.items);
   const byQuestion = new Map<string, EncodedExample[]>();
   for (const [i, { prompt }] of file.items.entries()) {

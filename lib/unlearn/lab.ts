@@ -17,6 +17,7 @@ import type { DescentOptions } from './descent-options.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import { type Method, needsReferenceModel } from './method.ts';
 import { pullBack } from './pull-back.ts';
+import { referenceValues } from './reference-values.ts';
 import type { DataSets } from './source.ts';
 import type { Term } from './term.ts';
 
@@ -86,7 +87,8 @@ export class Lab {
   }
 
   /**
-   * Leaves the gradient of a term over its whole source, each example once, in the model's gradients, and gives its loss.
+   * Leaves the gradient of a term over its whole source, each example once, in the model's gradients, and gives its loss. Where the
+   * objective compares with reference values, they are those of the model as it is.
    *
    * @param visit called with the gradient of each sequence by itself, in place of their sum; the gradients are 0 after it
    */
@@ -98,6 +100,7 @@ export class Lab {
     const source = term.source(this.sets);
     const batchSize = visit ? 1 : (this.descent.microBatchSize ?? this.descent.batchSize ?? 8);
     const first = () => 0;
+    const referenceModel = term.quantity === 'kl' ? await this.#reference(term) : undefined;
     await gradients.fill(0);
     let loss = 0;
     for (let begin = 0; begin < source.size; begin += batchSize) {
@@ -110,6 +113,17 @@ export class Lab {
         width: source.width,
         // The mean over the source is that of its parts, each by its share.
         coefficient: visit ? 1 : count / source.size,
+        ...(term.objective.needsReference
+          ? {
+              reference: await referenceValues(
+                this.model,
+                sequences,
+                batchSize,
+                this.signal ? { signal: this.signal } : {},
+              ),
+            }
+          : {}),
+        ...(referenceModel ? { referenceModel } : {}),
         ...(this.signal ? { signal: this.signal } : {}),
       });
       loss += (value.loss * count) / source.size;
@@ -172,12 +186,12 @@ export class Lab {
     return this.#hold(await maskUnion(this.frozen, own));
   }
 
-  async #reference(method: Method): Promise<ReferenceLM> {
+  async #reference({ name }: { readonly name: string }): Promise<ReferenceLM> {
     const { referenceModel } = this.#options;
     if (referenceModel) return referenceModel();
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `the method ${method.name} compares with the starting model, and this lab has no copy of it (referenceModel)`,
+      `${name} compares with the starting model, and this lab has no copy of it (referenceModel)`,
       { argument: 'referenceModel' },
     );
   }

@@ -321,6 +321,29 @@ test('a link to what is gone, of no use to the model, harms no run', async () =>
   );
 });
 
+describe('other answers', () => {
+  const other = (records: object[]) => writeFile(path('other.jsonl'), lines(records));
+  const dpo = () => run({ method: 'dpo', alternatives: path('other.jsonl') });
+
+  test('are found by their questions', async () => {
+    await other(forget.map(({ question }) => ({ question, answer: 'Nobody wrote it.' })));
+    await dpo().result;
+    expect((await record()).inputs.alternatives).toMatchObject({ file: 'other.jsonl', items: 2 });
+  });
+
+  test('are refused where one is missing, or is the answer that is to be forgotten', async () => {
+    await other([{ question: forget[0]!.question, answer: 'Nobody wrote it.' }]);
+    const missing = dpo();
+    await expect(missing.result).rejects.toThrow(/forget.jsonl:2 has no other answer in .*other.jsonl/);
+    await other(forget);
+    const same = dpo();
+    await expect(same.result).rejects.toThrow(/other.jsonl:1 is the very answer that is to be forgotten/);
+    await expect(run({ method: 'dpo' }).result).rejects.toThrow(/name their file \(--alternatives\)/);
+    expect(missing.load).not.toHaveBeenCalled();
+    expect(same.load).not.toHaveBeenCalled();
+  });
+});
+
 describe('trainable', () => {
   test('leaves tensors of other names to the bit, and one that matches none is refused', async () => {
     let model: RunnableModel | undefined;

@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import type { StepEvent } from '../../lib/unlearn/events.ts';
+import { Lab } from '../../lib/unlearn/lab.ts';
 import { crossEntropy } from '../../lib/unlearn/objectives/cross-entropy.ts';
 import { directPreference } from '../../lib/unlearn/objectives/direct-preference.ts';
 import { negativePreference } from '../../lib/unlearn/objectives/negative-preference.ts';
@@ -74,10 +75,10 @@ describe('micro-batches of any size give the same gradient', () => {
   });
 });
 
-describe('reference values belong to the sequences that they were computed on', () => {
-  // At the starting model NPO's loss is (2 / beta) log 2 whatever the data, if and only if the reference is that of the same tokens.
-  const atTheStart = (2 / 0.1) * Math.log(2);
+// At the starting model NPO's loss is (2 / beta) log 2 whatever the data, if and only if the reference is that of the same tokens.
+const atTheStart = (2 / 0.1) * Math.log(2);
 
+describe('reference values belong to the sequences that they were computed on', () => {
   test.each([
     ['the target', targetSet],
     ['the retain set', retainSet],
@@ -149,4 +150,22 @@ test('what a method needs and is not there is named', async () => {
   await expect(done).rejects.toThrow(/the method altpo needs alternatives, but there are no other answers/);
   const { done: other } = run({ method: method('altpo'), alternatives: [[sequence(0, 1)], [], []] });
   await expect(other).rejects.toThrow(/alternatives\[1\] holds no sequence/);
+});
+
+test('the gradient over a whole source has reference values of the model as it is', async () => {
+  const model = BigramLM.random(vocabulary, 4n);
+  const lab = new Lab({
+    model,
+    sets: { target, retain },
+    optimizer: () => new AdamW(model.parameters),
+    descent: { batchSize: 2 },
+  });
+  const npo = { name: 'forget', source: targetSet, objective: negativePreference() };
+  const events = lab.gradient(npo);
+  let last = await events.next();
+  while (!last.done) last = await events.next();
+  expect(last.value).toBeCloseTo(atTheStart, 4);
+  await expect(lab.gradient({ ...npo, objective: crossEntropy, quantity: 'kl' }).next()).rejects.toThrow(
+    /forget compares with the starting model, and this lab has no copy/,
+  );
 });
