@@ -84,6 +84,8 @@ export async function runTraining(
   const work = async (): Promise<RunResult> => {
     try {
       begin('reading the data', options);
+      const idle = idleSettings(given, chosen);
+      if (idle.length > 0) onNote(`${chosen.algorithm.name} takes no steps: ${idle.join(', ')} have no effect`);
       await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
       const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);

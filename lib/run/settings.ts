@@ -130,18 +130,6 @@ export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm)
       { argument: 'curvature' },
     );
   }
-  if (chosen.algorithm.learningRates === undefined) {
-    const { learningRate } = given.optimizerSettings ?? {};
-    const { epochs, steps, schedule: shape, warmup: rise } = settings;
-    const [idle] = Object.entries({ learningRate, epochs, steps, schedule: shape, warmup: rise })
-      .filter(([, value]) => value !== undefined)
-      .map(([setting]) => setting);
-    if (idle !== undefined) {
-      throw new SoulError('SOUL_INVALID_ARGUMENT', `${idle} is of no effect on ${name}, which takes no steps`, {
-        argument: idle,
-      });
-    }
-  }
   if (needs.includes('retain') && settings.retain === undefined) {
     const weightless =
       'retainCoefficient' in chosen.algorithm.settings ? ', or give it no weight (--retain-weight 0)' : '';
@@ -182,6 +170,14 @@ export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm)
         }
       : {}),
   };
+}
+
+/** Settings of steps that were given to an algorithm that takes none. */
+export function idleSettings(given: RunSettings, { algorithm }: ChosenAlgorithm): string[] {
+  if (algorithm.learningRates !== undefined) return [];
+  const { epochs, steps, schedule, warmup, optimizerSettings } = given;
+  const ofSteps = { learningRate: optimizerSettings?.learningRate, epochs, steps, schedule, warmup };
+  return Object.keys(withoutUndefined(ofSteps));
 }
 
 /** The sets that an algorithm needs with these settings, beside its target. */

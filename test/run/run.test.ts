@@ -245,7 +245,10 @@ test.each<[string, unknown, RegExp]>([
 });
 
 test('an algorithm that takes no steps is run, measured and recorded all the same', async () => {
-  const result = await run({ method: 'ssd' }).result;
+  const notes: string[] = [];
+  const options = { onEvent: onNote((note) => notes.push(note)) };
+  const result = await run({ method: 'ssd' }, options).result;
+  expect(notes).toContain('ssd takes no steps: learningRate, steps have no effect');
   expect(result.summary).toMatchObject({ steps: 0, tokens: 0, curvatureShare: 0 });
   expect(result.summary).not.toHaveProperty('last');
   expect(result.verdict).toBeDefined();

@@ -52,15 +52,3 @@ describe('undefined means absent', () => {
     );
   });
 });
-
-test('what steps are told is refused by an algorithm that takes none', () => {
-  const ssd = chooseAlgorithm('ssd');
-  const settings = { ...least, method: 'ssd' as const };
-  expect(completeRunSettings(settings, ssd)).toMatchObject({ method: 'ssd' });
-  for (const idle of [{ epochs: 3 }, { steps: 3 }, { optimizerSettings: { learningRate: 1 } }, { warmup: 0.5 }]) {
-    const [name] = 'optimizerSettings' in idle ? ['learningRate'] : Object.keys(idle);
-    expect(() => completeRunSettings({ ...settings, ...idle }, ssd)).toThrow(
-      `${name} is of no effect on ssd, which takes no steps`,
-    );
-  }
-});
