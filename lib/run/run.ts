@@ -27,7 +27,7 @@ import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRa
 import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import { settingChecks } from './setting-checks.ts';
-import { type CompleteRunSettings, completeRunSettings, type RunSettings } from './settings.ts';
+import { type CompleteRunSettings, completeRunSettings, idleSettings, type RunSettings } from './settings.ts';
 import { frozenBut } from './trainable.ts';
 import { verdictOf } from './verdict.ts';
 
