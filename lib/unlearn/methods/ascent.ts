@@ -15,7 +15,7 @@ export const ascent = defineMethod({
   paper: 'Jang et al. 2022, arXiv 2210.01504',
   formula: 'L = -forgetCoefficient * CE(forget)',
   settings: { forgetCoefficient },
-  promises: { property: 'the probability of the forget set falls below a tenth; nothing holds the rest' },
+  promises: { property: 'the probability of the forget set falls by a third and more; nothing holds the rest' },
   learningRates: { adamw: 1.5e-6, sophia: 2.7e-6, 'soul-repo': 1e-6 },
   terms: (settings) => [
     { name: 'forget', source: targetSet, objective: gradientAscent, coefficient: settings.forgetCoefficient },

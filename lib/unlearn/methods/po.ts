@@ -19,7 +19,7 @@ export const po = defineMethod({
     "mean. SOUL's refusals have no end-of-text token and the attention mask of the original answer; here they end as answers do.",
   settings: { forgetCoefficient, ...retainSettings },
   runDefaults,
-  promises: { property: 'greedy answers to the forget set become refusals, and the retain set is kept' },
+  promises: { property: 'greedy answers to the forget set are no longer the old ones, and the retain set is kept' },
   learningRates: { adamw: 2e-5, sophia: 3.6e-5, 'soul-repo': 1.4e-5 },
   terms: (settings) => [
     { name: 'forget', source: refusalSet, objective: crossEntropy, coefficient: settings.forgetCoefficient },
