@@ -5,7 +5,8 @@
  */
 
 import { type Cancellable, throwIfCancelled } from './cancellation.ts';
-import { checkSameLength, FlatBuffer } from './flat-buffer.ts';
+import { checkInteger } from './checks.ts';
+import { checkSameLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
 import { cast } from './vector-operations.ts';
 
 /** Elements in host memory at a time, of each buffer. */
@@ -28,13 +29,18 @@ export async function walkElements(
   visit: (elements: Float32Array[], start: number) => void,
   options: WalkOptions = {},
 ): Promise<void> {
-  const [first] = buffers;
-  if (first === undefined) return;
-  for (const [i, buffer] of buffers.entries()) checkSameLength(`buffers[${i}]`, buffer.length, first.length);
-  const staging = buffers.map(() => FlatBuffer.alloc(Math.min(chunkLength, first.length)));
-  for (let start = 0; start < first.length; start += chunkLength) {
-    throwIfCancelled(options.signal, `a walk over the weights was cancelled after ${start} of ${first.length}`);
-    const length = Math.min(chunkLength, first.length - start);
+  if (buffers.length === 0) return;
+  for (const [i, buffer] of buffers.entries()) {
+    nativeMemory(buffer, `buffers[${i}]`);
+    if (buffer.dtype === 'u8') throw otherDtype(`buffers[${i}]`, 'f32 or bf16', buffer.dtype);
+    checkSameLength(`buffers[${i}]`, buffer.length, buffers[0]!.length);
+  }
+  const { length: whole } = buffers[0]!;
+  for (const i of options.writes ?? []) checkInteger('writes', i, { low: 0, high: buffers.length - 1 });
+  const staging = buffers.map(() => FlatBuffer.alloc(Math.min(chunkLength, whole)));
+  for (let start = 0; start < whole; start += chunkLength) {
+    throwIfCancelled(options.signal, `a walk over the weights was cancelled after ${start} of ${whole}`);
+    const length = Math.min(chunkLength, whole - start);
     const staged = staging.map((buffer) => buffer.view(0, length));
     const parts = buffers.map((buffer) => buffer.view(start, length));
     await Promise.all(parts.map((part, i) => cast(part, staged[i]!)));

@@ -7,6 +7,7 @@
 
 import { nativeAddon } from './addon.ts';
 import { checkInteger } from './checks.ts';
+import type { Device } from './devices.ts';
 import { invalidArgument } from './errors.ts';
 import { checkLength, checkSameLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
 
@@ -61,21 +62,38 @@ export async function maskWhereZero(buffer: FlatBuffer): Promise<FlatBuffer<'u8'
 /**
  * The mask that freezes what either of two freezes, on the device of the first.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT for masks of different lengths; SOUL_RELEASED, SOUL_OUT_OF_MEMORY
+ * @throws SoulError SOUL_INVALID_ARGUMENT for what are no masks of one length; SOUL_RELEASED, SOUL_OUT_OF_MEMORY
  */
 export async function maskUnion(first: FlatBuffer<'u8'>, second: FlatBuffer<'u8'>): Promise<FlatBuffer<'u8'>> {
+  checkMask('first', first);
+  checkMask('second', second);
   checkSameLength('second', second.length, first.length);
-  const [a, b] = await Promise.all([onHost(first), onHost(second)]);
-  for (const [i, byte] of b.array.entries()) a.array[i]! |= byte;
-  const union = FlatBuffer.alloc(first.length, { dtype: 'u8', device: first.device });
-  await union.copyFrom(a);
-  return union;
+  const [a, b] = await Promise.all([copyOfMask(first, 'cpu'), copyOfMask(second, 'cpu')]);
+  const [own, other] = [a.array, b.array];
+  for (let i = 0; i < own.length; i++) own[i]! |= other[i]!;
+  return first.device === 'cpu' ? a : copyOfMask(a, first.device);
 }
 
-async function onHost(mask: FlatBuffer<'u8'>): Promise<FlatBuffer<'u8'>> {
-  const copy = FlatBuffer.alloc(mask.length, { dtype: 'u8' });
+/** A copy of a mask on a device; on the CPU its bits can be read and set ({@link isFrozen}, {@link freeze}). */
+export async function copyOfMask(mask: FlatBuffer<'u8'>, device: Device): Promise<FlatBuffer<'u8'>> {
+  const copy = FlatBuffer.alloc(mask.length, { dtype: 'u8', device });
   await copy.copyFrom(mask);
   return copy;
+}
+
+/** Whether a mask's bytes freeze a weight. Bit operations on the index itself would end at 2^31 weights. */
+export function isFrozen(bytes: Uint8Array, index: number): boolean {
+  return (bytes[Math.floor(index / 8)]! & (1 << (index % 8))) !== 0;
+}
+
+/** Sets the bit of a weight. */
+export function freeze(bytes: Uint8Array, index: number): void {
+  bytes[Math.floor(index / 8)]! |= 1 << (index % 8);
+}
+
+function checkMask(argument: string, mask: FlatBuffer): void {
+  nativeMemory(mask, argument);
+  if (mask.dtype !== 'u8') throw otherDtype(argument, 'u8', mask.dtype);
 }
 
 function checkRange(range: WeightRange, total: number): WeightRange {

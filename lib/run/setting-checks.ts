@@ -7,6 +7,7 @@
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkSeed } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkAlgorithm } from '../unlearn/algorithm.ts';
+import { patternOf } from '../unlearn/setting.ts';
 import { optimizerNames } from './optimizer-choice.ts';
 
 /** Throws where a value is not what a setting of that name must be. */
@@ -29,7 +30,7 @@ export const settingChecks = {
   hessianData: () => {},
   epochs: (value, name) => checkNumber(name, value, { lowExclusive: true }),
   steps: (value, name) => checkInteger(name, value),
-  trainable: checkPattern,
+  trainable: (value, name) => patternOf(name, value),
   batchSize: (value, name) => checkInteger(name, value),
   microBatchSize: (value, name) => checkInteger(name, value),
   pairing: (value, name) => checkChoice(name, value, ['fresh', 'fixed']),
@@ -50,16 +51,6 @@ function checkIsAlgorithm(value: unknown, name: string): void {
   if ('run' in found) checkAlgorithm(name, found);
   else if (!('terms' in found))
     throw invalidArgument(name, "the name of a method, one as method('npo') makes it, or an algorithm", value);
-}
-
-function checkPattern(value: unknown, name: string): void {
-  try {
-    new RegExp(value as string, 'u');
-    if (typeof value === 'string' && value !== '') return;
-  } catch {
-    // Said below.
-  }
-  throw invalidArgument(name, 'a regular expression over names of tensors, as mlp|self_attn', value);
 }
 
 function checkText(value: unknown, name: string): void {

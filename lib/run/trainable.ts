@@ -5,9 +5,10 @@
  */
 
 import { SoulError } from '../core/errors.ts';
-import { FlatBuffer } from '../core/flat-buffer.ts';
-import { maskOfRanges } from '../core/frozen-masks.ts';
+import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { copyOfMask, maskOfRanges } from '../core/frozen-masks.ts';
 import { elementCount } from '../core/shape.ts';
+import { patternOf } from '../unlearn/setting.ts';
 import type { RunnableModel } from './runnable-model.ts';
 
 /**
@@ -19,7 +20,7 @@ export async function frozenBut(
   { values, layout }: RunnableModel['parameters'],
   trainable: string,
 ): Promise<FlatBuffer<'u8'>> {
-  const pattern = new RegExp(trainable, 'u');
+  const pattern = patternOf('trainable', trainable);
   const frozen = [...layout].filter(([name]) => !pattern.test(name));
   const names = [...layout].map(([name]) => name);
   if (frozen.length === names.length) {
@@ -30,7 +31,6 @@ export async function frozenBut(
     );
   }
   const ranges = frozen.map(([, { offset, shape }]) => ({ start: offset, length: elementCount(shape) }));
-  const mask = FlatBuffer.alloc(Math.ceil(values.length / 8), { dtype: 'u8', device: values.device });
-  await mask.copyFrom(maskOfRanges(values.length, ranges));
-  return mask;
+  const mask = maskOfRanges(values.length, ranges);
+  return values.device === 'cpu' ? mask : copyOfMask(mask, values.device);
 }

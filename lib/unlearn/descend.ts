@@ -146,7 +146,7 @@ async function* steps(
       tokens: stepTokens,
       seconds: (performance.now() - stepBegun) / 1000,
     };
-    await hooks.afterStep?.(last);
+    await hooks.afterStep?.(last, steppedBy(run));
     for (const { name, coefficient } of terms) {
       if (typeof coefficient !== 'object') continue;
       const next = coefficient.next(used.get(name)!, { step, steps: run.steps, losses });
@@ -196,6 +196,12 @@ function estimatesOf(
       ...cancellable,
     });
   };
+}
+
+/** The memory that steps act on. */
+function steppedBy({ model, optimizer }: CheckedDescent): FlatBuffer {
+  const { master } = optimizer.state as { readonly master?: FlatBuffer };
+  return master ?? model.parameters.values;
 }
 
 /** Gradients of the terms, apart where a rule is to see them; without a rule they add up where they are. */

@@ -7,7 +7,7 @@
 import { type Cancellable, checkSignal } from '../core/cancellation.ts';
 import { checkChoice, checkInteger, checkNumber } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
-import { isSameMemory } from '../core/flat-buffer.ts';
+import { type FlatBuffer, isSameMemory } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import { checkSequences } from '../model/token-batch.ts';
@@ -75,8 +75,13 @@ export interface DescentHooks {
   aroundTerm?(term: Term, pull: () => Promise<TermValue>): Promise<TermValue>;
   /** The gradients are whole, and may be added to. */
   beforeStep?(now: StepPlace): Promise<void>;
-  /** The parameters were stepped, and may be changed. */
-  afterStep?(event: StepEvent): Promise<void>;
+  /**
+   * The parameters were stepped, and may be changed.
+   *
+   * @param stepped what the optimizer steps: the model's values, or the float32 master that it keeps of bf16 ones. A change must be
+   *   made there, and then copied to the values; the next step would undo one that the values alone have.
+   */
+  afterStep?(event: StepEvent, stepped: FlatBuffer): Promise<void>;
 }
 
 /** Where in a descent a step is. */

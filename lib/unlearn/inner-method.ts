@@ -10,7 +10,10 @@ import { methods } from './methods/index.ts';
 import { completeSettings, textSetting } from './setting.ts';
 
 /** The setting that names it. */
-export const innerMethodSetting = textSetting('the method inside, with the settings that runs give it', 'npo');
+export const innerMethodSetting = textSetting(
+  'the method inside, with the settings that runs give it; learning rates are for npo',
+  'npo',
+);
 
 /**
  * A method by its name, with the settings of runs.

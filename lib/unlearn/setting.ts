@@ -67,6 +67,20 @@ export function textSetting(text: string, fallback?: string) {
   return setting(v.custom<string | undefined>(inside), { text, kind: 'text', expected: 'a text' }, fallback);
 }
 
+/**
+ * The regular expression that a setting's text is.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function patternOf(name: string, text: unknown): RegExp {
+  try {
+    if (typeof text === 'string' && text !== '') return new RegExp(text, 'u');
+  } catch {
+    // Said below.
+  }
+  throw invalidArgument(name, 'a regular expression over names of tensors, as mlp|self_attn', text);
+}
+
 function setting<T>(schema: v.CustomSchema<T, undefined>, text: SettingText, fallback: T) {
   return v.optional(v.pipe(schema, v.metadata({ ...text })), fallback as never);
 }

@@ -312,6 +312,34 @@ describeWithEngine('with a model', () => {
     expect(train).toMatchObject({ code: 0, err: expect.stringContaining(said) });
   });
 
+  test('--trainable changes the tensors that it names and no others, in train as in unlearn', async () => {
+    const pattern = 'layers\\.[1-9].*down_proj';
+    const few = ['--trainable', pattern, '--steps', '2', '--evaluate', '0', '--learning-rate', '0.01'];
+    const train = ['train', '--model', path('model'), '--data', path('forget.jsonl')];
+    expect(await soul(...train, '--out', path('some-trained'), ...few)).toMatchObject({ code: 0 });
+    expect(await unlearn('--out', path('some-unlearned'), ...few)).toMatchObject({ code: 0 });
+    const original = await openSafetensors(path('model/model.safetensors'));
+    for (const name of ['some-trained', 'some-unlearned']) {
+      const file = await openSafetensors(path(`${name}/model.safetensors`));
+      const changed: string[] = [];
+      for (const tensor of original.tensors.keys()) {
+        if (!Buffer.from(await file.read(tensor)).equals(await original.read(tensor))) changed.push(tensor);
+      }
+      await file.close();
+      expect(changed).toEqual(['model.layers.1.mlp.down_proj.weight']);
+      expect(JSON.parse(await readFile(path(`${name}/run.json`), 'utf8')).settings.trainable).toBe(pattern);
+    }
+    await original.close();
+    for (const [wrong, message] of [
+      ['(', /trainable must be a regular expression over names of tensors/],
+      ['c_proj', /trainable matches no tensor: "c_proj"; there are model\.embed_tokens\.weight, .* and \d+ more/],
+    ] as const) {
+      const refused = await unlearn('--out', path('none'), '--trainable', wrong);
+      expect(refused).toMatchObject({ code: 2, err: expect.stringMatching(message) });
+    }
+    expect(await readdir(folder)).not.toContain('none');
+  });
+
   test('run.json is a record of everything that went in', async () => {
     const { code } = await unlearn(
       '--out',

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { SoulError } from '../../lib/index.ts';
+import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
 import { type ModelLoader, type RunOptions, type RunSettings, runTraining } from '../../lib/run/index.ts';
-import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import {
   crossEntropy,
@@ -348,27 +348,75 @@ describe('other answers', () => {
 });
 
 describe('trainable', () => {
-  test('leaves tensors of other names to the bit, and one that matches none is refused', async () => {
-    let model: RunnableModel | undefined;
-    const load = async () => {
-      model = runnableBigram(vocabulary);
-      return model;
-    };
-    const before = async () => [...(await runnableBigram(vocabulary).parameters.values.toFloat32Array())];
-    await runTraining(settings({ trainable: 'logit' }), load);
-    expect([...(await model!.parameters.values.toFloat32Array())]).not.toEqual(await before());
-    expect((await record()).settings.trainable).toBe('logit');
-    await expect(runTraining(settings({ trainable: 'mlp', out: path('none') }), load)).rejects.toThrow(
-      /trainable matches no tensor: "mlp"; there are logits/,
-    );
-    const loadNothing = jest.fn(load);
-    for (const trainable of ['(', '', 3 as never]) {
+  /** The bigram model, its table cut into two tensors. */
+  const load = async () => {
+    const model = runnableBigram(vocabulary);
+    const rest = model.parameters.values.length - 256;
+    const layout = ParameterLayout.of([
+      { name: 'layers.0.mlp', shape: [256], group: 'matrix' },
+      { name: 'layers.1.mlp', shape: [rest], group: 'matrix' },
+    ]);
+    return { ...model, parameters: { ...model.parameters, layout } };
+  };
+  /** Whether each of the two was changed by a run. */
+  const changed = async (more: Partial<RunSettings>) => {
+    const model = await load();
+    const before = await model.parameters.values.toFloat32Array();
+    await runTraining(settings({ overwrite: true, ...more }), async () => model);
+    const after = await model.parameters.values.toFloat32Array();
+    const differs = (from: number, to: number) => after.slice(from, to).some((value, i) => value !== before[from + i]);
+    return [differs(0, 256), differs(256, after.length)];
+  };
+
+  test('leaves tensors of other names to the bit, with every optimizer and whatever the algorithm does', async () => {
+    expect(await changed({})).toEqual([true, true]);
+    for (const optimizer of ['adamw', 'sophia', 'soul-repo'] as const) {
+      expect(await changed({ trainable: 'layers.0', optimizer })).toEqual([true, false]);
+    }
+    const few = { method: 'npo' };
+    for (const [method, methodSettings] of [
+      ['wagle', few],
+      ['prune', { ...few, share: 0.5 }],
+      ['l1-sparse', { alpha: 1, soft: true }],
+      ['l1-sparse', { alpha: 1 }],
+      ['sam', few],
+      ['average', few],
+      ['ssd', { alpha: 0.1 }],
+      ['task-arithmetic', {}],
+      ['spunge', {}],
+    ] as const) {
+      const trainable = 'layers\\.1.*p$';
+      expect([method, await changed({ trainable, method, methodSettings })]).toEqual([method, [false, true]]);
+    }
+  }, 60_000);
+
+  test('stands in the record', async () => {
+    await runTraining(settings({ trainable: 'mlp' }), load);
+    expect((await record()).settings.trainable).toBe('mlp');
+  });
+
+  test('that matches no tensor is refused, with some that there are, before anything is run', async () => {
+    const phases: string[] = [];
+    const onEvent = (event: RunEvent) => void (event.kind === 'phase' && phases.push(event.phase));
+    const result = runTraining(settings({ trainable: 'attention' }), load, { onEvent });
+    await expect(result).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: 'trainable matches no tensor: "attention"; there are layers.0.mlp, layers.1.mlp',
+    });
+    expect(phases.at(-1)).toBe('loading the model');
+    expect((await readdir(folder)).filter((name) => name.startsWith('out'))).toEqual([]);
+  });
+
+  test.each(['(', '', 3 as never, '\\'])(
+    'that is no regular expression is refused before anything is read: %p',
+    async (trainable) => {
+      const loadNothing = jest.fn(load);
       await expect(runTraining(settings({ trainable }), loadNothing)).rejects.toThrow(
         /trainable must be a regular expression/,
       );
-    }
-    expect(loadNothing).not.toHaveBeenCalled();
-  });
+      expect(loadNothing).not.toHaveBeenCalled();
+    },
+  );
 });
 
 describe('tokens that tokenizer, data and model do not agree on', () => {

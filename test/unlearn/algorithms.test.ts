@@ -2,10 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { average } from '../../lib/unlearn/algorithms/average.ts';
-import { l1Sparse } from '../../lib/unlearn/algorithms/l1-sparse.ts';
-import { prune } from '../../lib/unlearn/algorithms/prune.ts';
 import { sam } from '../../lib/unlearn/algorithms/sam.ts';
-import { wagle } from '../../lib/unlearn/algorithms/wagle.ts';
 import {
   type Algorithm,
   Lab,
@@ -79,99 +76,6 @@ function gradient(model: BigramLM, sequences: readonly TokenSequence[]): number[
   return sum;
 }
 
-describe('wagle', () => {
-  test.each(['wagle', 'gradient', 'magnitude'] as const)(
-    'by %s trains the share of the largest scores and nothing else',
-    async (score) => {
-      const model = BigramLM.random(size, 5n);
-      const [f, r] = [gradient(model, target), gradient(model, retain)];
-      const mu = 0.1;
-      const scores = f.map((each, i) => {
-        const weight = model.values[i]!;
-        if (score === 'magnitude') return Math.abs(weight);
-        return Math.abs(score === 'gradient' ? each : (weight - r[i]! / mu) * each);
-      });
-      const ratio = 0.25;
-      const kept = new Set([...scores.keys()].sort((a, b) => scores[b]! - scores[a]!).slice(0, ratio * size ** 2));
-      const { start, values, events } = await run(wagle, { score, mu, ratio });
-      // Those with a gradient move; the others are left alone to the bit, by weight decay too.
-      for (const [i, value] of values.entries()) {
-        if (!kept.has(i)) expect([i, value]).toEqual([i, start[i]!]);
-        else if (f[i] !== 0 || r[i] !== 0) expect([i, value]).not.toEqual([i, start[i]!]);
-      }
-      const note = events.find(({ kind }) => kind === 'note');
-      expect(note).toMatchObject({ text: `25.0 % of the weights are trained, chosen by ${score}` });
-    },
-  );
-
-  test('by random trains a share that is a function of the seed', async () => {
-    const moved = async (seed: bigint) => {
-      const { start, values } = await run(wagle, { score: 'random', ratio: 0.5 }, { seed });
-      return values.map((value, i) => value !== start[i]);
-    };
-    expect(await moved(1n)).toEqual(await moved(1n));
-    expect(await moved(1n)).not.toEqual(await moved(2n));
-    expect((await moved(1n)).filter(Boolean).length).toBeLessThanOrEqual(size ** 2 / 2);
-  });
-
-  test('of all weights is the method inside', async () => {
-    expect((await run(wagle, { ratio: 1 })).values).toEqual(await plain());
-  });
-});
-
-describe('prune', () => {
-  test('sets the smallest weights to 0 for good, and trains the others', async () => {
-    const { start, values } = await run(prune, { share: 0.25 });
-    const order = [...start.slice(0, size ** 2).keys()].sort((a, b) => Math.abs(start[a]!) - Math.abs(start[b]!));
-    const pruned = new Set(order.slice(0, 0.25 * size ** 2));
-    for (const [i, value] of values.entries()) expect([i, value === 0]).toEqual([i, pruned.has(i)]);
-    expect(values).not.toEqual(start);
-  });
-});
-
-describe('l1-sparse', () => {
-  test('adds a falling subgradient of the l1 norm to that of the retain loss', async () => {
-    const model = BigramLM.random(size, 5n);
-    const r = gradient(model, retain);
-    const alpha = 0.01;
-    const seen: number[][] = [];
-    const step = async () => {
-      const { gradients } = model.parameters;
-      seen.push([...gradients.array]);
-      await gradients.fill(0);
-      return { step: seen.length, skipped: false, stepped: 1, changedFraction: 0, gradientNorm: 1, groups: [] };
-    };
-    const optimizer = {
-      parameters: model.parameters,
-      learningRate: 1,
-      state: { step: 0 },
-      step,
-      release: async () => {},
-    };
-    // Each of the two retain sequences stands beside a target sequence once in two draws: take the whole set at once.
-    const lab = new Lab({
-      model,
-      sets: { target, retain: [retain[0]!] },
-      optimizer: () => optimizer as never,
-      descent: { steps: 2, batchSize: 2 },
-    });
-    for await (const _ of l1Sparse.run(lab, settingsOf(l1Sparse, { alpha }))) void _;
-    const own = gradient(model, [retain[0]!]);
-    for (const [step, factor] of [alpha, alpha / 2].entries()) {
-      for (const [i, each] of own.entries()) {
-        expect(seen[step]![i]).toBeCloseTo(each + factor * Math.sign(model.values[i]!), 6);
-      }
-    }
-    expect(r).not.toEqual(own);
-  });
-
-  test('with a soft threshold gives exact zeros', async () => {
-    const { values } = await run(l1Sparse, { alpha: 20, soft: true });
-    expect(values.filter((value) => value === 0).length).toBeGreaterThan(10);
-    expect((await run(l1Sparse, { alpha: 20 })).values).not.toContain(0);
-  });
-});
-
 describe('sam', () => {
   test('takes the forget gradient at theta + rho g / |g|, and steps from theta', async () => {
     const model = BigramLM.random(size, 5n);
@@ -223,7 +127,7 @@ describe('average', () => {
   });
 });
 
-test.each([wagle, prune, sam, average] as unknown as readonly Algorithm[])(
+test.each([sam, average] as unknown as readonly Algorithm[])(
   '$name refuses a method inside that there is not',
   async (algorithm) => {
     expect(() => algorithm.needs(settingsOf(algorithm, { method: 'magic' }) as never)).toThrow(

@@ -1,16 +1,19 @@
 /**
  * Pruning before unlearning: a sparser model forgets more easily.
  *
+ * Memory beside the model with its gradients: 4 bytes a weight while weights are chosen, given up before the descent, whose optimizer
+ * takes more; then a bit a weight for the mask.
+ *
  * @module
  */
 
 import { walkElements } from '../../core/element-walk.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
-import { elementCount } from '../../core/shape.ts';
-import { quantile } from '../../core/vector-operations.ts';
+import { cast, quantile } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
 import { setsNeeded } from '../method.ts';
+import { leaveCandidates, maskWhere } from '../selection.ts';
 import { numberSetting } from '../setting.ts';
 
 export const prune = defineAlgorithm({
@@ -20,8 +23,9 @@ export const prune = defineAlgorithm({
   formula:
     'theta_i = 0 and stays 0 where |theta_i| is among the share of the smallest of all matrices; then the method',
   departures:
-    'The paper prunes 95 % of vision models that are trained on afterwards; a language model does not live through that at once, so ' +
-    'the default is 20 %. Embeddings and norms are left alone.',
+    'The paper prunes 95 % of vision models that are trained on afterwards. A language model does not live through that at once: on ' +
+    "the demo's model, with npo and AdamW, 95 % leaves the retain set a probability of 0.00, 50 % leaves 0.85 and 20 %, the default, " +
+    '0.94. Embeddings and norms are left alone, and so is what the run may not change, which is not counted either.',
   settings: {
     method: innerMethodSetting,
     share: numberSetting('share of the weights of matrices that is pruned', 0.2, {
@@ -31,36 +35,35 @@ export const prune = defineAlgorithm({
       highExclusive: true,
     }),
   },
-  promises: { forget: 0.5, retain: 0.7 },
+  promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, share }) {
-    const { values, layout } = lab.model.parameters;
-    const mask = FlatBuffer.alloc(Math.ceil(values.length / 8), { dtype: 'u8' });
-    const bits = mask.array;
-    const matrices = [...layout].filter(([, { group }]) => group === 'matrix');
-    const matrixWeights = matrices.reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
-    for (const { name, start, length } of layout.ranges()) {
-      if (name !== 'matrix') continue;
-      const part = values.view(start, length);
-      // What lies between the tensors is 0, and none of the weights that the share is of.
-      const kept = ((1 - share) * matrixWeights) / length;
-      const threshold = await quantile({ of: 'magnitude', a: part }, kept);
+    yield { kind: 'stage', name: 'pruning' };
+    const { values } = lab.model.parameters;
+    const candidates = FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device });
+    let frozen: FlatBuffer<'u8'>;
+    try {
+      await cast(values, candidates);
+      const count = await leaveCandidates(lab, candidates, 'trainable', (_, { group }) => group === 'matrix');
+      const threshold = await quantile({ of: 'magnitude', a: candidates }, 1 - share);
+      const isPruned = (value: number) => Math.abs(value) < threshold;
+      const pruned = await maskWhere(lab, [candidates], isPruned);
+      frozen = pruned.frozen;
+      yield {
+        kind: 'note',
+        text: `${((100 * pruned.count) / count).toFixed(1)} % of ${count} weights of matrices are pruned`,
+      };
       await walkElements(
-        [part],
-        ([elements], from) => {
-          for (const [i, value] of elements!.entries()) {
-            if (Math.abs(value) >= threshold) continue;
-            elements![i] = 0;
-            const at = start + from + i;
-            bits[at >> 3]! |= 1 << (at & 7);
-          }
+        [values, candidates],
+        ([weights, magnitudes]) => {
+          for (let i = 0; i < weights!.length; i++) if (isPruned(magnitudes![i]!)) weights![i] = 0;
         },
         { writes: [0], ...(lab.signal ? { signal: lab.signal } : {}) },
       );
+    } finally {
+      await candidates.release();
     }
-    const frozen = FlatBuffer.alloc(mask.length, { dtype: 'u8', device: values.device });
-    await frozen.copyFrom(mask);
     return yield* lab.descend(innerMethod(method), { frozen });
   },
 });

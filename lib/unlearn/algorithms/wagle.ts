@@ -1,38 +1,57 @@
 /**
  * WAGLE: only the weights that matter for forgetting, and little for the rest, are trained.
  *
+ * Memory beside the model with its gradients: 4 bytes a weight while weights are chosen, given up before the descent, whose optimizer
+ * takes more; then a bit a weight for the mask.
+ *
  * @module
  */
 
 import { walkElements } from '../../core/element-walk.ts';
+import { SoulError } from '../../core/errors.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
 import { randomStream } from '../../core/random.ts';
-import { elementCount } from '../../core/shape.ts';
-import { axpy, cast, quantile, scale } from '../../core/vector-operations.ts';
+import { axpy, cast, type QuantileOf, quantile, scale } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { RunEvent } from '../events.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
 import type { Lab } from '../lab.ts';
-import { setsNeeded } from '../method.ts';
+import { checkSets, setsNeeded } from '../method.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
-import { choiceSetting, numberSetting } from '../setting.ts';
+import { leaveCandidates, maskWhere, requireFiniteScores } from '../selection.ts';
+import { choiceSetting, numberSetting, patternOf, textSetting } from '../setting.ts';
 import { retainSet, targetSet } from '../source.ts';
+import type { Term } from '../term.ts';
 
 type Score = 'wagle' | 'random' | 'magnitude' | 'gradient';
+
+const forget: Term = { name: 'forget', source: targetSet, objective: crossEntropy };
+const retain: Term = { name: 'retain', source: retainSet, objective: crossEntropy };
 
 export const wagle = defineAlgorithm({
   name: 'wagle',
   summary: 'weight attribution: trains only the weights that count most for forgetting, by any method',
   paper: 'Jia et al. 2024, arXiv 2410.17509',
   formula:
-    'score = |(theta - G_r / mu) * G_f|, gradients of the cross-entropy over both whole sets; the share ratio of the largest is trained',
+    'score = |(theta - G_r / mu) * G_f|, G: gradients of the cross-entropy, summed over the forget set and over as many retain ' +
+    'examples; the share ratio of the weights, those of the largest scores, is trained',
   departures:
     'The threshold is a quantile, where the released code sorts all weights. Weights that are left out do not decay either; there ' +
-    'AdamW decays them. Gradients are means over a set, where that code sums over its items: its mu is ours divided by their number.',
+    'AdamW decays them. That code draws a retain example for each of the forget set; here the mean over the whole retain set, times ' +
+    'the size of the forget set, stands for their sum. There norm weights compete with all others; here they are trained in any case ' +
+    '(exclude). A weight that scores 0, as those of an embedding that the forget set does not meet, is not trained, where ' +
+    'that code fills the share up; a ratio of 1 trains all.',
   settings: {
     method: innerMethodSetting,
-    ratio: numberSetting('share of the weights that is trained', 0.95, { lowExclusive: true, high: 1 }),
-    mu: numberSetting("the retain loss's mean curvature, which weighs its gradient against the weights", 1e-3, {
+    ratio: numberSetting(
+      'share of the weights that is trained; published are 0.95 for npo and graddiff, 0.8 for po',
+      0.95,
+      {
+        lowExclusive: true,
+        high: 1,
+      },
+    ),
+    mu: numberSetting("the retain loss's mean curvature, which weighs its gradient against the weights", 1e-6, {
       lowExclusive: true,
     }),
     score: choiceSetting(
@@ -40,93 +59,102 @@ export const wagle = defineAlgorithm({
       ['wagle', 'random', 'magnitude', 'gradient'],
       'wagle',
     ),
+    exclude: textSetting(
+      'regular expression over names of tensors that are trained in any case, and not counted in the share; ^$ for none',
+      'norm|bias',
+    ),
   },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
-  needs: ({ method, score }) => [
-    ...new Set([...setsNeeded(innerMethod(method)), ...(score === 'wagle' ? (['retain'] as const) : [])]),
-  ],
-  async *run(lab, { method, ratio, mu, score }) {
-    const { values, layout } = lab.model.parameters;
-    const [first, second] = yield* factors(lab, score, mu);
-    // Padding scores 0 and is none of the weights that the share is of.
-    const share = (ratio * layout.parameterCount) / values.length;
-    const threshold = await quantile({ of: 'product', a: first, b: second }, share);
-    const { mask, kept } = await maskBelow(first, second, threshold, lab.signal);
-    const trained = Math.min(kept, layout.parameterCount);
-    yield {
-      kind: 'note',
-      text: `${((100 * trained) / layout.parameterCount).toFixed(1)} % of the weights are trained, chosen by ${score}`,
-    };
-    const frozen = FlatBuffer.alloc(mask.length, { dtype: 'u8', device: values.device });
-    await frozen.copyFrom(mask);
-    return yield* lab.descend(innerMethod(method), { frozen });
+  needs({ method, score, exclude }) {
+    patternOf('exclude', exclude);
+    return [...new Set([...setsNeeded(innerMethod(method)), ...setsNeeded(scoreMethod(score))])];
+  },
+  async *run(lab, { method, ratio, mu, score, exclude }) {
+    const inner = innerMethod(method);
+    const excluded = patternOf('exclude', exclude);
+    if (ratio === 1) return yield* lab.descend(inner);
+    checkSets(scoreMethod(score), lab.sets);
+    yield { kind: 'stage', name: `choosing weights by ${score}` };
+    const { values } = lab.model.parameters;
+    const scores = FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device });
+    let frozen: FlatBuffer<'u8'>;
+    try {
+      const terms = yield* score === 'wagle' ? attribution(lab, scores, mu) : baseline(lab, scores, score);
+      const candidates = await leaveCandidates(lab, scores, 'exclude', (name) => !excluded.test(name));
+      const threshold = await quantile(terms, ratio);
+      const isOut =
+        terms.of === 'product'
+          ? (a: number, b: number) => isBelow(Math.abs(Math.fround(a * b)), threshold)
+          : (a: number) => isBelow(Math.abs(a), threshold);
+      const chosen = await maskWhere(lab, terms.of === 'product' ? [terms.a, terms.b] : [terms.a], isOut);
+      if (chosen.count === candidates) {
+        throw new SoulError('SOUL_INVALID_ARGUMENT', `every weight scores 0 by ${score}: nothing would be trained`, {
+          argument: 'score',
+        });
+      }
+      frozen = chosen.frozen;
+      yield { kind: 'note', text: noteOf(lab, candidates, chosen.count, score, excluded) };
+    } finally {
+      await scores.release();
+    }
+    return yield* lab.descend(inner, { frozen });
   },
 });
 
-/** Two buffers whose product's magnitude is the score; each a float32 copy beside the model. */
-async function* factors(
-  lab: Lab,
-  score: Score,
-  mu: number,
-): AsyncGenerator<RunEvent, [FlatBuffer<'f32'>, FlatBuffer<'f32'>], void> {
-  const { values, gradients, layout } = lab.model.parameters;
-  const [first, second] = [lab.scratch(), lab.scratch()];
-  // What lies between the tensors scores 0.
-  const ones = async () => {
-    for (const [, { offset, shape }] of layout) await second.view(offset, elementCount(shape)).fill(1);
-  };
-  switch (score) {
-    case 'random': {
-      const stream = randomStream(lab.seed, 'weights that are trained');
-      const draw = ([part]: Float32Array[], start: number) => {
-        for (let i = 0; i < part!.length; i++) part![i] = 1 + stream.uniform(0, start + i);
-      };
-      await walkElements([first], draw, { writes: [0] });
-      await ones();
-      break;
-    }
-    case 'magnitude':
-      await cast(values, first);
-      await ones();
-      break;
-    case 'gradient':
-      yield* lab.gradient({ name: 'forget', source: targetSet, objective: crossEntropy });
-      await cast(gradients, first);
-      await ones();
-      break;
-    case 'wagle':
-      yield* lab.gradient({ name: 'retain', source: retainSet, objective: crossEntropy });
-      await cast(gradients, first);
-      await scale(first, -1 / mu);
-      await axpy(1, values, first);
-      yield* lab.gradient({ name: 'forget', source: targetSet, objective: crossEntropy });
-      await cast(gradients, second);
-  }
-  await gradients.fill(0);
-  return [first, second];
+/** A weight of no score counts for nothing, however many are to be trained. */
+function isBelow(score: number, threshold: number): boolean {
+  return score < threshold || score === 0;
 }
 
-/** Freezes what scores below the threshold; `kept` counts the others. */
-async function maskBelow(
-  first: FlatBuffer,
-  second: FlatBuffer,
-  threshold: number,
-  signal: AbortSignal | undefined,
-): Promise<{ mask: FlatBuffer<'u8'>; kept: number }> {
-  const mask = FlatBuffer.alloc(Math.ceil(first.length / 8), { dtype: 'u8' });
-  const bits = mask.array;
-  let kept = 0;
-  await walkElements(
-    [first, second],
-    ([a, b], start) => {
-      for (let i = 0; i < a!.length; i++) {
-        // As the quantile computes it, in float32.
-        if (Math.fround(Math.abs(Math.fround(a![i]! * b![i]!))) >= threshold) kept += 1;
-        else bits[(start + i) >> 3]! |= 1 << ((start + i) & 7);
-      }
-    },
-    signal ? { signal } : {},
-  );
-  return { mask, kept };
+/** What the scores are computed from, as the terms of a method. */
+function scoreMethod(score: Score): { name: string; terms: readonly Term[] } {
+  return { name: 'wagle', terms: score === 'wagle' ? [retain, forget] : [forget] };
+}
+
+/** theta - G_r / mu and G_f, which stays where gradients are computed. */
+async function* attribution(
+  lab: Lab,
+  first: FlatBuffer<'f32'>,
+  mu: number,
+): AsyncGenerator<RunEvent, Extract<QuantileOf, { of: 'product' }>, void> {
+  const { values, gradients } = lab.model.parameters;
+  yield* lab.gradient(retain);
+  await cast(gradients, first);
+  // The mean gradient times the number of examples. G_f stays a mean: a common factor changes no order.
+  await scale(first, -lab.sets.target.length / mu);
+  await axpy(1, values, first);
+  yield* lab.gradient(forget);
+  await requireFiniteScores(gradients);
+  return { of: 'product', a: first, b: gradients };
+}
+
+/** Leaves in a buffer what a baseline chooses by. */
+async function* baseline(
+  lab: Lab,
+  scores: FlatBuffer<'f32'>,
+  score: Exclude<Score, 'wagle'>,
+): AsyncGenerator<RunEvent, Extract<QuantileOf, { of: 'magnitude' }>, void> {
+  const { values, gradients } = lab.model.parameters;
+  if (score === 'gradient') yield* lab.gradient(forget);
+  if (score === 'random') {
+    const stream = randomStream(lab.seed, 'weights that are trained');
+    await walkElements(
+      [scores],
+      ([part], start) => {
+        for (let i = 0; i < part!.length; i++) part![i] = 1 + stream.uniform(0, start + i);
+      },
+      { writes: [0], ...(lab.signal ? { signal: lab.signal } : {}) },
+    );
+  } else await cast(score === 'magnitude' ? values : gradients, scores);
+  return { of: 'magnitude', a: scores };
+}
+
+/** What is trained, of what the run may change. */
+function noteOf(lab: Lab, candidates: number, out: number, score: Score, excluded: RegExp): string {
+  const { layout } = lab.model.parameters;
+  const whole = [...layout].filter(([name]) => excluded.test(name)).length;
+  const share = ((100 * (candidates - out)) / candidates).toFixed(1);
+  const beside = whole === 0 ? '' : `, and ${whole} ${whole === 1 ? 'tensor' : 'tensors'} beside them (exclude)`;
+  return `${share} % of ${candidates} weights are trained, chosen by ${score}${beside}`;
 }

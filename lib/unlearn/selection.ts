@@ -1,0 +1,102 @@
+/**
+ * Weights chosen by a score, so that the others can be frozen.
+ *
+ * @module
+ */
+
+import { walkElements } from '../core/element-walk.ts';
+import { SoulError } from '../core/errors.ts';
+import { FlatBuffer } from '../core/flat-buffer.ts';
+import { copyOfMask, freeze, isFrozen } from '../core/frozen-masks.ts';
+import { elementCount } from '../core/shape.ts';
+import { countNonFinite } from '../core/vector-operations.ts';
+import type { ParameterPlace } from '../model/parameter-layout.ts';
+import type { Lab } from './lab.ts';
+
+/**
+ * Leaves the scores of candidates, and makes all others NaN, which quantiles leave out and no comparison meets: padding, weights that
+ * the run has frozen, and tensors that are no candidates.
+ *
+ * @param argument what the user would change where nothing is left to choose from
+ * @returns how many candidates there are
+ * @throws SoulError SOUL_NON_FINITE for scores that are not finite; SOUL_INVALID_ARGUMENT where there is no candidate; SOUL_CANCELLED
+ */
+export async function leaveCandidates(
+  lab: Lab,
+  scores: FlatBuffer<'f32'>,
+  argument: string,
+  isCandidate: (name: string, place: ParameterPlace) => boolean,
+): Promise<number> {
+  await requireFiniteScores(scores);
+  let count = 0;
+  let end = 0;
+  const leaveOut = (until: number) => scores.view(end, until - end).fill(Number.NaN);
+  for (const [name, place] of lab.model.parameters.layout) {
+    if (!isCandidate(name, place)) continue;
+    const size = elementCount(place.shape);
+    await leaveOut(place.offset);
+    end = place.offset + size;
+    count += size;
+  }
+  await leaveOut(scores.length);
+  if (lab.frozen !== undefined) {
+    const frozen = await copyOfMask(lab.frozen, 'cpu');
+    const bits = frozen.array;
+    await walkElements(
+      [scores],
+      ([part], start) => {
+        for (let i = 0; i < part!.length; i++) {
+          if (!isFrozen(bits, start + i)) continue;
+          if (!Number.isNaN(part![i]!)) count -= 1;
+          part![i] = Number.NaN;
+        }
+      },
+      { writes: [0], ...cancellable(lab) },
+    );
+  }
+  if (count > 0) return count;
+  throw new SoulError('SOUL_INVALID_ARGUMENT', `${argument} leaves no weight to choose from`, { argument });
+}
+
+/** @throws SoulError SOUL_NON_FINITE */
+export async function requireFiniteScores(scores: FlatBuffer): Promise<void> {
+  const count = await countNonFinite(scores);
+  if (count === 0) return;
+  throw new SoulError(
+    'SOUL_NON_FINITE',
+    `weights cannot be chosen: what they are chosen by is not finite for ${count} of them; the model may be damaged (\`soul eval\`)`,
+    { count },
+  );
+}
+
+/**
+ * The mask that freezes the weights that `isOut` holds for, on the device of the model's weights.
+ *
+ * @param buffers what `isOut` is asked with, an element of each
+ */
+export async function maskWhere(
+  lab: Lab,
+  buffers: readonly FlatBuffer[],
+  isOut: (first: number, second: number) => boolean,
+): Promise<{ frozen: FlatBuffer<'u8'>; count: number }> {
+  const { values } = lab.model.parameters;
+  const mask = FlatBuffer.alloc(Math.ceil(values.length / 8), { dtype: 'u8' });
+  const bits = mask.array;
+  let count = 0;
+  await walkElements(
+    buffers,
+    ([first, second = first], start) => {
+      for (let i = 0; i < first!.length; i++) {
+        if (!isOut(first![i]!, second![i]!)) continue;
+        freeze(bits, start + i);
+        count += 1;
+      }
+    },
+    cancellable(lab),
+  );
+  return { frozen: values.device === 'cpu' ? mask : await copyOfMask(mask, values.device), count };
+}
+
+function cancellable({ signal }: Lab): { signal?: AbortSignal } {
+  return signal ? { signal } : {};
+}
