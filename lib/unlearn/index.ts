@@ -77,6 +77,7 @@ export {
   type GivenSettings,
   integerSetting,
   numberSetting,
+  patternOf,
   textSetting,
 } from './setting.ts';
 export {
