@@ -72,6 +72,13 @@ export async function maskUnion(first: FlatBuffer<'u8'>, second: FlatBuffer<'u8'
   return union;
 }
 
+/** Whether a mask freezes the weight of an index; without a mask none is frozen. Reads the mask once. */
+export async function frozenTest(mask: FlatBuffer<'u8'> | undefined): Promise<(index: number) => boolean> {
+  if (mask === undefined) return () => false;
+  const bits = (await onHost(mask)).array;
+  return (index) => (bits[index >>> 3]! & (1 << (index & 7))) !== 0;
+}
+
 async function onHost(mask: FlatBuffer<'u8'>): Promise<FlatBuffer<'u8'>> {
   const copy = FlatBuffer.alloc(mask.length, { dtype: 'u8' });
   await copy.copyFrom(mask);

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { average } from '../../lib/unlearn/algorithms/average.ts';
@@ -16,6 +17,7 @@ import {
   train,
 } from '../../lib/unlearn/index.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
+import { NarrowModel } from './narrow-model.ts';
 
 const size = 8;
 const target: TokenSequence[] = [
@@ -127,6 +129,13 @@ describe('prune', () => {
     for (const [i, value] of values.entries()) expect([i, value === 0]).toEqual([i, pruned.has(i)]);
     expect(values).not.toEqual(start);
   });
+
+  test('leaves weights that the run freezes as they are', async () => {
+    const frozen = maskOfRanges(BigramLM.random(size, 5n).values.length, [{ start: 3, length: 30 }]);
+    const { start, values } = await run(prune, { share: 0.9 }, { frozen });
+    expect(values.slice(3, 33)).toEqual(start.slice(3, 33));
+    expect(values.slice(33)).toContain(0);
+  });
 });
 
 describe('l1-sparse', () => {
@@ -169,6 +178,21 @@ describe('l1-sparse', () => {
     const { values } = await run(l1Sparse, { alpha: 20, soft: true });
     expect(values.filter((value) => value === 0).length).toBeGreaterThan(10);
     expect((await run(l1Sparse, { alpha: 20 })).values).not.toContain(0);
+  });
+
+  test('with a soft threshold leaves weights that the run freezes as they are', async () => {
+    const frozen = maskOfRanges(BigramLM.random(size, 5n).values.length, [{ start: 3, length: 30 }]);
+    const { start, values } = await run(l1Sparse, { alpha: 20, soft: true }, { frozen });
+    expect(values.slice(3, 33)).toEqual(start.slice(3, 33));
+    expect(values.slice(33)).toContain(0);
+  });
+
+  test('with a soft threshold refuses bfloat16 weights, which it would not move', async () => {
+    const model = await NarrowModel.of(BigramLM.random(size, 5n));
+    const lab = new Lab({ model, sets: { target, retain }, optimizer: () => new AdamW(model.parameters), descent });
+    await expect(l1Sparse.run(lab, settingsOf(l1Sparse, { soft: true })).next()).rejects.toThrow(
+      /shrinks weights by less than bf16 resolves; load the model in float32/,
+    );
   });
 });
 

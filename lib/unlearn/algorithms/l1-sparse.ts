@@ -5,6 +5,8 @@
  */
 
 import { walkElements } from '../../core/element-walk.ts';
+import { SoulError } from '../../core/errors.ts';
+import { frozenTest } from '../../core/frozen-masks.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { StepPlace } from '../descent-options.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
@@ -26,8 +28,16 @@ export const l1Sparse = defineAlgorithm({
   promises: { property: 'the sum of the magnitudes of the weights falls, and the retain set is kept' },
   learningRates: { adamw: 1e-5, sophia: 2e-5, 'soul-repo': 7e-6 },
   needs: () => ['retain'],
-  run(lab, { alpha, soft }) {
+  async *run(lab, { alpha, soft }) {
     const { values, gradients } = lab.model.parameters;
+    if (soft && values.dtype !== 'f32') {
+      throw new SoulError(
+        'SOUL_UNSUPPORTED',
+        `the soft threshold of l1-sparse shrinks weights by less than ${values.dtype} resolves; load the model in float32 (--dtype f32)`,
+        { dtype: values.dtype },
+      );
+    }
+    const isFrozen = await frozenTest(soft ? lab.frozen : undefined);
     const cancellable = lab.signal ? { signal: lab.signal } : {};
     const factorAt = (step: number, steps: number) => alpha * (1 - step / steps);
     const penalise = async ({ step, steps }: StepPlace) => {
@@ -44,15 +54,16 @@ export const l1Sparse = defineAlgorithm({
       const by = learningRate * factorAt(step, steps);
       await walkElements(
         [values],
-        ([weights]) => {
+        ([weights], start) => {
           for (const [i, weight] of weights!.entries()) {
+            if (isFrozen(start + i)) continue;
             weights![i] = Math.sign(weight) * Math.max(Math.abs(weight) - by, 0);
           }
         },
         { writes: [0], ...cancellable },
       );
     };
-    return lab.descend(
+    return yield* lab.descend(
       { name: 'l1-sparse', terms: [{ name: 'retain', source: retainSet, objective: crossEntropy }] },
       {
         hooks: soft

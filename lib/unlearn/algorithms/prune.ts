@@ -6,6 +6,7 @@
 
 import { walkElements } from '../../core/element-walk.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
+import { frozenTest } from '../../core/frozen-masks.ts';
 import { elementCount } from '../../core/shape.ts';
 import { quantile } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
@@ -21,7 +22,7 @@ export const prune = defineAlgorithm({
     'theta_i = 0 and stays 0 where |theta_i| is among the share of the smallest of all matrices; then the method',
   departures:
     'The paper prunes 95 % of vision models that are trained on afterwards; a language model does not live through that at once, so ' +
-    'the default is 20 %. Embeddings and norms are left alone.',
+    'the default is 20 %. Embeddings and norms are left alone, as are tensors that the run may not change (--trainable).',
   settings: {
     method: innerMethodSetting,
     share: numberSetting('share of the weights of matrices that is pruned', 0.2, {
@@ -38,6 +39,7 @@ export const prune = defineAlgorithm({
     const { values, layout } = lab.model.parameters;
     const mask = FlatBuffer.alloc(Math.ceil(values.length / 8), { dtype: 'u8' });
     const bits = mask.array;
+    const isFrozen = await frozenTest(lab.frozen);
     const matrices = [...layout].filter(([, { group }]) => group === 'matrix');
     const matrixWeights = matrices.reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
     for (const { name, start, length } of layout.ranges()) {
@@ -50,9 +52,9 @@ export const prune = defineAlgorithm({
         [part],
         ([elements], from) => {
           for (const [i, value] of elements!.entries()) {
-            if (Math.abs(value) >= threshold) continue;
-            elements![i] = 0;
             const at = start + from + i;
+            if (Math.abs(value) >= threshold || isFrozen(at)) continue;
+            elements![i] = 0;
             bits[at >> 3]! |= 1 << (at & 7);
           }
         },
