@@ -28,7 +28,7 @@ export const wagle = defineAlgorithm({
     'score = |(theta - G_r / mu) * G_f|, gradients of the cross-entropy over both whole sets; the share ratio of the largest is trained',
   departures:
     'The threshold is a quantile, where the released code sorts all weights. Weights that are left out do not decay either; there ' +
-    'AdamW decays them. Gradients are means over a set, where that code sums over its items: its mu is ours divided by their number.',
+    'AdamW decays them. Gradients are means over a set, where that code sums over its items: its mu is ours times their number.',
   settings: {
     method: innerMethodSetting,
     ratio: numberSetting('share of the weights that is trained', 0.95, { lowExclusive: true, high: 1 }),
