@@ -70,6 +70,7 @@ export async function runTraining(
 
   let model: RunnableModel | undefined;
   let lab: Lab | undefined;
+  let frozen: FlatBuffer<'u8'> | undefined;
   let reference: RunnableModel | undefined;
   let failure: { readonly error: unknown } | undefined;
   /** Calls what must not cost finished weights; its error is thrown when they are safe. */
@@ -101,8 +102,7 @@ export async function runTraining(
       sets.checkTokens(model.vocabularySize);
 
       const settings = completeForModel(checked, given, chosen, model, sets.target.items.length);
-      const frozen =
-        settings.trainable === undefined ? undefined : await frozenBut(model.parameters, settings.trainable);
+      frozen = settings.trainable === undefined ? undefined : await frozenBut(model.parameters, settings.trainable);
       lab = labOf(model, sets, settings, frozen, signal, async () => {
         reference ??= await loadModel(folder, withoutUndefined({ signal }));
         return reference;
@@ -182,7 +182,7 @@ export async function runTraining(
       throw asSoulError(error);
     }
   };
-  return thenRelease(work, () => [lab, reference, model]);
+  return thenRelease(work, () => [lab, frozen, reference, model]);
 }
 
 /** Fills in the defaults that depend on the model's size and the data's. */

@@ -1,4 +1,5 @@
-import { describe, expect, test } from '@jest/globals';
+import { describe, expect, jest, test } from '@jest/globals';
+import type { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
@@ -114,6 +115,25 @@ describe('wagle', () => {
     expect(await moved(1n)).toEqual(await moved(1n));
     expect(await moved(1n)).not.toEqual(await moved(2n));
     expect((await moved(1n)).filter(Boolean).length).toBeLessThanOrEqual(size ** 2 / 2);
+  });
+
+  test('holds nothing of its scores during the descent, and no mask after it', async () => {
+    const model = BigramLM.random(size, 5n);
+    const scratch = jest.spyOn(Lab.prototype, 'scratch');
+    let mask: FlatBuffer<'u8'> | undefined;
+    const optimizer: LabOptions['optimizer'] = ({ frozen }) => {
+      expect(scratch.mock.results.map(({ value }) => (value as FlatBuffer).released)).toEqual([true, true]);
+      mask = frozen;
+      return new AdamW(model.parameters, { frozen: frozen! });
+    };
+    const lab = new Lab({ model, sets: { target, retain }, optimizer, descent });
+    try {
+      for await (const _ of wagle.run(lab, settingsOf(wagle, {}))) void _;
+    } finally {
+      scratch.mockRestore();
+    }
+    expect(mask!.released).toBe(true);
+    await lab.release();
   });
 
   test('of all weights is the method inside', async () => {

@@ -62,7 +62,11 @@ export const prune = defineAlgorithm({
       );
     }
     const frozen = FlatBuffer.alloc(mask.length, { dtype: 'u8', device: values.device });
-    await frozen.copyFrom(mask);
-    return yield* lab.descend(innerMethod(method), { frozen });
+    try {
+      await frozen.copyFrom(mask);
+      return yield* lab.descend(innerMethod(method), { frozen });
+    } finally {
+      await frozen.release();
+    }
   },
 });

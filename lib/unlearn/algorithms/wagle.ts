@@ -48,19 +48,31 @@ export const wagle = defineAlgorithm({
   ],
   async *run(lab, { method, ratio, mu, score }) {
     const { values, layout } = lab.model.parameters;
-    const [first, second] = yield* factors(lab, score, mu);
-    // Padding scores 0 and is none of the weights that the share is of.
-    const share = (ratio * layout.parameterCount) / values.length;
-    const threshold = await quantile({ of: 'product', a: first, b: second }, share);
-    const { mask, kept } = await maskBelow(first, second, threshold, lab.signal);
+    // Its memory is given back before the descent.
+    const scoring = lab.fork({});
+    let below: { mask: FlatBuffer<'u8'>; kept: number };
+    try {
+      const [first, second] = yield* factors(scoring, score, mu);
+      // Padding scores 0 and is none of the weights that the share is of.
+      const share = (ratio * layout.parameterCount) / values.length;
+      const threshold = await quantile({ of: 'product', a: first, b: second }, share);
+      below = await maskBelow(first, second, threshold, lab.signal);
+    } finally {
+      await scoring.release();
+    }
+    const { mask, kept } = below;
     const trained = Math.min(kept, layout.parameterCount);
     yield {
       kind: 'note',
       text: `${((100 * trained) / layout.parameterCount).toFixed(1)} % of the weights are trained, chosen by ${score}`,
     };
     const frozen = FlatBuffer.alloc(mask.length, { dtype: 'u8', device: values.device });
-    await frozen.copyFrom(mask);
-    return yield* lab.descend(innerMethod(method), { frozen });
+    try {
+      await frozen.copyFrom(mask);
+      return yield* lab.descend(innerMethod(method), { frozen });
+    } finally {
+      await frozen.release();
+    }
   },
 });
 
