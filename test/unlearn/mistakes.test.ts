@@ -200,6 +200,16 @@ describe('single calls refuse', () => {
       () => runDemo({ folder: 'x', loadModel: null } as never),
       /loadModel must be a function/,
     ],
+    [
+      'a demo by a method that needs what it has not',
+      () => runDemo({ folder: 'x', methods: ['npo', 'dpo'] } as never),
+      /the demo has no other answers to its questions, which dpo needs; leave it out/,
+    ],
+    [
+      'a demo by a method that there is not',
+      () => runDemo({ folder: 'x', methods: ['nop'] } as never),
+      /there is no method "nop"; did you mean npo\?/,
+    ],
   ])('%s', async (_, call, message) => {
     expect(await refusalOf(call)).toMatch(message);
   });
