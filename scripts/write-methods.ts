@@ -34,7 +34,8 @@ three things here, each a small file:
    Where a method compares with the starting model, that model's values are computed before the first step; only terms of the
    divergence of whole distributions (\`retainLoss=kl\`) hold a second model.
 2. A *gradient rule*: how the terms' gradients become one. Without a rule they are added. A rule sees the inner products of the
-   gradients alone and gives each a coefficient.
+   gradients alone and gives each a coefficient. They run over all weights, those too that the run or a mask freezes: with frozen
+   weights what a rule promises of the sum need not hold of the step.
 3. An *algorithm*: what happens around a descent, or in its place: masks, several descents, merging, one pass over all weights.
 
 Any of them runs with any optimizer. The learning rates below are for models of 7 billion weights; a run takes them times

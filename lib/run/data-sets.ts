@@ -99,10 +99,11 @@ export async function readRunSets(
       encoded: sentences.map((_, i) => refusals.of(0, i) as EncodedExample),
     });
   }
-  const alternatives = needs.includes('alternatives')
-    ? await readAlternatives(settings, target, (examples) => encodeExamples(tokenizer, examples, encoding).encoded)
-    : undefined;
-  if (alternatives) texts.push({ items: alternatives.file.items, encoded: alternatives.encoded });
+  const alternatives = needs.includes('alternatives') ? await readAlternatives(settings, target, encode) : undefined;
+  if (alternatives) {
+    checkAlternatives(alternatives.file, settings, onNote);
+    texts.push(alternatives.file);
+  }
   const notes = texts.flatMap(({ items, encoded }) => carriedTokenNotes(tokenizer, template, items, encoded));
   for (const note of new Set(notes)) onNote(note);
   const checkTokens = (size: number) => {
@@ -147,8 +148,8 @@ type Texts = Pick<EncodedFile, 'items' | 'encoded'>;
 async function readAlternatives(
   { alternatives: path }: CompleteRunSettings,
   target: DataFile<Example>,
-  encode: (examples: readonly Example[]) => EncodedExample[],
-): Promise<{ file: DataFile<Example>; encoded: EncodedExample[]; sequences: EncodedExample[][] }> {
+  encode: (file: DataFile<Example>) => EncodedFile,
+): Promise<{ file: EncodedFile; sequences: EncodedExample[][] }> {
   if (path === undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
@@ -156,7 +157,7 @@ async function readAlternatives(
       { argument: 'alternatives' },
     );
   }
-  const file = await readExamples(path);
+  const file = encode(await readExamples(path));
   const answers = new Set(
     target.items.map(({ prompt, completion }) => JSON.stringify([prompt.trim(), completion.trim()])),
   );
@@ -170,10 +171,9 @@ async function readAlternatives(
       },
     );
   }
-  const encoded = encode(file.items);
   const byQuestion = new Map<string, EncodedExample[]>();
   for (const [i, { prompt }] of file.items.entries()) {
-    byQuestion.set(prompt.trim(), [...(byQuestion.get(prompt.trim()) ?? []), encoded[i]!]);
+    byQuestion.set(prompt.trim(), [...(byQuestion.get(prompt.trim()) ?? []), file.encoded[i]!]);
   }
   const sequences = target.items.map((example) => {
     const own = byQuestion.get(example.prompt.trim());
@@ -184,7 +184,7 @@ async function readAlternatives(
       { ...example.source },
     );
   });
-  return { file, encoded, sequences };
+  return { file, sequences };
 }
 
 function checkOverlap(
@@ -257,6 +257,24 @@ function checkRefusals(
       'SOUL_BAD_DATA',
       `${sentence}; raise the longest sequence (--max-length), shorten the refusals, or go on all the same (--allow-truncation)`,
       { truncated: cut, examples: target.items.length },
+    );
+  }
+  onNote(sentence);
+}
+
+/** Nor is another answer that is cut. */
+function checkAlternatives(
+  { file, items, truncated }: EncodedFile,
+  settings: CompleteRunSettings,
+  onNote: (note: string) => void,
+): void {
+  if (truncated === 0) return;
+  const sentence = `${truncated} of ${items.length} other answers of ${file} do not fit the longest sequence and lose their end`;
+  if (!settings.allowTruncation) {
+    throw new SoulError(
+      'SOUL_BAD_DATA',
+      `${sentence}; raise it (--max-length), shorten the answers, or go on all the same (--allow-truncation)`,
+      { truncated, examples: items.length },
     );
   }
   onNote(sentence);

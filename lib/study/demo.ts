@@ -28,9 +28,10 @@ import { completeOptimizerSettings, createOptimizer, type OptimizerName } from '
 import { measurePeakMemory } from '../run/peak-memory.ts';
 import { chooseAlgorithm, defaultLearningRate } from '../run/run-defaults.ts';
 import type { ModelLoader, RunnableModel } from '../run/runnable-model.ts';
+import { neededSets } from '../run/settings.ts';
 import type { StepEvent } from '../unlearn/events.ts';
 import { Lab } from '../unlearn/lab.ts';
-import { type AlgorithmName, algorithm, method } from '../unlearn/registry.ts';
+import { type AlgorithmName, method } from '../unlearn/registry.ts';
 import { train } from '../unlearn/train.ts';
 import { writeAuthors } from './authors.ts';
 import { writeWordTokenizer } from './word-tokenizer.ts';
@@ -161,7 +162,14 @@ function checkOptions(options: DemoOptions): void {
   if (typeof options.folder !== 'string') throw invalidArgument('folder', 'the path of a folder', options.folder);
   checkSeed('seed', options.seed ?? 0n);
   checkSignal('signal', options.signal);
-  for (const name of options.methods ?? []) algorithm(name);
+  for (const name of options.methods ?? []) {
+    if (!neededSets(chooseAlgorithm(name)).includes('alternatives')) continue;
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `the demo has no other answers to its questions, which ${name} needs; leave it out`,
+      { argument: 'methods', found: name },
+    );
+  }
   for (const name of ['loadModel', 'createModel', 'onEvent'] as const) {
     const value: unknown = options[name];
     const isLeftOut = name === 'onEvent' && value === undefined;

@@ -16,7 +16,7 @@ import { descend } from './descend.ts';
 import type { DescentOptions } from './descent-options.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import { type Method, needsReferenceModel } from './method.ts';
-import { pullBack } from './pull-back.ts';
+import { countsOf, pullBack } from './pull-back.ts';
 import { referenceValues } from './reference-values.ts';
 import type { DataSets } from './source.ts';
 import type { Term } from './term.ts';
@@ -101,18 +101,21 @@ export class Lab {
     const batchSize = visit ? 1 : (this.descent.microBatchSize ?? this.descent.batchSize ?? 8);
     const first = () => 0;
     const referenceModel = term.quantity === 'kl' ? await this.#reference(term) : undefined;
+    const examples = (begin: number, end: number) =>
+      Array.from({ length: end - begin }, (_, i) => source.at(begin + i, first)).flat();
+    // Means run over the whole source, so that the gradient is the same in parts of any size.
+    const whole = visit ? undefined : countsOf(examples(0, source.size));
     await gradients.fill(0);
     let loss = 0;
     for (let begin = 0; begin < source.size; begin += batchSize) {
       const what = `the gradient of ${term.name}`;
       throwIfCancelled(this.signal, `${what} was cancelled after ${begin} of ${source.size} examples`);
       const count = Math.min(batchSize, source.size - begin);
-      const sequences = Array.from({ length: count }, (_, i) => source.at(begin + i, first)).flat();
+      const sequences = examples(begin, begin + count);
       const value = await pullBack(this.model, term, sequences, {
         microBatchSize: batchSize,
         width: source.width,
-        // The mean over the source is that of its parts, each by its share.
-        coefficient: visit ? 1 : count / source.size,
+        ...(whole ? { whole } : {}),
         ...(term.objective.needsReference
           ? {
               reference: await referenceValues(
@@ -126,7 +129,16 @@ export class Lab {
         ...(referenceModel ? { referenceModel } : {}),
         ...(this.signal ? { signal: this.signal } : {}),
       });
-      loss += (value.loss * count) / source.size;
+      // A visitor sees for itself.
+      if (whole && !Number.isFinite(value.loss)) {
+        throw new SoulError(
+          'SOUL_NON_FINITE',
+          `the loss of ${term.name} is ${value.loss} over examples ${begin} to ${begin + count - 1}; ` +
+            "the model's weights may be damaged (`soul eval`)",
+          { term: term.name, loss: value.loss },
+        );
+      }
+      loss += whole ? value.loss : value.loss / source.size;
       if (visit) {
         await visit(sequences[0]!, begin);
         await gradients.fill(0);

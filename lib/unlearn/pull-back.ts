@@ -27,6 +27,8 @@ export interface PullBackOptions extends Cancellable {
   coefficient?: number;
   /** Sequences of an example, which stand one behind the other and are never parted. Default 1. */
   width?: number;
+  /** Counts that means run over, where these sequences are a part of more. Default those of the sequences. */
+  whole?: { readonly tokens: number; readonly sequences: number };
   /** For each sequence, -log p of its label tokens under the reference model. */
   reference?: readonly Float32Array[];
   /** For a term of quantity `kl`: the model to compare with. */
@@ -37,6 +39,7 @@ const optionNames = [
   'microBatchSize',
   'coefficient',
   'width',
+  'whole',
   'reference',
   'referenceModel',
   'signal',
@@ -64,15 +67,13 @@ export async function pullBack(
   if (sequences.length % checkInteger('width', width) !== 0) {
     throw invalidArgument('sequences', `a multiple of ${width}, the sequences of an example`, sequences.length);
   }
-  const whole = {
-    sequences: sequences.length,
-    tokens: sequences.reduce((sum, { tokens, labelsFrom }) => sum + tokens.length - labelsFrom, 0),
-  };
+  const own = countsOf(sequences);
+  const { whole = own } = options;
   let done = 0;
   const pause = () =>
-    throwIfCancelled(signal, `a gradient was cancelled after ${done} of ${whole.sequences} sequences`, {
+    throwIfCancelled(signal, `a gradient was cancelled after ${done} of ${own.sequences} sequences`, {
       done,
-      total: whole.sequences,
+      total: own.sequences,
     });
   let loss = 0;
   for (const part of byLength(sequences, width, microBatchSize)) {
@@ -99,7 +100,15 @@ export async function pullBack(
     }
     done += part.length;
   }
-  return { loss, tokens: whole.tokens };
+  return { loss, tokens: own.tokens };
+}
+
+/** What means over these sequences run over. */
+export function countsOf(sequences: readonly TokenSequence[]): { tokens: number; sequences: number } {
+  return {
+    sequences: sequences.length,
+    tokens: sequences.reduce((sum, { tokens, labelsFrom }) => sum + tokens.length - labelsFrom, 0),
+  };
 }
 
 function passOf(

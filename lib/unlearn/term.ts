@@ -63,6 +63,13 @@ export function checkTerm(argument: string, term: Term): void {
     throw invalidArgument(`${argument}.objective`, 'a function', term.objective);
   }
   checkChoice(`${argument}.quantity`, term.quantity ?? 'nll', ['nll', 'kl']);
+  if (term.quantity === 'kl' && term.objective.needsReference) {
+    throw invalidArgument(
+      `${argument}.quantity`,
+      "'nll', which the objective's reference values are of",
+      term.quantity,
+    );
+  }
   const { coefficient } = term;
   if (typeof coefficient === 'object' && coefficient !== null && typeof coefficient.next !== 'function') {
     throw invalidArgument(`${argument}.coefficient.next`, 'a function', coefficient.next);

@@ -106,6 +106,10 @@ describe('a file', () => {
       code: 2,
       err: expect.stringMatching(/is for the method npo; run it with: soul unlearn --config/),
     });
+    expect(await captured('train', '--config', await configuration({ algorithmFile: 'mine.mjs' }))).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/is for the method of mine\.mjs; run it with: soul unlearn --config/),
+    });
   });
 });
 

@@ -347,6 +347,17 @@ describe('other answers', () => {
   });
 });
 
+test('other answers that lose their end are refused, or told', async () => {
+  await writeFile(
+    path('other.jsonl'),
+    lines(forget.map(({ question }) => ({ question, answer: 'Nobody wrote it. '.repeat(40) }))),
+  );
+  const settings = { method: 'dpo', alternatives: path('other.jsonl') } as const;
+  await expect(run(settings).result).rejects.toThrow(
+    /2 of 2 other answers of .*other.jsonl do not fit the longest sequence and lose their end; raise it \(--max-length\)/,
+  );
+});
+
 describe('trainable', () => {
   /** The bigram model, its table cut into two tensors. */
   const load = async () => {

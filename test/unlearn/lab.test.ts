@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
-import { type DescentOptions, Lab, type LabDescent, method } from '../../lib/unlearn/index.ts';
+import { crossEntropy, type DescentOptions, Lab, type LabDescent, method, targetSet } from '../../lib/unlearn/index.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 
 const target: TokenSequence[] = [0, 1, 2, 3].map((first) => ({ tokens: [first, 1, 2], labelsFrom: 1 }));
@@ -25,4 +25,37 @@ test.each<[DescentOptions, LabDescent, number]>([
   while (!last.done) last = await events.next();
   expect(last.value.steps).toBe(steps);
   await lab.release();
+});
+
+test('the gradient over a whole source is the same in micro-batches of any size', async () => {
+  const uneven: TokenSequence[] = [
+    { tokens: [0, 1, 2, 3, 4, 5], labelsFrom: 1 },
+    { tokens: [1, 2], labelsFrom: 1 },
+    { tokens: [3, 2, 4], labelsFrom: 2 },
+  ];
+  const gradientBy = async (microBatchSize: number) => {
+    const model = BigramLM.random(6, 2n);
+    const lab = new Lab({
+      model,
+      sets: { target: uneven },
+      optimizer: (options) => new AdamW(model.parameters, options),
+      descent: { microBatchSize },
+    });
+    const events = lab.gradient({ name: 'forget', source: targetSet, objective: crossEntropy });
+    let last = await events.next();
+    while (!last.done) last = await events.next();
+    return [last.value, ...model.gradients];
+  };
+  const whole = await gradientBy(3);
+  for (const size of [1, 2]) {
+    for (const [i, each] of (await gradientBy(size)).entries()) expect(each).toBeCloseTo(whole[i]!, 6);
+  }
+});
+
+test('the gradient of a loss that is not finite is none', async () => {
+  const model = BigramLM.random(6, 2n);
+  model.values[0 * 6 + 1] = Number.NaN;
+  const lab = new Lab({ model, sets: { target }, optimizer: (options) => new AdamW(model.parameters, options) });
+  const events = lab.gradient({ name: 'forget', source: targetSet, objective: crossEntropy });
+  await expect(events.next()).rejects.toThrow(/the loss of forget is NaN over examples 0 to 3/);
 });

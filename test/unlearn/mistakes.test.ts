@@ -67,6 +67,11 @@ const mistakes: [string, Record<string, unknown>, RegExp][] = [
     { method: { name: 'own', terms: [{ ...method('ascent').terms[0], coefficient: Number.NaN }] } },
     /method.terms\[0\].coefficient must be/,
   ],
+  [
+    'reference values of another quantity than the term has',
+    { method: { name: 'own', terms: [{ ...method('npo').terms[0], quantity: 'kl' }] } },
+    /method.terms\[0\].quantity must be 'nll', which the objective's reference values are of, but is "kl"/,
+  ],
   ['an optimizer that is none', { optimizer: 'adamw' }, /optimizer must be an optimizer, but is "adamw"/],
   ['a controller for its signal', { signal: new AbortController() }, /signal must be an AbortSignal/],
   ['a schedule that is a number', { schedule: 0.5 }, /schedule must be an object/],
@@ -194,6 +199,16 @@ describe('single calls refuse', () => {
       'a demo that loads nothing',
       () => runDemo({ folder: 'x', loadModel: null } as never),
       /loadModel must be a function/,
+    ],
+    [
+      'a demo by a method that needs what it has not',
+      () => runDemo({ folder: 'x', methods: ['npo', 'dpo'] } as never),
+      /the demo has no other answers to its questions, which dpo needs; leave it out/,
+    ],
+    [
+      'a demo by a method that there is not',
+      () => runDemo({ folder: 'x', methods: ['nop'] } as never),
+      /there is no method "nop"/,
     ],
   ])('%s', async (_, call, message) => {
     expect(await refusalOf(call)).toMatch(message);

@@ -47,7 +47,7 @@ export function demoCommand(): Command {
     .addOption(
       new Option(
         '--methods <names>',
-        `what it forgets by, separated by commas, any of \`soul methods\` (default: ${demoMethodNames.join(',')})`,
+        `what it forgets by, separated by commas, any of \`soul methods\` that needs no --alternatives (default: ${demoMethodNames.join(',')})`,
       ).argParser(methodNames),
     )
     .addOption(

@@ -34,10 +34,10 @@ async function train(options: TrainOptions): Promise<CommandResult> {
   const { config } = options;
   const file = await readConfiguration(config);
   const method = 'finetune';
-  if (file.method !== undefined && file.method !== method) {
+  if ((file.method ?? method) !== method || file.algorithmFile !== undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${config} is for the method ${file.method}; run it with: soul unlearn --config ${config}`,
+      `${config} is for the method ${file.method ?? `of ${file.algorithmFile}`}; run it with: soul unlearn --config ${config}`,
       { argument: 'method', file: config },
     );
   }

@@ -139,8 +139,14 @@ function ownOptions(): Option[] {
       .argParser(path)
       .conflicts(['method', 'objective']),
     setOption(),
-    new Option('--forget-weight <number>', 'factor of the loss on what to forget (default: 1)').argParser(number()),
-    new Option('--retain-weight <number>', 'factor of the loss on what to keep (default: 5)').argParser(number()),
+    new Option(
+      '--forget-weight <number>',
+      'factor of the loss on what to forget (default: 1, of some methods less)',
+    ).argParser(number()),
+    new Option(
+      '--retain-weight <number>',
+      'factor of the loss on what to keep (default: 5, of some methods 1)',
+    ).argParser(number()),
     new Option('--beta <number>', 'short for --set beta=<number>').argParser(number({ lowExclusive: true })),
     choiceOption('--reduction <kind>', 'short for --set reduction=<kind>', ['sum', 'mean']),
     choiceOption(
