@@ -56,7 +56,15 @@ export function mergeSettings(
   if (given.optimizer !== undefined && given.optimizer !== (file.optimizer ?? given.optimizer)) {
     leaveOut(`are of the optimizer ${file.optimizer}`, ['optimizerSettings', 'curvature', 'hessianData']);
   }
-  if (!isOwnMethod) leaveOut('are of another method', ['methodSettings']);
+  if (!isOwnMethod) {
+    leaveOut('are of another method', ['methodSettings']);
+    // A record has the rate that its own method took.
+    const { learningRate, ...others } = kept.optimizerSettings ?? {};
+    if (learningRate !== undefined && given.optimizerSettings?.learningRate === undefined) {
+      onNote(`the learning rate ${learningRate} of the configuration is of another method, and left out`);
+      kept.optimizerSettings = others;
+    }
+  }
   // Two ways to say the same: the given one counts.
   if (given.steps !== undefined) delete kept.epochs;
   if (given.epochs !== undefined) delete kept.steps;

@@ -58,9 +58,10 @@ export function parseSettings(
 }
 
 function parseValue(algorithm: Algorithm, name: string, text: string): unknown {
-  const entry = algorithm.settings[name];
+  const entry = Object.hasOwn(algorithm.settings, name) ? algorithm.settings[name] : undefined;
   if (entry === undefined) return text;
   const { kind } = settingText(entry);
-  if (kind === 'number' || kind === 'integer') return text === '' ? Number.NaN : Number(text);
+  // What is no number is refused as it was written.
+  if (kind === 'number' || kind === 'integer') return text === '' || Number.isNaN(Number(text)) ? text : Number(text);
   return kind === 'flag' && /^(true|false)$/.test(text) ? text === 'true' : text;
 }

@@ -298,7 +298,10 @@ export function performRun(
 
 /** Shows what a run says. */
 function watching(progress: Progress, words: { verb: string }): (event: RunEvent) => void {
+  let inStage = false;
   return (event) => {
+    if (event.kind === 'step' && inStage) progress.phase(words.verb);
+    inStage = event.kind === 'stage' || (inStage && event.kind !== 'step');
     switch (event.kind) {
       case 'phase':
         return progress.phase(event.phase === 'training' ? words.verb : event.phase);

@@ -12,7 +12,8 @@
 
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import type { Algorithm } from '../unlearn/algorithm.ts';
+import type { Algorithm, LearningRates } from '../unlearn/algorithm.ts';
+import { innerLearningRates, innerMethodSetting } from '../unlearn/inner-method.ts';
 import { type Method, weightedTerms } from '../unlearn/method.ts';
 import { graddiff } from '../unlearn/methods/graddiff.ts';
 import {
@@ -39,7 +40,7 @@ const publishedSize = 7e9;
  */
 export function defaultLearningRate(
   optimizer: OptimizerName,
-  { learningRates }: Pick<Algorithm, 'learningRates'>,
+  { learningRates }: { readonly learningRates?: LearningRates },
   weights: number,
 ): number {
   if (learningRates === undefined) {
@@ -69,6 +70,8 @@ export interface ChosenAlgorithm {
   readonly settings: Readonly<Record<string, unknown>>;
   /** Where the algorithm is a descent and nothing else. */
   readonly method?: Method;
+  /** Of the algorithm, or of the method inside it; absent where no steps are taken. */
+  readonly learningRates?: LearningRates;
 }
 
 /**
@@ -83,7 +86,8 @@ export function chooseAlgorithm(
 ): ChosenAlgorithm {
   if (typeof given !== 'string' && !('run' in given)) {
     weightedTerms(given);
-    return { algorithm: asAlgorithm(given), settings: given.settings ?? {}, method: given };
+    const own = asAlgorithm(given);
+    return { algorithm: own, settings: given.settings ?? {}, method: given, ...ratesOf(own, {}) };
   }
   const chosen = typeof given === 'string' ? algorithm(given) : given;
   const complete = settingsFor(chosen, { ...chosen.runDefaults, ...withoutUndefined(settings) });
@@ -91,7 +95,18 @@ export function chooseAlgorithm(
     algorithm: chosen,
     settings: complete,
     ...(chosen.method ? { method: chosen.method(complete as never) } : {}),
+    ...ratesOf(chosen, complete),
   };
+}
+
+function ratesOf(
+  { settings, method: descent, learningRates }: Algorithm,
+  complete: Readonly<Record<string, unknown>>,
+): Pick<ChosenAlgorithm, 'learningRates'> {
+  if (settings.method === innerMethodSetting) return { learningRates: innerLearningRates(complete.method as string) };
+  // A method that names none takes GradDiff's.
+  const rates = learningRates ?? (descent ? graddiff.learningRates : undefined);
+  return rates ? { learningRates: rates } : {};
 }
 
 /** A method for a run, by its name, with the defaults of runs. */

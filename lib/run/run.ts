@@ -189,17 +189,17 @@ export async function runTraining(
 function completeForModel(
   settings: CompleteRunSettings,
   given: RunSettings,
-  { algorithm }: ChosenAlgorithm,
+  chosen: ChosenAlgorithm,
   { parameters: { layout } }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
   const learningRate =
     given.optimizerSettings?.learningRate ??
-    (algorithm.learningRates && defaultLearningRate(settings.optimizer, algorithm, layout.parameterCount));
+    (chosen.learningRates && defaultLearningRate(settings.optimizer, chosen, layout.parameterCount));
   return {
     ...settings,
     ...(settings.steps === undefined && settings.epochs === undefined
-      ? { epochs: defaultEpochs(algorithm, Math.ceil(examples / settings.batchSize)) }
+      ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize)) }
       : {}),
     optimizerSettings: { ...settings.optimizerSettings, ...withoutUndefined({ learningRate }) },
   };

@@ -173,8 +173,8 @@ export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm)
 }
 
 /** Settings of steps that were given to an algorithm that takes none. */
-export function idleSettings(given: RunSettings, { algorithm }: ChosenAlgorithm): string[] {
-  if (algorithm.learningRates !== undefined) return [];
+export function idleSettings(given: RunSettings, { learningRates }: ChosenAlgorithm): string[] {
+  if (learningRates !== undefined) return [];
   const { epochs, steps, schedule, warmup, optimizerSettings } = given;
   const ofSteps = { learningRate: optimizerSettings?.learningRate, epochs, steps, schedule, warmup };
   return Object.keys(withoutUndefined(ofSteps));

@@ -312,7 +312,7 @@ async function unlearn(
 ): Promise<Outcome> {
   const { seed = 0n, signal } = options;
   const load = () => options.loadModel(join(options.folder, 'original'), withoutUndefined({ signal }));
-  const { algorithm: chosen, settings } = chooseAlgorithm(method.name, method.settings);
+  const { algorithm: chosen, settings, learningRates } = chooseAlgorithm(method.name, method.settings);
   const model = await load();
   let reference: RunnableModel | undefined;
   try {
@@ -320,7 +320,7 @@ async function unlearn(
       const weights = [...model.parameters.layout].reduce((sum, [, { shape }]) => sum + elementCount(shape), 0);
       const learningRate =
         method.learningRate?.[optimizer] ??
-        (chosen.learningRates ? defaultLearningRate(optimizer, chosen, weights) : undefined);
+        (learningRates ? defaultLearningRate(optimizer, { learningRates }, weights) : undefined);
       const complete = completeOptimizerSettings(optimizer, withoutUndefined({ learningRate }));
       const lab = new Lab({
         model,

@@ -7,6 +7,7 @@
 import type * as v from 'valibot';
 import { checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import type { GradientRule } from './gradient-rule.ts';
 import type { Lab } from './lab.ts';
@@ -63,6 +64,11 @@ interface Definition<Name extends string, Settings extends Schema> extends Algor
   readonly learningRates?: LearningRates;
 }
 
+const definitionNames = [
+  ...['name', 'summary', 'paper', 'formula', 'departures', 'promises'],
+  ...['settings', 'runDefaults', 'learningRates'],
+];
+
 export interface MethodDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {
   readonly learningRates: LearningRates;
   terms(settings: CompleteSettings<Settings>): readonly Term[];
@@ -76,6 +82,7 @@ export function defineMethod<const Name extends string, Settings extends Schema>
   readonly learningRates: LearningRates;
   method(settings: CompleteSettings<Settings>): Method;
 } {
+  checkNames('defineMethod', definition, [...definitionNames, 'terms', 'rule']);
   const { terms, rule, runDefaults = {}, ...text } = definition;
   const method = (settings: CompleteSettings<Settings>): Method => {
     const combined = rule?.(settings);
@@ -99,6 +106,7 @@ export interface AlgorithmDefinition<Name extends string, Settings extends Schem
 export function defineAlgorithm<const Name extends string, Settings extends Schema>(
   definition: AlgorithmDefinition<Name, Settings>,
 ): Algorithm<Name, Settings> {
+  checkNames('defineAlgorithm', definition, [...definitionNames, 'needs', 'run']);
   const { runDefaults = {}, ...rest } = definition;
   return { ...rest, runDefaults: runDefaults as GivenSettings<Settings> };
 }
