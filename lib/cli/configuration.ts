@@ -10,7 +10,8 @@ import { SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import type { RunSettings } from '../run/settings.ts';
+import { chooseAlgorithm } from '../run/run-defaults.ts';
+import { neededSets, type RunSettings } from '../run/settings.ts';
 import { runSettingsFromJson } from '../run/settings-json.ts';
 import { oneOf, path } from './arguments.ts';
 import { deviceName } from './device-choice.ts';
@@ -56,7 +57,7 @@ export function mergeSettings(
   if (given.optimizer !== undefined && given.optimizer !== (file.optimizer ?? given.optimizer)) {
     leaveOut(`are of the optimizer ${file.optimizer}`, ['optimizerSettings', 'curvature', 'hessianData']);
   }
-  if (!isOwnMethod) leaveOut('are of another method', ['methodSettings']);
+  if (!isOwnMethod) leaveOut('are of another method', ['methodSettings', ...filesOfNoUse(given)]);
   // Two ways to say the same: the given one counts.
   if (given.steps !== undefined) delete kept.epochs;
   if (given.epochs !== undefined) delete kept.steps;
@@ -72,6 +73,13 @@ export function mergeSettings(
       ? { methodSettings: { ...kept.methodSettings, ...given.methodSettings } }
       : {}),
   };
+}
+
+/** Files that methods may need, and the given one does not: a run refuses them. */
+function filesOfNoUse({ method, methodSettings }: Partial<RunSettings>): ('refusals' | 'alternatives')[] {
+  if (method === undefined) return [];
+  const needs = neededSets(chooseAlgorithm(method, methodSettings));
+  return (['refusals', 'alternatives'] as const).filter((name) => !needs.includes(name));
 }
 
 /** The file's word on where and how the model is held, as a record has it too; the given options count over it. */
