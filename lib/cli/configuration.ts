@@ -10,7 +10,8 @@ import { SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import type { RunSettings } from '../run/settings.ts';
+import { chooseAlgorithm } from '../run/run-defaults.ts';
+import { neededSets, type RunSettings } from '../run/settings.ts';
 import { runSettingsFromJson } from '../run/settings-json.ts';
 import { oneOf, path } from './arguments.ts';
 import { deviceName } from './device-choice.ts';
@@ -57,7 +58,7 @@ export function mergeSettings(
     leaveOut(`are of the optimizer ${file.optimizer}`, ['optimizerSettings', 'curvature', 'hessianData']);
   }
   if (!isOwnMethod) {
-    leaveOut('are of another method', ['methodSettings']);
+    leaveOut('are of another method', ['methodSettings', ...filesOfNoUse(given)]);
     // A record has the rate that its own method took.
     const { learningRate, ...others } = kept.optimizerSettings ?? {};
     if (learningRate !== undefined && given.optimizerSettings?.learningRate === undefined) {
@@ -80,6 +81,13 @@ export function mergeSettings(
       ? { methodSettings: { ...kept.methodSettings, ...given.methodSettings } }
       : {}),
   };
+}
+
+/** Files that methods may need, and the given one does not: a run refuses them. */
+function filesOfNoUse({ method, methodSettings }: Partial<RunSettings>): ('refusals' | 'alternatives')[] {
+  if (method === undefined) return [];
+  const needs = neededSets(chooseAlgorithm(method, methodSettings));
+  return (['refusals', 'alternatives'] as const).filter((name) => !needs.includes(name));
 }
 
 /** The file's word on where and how the model is held, as a record has it too; the given options count over it. */

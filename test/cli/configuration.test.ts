@@ -65,6 +65,18 @@ describe('the command line counts over the file', () => {
     expect(merged(file, { optimizer: 'sophia' })).toMatchObject({ ...file, notes: [] });
   });
 
+  test('files that another method needs are left out, unless this one needs them too', () => {
+    const file: Partial<RunSettings> = { refusals: 'r.txt', alternatives: 'a.jsonl', methodSettings: { beta: 1 } };
+    const npo = merged(file, { method: 'npo' }, false);
+    expect(npo).not.toHaveProperty('refusals');
+    expect(npo).not.toHaveProperty('alternatives');
+    expect(npo.notes).toEqual([
+      'methodSettings, refusals, alternatives of the configuration are of another method, and left out',
+    ]);
+    expect(merged(file, { method: 'po' }, false)).toMatchObject({ refusals: 'r.txt' });
+    expect(merged(file, { method: 'npo' })).toMatchObject({ refusals: 'r.txt', alternatives: 'a.jsonl' });
+  });
+
   test('in how the model is held', () => {
     const load = { device: 'cpu', dtype: 'bf16', threads: 3, deviceReason: 'asked for', engine: 'libtorch' };
     expect(mergeLoading('run.json', load, { dtype: 'f32' })).toEqual({ device: 'cpu', dtype: 'f32', threads: 3 });

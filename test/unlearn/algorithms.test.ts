@@ -131,7 +131,7 @@ test.each([sam, average] as unknown as readonly Algorithm[])(
   '$name refuses a method inside that there is not',
   async (algorithm) => {
     expect(() => algorithm.needs(settingsOf(algorithm, { method: 'magic' }) as never)).toThrow(
-      /method must be one of finetune/,
+      /method must be one of ascent/,
     );
   },
 );

@@ -77,7 +77,7 @@ describe('prune', () => {
     model.inner.values[300] = Number.NaN;
     await expect(run({}, {}, model)).rejects.toMatchObject({ code: 'SOUL_NON_FINITE' });
     for (const share of [0, 1]) expect(() => settingsOf(prune, { share })).toThrow(/share must be a number above 0/);
-    expect(() => prune.needs(settingsOf(prune, { method: 'magic' }))).toThrow(/method must be one of finetune/);
+    expect(() => prune.needs(settingsOf(prune, { method: 'magic' }))).toThrow(/method must be one of ascent/);
     const controller = new AbortController();
     controller.abort();
     const before = layeredModel();

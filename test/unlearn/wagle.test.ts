@@ -153,7 +153,7 @@ describe('tensors', () => {
 
 describe('refuses', () => {
   test.each<[string, object, RegExp]>([
-    ['a method inside that there is not', { method: 'magic' }, /method must be one of finetune/],
+    ['a method inside that there is not', { method: 'magic' }, /method must be one of ascent/],
     ['what is no regular expression', { exclude: '(' }, /exclude must be a regular expression/],
     ['a ratio of 0', { ratio: 0 }, /ratio must be a number above 0/],
     ['a mu of 0', { mu: 0 }, /mu must be a number above 0/],
