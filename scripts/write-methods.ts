@@ -25,7 +25,7 @@ const introduction = `# Methods
 
 <!-- Written by npm run docs:methods, from lib/unlearn and lib/run/settings.ts; the introduction is in scripts/write-methods.ts. -->
 
-\`soul methods\` lists what \`soul unlearn --method\` takes, \`soul methods npo\` says all of one. Whatever makes a model forget is one of
+\`soul methods\` lists what \`soul unlearn --method\` takes (\`finetune\` is \`soul train\`), \`soul methods npo\` says all of one. Whatever makes a model forget is one of
 three things here, each a small file:
 
 1. *Terms*: a method minimises the sum of its terms. A term is an *objective* on the sequences of a *source*, times a coefficient. An

@@ -10,7 +10,7 @@ import { targetSet } from '../source.ts';
 
 export const finetune = defineMethod({
   name: 'finetune',
-  summary: 'cross-entropy on the training set',
+  summary: 'cross-entropy on the training set; what `soul train` runs',
   paper: 'what language models are trained with',
   formula: 'L = mean over label tokens of -log p',
   settings: {},
