@@ -15,7 +15,20 @@ import { type DifferentiableLM, HuggingFaceTokenizer, TokenBatch } from 'soul-un
 import { runTraining, type RunSettings } from 'soul-unlearn/run';
 import { runDemo } from 'soul-unlearn/study';
 import { type LoadOptions, TorchLM } from 'soul-unlearn/torch';
-import { method, type Objective, train } from 'soul-unlearn/unlearn';
+import {
+  crossEntropy,
+  defineAlgorithm,
+  defineMethod,
+  type GradientRule,
+  innerMethod,
+  method,
+  numberSetting,
+  type Objective,
+  retainSet,
+  targetSet,
+  type Term,
+  train,
+} from 'soul-unlearn/unlearn';
 import { fromPointer } from 'soul-unlearn/unsafe';
 
 const options: SophiaOptions = { learningRate: 1e-4, rho: { clippedFraction: 0.1 } };
@@ -32,11 +45,35 @@ export async function forget(folder: string, loading: LoadOptions): Promise<void
   const { model, tokenizer } = await TorchLM.loadWithTokenizer(folder, loading);
   const target = encodeExamples(tokenizer, (await readExamples('forget.jsonl')).items).encoded;
   const optimizer = new Sophia(model.parameters, options);
-  const npo = method('npo');
-  await train({ model, optimizer, method: { ...npo, target: { ...npo.target, objective } }, target, retain: target });
+  const terms: Term[] = [
+    { name: 'forget', source: targetSet, objective },
+    { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: 5 },
+  ];
+  await train({ model, optimizer, method: { name: 'own', terms }, target, retain: target });
+  await train({ model, optimizer, method: method('npo', { beta: 0.2, retainLoss: 'ce' }), target, retain: target });
   await evaluate(model, tokenizer, []);
   await model.save('out', { overwrite: true });
 }
+export const even: GradientRule = { name: 'even', combine: (products) => products.map(() => 0.5) };
+const learningRates = { adamw: 1e-5, sophia: 1e-5, 'soul-repo': 1e-5 };
+const told = { summary: 's', paper: 'p', formula: 'f', promises: { property: 'none' }, learningRates };
+export const own = defineMethod({
+  ...told,
+  name: 'own',
+  settings: { factor: numberSetting('a factor', 1) },
+  terms: ({ factor }) => [{ name: 'forget', source: targetSet, objective, coefficient: factor }],
+  rule: () => even,
+});
+export const twice = defineAlgorithm({
+  ...told,
+  name: 'twice',
+  settings: {},
+  needs: () => ['retain'],
+  async *run(lab) {
+    yield* lab.descend(innerMethod('npo'));
+    return yield* lab.descend(innerMethod('simnpo'), { epochs: 1 });
+  },
+});
 export const score = (model: DifferentiableLM) => model.score(TokenBatch.of([{ tokens: [1, 2], labelsFrom: 1 }]));
 export const run = (settings: RunSettings) => runTraining(settings, (folder) => TorchLM.load(folder));
 export const rest = [dot, fromPointer, runDemo, PromptTemplate.plain.text, HuggingFaceTokenizer.load];
