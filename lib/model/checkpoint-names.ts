@@ -94,7 +94,11 @@ export function findParameters(
       unfit.length > 0 ? 'the files must be complete, and config.json the one that belongs to them' : undefined;
     throw badCheckpoint(folder, [...problems, ...unfit], remedy);
   }
-  return { tensors, tiedHead, notes: [...notes, ...unreadNotes(others, isComputed)].map((note) => `${folder}: ${note}`) };
+  return {
+    tensors,
+    tiedHead,
+    notes: [...notes, ...unreadNotes(others, isComputed)].map((note) => `${folder}: ${note}`),
+  };
 }
 
 /** The error of weights that don't fit the model. */

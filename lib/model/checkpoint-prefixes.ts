@@ -53,11 +53,7 @@ export function renamingNotes(names: readonly { readonly parameter: string; read
  *
  * @param wanted names in the model, none of which was found
  */
-export function unknownPrefix(
-  wanted: readonly string[],
-  stored: readonly string[],
-  body: string,
-): string | undefined {
+export function unknownPrefix(wanted: readonly string[], stored: readonly string[], body: string): string | undefined {
   const there = new Set(stored);
   for (const known of ['', body]) {
     const endings = wanted.filter((name) => name.startsWith(known)).map((name) => name.slice(known.length));

@@ -15,10 +15,17 @@ export type {
   TextGenerator,
   TokenScores,
 } from './contract.ts';
-export type { Activation, DecoderConfig, DecoderNames, LayerAttention, NormKind, StoredProjection } from './decoder-config.ts';
+export type {
+  Activation,
+  DecoderConfig,
+  DecoderNames,
+  LayerAttention,
+  NormKind,
+  StoredProjection,
+} from './decoder-config.ts';
 export { parameterLayout } from './decoder-weights.ts';
-export { families } from './families/index.ts';
 export type { Family } from './families/family.ts';
+export { families } from './families/index.ts';
 export { huggingFaceConfig, type ModelFolderOptions, writeModelFolder } from './model-folder.ts';
 export { type ParameterKind, ParameterLayout, type ParameterPlace, type ParameterRange } from './parameter-layout.ts';
 export type { Rope, RopeScaling } from './rope.ts';

@@ -90,11 +90,7 @@ export interface NativeEngine {
   /** Loads shared libraries, in this order and for the whole process; before any model is made. */
   loadLibraries(files: readonly string[]): void;
   /** On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. */
-  createModel(
-    specification: NativeModelSpecification,
-    values: NativeMemory,
-    gradients: NativeMemory,
-  ): NativeExternal;
+  createModel(specification: NativeModelSpecification, values: NativeMemory, gradients: NativeMemory): NativeExternal;
   releaseModel(model: NativeExternal): Promise<void> | undefined;
   nll(model: NativeExternal, ...batch: NativeBatch): Promise<{ pass: NativeExternal; values: Float32Array }>;
   divergence(

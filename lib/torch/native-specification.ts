@@ -63,7 +63,8 @@ function nativeLayer(config: DecoderConfig, weights: DecoderWeights, index: numb
   const layer = weights.layers[index]!;
   const { rope = -1, window = 0, scale } = config.attention[index]!;
   const norm = (given: NormWeights) => nativeNorm(weights, given);
-  const projections = (given: readonly ProjectionWeights[]) => joined(given.map((each) => place(config, weights, each)));
+  const projections = (given: readonly ProjectionWeights[]) =>
+    joined(given.map((each) => place(config, weights, each)));
   return {
     attentionNorm: norm(layer.attentionNorm),
     attentionInput: projections(layer.attentionInput),

@@ -33,7 +33,9 @@ class RotateRule : public Function<RotateRule> {
 
 void RotateInPlace(const Tensor& x, const Angles& angles) {
   const int64_t half = angles.cosine.size(2);
-  Tensor first = x.narrow(2, 0, half), second = x.narrow(2, half, half);
+  // Behind autograd's back: it allows no change to one of several views.
+  const Tensor memory = x.variable_data();
+  Tensor first = memory.narrow(2, 0, half), second = memory.narrow(2, half, half);
   const Tensor before = first.clone(at::MemoryFormat::Contiguous);
   first.mul_(angles.cosine).addcmul_(second, angles.sine, -1);
   second.mul_(angles.cosine).addcmul_(before, angles.sine);

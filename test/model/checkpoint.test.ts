@@ -41,11 +41,13 @@ describe('weights of a folder', () => {
       if (++read === 3) controller.abort(reason);
       return view(...range);
     };
-    await expect(readCheckpoint(folder, configOf(untied), values, { signal: controller.signal })).rejects.toMatchObject({
-      code: 'SOUL_CANCELLED',
-      cause: reason,
-      details: { folder },
-    });
+    await expect(readCheckpoint(folder, configOf(untied), values, { signal: controller.signal })).rejects.toMatchObject(
+      {
+        code: 'SOUL_CANCELLED',
+        cause: reason,
+        details: { folder },
+      },
+    );
     expect(read).toBe(3);
   });
 

@@ -63,7 +63,6 @@ describe('config.json', () => {
       initializerRange: 0.02,
     });
   });
-  });
 
   test('what is left out takes the defaults of transformers', () => {
     const { vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads } = shape;
@@ -72,16 +71,15 @@ describe('config.json', () => {
       keyValueHeads: 32,
       headSize: 64,
       maxPositions: 2048,
-      rmsNormEpsilon: 1e-6,
-      ropeTheta: 10000,
-      ropeScaling: { type: 'default' },
+      norm: { kind: 'rms', epsilon: 1e-6 },
+      ropes: [{ theta: 10000, scaling: { type: 'default' } }],
       tiedEmbeddings: false,
     });
   });
 
   test('linear scaling in its oldest form', () => {
     const config = parseModelConfig({ ...shape, rope_scaling: { type: 'linear', factor: 2 } });
-    expect(config.ropeScaling).toEqual({ type: 'linear', factor: 2 });
+    expect(config.ropes).toMatchObject([{ scaling: { type: 'linear', factor: 2 } }]);
   });
 
   // As LlamaConfig of transformers 5.24 reads both.
@@ -89,17 +87,17 @@ describe('config.json', () => {
     [{ rope_type: 'linear', factor: 2 }, {}, 500000, { type: 'linear', factor: 2 }],
     [{ rope_type: 'default' }, { type: 'linear', factor: 4 }, 20000, { type: 'linear', factor: 4 }],
     [{ rope_type: 'linear', factor: 2 }, { rope_type: 'default', rope_theta: 30000 }, 30000, { type: 'default' }],
-  ])('of %j and %j, rope_scaling counts where it says anything', (parameters, rope_scaling, ropeTheta, ropeScaling) => {
+  ])('of %j and %j, rope_scaling counts where it says anything', (parameters, rope_scaling, theta, scaling) => {
     const rope = { rope_theta: 20000, rope_parameters: { rope_theta: 500000, ...parameters }, rope_scaling };
     const config = parseModelConfig({ ...shape, ...rope });
-    expect(config).toMatchObject({ ropeTheta, ropeScaling });
-    expect(parseModelConfig(huggingFaceConfig(config))).toMatchObject({ ropeTheta, ropeScaling });
+    expect(config.ropes).toMatchObject([{ theta, scaling }]);
+    expect(parseModelConfig(huggingFaceConfig(config)).ropes).toMatchObject([{ theta, scaling }]);
   });
 
   test.each([four, five])('what is written is read as the same, and keeps what it does not know', (config) => {
     const written = huggingFaceConfig(parseModelConfig({ ...config, pad_token_id: 7, our_own: { note: 1 } }));
-    const { source: _written, ...again } = parseModelConfig(written);
-    const { source: _config, ...first } = parseModelConfig(config);
+    const { source: _s1, written: _w1, ...again } = parseModelConfig(written);
+    const { source: _s2, written: _w2, ...first } = parseModelConfig(config);
     expect(again).toEqual(first);
     expect(written).toMatchObject({
       pad_token_id: 7,
@@ -165,14 +163,13 @@ describe('config.json', () => {
     const rope_parameters = { rope_type: 'default', rope_theta: 5e5 };
     const both = { ...shape, rope_parameters, rope_theta: 5e5 };
     const scaled = parseModelConfig({ ...both, rope_scaling: { type: 'linear', factor: 4 } });
-    expect(scaled).toMatchObject({ ropeTheta: 5e5, ropeScaling: { type: 'linear', factor: 4 } });
-    const { source: _, ...again } = parseModelConfig(huggingFaceConfig(scaled));
+    expect(scaled.ropes).toMatchObject([{ theta: 5e5, scaling: { type: 'linear', factor: 4 } }]);
+    const { source: _, written: _w, ...again } = parseModelConfig(huggingFaceConfig(scaled));
     expect(scaled).toMatchObject(again);
     const other = { ...both, rope_parameters: { ...rope_parameters, rope_type: 'linear', factor: 2 } };
-    expect(parseModelConfig({ ...other, rope_scaling: { rope_type: 'default' } }).ropeScaling).toEqual({
-      type: 'default',
-    });
-    expect(parseModelConfig({ ...other, rope_scaling: {} }).ropeScaling).toEqual({ type: 'linear', factor: 2 });
+    const scalingOf = (rope_scaling: object) => parseModelConfig({ ...other, rope_scaling }).ropes[0]!.scaling;
+    expect(scalingOf({ rope_type: 'default' })).toEqual({ type: 'default' });
+    expect(scalingOf({})).toEqual({ type: 'linear', factor: 2 });
   });
 
   test.each([['LLaMAForCausalLM'], ['LlamaModel'], ['MyLlamaForCausalLM'], [], undefined])(

@@ -92,14 +92,20 @@ describeWithEngine('the calls of the engine addon', () => {
     const bytes = new Uint8Array(new SharedArrayBuffer(size));
     expect(() => createModel(specification, bytes, bytes)).toThrow(/values must be a Float32Array/);
     // Weights must lie within the buffer.
-    expect(() => createModel(specification, shared(size - 256), shared(size - 256))).toThrow(/does not fit into values/);
+    expect(() => createModel(specification, shared(size - 256), shared(size - 256))).toThrow(
+      /does not fit into values/,
+    );
     const beyond = { ...specification, embedding: size };
     expect(() => createModel(beyond, shared(), shared())).toThrow(/embedding does not fit/);
   });
 
   test('specifications at random end in typed errors, or in a model', () => {
     const { createModel, releaseModel } = nativeEngine();
-    for (const family of [config, { ...config, model_type: 'gpt_neox' }, { ...config, model_type: 'gpt2', n_embd: 4 }]) {
+    for (const family of [
+      config,
+      { ...config, model_type: 'gpt_neox' },
+      { ...config, model_type: 'gpt2', n_embd: 4 },
+    ]) {
       const { specification, size } = specificationOf(family);
       const memory = () => new Float32Array(new SharedArrayBuffer(4 * size));
       const [values, gradients] = [memory(), memory()];

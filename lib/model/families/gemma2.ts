@@ -25,11 +25,7 @@ export const gemma2: Family = {
 };
 
 /** What Gemma 2 and 3 have in common. */
-export function readGemma2Like(
-  config: ConfigReader,
-  windowed: readonly boolean[],
-  maxPositions: number,
-): FamilyConfig {
+export function readGemma2Like(config: ConfigReader, windowed: readonly boolean[], maxPositions: number): FamilyConfig {
   const none = config.source.sliding_window === null;
   const window = none ? {} : { window: { size: config.size('sliding_window', 4096), layers: windowed } };
   if (none && windowed.includes(true)) config.fail('sliding_window', 'a positive integer', null);

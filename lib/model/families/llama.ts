@@ -13,7 +13,8 @@ import type { Family, FamilyConfig } from './family.ts';
 export const llama: Family = {
   modelType: 'llama',
   architecture: 'LlamaForCausalLM',
-  read: (config) => readLlamaLike(config, { attentionBias: config.flag('attention_bias'), mlpBias: config.flag('mlp_bias') }),
+  read: (config) =>
+    readLlamaLike(config, { attentionBias: config.flag('attention_bias'), mlpBias: config.flag('mlp_bias') }),
 };
 
 /** Where a family departs from Llama; defaults are those of its class in transformers. */
