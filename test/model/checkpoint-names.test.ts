@@ -98,7 +98,7 @@ describe('names of what a model was wrapped in', () => {
     await writeSafetensors(single(), renamed(untied, rename));
     const { problems, message } = await refusal(untied);
     expect(problems).toEqual([expect.stringContaining(problem)]);
-    expect(message).toContain('save the Llama model itself');
+    expect(message).toContain('save the language model itself');
     expect(message).not.toContain('missing');
   });
 

@@ -111,9 +111,12 @@ describe('config.json', () => {
   });
 
   test.each([
-    [{ architectures: ['GPT2LMHeadModel'], model_type: 'gpt2' }, /model_type gpt2/],
+    [
+      { architectures: ['BloomForCausalLM'], model_type: 'bloom' },
+      /model_type bloom is not supported; supported: llama, /,
+    ],
     [{ architectures: ['LlamaForSequenceClassification'] }, /LlamaForSequenceClassification/],
-    [{ hidden_act: 'gelu' }, /hidden_act gelu/],
+    [{ hidden_act: 'relu2' }, /hidden_act relu2/],
     [{ rope_scaling: { rope_type: 'yarn', factor: 2 } }, /rope_type yarn/],
     [{ rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } }, /rope_type dynamic/],
     [{ rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } }, /partial_rotary_factor 0.5/],

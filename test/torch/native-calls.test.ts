@@ -103,8 +103,8 @@ describeWithEngine('the calls of the engine addon', () => {
     const { createModel, releaseModel } = nativeEngine();
     for (const family of [
       config,
-      { ...config, model_type: 'gpt_neox' },
-      { ...config, model_type: 'gpt2', n_embd: 4 },
+      { ...config, model_type: 'gpt_neox', rotary_pct: 0.5 },
+      { ...config, model_type: 'gpt2', n_embd: 4, n_head: 2 },
     ]) {
       const { specification, size } = specificationOf(family);
       const memory = () => new Float32Array(new SharedArrayBuffer(4 * size));
