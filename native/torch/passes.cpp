@@ -22,42 +22,32 @@ class ChunkBuffer {
   ChunkBuffer(const Model& model, int64_t rows, int64_t buffers) : model_(model) {
     const Place& place = model.place();
     const int64_t vocabulary = model.decoder.size().vocabulary;
-    const bool narrow = place.dtype != at::kFloat;
-    const int64_t element_bytes = narrow ? 6 : 4;
+    const auto element_bytes = static_cast<int64_t>(at::elementSize(place.dtype));
     rows_ = std::clamp<int64_t>(model.logits_memory / (vocabulary * element_bytes * buffers), 1, rows);
-    floats_ = at::empty({rows_, vocabulary}, place.floats());
-    if (narrow) narrow_ = at::empty({rows_, vocabulary}, place.weights());
+    logits_ = at::empty({rows_, vocabulary}, place.weights());
   }
 
   int64_t rows() const { return rows_; }
 
-  // In float32, from products in the dtype of the weights.
+  // In the dtype of the weights, as the losses read them.
   Tensor Logits(const Tensor& hidden) {
-    const Tensor head = model_.decoder.head().value.t();
-    Tensor logits = floats_.narrow(0, 0, hidden.size(0));
-    if (!narrow_.defined()) {
-      at::mm_out(logits, hidden, head);
-      return logits;
-    }
-    Tensor product = narrow_.narrow(0, 0, hidden.size(0));
-    at::mm_out(product, hidden, head);
-    return logits.copy_(product);
+    Tensor logits = logits_.narrow(0, 0, hidden.size(0));
+    at::mm_out(logits, hidden, model_.decoder.head().value.t());
+    return logits;
   }
 
   // Turns d_logits, in place of the logits, into the head's gradient (added in place) and into d_hidden.
   void PullBack(const Tensor& d_logits, const Tensor& hidden, Tensor d_hidden) {
-    Tensor product = d_logits;
-    if (narrow_.defined()) product = narrow_.narrow(0, 0, hidden.size(0)).copy_(d_logits);
     const Parameter& head = model_.decoder.head();
     Tensor d_weight = head.gradient;
-    d_weight.addmm_(product.t(), hidden);
-    at::mm_out(d_hidden, product, head.value);
+    d_weight.addmm_(d_logits.t(), hidden);
+    at::mm_out(d_hidden, d_logits, head.value);
   }
 
  private:
   const Model& model_;
   int64_t rows_;
-  Tensor floats_, narrow_;
+  Tensor logits_;
 };
 
 template <typename Work>

@@ -11,11 +11,6 @@ namespace {
 
 using at::Tensor;
 
-SoulTokenRows RowsOf(const Tensor& logits, int64_t first, int64_t last) {
-  const int64_t vocabulary = logits.size(1);
-  return {logits.data_ptr<float>() + first * vocabulary, last - first, vocabulary, vocabulary};
-}
-
 SoulTokenRows RowsOf(const Tensor& logits) {
   return RowsOf(logits, 0, logits.size(0));
 }
@@ -43,6 +38,13 @@ const int32_t* LabelsOf(const SoulTokenScores& scores) {
 }
 
 }  // namespace
+
+SoulTokenRows RowsOf(const Tensor& logits, int64_t first, int64_t last) {
+  const int64_t vocabulary = logits.size(1);
+  const uint32_t dtype = logits.scalar_type() == at::kFloat ? SOUL_FLOAT32 : SOUL_BFLOAT16;
+  const auto begin = static_cast<size_t>(first * vocabulary) * logits.element_size();
+  return {static_cast<char*>(logits.data_ptr()) + begin, last - first, vocabulary, vocabulary, dtype};
+}
 
 void ForRows(int64_t rows, int64_t vocabulary, const std::function<void(int64_t, int64_t)>& work) {
   constexpr int64_t kGrain = 32768;  // elements that are worth a thread, as in libtorch's own loops
