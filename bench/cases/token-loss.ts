@@ -18,6 +18,9 @@ export interface LogitsShape {
 /** Where the labels come from. */
 export type Labels = 'given' | 'sampled';
 
+/** Of logits and their gradients. */
+export type LogitsDType = 'f32' | 'bf16';
+
 /** Names of the cases, as `--kernels` takes them. */
 export const tokenLossKernels = [
   'token-loss',
@@ -30,20 +33,28 @@ export const tokenLossKernels = [
 const logitScale = 4;
 const sampleSeed = 1n;
 
+const bytesOf: Readonly<Record<LogitsDType, number>> = { f32: 4, bf16: 2 };
+
 /** All that is computed over logits of one shape. */
 export function tokenLossCases(shape: LogitsShape): KernelCase[] {
-  return [tokenLossCase('given', shape), tokenLossCase('sampled', shape), tokenScores(shape), divergenceLoss(shape)];
+  return (['f32', 'bf16'] as const).flatMap((dtype) => [
+    tokenLossCase('given', shape, dtype),
+    tokenLossCase('sampled', shape, dtype),
+    tokenScores(shape, dtype),
+    divergenceLoss(shape, dtype),
+  ]);
 }
 
-export function tokenLossCase(labels: Labels, shape: LogitsShape): KernelCase {
+export function tokenLossCase(labels: Labels, shape: LogitsShape, dtype: LogitsDType = 'f32'): KernelCase {
+  const bytes = bytesOf[dtype];
   return {
-    ...overLogits(shape),
+    ...overLogits(shape, dtype),
     kernel: labels === 'given' ? 'token-loss' : 'sampled-token-loss',
     title: labels === 'given' ? 'Token loss and gradient' : 'Token loss and gradient, labels sampled',
     // One read for the scores, then a read and a write.
-    bytesPerElement: 4 + 4 + 4,
-    residentBytesPerElement: 4 + 4,
-    prepare: (_, device) => prepareTokenLoss(labels, shape, true, device),
+    bytesPerElement: 3 * bytes,
+    residentBytesPerElement: 2 * bytes,
+    prepare: (_, device) => prepareTokenLoss(labels, shape, true, device, dtype),
   };
 }
 
@@ -56,11 +67,12 @@ export async function prepareTokenLoss(
   shape: LogitsShape,
   keep: boolean,
   device: Device = 'cpu',
+  dtype: LogitsDType = 'f32',
 ): Promise<Prepared> {
   const addon = nativeAddon();
   const { vocabulary } = shape;
-  const logits = await filledLogits(shape, device);
-  const original = keep ? await filledLogits(shape, device) : undefined;
+  const logits = await filledLogits(shape, dtype, device);
+  const original = keep ? await filledLogits(shape, dtype, device) : undefined;
   const memory = nativeMemory(logits, 'logits');
   const { labelOf, weights, logSumExp, nll } = rowArrays(shape);
   const score = () =>
@@ -84,16 +96,16 @@ export async function prepareTokenLoss(
 }
 
 /** Scores alone, with every statistic that there is. */
-function tokenScores(shape: LogitsShape): KernelCase {
+function tokenScores(shape: LogitsShape, dtype: LogitsDType): KernelCase {
   return {
-    ...overLogits(shape),
+    ...overLogits(shape, dtype),
     kernel: 'token-scores',
     title: 'Token scores with argmax, mean and variance',
-    bytesPerElement: 4,
-    residentBytesPerElement: 4,
+    bytesPerElement: bytesOf[dtype],
+    residentBytesPerElement: bytesOf[dtype],
     async prepare(_, device) {
       const { rows, vocabulary } = shape;
-      const logits = await filledLogits(shape, device);
+      const logits = await filledLogits(shape, dtype, device);
       const memory = nativeMemory(logits, 'logits');
       const { labelOf, logSumExp, nll } = rowArrays(shape);
       const statistics = {
@@ -111,21 +123,22 @@ function tokenScores(shape: LogitsShape): KernelCase {
 }
 
 /** KL to the distribution of a reference's logits, and its gradient. */
-function divergenceLoss(shape: LogitsShape): KernelCase {
+function divergenceLoss(shape: LogitsShape, dtype: LogitsDType): KernelCase {
+  const bytes = bytesOf[dtype];
   return {
-    ...overLogits(shape),
+    ...overLogits(shape, dtype),
     kernel: 'divergence-loss',
     title: 'KL to a reference and gradient',
     // One read of both for the scores, then a read of both and a write.
-    bytesPerElement: 8 + 8 + 4,
-    residentBytesPerElement: 4 + 4 + 4,
+    bytesPerElement: 5 * bytes,
+    residentBytesPerElement: 3 * bytes,
     async prepare(_, device = 'cpu') {
       const addon = nativeAddon();
       const { rows, vocabulary } = shape;
       const [logits, original, reference] = [
-        await filledLogits(shape, device),
-        await filledLogits(shape, device),
-        await filledLogits(shape, device, logitScale / 2),
+        await filledLogits(shape, dtype, device),
+        await filledLogits(shape, dtype, device),
+        await filledLogits(shape, dtype, device, logitScale / 2),
       ];
       const memory = nativeMemory(logits, 'logits');
       const other = nativeMemory(reference, 'reference');
@@ -167,12 +180,17 @@ function inParts(
   };
 }
 
-function overLogits(shape: LogitsShape): Pick<KernelCase, 'subject' | 'storage' | 'shape'> {
-  return { subject: 'The token loss', storage: 'f32', shape };
+function overLogits(shape: LogitsShape, dtype: LogitsDType): Pick<KernelCase, 'subject' | 'storage' | 'shape'> {
+  return { subject: 'The token loss', storage: dtype, shape };
 }
 
-function filledLogits({ rows, vocabulary }: LogitsShape, device: Device | undefined, scale = logitScale) {
-  return filledBuffer(rows * vocabulary, 'f32', scale, device);
+function filledLogits(
+  { rows, vocabulary }: LogitsShape,
+  dtype: LogitsDType,
+  device: Device | undefined,
+  scale = logitScale,
+) {
+  return filledBuffer(rows * vocabulary, dtype, scale, device);
 }
 
 /** What there is one of for each row. */

@@ -40,7 +40,8 @@ test('a Sophia step clips about half of the weights once its momentum has risen'
 });
 
 test('names of cases over logits are the known ones', () => {
-  expect(tokenLossCases(shape).map(({ kernel }) => kernel)).toEqual([...tokenLossKernels]);
+  const names = tokenLossCases(shape).map(({ kernel, storage }) => `${kernel} ${storage}`);
+  expect(names).toEqual(['f32', 'bf16'].flatMap((dtype) => tokenLossKernels.map((kernel) => `${kernel} ${dtype}`)));
 });
 
 test('no measurement is listed twice', () => {
