@@ -11,7 +11,7 @@ namespace {
 
 using at::Tensor;
 
-SoulTokenRows RowsOf(const Tensor& logits) {
+SoulTokenRows AllRowsOf(const Tensor& logits) {
   return RowsOf(logits, 0, logits.size(0));
 }
 
@@ -57,7 +57,7 @@ void* TokenLosses::Stream() const {
 
 void TokenLosses::Score(const Tensor& logits, const SoulTokenScores& scores) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits);
+    const SoulTokenRows rows = AllRowsOf(logits);
     Check(table_->score_tokens_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, &scores));
     return;
   }
@@ -71,7 +71,7 @@ void TokenLosses::Score(const Tensor& logits, const SoulTokenScores& scores) con
 void TokenLosses::Gradient(const Tensor& logits, const int32_t* labels, const float* weights,
                            const float* log_sum_exp) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits);
+    const SoulTokenRows rows = AllRowsOf(logits);
     Check(table_->token_gradient_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, labels,
                                            weights, log_sum_exp));
     return;
@@ -103,7 +103,7 @@ void TokenLosses::ScoreAndGradient(const Tensor& logits, const SoulTokenScores& 
 void TokenLosses::ScoreDivergence(const Tensor& logits, const Tensor& reference,
                                   const DivergenceFigures& figures) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits), other = RowsOf(reference);
+    const SoulTokenRows rows = AllRowsOf(logits), other = AllRowsOf(reference);
     Check(table_->score_divergence_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, &other,
                                              figures.divergence, figures.log_sum_exp,
                                              figures.reference_log_sum_exp));
@@ -119,7 +119,7 @@ void TokenLosses::ScoreDivergence(const Tensor& logits, const Tensor& reference,
 void TokenLosses::DivergenceGradient(const Tensor& logits, const Tensor& reference, const float* weights,
                                      const DivergenceFigures& figures) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits), other = RowsOf(reference);
+    const SoulTokenRows rows = AllRowsOf(logits), other = AllRowsOf(reference);
     Check(table_->divergence_gradient_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, &other,
                                                 weights, figures.log_sum_exp, figures.reference_log_sum_exp));
     return;
