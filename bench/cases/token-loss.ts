@@ -6,6 +6,7 @@
 
 import { nativeAddon } from '../../lib/core/addon.ts';
 import { type Device, nativeMemory } from '../../lib/core/flat-buffer.ts';
+import { cast } from '../../lib/core/vector-operations.ts';
 import type { KernelCase, Prepared } from './case.ts';
 import { filledBuffer } from './memory.ts';
 
@@ -95,6 +96,45 @@ export async function prepareTokenLoss(
   };
 }
 
+/** As {@link tokenLossCase} of bfloat16 and given labels, over a float32 copy of which the gradients are rounded. */
+export function copiedTokenLossCase(shape: LogitsShape): KernelCase {
+  return {
+    ...overLogits(shape, 'bf16'),
+    kernel: 'copied-token-loss',
+    title: 'Token loss and gradient over a float32 copy',
+    // A cast, one read for the scores, a read and a write, a cast.
+    bytesPerElement: 6 + 4 + 8 + 6,
+    residentBytesPerElement: 2 + 2 + 4,
+    async prepare(_, device = 'cpu') {
+      const addon = nativeAddon();
+      const { vocabulary } = shape;
+      const [logits, original] = [await filledLogits(shape, 'bf16', device), await filledLogits(shape, 'bf16', device)];
+      const copy = await filledLogits(shape, 'f32', device);
+      const memory = nativeMemory(copy, 'copy');
+      const { labelOf, weights, logSumExp, nll } = rowArrays(shape);
+      return {
+        ...inParts(
+          device,
+          () => cast(logits, copy),
+          () => addon.scoreTokens(memory, vocabulary, { labels: labelOf, logSumExp, nll }),
+          () => addon.tokenGradient(memory, vocabulary, labelOf, weights, logSumExp),
+          () => cast(copy, logits),
+        ),
+        passes: [
+          { reads: [logits], writes: [copy] },
+          { reads: [copy], writes: [] },
+          { reads: [copy], writes: [copy] },
+          { reads: [copy], writes: [logits] },
+        ],
+        reset: () => logits.copyFrom(original),
+        async release() {
+          await Promise.all([logits.release(), original.release(), copy.release()]);
+        },
+      };
+    },
+  };
+}
+
 /** Scores alone, with every statistic that there is. */
 function tokenScores(shape: LogitsShape, dtype: LogitsDType): KernelCase {
   return {
@@ -162,21 +202,16 @@ function divergenceLoss(shape: LogitsShape, dtype: LogitsDType): KernelCase {
 }
 
 /**
- * A score and the gradient that takes from the host what the score left there: on a device when it has come, on the CPU in
- * the order of the calls.
+ * Calls of which one takes from the host what another left there: on a device when it has come, on the CPU in the order of
+ * the calls.
  */
-function inParts(
-  device: Device,
-  score: () => Promise<unknown>,
-  gradient: () => Promise<unknown>,
-): Pick<Prepared, 'run' | 'parts'> {
-  if (device === 'cpu') return { run: () => Promise.all([score(), gradient()]) };
+function inParts(device: Device, ...calls: readonly (() => Promise<unknown>)[]): Pick<Prepared, 'run' | 'parts'> {
+  if (device === 'cpu') return { run: () => Promise.all(calls.map((call) => call())) };
   return {
     async run() {
-      await score();
-      await gradient();
+      for (const call of calls) await call();
     },
-    parts: [score, gradient],
+    parts: calls,
   };
 }
 
