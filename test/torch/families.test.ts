@@ -1,0 +1,181 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { openSafetensors } from '../../lib/core/safetensors.ts';
+import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { describeWithEngine } from './engine-available.ts';
+import {
+  draw,
+  projectionError,
+  type RecordedFamily,
+  type RecordedVariant,
+  recordedFamilies,
+  variantConfig,
+  withModelFolder,
+} from './recorded-families.ts';
+
+/** The families that are run; others must be refused as such. */
+const supported: readonly string[] = ['llama'];
+/** Keys of which only the usual value is supported. */
+const usualOnly: readonly string[] = ['hidden_act'];
+
+const one = { threads: 1 };
+const run = recordedFamilies.filter(([, { config }]) => supported.includes(config.model_type));
+const refused = recordedFamilies.filter(([, { config }]) => !supported.includes(config.model_type));
+
+function farthest(found: ArrayLike<number>, expected: readonly number[]): number {
+  expect(found.length).toBe(expected.length);
+  return Math.max(...expected.map((value, i) => Math.abs(found[i]! - value)));
+}
+
+function rootMeanSquare(found: ArrayLike<number>, expected: readonly number[]): number {
+  return Math.hypot(...expected.map((value, i) => found[i]! - value)) / Math.sqrt(expected.length);
+}
+
+function refusalOf(name: string): object {
+  return { code: 'SOUL_UNSUPPORTED', message: expect.stringContaining(name) };
+}
+
+async function withModel<Result>(
+  { config, tensors }: Pick<RecordedFamily, 'config' | 'tensors'>,
+  work: (model: TorchLM<'f32'>, folder: string) => Promise<Result>,
+): Promise<Result> {
+  return withModelFolder(config, tensors, async (folder) => {
+    const model = await TorchLM.load(folder, one);
+    try {
+      return await work(model, folder);
+    } finally {
+      model.release();
+    }
+  });
+}
+
+async function losses(family: RecordedFamily, config: object, variant: RecordedVariant): Promise<Float32Array> {
+  return withModelFolder({ ...config }, variant.tensors ?? family.tensors, async (folder) => {
+    const model = await TorchLM.load(folder, one);
+    const { logProbability } = await model.score(TokenBatch.of(family.sequences));
+    model.release();
+    return logProbability.map((value) => -value);
+  });
+}
+
+describeWithEngine.each(run)('as transformers computes it: %s', (_, family) => {
+  const batch = TokenBatch.of(family.sequences);
+  const weights = Float32Array.from(draw('weights of labels', batch.labelCount));
+
+  test('parameters have the names and shapes of the file', () =>
+    withModel(family, async ({ parameters: { layout } }) => {
+      const found = [...layout].map(([name, { shape }]) => [name, [...shape]]);
+      expect(new Map(found as [string, number[]][])).toEqual(
+        new Map(family.tensors.map(([name, s]) => [name, [...s]])),
+      );
+    }));
+
+  test('nll and its gradients', () =>
+    withModel(family, async (model) => {
+      const pass = await model.nll(batch);
+      expect(farthest(pass.values, family.nll)).toBeLessThan(1e-4);
+      await pass.backward(weights);
+      const { layout, gradients } = model.parameters;
+      expect(projectionError(family, layout, gradients.array)).toBeLessThan(1e-3);
+    }));
+
+  test('accumulate', () =>
+    withModel(family, async (model) => {
+      expect(farthest(await model.accumulate(batch, weights), family.nll)).toBeLessThan(1e-4);
+      const { layout, gradients } = model.parameters;
+      expect(projectionError(family, layout, gradients.array)).toBeLessThan(1e-3);
+    }));
+
+  test('score', () =>
+    withModel(family, async (model) => {
+      const { logProbability } = await model.score(batch);
+      expect(
+        farthest(
+          logProbability,
+          family.nll.map((value) => -value),
+        ),
+      ).toBeLessThan(1e-4);
+    }));
+
+  test('greedy generation, all prompts at once and each alone', () =>
+    withModel(family, async (model) => {
+      const prompts = family.generated.map(({ prompt }) => prompt);
+      const expected = family.generated.map(({ tokens }) => tokens);
+      const options = { maxNewTokens: expected[0]!.length };
+      expect(await model.generate(prompts, options)).toEqual(expected);
+      for (const [i, prompt] of prompts.entries()) {
+        expect(await model.generate([prompt], options)).toEqual([expected[i]]);
+      }
+    }));
+
+  test('what is saved is what was loaded', () =>
+    withModel(family, async (model, folder) => {
+      const out = join(folder, 'out');
+      await model.save(out);
+      const [before, after] = await Promise.all(
+        [folder, out].map((path) => openSafetensors(join(path, 'model.safetensors'))),
+      );
+      expect([...after!.tensors.keys()].sort()).toEqual([...before!.tensors.keys()].sort());
+      for (const [name, { dtype, shape }] of before!.tensors) {
+        expect(after!.tensors.get(name)).toMatchObject({ dtype, shape });
+        expect(Buffer.compare(await after!.read(name), await before!.read(name))).toBe(0);
+      }
+      await Promise.all([before!.close(), after!.close()]);
+      expect(JSON.parse(await readFile(join(out, 'config.json'), 'utf8'))).toMatchObject(family.config);
+      const again = await TorchLM.load(out, one);
+      expect((await again.score(batch)).logProbability).toEqual((await model.score(batch)).logProbability);
+      await again.save(join(folder, 'again'));
+      const files = [out, join(folder, 'again')].map((path) => readFile(join(path, 'model.safetensors')));
+      expect(Buffer.compare(...((await Promise.all(files)) as [Buffer, Buffer]))).toBe(0);
+      again.release();
+    }));
+
+  test('in bfloat16, about as close as transformers', () =>
+    withModelFolder(family.config, family.tensors, async (folder) => {
+      const model = await TorchLM.load(folder, { ...one, dtype: 'bf16' });
+      const { exact, transformers } = family.narrow;
+      const pass = await model.nll(batch);
+      expect(rootMeanSquare(pass.values, exact)).toBeLessThan(2 * rootMeanSquare(transformers, exact));
+      pass.release();
+      model.release();
+    }));
+
+  test('configured as transformers 4 writes it', async () => {
+    const found = await losses(family, family.configOlder, { name: 'older' });
+    expect(farthest(found, family.nll)).toBeLessThan(1e-4);
+  });
+
+  const variants = family.variants.map((variant): [string, RecordedVariant] => [
+    `${variant.name}${variant.of === 'configOlder' ? ', as transformers 4 writes it' : ''}`,
+    variant,
+  ]);
+  if (variants.length === 0) return;
+  test.each(variants)('with another value: %s', async (_, variant) => {
+    const computed = losses(family, variantConfig(family, variant), variant);
+    if (variant.refused !== undefined) {
+      await expect(computed).rejects.toMatchObject(refusalOf(variant.refused));
+      return;
+    }
+    const mayRefuse = variant.mayRefuse ?? usualOnly.find((key) => Object.hasOwn(variant.config ?? {}, key));
+    const found = await computed.catch((error: unknown) => {
+      if (mayRefuse === undefined) throw error;
+      expect(error).toMatchObject(refusalOf(mayRefuse));
+    });
+    if (found === undefined) return;
+    const expected = [variant.nll ?? family.nll, ...(variant.nllOlder ? [variant.nllOlder] : [])];
+    expect(Math.min(...expected.map((nll) => farthest(found, nll)))).toBeLessThan(1e-4);
+  });
+});
+
+if (refused.length > 0) {
+  describeWithEngine('families that are not run', () => {
+    test.each(refused)('%s is refused', async (_, { config, configOlder, tensors }) => {
+      for (const each of [config, configOlder]) {
+        await withModelFolder(each, tensors, async (folder) => {
+          await expect(TorchLM.load(folder, one)).rejects.toMatchObject(refusalOf(config.model_type));
+        });
+      }
+    });
+  });
+}
