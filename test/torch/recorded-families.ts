@@ -24,7 +24,7 @@ export interface RecordedVariant {
   /** The file's, where they are not those of the case. */
   readonly tensors?: readonly RecordedTensor[];
   readonly nll?: readonly number[];
-  /** By transformers 4, where it computes something else. */
+  /** What transformers 4 computed instead; transformers 5 is right. */
   readonly nllOlder?: readonly number[];
   /** Nothing changes. */
   readonly same?: true;

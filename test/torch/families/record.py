@@ -2,31 +2,30 @@
 
     python record.py --older PYTHON [CASE ...]
 
-Needs torch and transformers 5; PYTHON is an interpreter with transformers 4.57, which may find torch where this one does.
-Every weight is a function of its name and index (see `draw`), so none is stored: a tensor is listed as [name, shape, centre,
-scale], its elements are centre + scale * u with u of [-1, 1).
+Needs torch and transformers 5; PYTHON is an interpreter with transformers 4.57, which may find torch where this one
+does. Every weight is a function of its name and index (draws.py), so none is stored: a tensor is listed as [name, shape,
+centre, scale], its elements are centre + scale * u with u of [-1, 1).
 
 What a file holds:
   config      config.json as transformers 5 writes it; configOlder as transformers 4 does, with the same figures
   tensors     of the safetensors file
   nll         -log p of every label token, in nats
-  gradients   of sum_i u_i * nll_i, u from `draw("weights of labels", ...)`: norm, and the projections on 8 vectors of signs
+  gradients   of sum_i u_i * nll_i, u from `draw("weights of labels", ...)`: norm, and projections on 8 vectors of signs
   generated   greedy continuations, of which no choice is close
   narrow      nll of weights rounded to bfloat16: exact, and as transformers computes them in bfloat16
-  variants    the configuration with other values: `config` is laid over it, `without` taken out. One `of` "configOlder"
-              changes that. `tensors` where they are others. Then either `nll`, or `same` where nothing changes, or `refused`,
-              the key that an implementation must name when it refuses. `mayRefuse` is the same where it may also compute
-              `nll`; `nllOlder` are the figures of transformers 4 where they differ.
+  variants    the configuration with other values: `config` is laid over it, `without` taken out. One `of`
+              "configOlder" changes that. `tensors` where they are others. Then either `nll`, or `same` where nothing
+              changes, or `refused`, the key that an implementation must name when it refuses. `mayRefuse` is the same
+              where it may also compute `nll`. `nllOlder` are the figures of transformers 4 where it computes something
+              else.
 """
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
 import tempfile
-import zlib
 from pathlib import Path
 
 if torch_from := os.environ.get("RECORD_TORCH_FROM"):
@@ -40,57 +39,11 @@ from safetensors.torch import save_file
 from transformers import AutoConfig, AutoModelForCausalLM
 
 from cases import CASES, LENGTHS, NEW_TOKENS, PROMPTS
+from draws import draw, range_of, signs, tokens, values
 
 AGREED = 2e-5  # nats, between versions and forms of a configuration
 CLEAR = 1e-2  # nats, between the two likeliest tokens
 PROJECTIONS = 8
-
-
-def mix(x):
-    x = x.astype(np.uint32)
-    x ^= x >> np.uint32(16)
-    x *= np.uint32(0x7FEB352D)
-    x ^= x >> np.uint32(15)
-    x *= np.uint32(0x846CA68B)
-    x ^= x >> np.uint32(16)
-    return x
-
-
-def draw(name, size):
-    """Multiples of 2^-23 in [-1, 1): exact in float32."""
-    key = np.uint32(zlib.crc32(name.encode()))
-    return (mix(np.arange(size, dtype=np.uint32) ^ key) >> np.uint32(8)).astype(np.float64) / 2**23 - 1
-
-
-def signs(name, size):
-    return np.where(draw(name, size) < 0, -1.0, 1.0)
-
-
-def tokens(name, count, below):
-    return [int(t) for t in np.floor((draw(name, count) + 1) / 2 * below)]
-
-
-def range_of(name, shape, model_type):
-    """Centre and scale of a tensor: of a size at which every part of the model shows in the losses."""
-    gemma = model_type.startswith("gemma")  # Norms there multiply by 1 + weight, and what is embedded by sqrt(hidden size).
-    if name.endswith(".bias"):
-        return 0, 0.2
-    if gemma and name == "model.norm.weight":
-        return 1, 0.3
-    if len(shape) == 1:
-        return (0 if gemma else 1), 0.3
-    if any(part in name for part in ("wpe", "embed_positions")):
-        return 0, 0.7
-    if any(part in name for part in ("embed", "wte", "lm_head")):
-        return 0, (0.4 if gemma else 0.9)
-    transposed = model_type == "gpt2"
-    return 0, round(1.5 * math.sqrt(3 / shape[0 if transposed else 1]), 3)
-
-
-def values(tensor):
-    name, shape, centre, scale = tensor
-    numbers = centre + scale * draw(name, math.prod(shape))
-    return torch.from_numpy(numbers.astype(np.float32).reshape(shape))
 
 
 def saved_tensors(folder):
@@ -103,6 +56,12 @@ def saved_tensors(folder):
     return [[name, shape, *range_of(name, shape, config.model_type)] for name, shape in shapes.items()]
 
 
+def parameter_of(model, name):
+    """By its name in the file; transformers 5 calls GPT-NeoX's last matrix otherwise in memory."""
+    parameters = dict(model.named_parameters())
+    return parameters[name if name in parameters else name.replace("embed_out", "lm_head")]
+
+
 def load(config, dtype=torch.float32):
     """The model of a configuration, through transformers' own loading; and its tensors."""
     with tempfile.TemporaryDirectory() as folder:
@@ -113,9 +72,8 @@ def load(config, dtype=torch.float32):
             folder, attn_implementation="eager", dtype=dtype, output_loading_info=True
         )
     assert not any(report[key] for key in ("missing_keys", "unexpected_keys", "mismatched_keys")), report
-    parameters = dict(model.named_parameters())
     for tensor in tensors:
-        assert torch.equal(parameters[tensor[0]], values(tensor).to(dtype)), tensor
+        assert torch.equal(parameter_of(model, tensor[0]), values(tensor).to(dtype)), tensor
     return model.eval(), tensors
 
 
@@ -145,9 +103,9 @@ def farthest(found, expected):
 def gradients(model, tensors, nll):
     weights = torch.from_numpy(draw("weights of labels", len(nll)))
     (nll * weights).sum().backward()
-    parameters, result = dict(model.named_parameters()), {}
+    result = {}
     for name, *_ in tensors:
-        gradient = parameters[name].grad.double().flatten().numpy()
+        gradient = parameter_of(model, name).grad.double().flatten().numpy()
         projections = [gradient @ signs(f"projection {i} of {name}", gradient.size) for i in range(PROJECTIONS)]
         result[name] = rounded([np.linalg.norm(gradient), *projections])
     return result
@@ -170,7 +128,11 @@ def continuation(model, i, length, below):
 
 
 def changed(config, change):
-    return {key: value for key, value in {**config, **change.get("config", {})}.items() if key not in change.get("without", [])}
+    return {
+        key: value
+        for key, value in {**config, **change.get("config", {})}.items()
+        if key not in change.get("without", [])
+    }
 
 
 def sequences_of(below):
@@ -206,7 +168,7 @@ def record_variant(change, case, config, base_nll, base_tensors, sequences, olde
     change = dict(change)
     at_least = change.pop("at_least", 1e-2)
     name = f"{case['name']}, {change['name']}"
-    if change.pop("never_loaded", False):
+    if change.pop("unread_by_eager", False):
         return change
     full = changed(config, change)
     model, tensors = load(full)
@@ -247,7 +209,10 @@ def record(case, older):
         gradients=gradient,
         generated=[continuation(model, i, length, case["tokens_below"]) for i, length in enumerate(PROMPTS)],
     )
-    for which, found in (("by transformers 4", older["nll"]), ("of its configuration", losses(older["config"], sequences))):
+    for which, found in (
+        ("by transformers 4", older["nll"]),
+        ("of its configuration", losses(older["config"], sequences)),
+    ):
         assert farthest(found, nll) < AGREED, f"{case['name']}: {which} differs by {farthest(found, nll)}"
     narrow, _ = load(config, torch.bfloat16)
     with torch.no_grad():
@@ -263,7 +228,7 @@ def record(case, older):
             nll,
             tensors,
             sequences,
-            older["variants"].get(change["name"]),
+            older["variants"].get(change["name"]) if change.get("of") == "configOlder" else None,
         )
         for change in case["variants"]
     ]

@@ -1,0 +1,294 @@
+"""GPT-2 and GPT-NeoX, OPT, Phi and Phi 3."""
+
+from describe import (
+    EPSILON,
+    GELU,
+    OLD_DTYPE,
+    RELU,
+    RMS,
+    SMALL,
+    TIED,
+    UNTIED,
+    case,
+    longrope,
+    marked,
+    older,
+    refused,
+    refused_ropes,
+    rope,
+    same,
+    variant,
+)
+
+GPT2 = dict(
+    vocab_size=71,
+    n_embd=32,
+    n_layer=3,
+    n_head=4,
+    n_positions=64,
+    layer_norm_epsilon=0.02,
+    bos_token_id=0,
+    eos_token_id=0,
+    attn_pdrop=0.0,
+    embd_pdrop=0.0,
+    resid_pdrop=0.0,
+)
+case(
+    "gpt2-tied",
+    "gpt2",
+    [
+        variant("epsilon", layer_norm_epsilon=0.3),
+        marked(variant("gelu", activation_function="gelu"), at_least=1e-3),
+        variant("relu", activation_function="relu"),
+        variant("silu", activation_function="silu"),
+        same("gelu_pytorch_tanh is gelu_new", activation_function="gelu_pytorch_tanh"),
+        variant("more heads", n_head=8),
+        variant("inner size", n_inner=57),
+        variant("scores unscaled", scale_attn_weights=False),
+        variant("scores by layer", scale_attn_by_inverse_layer_idx=True),
+        UNTIED,
+        same("scores in float32", reorder_and_upcast_attn=True),
+        refused("add_cross_attention", "cross-attention", add_cross_attention=True),
+        same(
+            "what training and serving alone use",
+            use_cache=False,
+            attn_pdrop=0.5,
+            embd_pdrop=0.5,
+            resid_pdrop=0.5,
+            n_ctx=64,
+        ),
+        older(
+            same(
+                "what was not always written",
+                without=[
+                    "tie_word_embeddings",
+                    "n_inner",
+                    "scale_attn_weights",
+                    "scale_attn_by_inverse_layer_idx",
+                    "reorder_and_upcast_attn",
+                    "add_cross_attention",
+                ],
+            )
+        ),
+        OLD_DTYPE,
+    ],
+    padded=4,
+    **GPT2,
+)
+case(
+    "gpt2-by-layer",
+    "gpt2",
+    [
+        variant("scores alike", scale_attn_by_inverse_layer_idx=False),
+        variant("inner size where none is given", n_inner=None),
+    ],
+    **{**GPT2, "n_embd": 36, "n_head": 3},
+    n_inner=57,
+    scale_attn_by_inverse_layer_idx=True,
+    activation_function="gelu",
+)
+case(
+    "gpt2-unscaled",
+    "gpt2",
+    [variant("scores scaled", scale_attn_weights=True), TIED],
+    **GPT2,
+    scale_attn_weights=False,
+    activation_function="relu",
+    tie_word_embeddings=False,
+)
+
+NEOX = dict(
+    **{**SMALL, "hidden_size": 48, "num_attention_heads": 3, "intermediate_size": 61},
+    layer_norm_eps=0.02,
+    rotary_emb_base=400,
+)
+del NEOX["num_key_value_heads"]
+
+
+def neox_rope(rope_type="default", **entries):
+    return rope(rope_type, **{**dict(rope_theta=400, partial_rotary_factor=0.25), **entries})
+
+
+LAYER_NORM_EPSILON = variant("epsilon", layer_norm_eps=0.3)
+case(
+    "gpt_neox-parallel",
+    "gpt_neox",
+    [
+        variant("one after the other", use_parallel_residual=False),
+        variant("base of the angles", **neox_rope(rope_theta=20)),
+        variant("half of a head turned", **neox_rope(partial_rotary_factor=0.5)),
+        variant("all of a head turned", **neox_rope(partial_rotary_factor=1.0)),
+        marked(variant("an odd share of a head turned", **neox_rope(partial_rotary_factor=0.2)), mayRefuse="rotary"),
+        marked(variant("linear angles", **neox_rope("linear", factor=3.0)), mayRefuse="rope_type"),
+        LAYER_NORM_EPSILON,
+        marked(variant("gelu_new", hidden_act="gelu_new"), at_least=1e-3),
+        marked(variant("gelu_fast", hidden_act="gelu_fast"), at_least=1e-3),
+        RELU,
+        variant("no biases of attention", attention_bias=False),
+        variant("more heads", num_attention_heads=6),
+        TIED,
+        *refused_ropes(partial_rotary_factor=0.25),
+        same("what training and serving alone use", use_cache=False, attention_dropout=0.5, hidden_dropout=0.5),
+        older(variant("base of the angles", rotary_emb_base=20, without=["rope_theta"])),
+        older(variant("half of a head turned", rotary_pct=0.5, without=["partial_rotary_factor"])),
+        older(same("share that is turned where none is given", without=["rotary_pct", "partial_rotary_factor"])),
+        OLD_DTYPE,
+    ],
+    padded=9,
+    **NEOX,
+    rotary_pct=0.25,
+    use_parallel_residual=True,
+    tie_word_embeddings=False,
+)
+case(
+    "gpt_neox-sequential",
+    "gpt_neox",
+    [variant("side by side", use_parallel_residual=True), variant("biases of attention", attention_bias=True)],
+    **{**NEOX, "vocab_size": 67},
+    rotary_pct=1.0,
+    use_parallel_residual=False,
+    attention_bias=False,
+    hidden_act="gelu_new",
+    tie_word_embeddings=False,
+)
+
+OPT = dict(
+    vocab_size=83,
+    hidden_size=32,
+    word_embed_proj_dim=32,
+    ffn_dim=53,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    max_position_embeddings=64,
+    dropout=0.0,
+    pad_token_id=80,
+    bos_token_id=2,
+    eos_token_id=2,
+)
+case(
+    "opt-plain",
+    "opt",
+    [
+        variant("gelu", activation_function="gelu"),
+        variant("more heads", num_attention_heads=8),
+        variant("no biases", enable_bias=False),
+        UNTIED,
+        marked(variant("no last norm", _remove_final_layer_norm=True), mayRefuse="_remove_final_layer_norm"),
+        marked(
+            variant("norms without weights", layer_norm_elementwise_affine=False),
+            mayRefuse="layer_norm_elementwise_affine",
+        ),
+        refused("do_layer_norm_before", "norms after each part", do_layer_norm_before=False),
+        refused("word_embed_proj_dim", "narrow embeddings", word_embed_proj_dim=16),
+        same("size of the embeddings where none is given", without=["word_embed_proj_dim"]),
+        same("what training and serving alone use", use_cache=False, attention_dropout=0.5, dropout=0.5, layerdrop=0.5),
+        older(
+            same(
+                "what was not always written",
+                without=["_remove_final_layer_norm", "enable_bias", "layer_norm_elementwise_affine"],
+            )
+        ),
+        OLD_DTYPE,
+    ],
+    padded=6,
+    **OPT,
+)
+case(
+    "opt-unbiased",
+    "opt",
+    [variant("biases", enable_bias=True), variant("relu", activation_function="relu"), TIED],
+    padded=3,
+    **OPT,
+    enable_bias=False,
+    activation_function="gelu",
+    tie_word_embeddings=False,
+)
+
+PHI = dict(**SMALL, layer_norm_eps=0.02, rope_theta=450.0)
+case(
+    "phi-plain",
+    "phi",
+    [
+        variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=0.5)),
+        variant("a quarter of a head turned", **rope(rope_theta=450.0, partial_rotary_factor=0.25)),
+        marked(
+            variant("linear angles", **rope("linear", rope_theta=450.0, partial_rotary_factor=0.5, factor=3.0)),
+            mayRefuse="rope_type",
+        ),
+        LAYER_NORM_EPSILON,
+        marked(variant("gelu", hidden_act="gelu"), at_least=1e-3),
+        RELU,
+        variant("grouped heads", num_key_value_heads=2),
+        TIED,
+        refused("qk_layernorm", "norms of queries and keys", qk_layernorm=True),
+        *refused_ropes(partial_rotary_factor=0.5),
+        same(
+            "what training and serving alone use",
+            use_cache=False,
+            attention_dropout=0.5,
+            embd_pdrop=0.5,
+            resid_pdrop=0.5,
+        ),
+        older(variant("base of the angles", rope_theta=20.0)),
+        older(variant("a quarter of a head turned", partial_rotary_factor=0.25)),
+        older(same("share that is turned where none is given", without=["partial_rotary_factor"])),
+        OLD_DTYPE,
+    ],
+    padded=8,
+    **{**PHI, "num_key_value_heads": 4},
+    partial_rotary_factor=0.5,
+    tie_word_embeddings=False,
+)
+case(
+    "phi-grouped",
+    "phi",
+    [variant("a key-value head for each", num_key_value_heads=4)],
+    **{**PHI, "hidden_size": 40},
+    partial_rotary_factor=0.4,
+    hidden_act="gelu",
+    tie_word_embeddings=False,
+)
+
+PHI3 = dict(**SMALL, **RMS, rope_theta=550.0, original_max_position_embeddings=64)
+case(
+    "phi3-plain",
+    "phi3",
+    [
+        variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=1.0)),
+        variant("half of a head turned", **rope(rope_theta=550.0, partial_rotary_factor=0.5)),
+        variant("a window", sliding_window=5),
+        EPSILON,
+        GELU,
+        variant("one key-value head", num_key_value_heads=1),
+        TIED,
+        longrope(8, partial_rotary_factor=1.0),
+        same(
+            "what training and serving alone use",
+            use_cache=False,
+            attention_dropout=0.5,
+            embd_pdrop=0.5,
+            resid_pdrop=0.5,
+        ),
+        older(variant("base of the angles", rope_theta=20.0)),
+        older(variant("half of a head turned", partial_rotary_factor=0.5)),
+        older(same("share that is turned where none is given", without=["partial_rotary_factor"])),
+        OLD_DTYPE,
+    ],
+    padded=5,
+    **PHI3,
+    tie_word_embeddings=False,
+)
+case(
+    "phi3-window",
+    "phi3",
+    [
+        variant("window", sliding_window=9),
+        variant("no window", sliding_window=None),
+        same("the share in rope_parameters comes first", partial_rotary_factor=0.25),
+        older(variant("share that is turned", partial_rotary_factor=0.25)),
+    ],
+    **{**PHI3, "num_key_value_heads": 4, "intermediate_size": 39, "vocab_size": 131},
+    sliding_window=6,
+    partial_rotary_factor=0.75,
+    tie_word_embeddings=True,
+)
