@@ -11,17 +11,11 @@ import {
   type RecordedVariant,
   recordedFamilies,
   variantConfig,
+  variantTensors,
   withModelFolder,
 } from './recorded-families.ts';
 
-/** The families that are run; others must be refused as such. */
-const supported: readonly string[] = ['llama'];
-/** Keys of which only the usual value is supported. */
-const usualOnly: readonly string[] = ['hidden_act'];
-
 const one = { threads: 1 };
-const run = recordedFamilies.filter(([, { config }]) => supported.includes(config.model_type));
-const refused = recordedFamilies.filter(([, { config }]) => !supported.includes(config.model_type));
 
 function farthest(found: ArrayLike<number>, expected: readonly number[]): number {
   expect(found.length).toBe(expected.length);
@@ -51,7 +45,7 @@ async function withModel<Result>(
 }
 
 async function losses(family: RecordedFamily, config: object, variant: RecordedVariant): Promise<Float32Array> {
-  return withModelFolder({ ...config }, variant.tensors ?? family.tensors, async (folder) => {
+  return withModelFolder({ ...config }, variantTensors(family, variant), async (folder) => {
     const model = await TorchLM.load(folder, one);
     const { logProbability } = await model.score(TokenBatch.of(family.sequences));
     model.release();
@@ -59,7 +53,7 @@ async function losses(family: RecordedFamily, config: object, variant: RecordedV
   });
 }
 
-describeWithEngine.each(run)('as transformers computes it: %s', (_, family) => {
+describeWithEngine.each(recordedFamilies)('as transformers computes it: %s', (_, family) => {
   const batch = TokenBatch.of(family.sequences);
   const weights = Float32Array.from(draw('weights of labels', batch.labelCount));
 
@@ -157,7 +151,7 @@ describeWithEngine.each(run)('as transformers computes it: %s', (_, family) => {
       await expect(computed).rejects.toMatchObject(refusalOf(variant.refused));
       return;
     }
-    const mayRefuse = variant.mayRefuse ?? usualOnly.find((key) => Object.hasOwn(variant.config ?? {}, key));
+    const { mayRefuse } = variant;
     const found = await computed.catch((error: unknown) => {
       if (mayRefuse === undefined) throw error;
       expect(error).toMatchObject(refusalOf(mayRefuse));
@@ -166,15 +160,3 @@ describeWithEngine.each(run)('as transformers computes it: %s', (_, family) => {
     expect(farthest(found, variant.nll ?? family.nll)).toBeLessThan(1e-4);
   });
 });
-
-if (refused.length > 0) {
-  describeWithEngine('families that are not run', () => {
-    test.each(refused)('%s is refused', async (_, { config, configOlder, tensors }) => {
-      for (const each of [config, configOlder]) {
-        await withModelFolder(each, tensors, async (folder) => {
-          await expect(TorchLM.load(folder, one)).rejects.toMatchObject(refusalOf(config.model_type));
-        });
-      }
-    });
-  });
-}

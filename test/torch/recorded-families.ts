@@ -21,8 +21,10 @@ export interface RecordedVariant {
   readonly without?: readonly string[];
   /** Changes the configuration that transformers 4 wrote. */
   readonly of?: 'configOlder';
-  /** The file's, where they are not those of the case. */
+  /** Those of the file that are others than the case's. */
   readonly tensors?: readonly RecordedTensor[];
+  /** Names of those that it lacks. */
+  readonly gone?: readonly string[];
   readonly nll?: readonly number[];
   /** What transformers 4 computed instead; transformers 5 is right. */
   readonly nllOlder?: readonly number[];
@@ -88,6 +90,12 @@ export function variantConfig(family: RecordedFamily, variant: RecordedVariant):
   const without = variant.without ?? [];
   const entries = Object.entries({ ...family[variant.of ?? 'config'], ...variant.config });
   return Object.fromEntries(entries.filter(([key]) => !without.includes(key)));
+}
+
+/** The tensors of a variant's file. */
+export function variantTensors(family: RecordedFamily, { tensors = [], gone = [] }: RecordedVariant): RecordedTensor[] {
+  const named = new Map([...family.tensors, ...tensors].map((tensor) => [tensor[0], tensor]));
+  return [...named.values()].filter(([name]) => !gone.includes(name));
 }
 
 /**

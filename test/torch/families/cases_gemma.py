@@ -3,7 +3,9 @@
 from describe import (
     EPSILON,
     HARMLESS,
+    MISH,
     OLD_DTYPE,
+    OTHER_LAYERS,
     RELU,
     RMS,
     SMALL,
@@ -28,6 +30,7 @@ def two_ropes(full, sliding):
 
 
 GLOBAL, LOCAL = dict(rope_type="default", rope_theta=3000.0), dict(rope_type="default", rope_theta=40.0)
+BASELESS = two_ropes(dict(rope_type="default"), dict(rope_type="default"))
 LAYERS = ["full_attention", "sliding_attention", "sliding_attention", "full_attention"]
 BIDIRECTIONAL = refused("use_bidirectional_attention", "attention to both sides", use_bidirectional_attention=True)
 GEMMA3 = dict(
@@ -46,9 +49,12 @@ case(
         variant("head size where none is given", without=["head_dim"]),
         variant("biases of attention", attention_bias=True),
         variant("more key-value heads", num_key_value_heads=4),
+        variant("key-value heads where none are given", num_attention_heads=32, without=["num_key_value_heads"]),
         UNTIED,
+        same("tied where nothing is said", without=["tie_word_embeddings"]),
+        MISH,
         # With the attention that is recorded these two never read it.
-        marked(BIDIRECTIONAL, unread_by_eager=True),
+        marked(BIDIRECTIONAL, unread=True),
         *refused_ropes(),
         *HARMLESS,
         older(variant("base of the angles", rope_theta=20.0)),
@@ -65,7 +71,12 @@ case(
 case(
     "gemma-biased",
     "gemma",
-    [variant("no biases", attention_bias=False), TIED],
+    [
+        variant("no biases", attention_bias=False),
+        variant("no biases where nothing is said", without=["attention_bias"]),
+        variant("activation where none is given", without=["hidden_act"]),
+        TIED,
+    ],
     **{**GEMMA, "num_key_value_heads": 4, "vocab_size": 67},
     head_dim=6,
     attention_bias=True,
@@ -83,9 +94,17 @@ case(
         variant("linear angles", **rope("linear", rope_theta=750.0, factor=3.0)),
         EPSILON,
         variant("window", sliding_window=9),
+        variant("window where none is given", without=["sliding_window"]),
+        variant("no windows", layer_types=["full_attention"] * 4),
+        OTHER_LAYERS,
         variant("kinds of layers", layer_types=LAYERS),
         same("kinds of layers where none are given", without=["layer_types"]),
         variant("scale of the scores", query_pre_attn_scalar=5),
+        variant("scale of the scores where none is given", without=["query_pre_attn_scalar"]),
+        variant("head size where none is given", without=["head_dim"]),
+        variant("key-value heads where none are given", num_attention_heads=8, without=["num_key_value_heads"]),
+        same("tied where nothing is said", without=["tie_word_embeddings"]),
+        refused("hidden_activation", "another activation", hidden_activation="mish"),
         variant("softcap of the scores", attn_logit_softcapping=1.0),
         variant("no softcap of the scores", attn_logit_softcapping=None),
         variant("softcap of the scores where none is given", without=["attn_logit_softcapping"]),
@@ -99,7 +118,7 @@ case(
         variant("biases of attention", attention_bias=True),
         UNTIED,
         # With the attention that is recorded these two never read it.
-        marked(BIDIRECTIONAL, unread_by_eager=True),
+        marked(BIDIRECTIONAL, unread=True),
         *refused_ropes(),
         *HARMLESS,
         older(variant("base of the angles", rope_theta=20.0)),
@@ -147,14 +166,29 @@ case(
                 dict(rope_type="yarn", rope_theta=3000.0, factor=4.0, original_max_position_embeddings=16), LOCAL
             ),
         ),
+        refused(
+            "rope_parameters",
+            "angles of all layers alike",
+            rope_parameters=dict(rope_type="linear", rope_theta=3000.0, factor=8.0),
+        ),
+        variant("rope_scaling beside rope_parameters", rope_scaling=dict(rope_type="linear", factor=8.0)),
+        variant("bases beside rope_parameters", rope_theta=60.0, rope_local_base_freq=2.0, **BASELESS),
+        variant("bases where none are given", **BASELESS),
         EPSILON,
         variant("window", sliding_window=9),
+        variant("window where none is given", without=["sliding_window"]),
+        OTHER_LAYERS,
         variant("kinds of layers", layer_types=LAYERS),
         variant(
             "kinds of layers where none are given",
             without=["layer_types", "sliding_window_pattern", "_sliding_window_pattern"],
         ),
         variant("scale of the scores", query_pre_attn_scalar=5),
+        variant("scale of the scores where none is given", without=["query_pre_attn_scalar"]),
+        variant("head size where none is given", without=["head_dim"]),
+        variant("key-value heads where none are given", num_attention_heads=8, without=["num_key_value_heads"]),
+        same("tied where nothing is said", without=["tie_word_embeddings"]),
+        refused("hidden_activation", "another activation", hidden_activation="mish"),
         # Gemma 3 has the key, but no softcap of the scores.
         marked(same("softcap of the scores", attn_logit_softcapping=1.5), mayRefuse="attn_logit_softcapping"),
         variant("softcap of the logits", final_logit_softcapping=5.0),

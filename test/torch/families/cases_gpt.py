@@ -1,16 +1,14 @@
-"""GPT-2 and GPT-NeoX, OPT, Phi and Phi 3."""
+"""GPT-2, GPT-NeoX and OPT."""
 
 from describe import (
-    EPSILON,
-    GELU,
+    LAYER_NORM_EPSILON,
+    MISH,
     OLD_DTYPE,
     RELU,
-    RMS,
     SMALL,
     TIED,
     UNTIED,
     case,
-    longrope,
     marked,
     older,
     refused,
@@ -48,6 +46,7 @@ case(
         variant("scores by layer", scale_attn_by_inverse_layer_idx=True),
         UNTIED,
         same("scores in float32", reorder_and_upcast_attn=True),
+        refused("activation_function", "another activation", activation_function="mish"),
         refused("add_cross_attention", "cross-attention", add_cross_attention=True),
         same(
             "what training and serving alone use",
@@ -55,6 +54,7 @@ case(
             attn_pdrop=0.5,
             embd_pdrop=0.5,
             resid_pdrop=0.5,
+            initializer_range=0.5,
             n_ctx=64,
         ),
         older(
@@ -81,6 +81,7 @@ case(
     [
         variant("scores alike", scale_attn_by_inverse_layer_idx=False),
         variant("inner size where none is given", n_inner=None),
+        variant("heads where none are given", without=["n_head"]),
     ],
     **{**GPT2, "n_embd": 36, "n_head": 3},
     n_inner=57,
@@ -109,7 +110,6 @@ def neox_rope(rope_type="default", **entries):
     return rope(rope_type, **{**dict(rope_theta=400, partial_rotary_factor=0.25), **entries})
 
 
-LAYER_NORM_EPSILON = variant("epsilon", layer_norm_eps=0.3)
 case(
     "gpt_neox-parallel",
     "gpt_neox",
@@ -124,11 +124,14 @@ case(
         marked(variant("gelu_new", hidden_act="gelu_new"), at_least=1e-3),
         marked(variant("gelu_fast", hidden_act="gelu_fast"), at_least=1e-3),
         RELU,
+        MISH,
         variant("no biases of attention", attention_bias=False),
         variant("more heads", num_attention_heads=6),
         TIED,
         *refused_ropes(partial_rotary_factor=0.25),
         same("what training and serving alone use", use_cache=False, attention_dropout=0.5, hidden_dropout=0.5),
+        same("what was not always written", without=["use_parallel_residual", "attention_bias"]),
+        older(variant("linear angles", rope_scaling=dict(type="linear", factor=3.0))),
         older(variant("base of the angles", rotary_emb_base=20, without=["rope_theta"])),
         older(variant("half of a head turned", rotary_pct=0.5, without=["partial_rotary_factor"])),
         older(same("share that is turned where none is given", without=["rotary_pct", "partial_rotary_factor"])),
@@ -143,7 +146,13 @@ case(
 case(
     "gpt_neox-sequential",
     "gpt_neox",
-    [variant("side by side", use_parallel_residual=True), variant("biases of attention", attention_bias=True)],
+    [
+        variant("side by side", use_parallel_residual=True),
+        variant("side by side where nothing is said", without=["use_parallel_residual"]),
+        variant("biases of attention", attention_bias=True),
+        variant("biases of attention where nothing is said", without=["attention_bias"]),
+        marked(variant("activation where none is given", without=["hidden_act"]), at_least=1e-3),
+    ],
     **{**NEOX, "vocab_size": 67},
     rotary_pct=1.0,
     use_parallel_residual=False,
@@ -178,10 +187,11 @@ case(
             variant("norms without weights", layer_norm_elementwise_affine=False),
             mayRefuse="layer_norm_elementwise_affine",
         ),
+        refused("activation_function", "another activation", activation_function="mish"),
         refused("do_layer_norm_before", "norms after each part", do_layer_norm_before=False),
         refused("word_embed_proj_dim", "narrow embeddings", word_embed_proj_dim=16),
         same("size of the embeddings where none is given", without=["word_embed_proj_dim"]),
-        same("what training and serving alone use", use_cache=False, attention_dropout=0.5, dropout=0.5, layerdrop=0.5),
+        same("what training and serving alone use", use_cache=False, attention_dropout=0.5, dropout=0.5, init_std=0.5),
         older(
             same(
                 "what was not always written",
@@ -196,99 +206,18 @@ case(
 case(
     "opt-unbiased",
     "opt",
-    [variant("biases", enable_bias=True), variant("relu", activation_function="relu"), TIED],
+    [
+        variant("biases", enable_bias=True),
+        variant("biases where nothing is said", without=["enable_bias"]),
+        variant("relu", activation_function="relu"),
+        variant("activation where none is given", without=["activation_function"]),
+        variant("heads where none are given", without=["num_attention_heads"]),
+        TIED,
+        variant("tied where nothing is said", without=["tie_word_embeddings"]),
+    ],
     padded=3,
-    **OPT,
+    **{**OPT, "hidden_size": 36, "word_embed_proj_dim": 36, "num_attention_heads": 3},
     enable_bias=False,
     activation_function="gelu",
     tie_word_embeddings=False,
-)
-
-PHI = dict(**SMALL, layer_norm_eps=0.02, rope_theta=450.0)
-case(
-    "phi-plain",
-    "phi",
-    [
-        variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=0.5)),
-        variant("a quarter of a head turned", **rope(rope_theta=450.0, partial_rotary_factor=0.25)),
-        marked(
-            variant("linear angles", **rope("linear", rope_theta=450.0, partial_rotary_factor=0.5, factor=3.0)),
-            mayRefuse="rope_type",
-        ),
-        LAYER_NORM_EPSILON,
-        marked(variant("gelu", hidden_act="gelu"), at_least=1e-3),
-        RELU,
-        variant("grouped heads", num_key_value_heads=2),
-        TIED,
-        refused("qk_layernorm", "norms of queries and keys", qk_layernorm=True),
-        *refused_ropes(partial_rotary_factor=0.5),
-        same(
-            "what training and serving alone use",
-            use_cache=False,
-            attention_dropout=0.5,
-            embd_pdrop=0.5,
-            resid_pdrop=0.5,
-        ),
-        older(variant("base of the angles", rope_theta=20.0)),
-        older(variant("a quarter of a head turned", partial_rotary_factor=0.25)),
-        older(same("share that is turned where none is given", without=["partial_rotary_factor"])),
-        OLD_DTYPE,
-    ],
-    padded=8,
-    **{**PHI, "num_key_value_heads": 4},
-    partial_rotary_factor=0.5,
-    tie_word_embeddings=False,
-)
-case(
-    "phi-grouped",
-    "phi",
-    [variant("a key-value head for each", num_key_value_heads=4)],
-    **{**PHI, "hidden_size": 40},
-    partial_rotary_factor=0.4,
-    hidden_act="gelu",
-    tie_word_embeddings=False,
-)
-
-PHI3 = dict(**SMALL, **RMS, rope_theta=550.0, original_max_position_embeddings=64)
-case(
-    "phi3-plain",
-    "phi3",
-    [
-        variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=1.0)),
-        variant("half of a head turned", **rope(rope_theta=550.0, partial_rotary_factor=0.5)),
-        variant("a window", sliding_window=5),
-        EPSILON,
-        GELU,
-        variant("one key-value head", num_key_value_heads=1),
-        TIED,
-        longrope(8, partial_rotary_factor=1.0),
-        same(
-            "what training and serving alone use",
-            use_cache=False,
-            attention_dropout=0.5,
-            embd_pdrop=0.5,
-            resid_pdrop=0.5,
-        ),
-        older(variant("base of the angles", rope_theta=20.0)),
-        older(variant("half of a head turned", partial_rotary_factor=0.5)),
-        older(same("share that is turned where none is given", without=["partial_rotary_factor"])),
-        OLD_DTYPE,
-    ],
-    padded=5,
-    **PHI3,
-    tie_word_embeddings=False,
-)
-case(
-    "phi3-window",
-    "phi3",
-    [
-        variant("window", sliding_window=9),
-        variant("no window", sliding_window=None),
-        same("the share in rope_parameters comes first", partial_rotary_factor=0.25),
-        older(variant("share that is turned", partial_rotary_factor=0.25)),
-    ],
-    **{**PHI3, "num_key_value_heads": 4, "intermediate_size": 39, "vocab_size": 131},
-    sliding_window=6,
-    partial_rotary_factor=0.75,
-    tie_word_embeddings=True,
 )

@@ -65,7 +65,9 @@ def longrope(rotated, **entries):
     )
 
 
-HARMLESS = [same("what training and serving alone use", use_cache=False, attention_dropout=0.5)]
+HARMLESS = [
+    same("what training and serving alone use", use_cache=False, attention_dropout=0.5, initializer_range=0.5)
+]
 SMALL = dict(
     vocab_size=83,
     hidden_size=32,
@@ -81,5 +83,11 @@ SMALL = dict(
 OLD_DTYPE = older(same("torch_dtype", torch_dtype="float16", without=["dtype"]))
 RMS = dict(rms_norm_eps=0.02)
 EPSILON = variant("epsilon", rms_norm_eps=0.2)
+LAYER_NORM_EPSILON = variant("epsilon", layer_norm_eps=0.3)
 UNTIED, TIED = variant("untied", tie_word_embeddings=False), variant("tied", tie_word_embeddings=True)
+# transformers refuses it too.
+OTHER_LAYERS = marked(
+    refused("layer_types", "layers of another kind", layer_types=["chunked_attention"] * 4), unread=True
+)
+MISH = refused("hidden_act", "another activation", hidden_act="mish")
 GELU, RELU = variant("gelu", hidden_act="gelu"), variant("relu", hidden_act="relu")

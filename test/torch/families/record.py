@@ -14,7 +14,8 @@ What a file holds:
   generated   greedy continuations, of which no choice is close
   narrow      nll of weights rounded to bfloat16: exact, and as transformers computes them in bfloat16
   variants    the configuration with other values: `config` is laid over it, `without` taken out. One `of`
-              "configOlder" changes that. `tensors` where they are others. Then either `nll`, or `same` where nothing
+              "configOlder" changes that. `tensors` has those that are others than the case's, `gone` the names of
+              those that it lacks. Then either `nll`, or `same` where nothing
               changes, or `refused`, the key that an implementation must name when it refuses. `mayRefuse` is the same
               where it may also compute `nll`. `nllOlder` are the figures of transformers 4 where it computes something
               else.
@@ -93,7 +94,7 @@ def losses(config, sequences, dtype=torch.float32):
 
 
 def rounded(numbers):
-    return [float(f"{number:.9g}") for number in numbers]
+    return [float(f"{number:.7g}") for number in numbers]
 
 
 def farthest(found, expected):
@@ -168,7 +169,7 @@ def record_variant(change, case, config, base_nll, base_tensors, sequences, olde
     change = dict(change)
     at_least = change.pop("at_least", 1e-2)
     name = f"{case['name']}, {change['name']}"
-    if change.pop("unread_by_eager", False):
+    if change.pop("unread", False):
         return change
     full = changed(config, change)
     model, tensors = load(full)
@@ -180,7 +181,9 @@ def record_variant(change, case, config, base_nll, base_tensors, sequences, olde
         assert other or distance > at_least, f"{name}: to be refused, but without effect"
         return change
     if other:
-        change["tensors"] = tensors
+        names = {tensor[0] for tensor in tensors}
+        change["tensors"] = [tensor for tensor in tensors if tensor not in base_tensors]
+        change["gone"] = [tensor[0] for tensor in base_tensors if tensor[0] not in names]
     if change.get("same"):
         assert distance < AGREED and not other, f"{name}: differs by {distance}"
     else:

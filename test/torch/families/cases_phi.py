@@ -1,0 +1,123 @@
+"""Phi and Phi 3."""
+
+from describe import (
+    EPSILON,
+    GELU,
+    LAYER_NORM_EPSILON,
+    MISH,
+    OLD_DTYPE,
+    RELU,
+    RMS,
+    SMALL,
+    TIED,
+    case,
+    longrope,
+    marked,
+    older,
+    refused,
+    refused_ropes,
+    rope,
+    same,
+    variant,
+)
+
+PHI = dict(**SMALL, layer_norm_eps=0.02, rope_theta=450.0)
+case(
+    "phi-plain",
+    "phi",
+    [
+        variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=0.5)),
+        variant("a quarter of a head turned", **rope(rope_theta=450.0, partial_rotary_factor=0.25)),
+        marked(
+            variant("linear angles", **rope("linear", rope_theta=450.0, partial_rotary_factor=0.5, factor=3.0)),
+            mayRefuse="rope_type",
+        ),
+        variant("wide heads", head_dim=12),
+        LAYER_NORM_EPSILON,
+        marked(variant("gelu", hidden_act="gelu"), at_least=1e-3),
+        RELU,
+        MISH,
+        variant("grouped heads", num_key_value_heads=2),
+        TIED,
+        refused("qk_layernorm", "norms of queries and keys", qk_layernorm=True),
+        *refused_ropes(partial_rotary_factor=0.5),
+        same(
+            "what training and serving alone use",
+            use_cache=False,
+            attention_dropout=0.5,
+            embd_pdrop=0.5,
+            resid_pdrop=0.5,
+        ),
+        older(variant("base of the angles", rope_theta=20.0)),
+        older(variant("linear angles", rope_scaling=dict(type="linear", factor=3.0))),
+        older(variant("a quarter of a head turned", partial_rotary_factor=0.25)),
+        older(same("share that is turned where none is given", without=["partial_rotary_factor"])),
+        OLD_DTYPE,
+    ],
+    padded=8,
+    **{**PHI, "num_key_value_heads": 4},
+    partial_rotary_factor=0.5,
+    tie_word_embeddings=False,
+)
+case(
+    "phi-grouped",
+    "phi",
+    [
+        variant("a key-value head for each", num_key_value_heads=4),
+        variant("a key-value head for each where nothing is said", without=["num_key_value_heads"]),
+        marked(variant("activation where none is given", without=["hidden_act"]), at_least=1e-3),
+    ],
+    **{**PHI, "hidden_size": 40},
+    partial_rotary_factor=0.4,
+    hidden_act="gelu",
+    tie_word_embeddings=False,
+)
+
+PHI3 = dict(**SMALL, **RMS, rope_theta=550.0, original_max_position_embeddings=64)
+case(
+    "phi3-plain",
+    "phi3",
+    [
+        variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=1.0)),
+        variant("half of a head turned", **rope(rope_theta=550.0, partial_rotary_factor=0.5)),
+        variant("a window", sliding_window=5),
+        EPSILON,
+        GELU,
+        MISH,
+        variant("wide heads", head_dim=12),
+        variant("one key-value head", num_key_value_heads=1),
+        TIED,
+        longrope(8, partial_rotary_factor=1.0),
+        same(
+            "what training and serving alone use",
+            use_cache=False,
+            attention_dropout=0.5,
+            embd_pdrop=0.5,
+            resid_pdrop=0.5,
+        ),
+        older(variant("base of the angles", rope_theta=20.0)),
+        older(variant("half of a head turned", partial_rotary_factor=0.5)),
+        older(same("share that is turned where none is given", without=["partial_rotary_factor"])),
+        OLD_DTYPE,
+    ],
+    padded=5,
+    **PHI3,
+    tie_word_embeddings=False,
+)
+case(
+    "phi3-window",
+    "phi3",
+    [
+        variant("window", sliding_window=9),
+        variant("no window", sliding_window=None),
+        variant("no window where none is given", without=["sliding_window"]),
+        same("a key-value head for each where nothing is said", without=["num_key_value_heads"]),
+        variant("untied where nothing is said", without=["tie_word_embeddings"]),
+        same("the share in rope_parameters comes first", partial_rotary_factor=0.25),
+        older(variant("share that is turned", partial_rotary_factor=0.25)),
+    ],
+    **{**PHI3, "num_key_value_heads": 4, "intermediate_size": 39, "vocab_size": 131},
+    sliding_window=6,
+    partial_rotary_factor=0.75,
+    tie_word_embeddings=True,
+)
