@@ -32,8 +32,6 @@ export interface RecordedVariant {
   readonly same?: true;
   /** The key that the refusal must name. */
   readonly refused?: string;
-  /** As `refused`, where computing it is as good. */
-  readonly mayRefuse?: string;
 }
 
 /** What families/record.py wrote of one case; see there. */

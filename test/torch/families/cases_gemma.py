@@ -18,6 +18,7 @@ from describe import (
     refused_ropes,
     rope,
     same,
+    unused,
     variant,
 )
 
@@ -152,12 +153,9 @@ case(
             "linear angles of the full layers",
             **two_ropes(dict(rope_type="linear", rope_theta=3000.0, factor=8.0), LOCAL),
         ),
-        marked(
-            variant(
-                "linear angles of the sliding layers",
-                **two_ropes(GLOBAL, dict(rope_type="linear", rope_theta=40.0, factor=8.0)),
-            ),
-            mayRefuse="rope_type",
+        variant(
+            "linear angles of the sliding layers",
+            **two_ropes(GLOBAL, dict(rope_type="linear", rope_theta=40.0, factor=8.0)),
         ),
         refused(
             "rope_type",
@@ -190,7 +188,7 @@ case(
         same("tied where nothing is said", without=["tie_word_embeddings"]),
         refused("hidden_activation", "another activation", hidden_activation="mish"),
         # Gemma 3 has the key, but no softcap of the scores.
-        marked(same("softcap of the scores", attn_logit_softcapping=1.5), mayRefuse="attn_logit_softcapping"),
+        unused(refused("attn_logit_softcapping", "softcap of the scores", attn_logit_softcapping=1.5)),
         variant("softcap of the logits", final_logit_softcapping=5.0),
         variant("relu", hidden_activation="relu"),
         marked(variant("gelu", hidden_activation="gelu"), at_least=1e-3),

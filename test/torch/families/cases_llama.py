@@ -20,6 +20,7 @@ from describe import (
     refused_ropes,
     rope,
     same,
+    unused,
     variant,
 )
 
@@ -41,11 +42,12 @@ case(
         variant("rope_scaling beside rope_parameters", rope_scaling=dict(rope_type="linear", factor=3.0)),
         same("the base in rope_parameters comes first", rope_theta=50.0),
         variant("the base beside rope_parameters", rope_theta=50.0, rope_parameters=dict(rope_type="default")),
-        marked(
-            same("angles scaled in no way that is named", rope_parameters=dict(rope_theta=500.0, factor=3.0)),
-            mayRefuse="rope_type",
+        unused(
+            refused(
+                "rope_type", "angles scaled in no way that is named", rope_parameters=dict(rope_theta=500.0, factor=3.0)
+            )
         ),
-        marked(same("half of a head turned", partial_rotary_factor=0.5), mayRefuse="partial_rotary_factor"),
+        unused(refused("partial_rotary_factor", "half of a head turned", partial_rotary_factor=0.5)),
         variant("angles of Llama 3", **llama3()),
         EPSILON,
         GELU,

@@ -28,10 +28,7 @@ case(
     [
         variant("base of the angles", **rope(rope_theta=20.0, partial_rotary_factor=0.5)),
         variant("a quarter of a head turned", **rope(rope_theta=450.0, partial_rotary_factor=0.25)),
-        marked(
-            variant("linear angles", **rope("linear", rope_theta=450.0, partial_rotary_factor=0.5, factor=3.0)),
-            mayRefuse="rope_type",
-        ),
+        variant("linear angles", **rope("linear", rope_theta=450.0, partial_rotary_factor=0.5, factor=3.0)),
         variant("wide heads", head_dim=12),
         LAYER_NORM_EPSILON,
         marked(variant("gelu", hidden_act="gelu"), at_least=1e-3),
@@ -88,6 +85,7 @@ case(
         variant("one key-value head", num_key_value_heads=1),
         TIED,
         longrope(8, partial_rotary_factor=1.0),
+        refused("partial_rotary_factor", "an odd share of a head turned", **rope(partial_rotary_factor=0.4)),
         same(
             "what training and serving alone use",
             use_cache=False,

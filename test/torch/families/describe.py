@@ -34,6 +34,11 @@ def refused(key, name, **keys):
     return marked(variant(name, **keys), refused=key)
 
 
+def unused(change):
+    """Of what is to be refused though transformers computes the same."""
+    return marked(change, unused=True)
+
+
 def older(change):
     return marked(change, of="configOlder")
 

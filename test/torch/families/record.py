@@ -15,10 +15,9 @@ What a file holds:
   narrow      nll of weights rounded to bfloat16: exact, and as transformers computes them in bfloat16
   variants    the configuration with other values: `config` is laid over it, `without` taken out. One `of`
               "configOlder" changes that. `tensors` has those that are others than the case's, `gone` the names of
-              those that it lacks. Then either `nll`, or `same` where nothing
-              changes, or `refused`, the key that an implementation must name when it refuses. `mayRefuse` is the same
-              where it may also compute `nll`. `nllOlder` are the figures of transformers 4 where it computes something
-              else.
+              those that it lacks. Then either `nll`, or `same` where nothing changes, or `refused`, the key that an
+              implementation must name when it refuses. `nllOlder` are the figures of transformers 4 where it computes
+              something else.
 """
 
 import argparse
@@ -171,6 +170,7 @@ def record_variant(change, case, config, base_nll, base_tensors, sequences, olde
     name = f"{case['name']}, {change['name']}"
     if change.pop("unread", False):
         return change
+    is_used = not change.pop("unused", False)
     full = changed(config, change)
     model, tensors = load(full)
     with torch.no_grad():
@@ -178,7 +178,7 @@ def record_variant(change, case, config, base_nll, base_tensors, sequences, olde
     distance = farthest(nll, base_nll)
     other = tensors != base_tensors
     if "refused" in change:
-        assert other or distance > at_least, f"{name}: to be refused, but without effect"
+        assert (other or distance > at_least) == is_used, f"{name}: differs by {distance}"
         return change
     if other:
         names = {tensor[0] for tensor in tensors}
