@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { openSafetensors } from '../../lib/core/safetensors.ts';
@@ -178,4 +178,21 @@ describeWithEngine.each(recordedFamilies)('as transformers computes it: %s', (_,
     }
     expect(farthest(await computed, variant.nll ?? family.nll)).toBeLessThan(1e-4);
   });
+});
+
+// transformers 5 takes no integer for these.
+describeWithEngine('caps of whole numbers', () => {
+  const capped = recordedFamilies.filter(([, { config }]) => Number.isInteger(config.final_logit_softcapping));
+
+  test.each(capped)('are saved with a decimal point: %s', (_, { config, tensors }) =>
+    withModelFolder(config, tensors, async (folder) => {
+      const cap = `"final_logit_softcapping":${config.final_logit_softcapping}`;
+      await writeFile(join(folder, 'config.json'), JSON.stringify(config).replace(cap, `${cap}.0`));
+      const model = await TorchLM.load(folder, one);
+      await model.save(join(folder, 'out'));
+      model.release();
+      const saved = await readFile(join(folder, 'out', 'config.json'), 'utf8');
+      expect(saved.replaceAll(' ', '')).toContain(`${cap}.0`);
+    }),
+  );
 });

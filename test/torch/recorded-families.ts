@@ -98,7 +98,8 @@ export function variantTensors(family: RecordedFamily, { tensors = [], gone = []
 
 /**
  * How far gradients are from the recorded norms and projections, as a share of each tensor's norm: a lower bound of the
- * relative error, near to it. What is zero but for rounding counts by the largest norm.
+ * relative error, near to it. What is zero but for rounding, as of keys' biases where
+ * nothing is turned, counts by the largest norm.
  */
 export function projectionError(family: RecordedFamily, layout: ParameterLayout, gradients: Float32Array): number {
   const largest = Math.max(...Object.values(family.gradients).map(([norm]) => norm));
@@ -110,7 +111,7 @@ export function projectionError(family: RecordedFamily, layout: ParameterLayout,
     const found = projections.map((_, i) =>
       draw(`projection ${i} of ${name}`, size).reduce((sum, u, at) => sum + (u < 0 ? -1 : 1) * gradient[at]!, 0),
     );
-    const scale = Math.max(norm, 1e-4 * largest);
+    const scale = Math.max(norm, 1e-3 * largest);
     error = Math.max(error, Math.abs(Math.hypot(...gradient) - norm) / scale);
     for (const [i, expected] of projections.entries()) error = Math.max(error, Math.abs(found[i]! - expected) / scale);
   }

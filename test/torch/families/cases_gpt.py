@@ -133,6 +133,9 @@ case(
         same("what was not always written", without=["use_parallel_residual", "attention_bias"]),
         older(variant("linear angles", rope_scaling=dict(type="linear", factor=3.0))),
         older(variant("base of the angles", rotary_emb_base=20, without=["rope_theta"])),
+        # As transformers 5 has it.
+        older(variant("base where rope_theta alone says it", without=["rotary_emb_base"])),
+        older(refused("rotary_pct", "an odd share of a head turned", rotary_pct=0.2, without=["partial_rotary_factor"])),
         older(variant("half of a head turned", rotary_pct=0.5, without=["partial_rotary_factor"])),
         older(same("share that is turned where none is given", without=["rotary_pct", "partial_rotary_factor"])),
         OLD_DTYPE,

@@ -30,8 +30,8 @@ def same(name, **keys):
     return marked(variant(name, **keys), same=True)
 
 
-def refused(key, name, **keys):
-    return marked(variant(name, **keys), refused=key)
+def refused(key, name, without=(), **keys):
+    return marked(variant(name, without, **keys), refused=key)
 
 
 def unused(change):
