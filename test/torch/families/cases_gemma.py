@@ -46,6 +46,8 @@ case(
         EPSILON,
         RELU,
         same("gelu is its approximation", hidden_act="gelu"),
+        # In spite of what its documentation says.
+        same("hidden_act counts, not hidden_activation", hidden_activation="relu"),
         variant("narrow heads", head_dim=8),
         variant("head size where none is given", without=["head_dim"]),
         variant("biases of attention", attention_bias=True),
@@ -60,6 +62,7 @@ case(
         *HARMLESS,
         older(variant("base of the angles", rope_theta=20.0)),
         older(same("gelu is its approximation", hidden_act="gelu", hidden_activation=None)),
+        older(same("hidden_act counts, not hidden_activation", hidden_activation="relu")),
         older(same("gelu is its approximation, hidden_activation", hidden_act="gelu", hidden_activation=TANH)),
         OLD_DTYPE,
     ],
@@ -200,6 +203,13 @@ case(
         older(
             variant(
                 "pattern of the layers", sliding_window_pattern=2, without=["layer_types", "_sliding_window_pattern"]
+            )
+        ),
+        older(
+            variant(
+                "pattern of the layers where none is given",
+                num_hidden_layers=6,
+                without=["layer_types", "sliding_window_pattern", "_sliding_window_pattern"],
             )
         ),
         older(variant("base of the full layers' angles", rope_theta=60.0)),
