@@ -83,6 +83,9 @@ export interface NativeModelSpecification {
 /** Tokens, offsets and labelsFrom of a batch. */
 export type NativeBatch = [tokens: Int32Array, offsets: Uint32Array, labelsFrom: Uint32Array];
 
+/** One element on a SharedArrayBuffer, set to anything but 0 when the call is to end with SOUL_CANCELLED. */
+export type CancelFlag = Int32Array | undefined;
+
 /** Promises settle in the order of the calls; arguments are checked and copied before a call returns. */
 export interface NativeEngine {
   readonly torchVersion: string;
@@ -92,13 +95,16 @@ export interface NativeEngine {
   /** On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. */
   createModel(specification: NativeModelSpecification, values: NativeMemory, gradients: NativeMemory): NativeExternal;
   releaseModel(model: NativeExternal): Promise<void> | undefined;
-  nll(model: NativeExternal, ...batch: NativeBatch): Promise<{ pass: NativeExternal; values: Float32Array }>;
+  nll(
+    model: NativeExternal,
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+  ): Promise<{ pass: NativeExternal; values: Float32Array }>;
   divergence(
     model: NativeExternal,
     reference: NativeExternal,
-    ...batch: NativeBatch
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
   ): Promise<{ pass: NativeExternal; values: Float32Array }>;
-  backward(pass: NativeExternal, weights: Float32Array): Promise<void>;
+  backward(pass: NativeExternal, weights: Float32Array, cancelled?: CancelFlag): Promise<void>;
   releasePass(pass: NativeExternal): Promise<void> | undefined;
   accumulate(
     model: NativeExternal,
@@ -107,10 +113,11 @@ export interface NativeEngine {
     labelsFrom: Uint32Array,
     weights: Float32Array,
     seed: bigint | undefined,
+    cancelled?: CancelFlag,
   ): Promise<Float32Array>;
   score(
     model: NativeExternal,
-    ...batch: NativeBatch
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
   ): Promise<{ logProbability: Float32Array; isArgmax: Uint8Array; mean: Float32Array; variance: Float32Array }>;
   generate(
     model: NativeExternal,
@@ -119,5 +126,6 @@ export interface NativeEngine {
     stopTokens: Int32Array,
     seeds: BigUint64Array,
     options: { maxNewTokens: number; temperature: number; topP: number },
+    cancelled?: CancelFlag,
   ): Promise<Int32Array[]>;
 }

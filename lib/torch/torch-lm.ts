@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeExternal } from '../core/addon.ts';
-import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
+import { type Cancellable, checkSignal } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
@@ -36,6 +36,7 @@ import { fillRandomWeights } from '../model/random-weights.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
+import { cancellableCall } from './cancellable-call.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, checkPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
@@ -243,8 +244,10 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     return this.#released;
   }
 
-  async nll(batch: TokenBatch): Promise<Pass> {
-    const { pass, values } = await nativeEngine().nll(this.#use(), ...batchArrays(batch));
+  async nll(batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
+    const { pass, values } = await cancellableCall(signal, 'a forward pass', (cancelled) =>
+      nativeEngine().nll(this.#use(), ...batchArrays(batch), cancelled),
+    );
     return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => this.#use());
   }
 
@@ -252,12 +255,10 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
    * @param reference another TorchLM of the same vocabulary on the same device; it must not change before the pass is pulled
    *   back
    */
-  async klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass> {
+  async klTo(reference: ReferenceLM, batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
     if (!(reference instanceof TorchLM)) throw invalidArgument('reference', 'a TorchLM', reference);
-    const { pass, values } = await nativeEngine().divergence(
-      this.#use(),
-      reference.#use('reference'),
-      ...batchArrays(batch),
+    const { pass, values } = await cancellableCall(signal, 'a forward pass', (cancelled) =>
+      nativeEngine().divergence(this.#use(), reference.#use('reference'), ...batchArrays(batch), cancelled),
     );
     return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => {
       this.#use();
@@ -266,17 +267,21 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   }
 
   async accumulate(batch: TokenBatch, weights: Float32Array, options: AccumulateOptions = {}): Promise<Float32Array> {
-    const { labels = 'given' } = options;
+    const { labels = 'given', signal } = options;
     const sampled = typeof labels === 'object' && labels !== null && typeof labels.sampledWith === 'bigint';
     if (labels !== 'given' && !sampled) {
       throw invalidArgument('labels', "'given' or { sampledWith: bigint }", labels);
     }
     const seed = sampled ? BigInt.asUintN(64, labels.sampledWith) : undefined;
-    return nativeEngine().accumulate(this.#use(), ...batchArrays(batch), weights, seed);
+    return cancellableCall(signal, 'a gradient', (cancelled) =>
+      nativeEngine().accumulate(this.#use(), ...batchArrays(batch), weights, seed, cancelled),
+    );
   }
 
-  async score(batch: TokenBatch): Promise<TokenScores> {
-    const scores = await nativeEngine().score(this.#use(), ...batchArrays(batch));
+  async score(batch: TokenBatch, { signal }: Cancellable = {}): Promise<TokenScores> {
+    const scores = await cancellableCall(signal, 'scoring', (cancelled) =>
+      nativeEngine().score(this.#use(), ...batchArrays(batch), cancelled),
+    );
     return { ...scores, offsets: batch.labelOffsets.slice() };
   }
 
@@ -293,12 +298,14 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
     const bounds = { bytesPerToken: 2 * bytesPerElement * layers * keyValueHeads * headSize, maxPositions };
     return generateInGroups(prompts, settings.maxNewTokens, bounds, async (group, finished) => {
-      throwIfCancelled(settings.signal, `generation was cancelled after ${finished} of ${prompts.length} prompts`);
       const { tokens, offsets, indexes, maxNewTokens } = group;
       const seeds = BigUint64Array.from(indexes, (index) => stream.seed64(0, index));
       const { stopTokens, temperature, topP } = settings;
       const options = { maxNewTokens, temperature, topP };
-      const generated = await nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options);
+      const what = `generation, after ${finished} of ${prompts.length} prompts,`;
+      const generated = await cancellableCall(settings.signal, what, (cancelled) =>
+        nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options, cancelled),
+      );
       this.#use();
       return generated;
     });

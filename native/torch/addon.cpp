@@ -158,7 +158,10 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
   const Graph graph = ReadBoolean(given, "checkpointActivations") ? Graph::kInputs : Graph::kWhole;
   handle->model = Guarded(env, [&] {
     return std::shared_ptr<const Model>(new Model{{ReadDecoder(given, values, gradients), place},
-                                                  TokenLosses(*environment.table, place), threads, logits_memory, graph});
+                                                  TokenLosses(*environment.table, place),
+                                                  threads,
+                                                  logits_memory,
+                                                  graph});
   });
   handle->released[0] = values.released;
   handle->released[1] = gradients.released;
@@ -191,8 +194,8 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
     other = reference_handle.model;
     if (other->decoder.vocabulary() != handle.model->decoder.vocabulary()) {
       ThrowInvalid(info.Env(), "reference must have the model's vocabulary of " +
-                                   std::to_string(handle.model->decoder.vocabulary()) +
-                                   " tokens, but has " + std::to_string(other->decoder.vocabulary()));
+                                   std::to_string(handle.model->decoder.vocabulary()) + " tokens, but has " +
+                                   std::to_string(other->decoder.vocabulary()));
     }
     if (other->place().ordinal != handle.model->place().ordinal) {
       ThrowInvalid(info.Env(), "reference must lie on the model's device");
@@ -209,7 +212,7 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
   (*pass_handle)->model = Napi::Reference<Napi::Value>::New(info[0], 1);
   if (other) (*pass_handle)->reference = Napi::Reference<Napi::Value>::New(reference, 1);
   return Post(
-      info.Env(), {info[0], reference}, handle.model->place().ordinal,
+      info.Env(), {info[0], reference, info[first + 3]}, handle.model->place().ordinal,
       [=, model = handle.model, raw = pass_handle->get()] {
         raw->pass = std::make_shared<Pass>(model, other, *arrays);
       },
@@ -221,30 +224,32 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
         result.Set("values", values);
         result.Set("pass", MakeHandle(env, std::move(*pass_handle), kPassTag));
         return result;
-      });
+      },
+      ReadCancellation(info[first + 3]));
 }
 
-// nll(model, tokens, offsets, labelsFrom)
+// nll(model, tokens, offsets, labelsFrom, cancelled?)
 Napi::Value Nll(const Napi::CallbackInfo& info) {
   return Start(info, info.Env().Undefined(), 1);
 }
 
-// divergence(model, reference, tokens, offsets, labelsFrom)
+// divergence(model, reference, tokens, offsets, labelsFrom, cancelled?)
 Napi::Value Divergence(const Napi::CallbackInfo& info) {
   ReadModel(info[1], "reference");
   return Start(info, info[1], 2);
 }
 
-// backward(pass, weights): the pass is spent from this call on.
+// backward(pass, weights, cancelled?): the pass is spent from this call on.
 Napi::Value Backward(const Napi::CallbackInfo& info) {
   PassHandle& handle = ReadPass(info[0]);
   ReadModel(handle.model.Value());
   if (!handle.reference.IsEmpty()) ReadModel(handle.reference.Value(), "reference");
   auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[1], handle.label_count));
+  const std::atomic<int32_t>* cancelled = ReadCancellation(info[2]);
   return Post(
-      info.Env(), {info[0]}, handle.device,
+      info.Env(), {info[0], info[2]}, handle.device,
       [pass = handle.Take(info.Env()), weights] { pass->Backward(*weights); },
-      [](Napi::Env env) { return env.Undefined(); });
+      [](Napi::Env env) { return env.Undefined(); }, cancelled);
 }
 
 // releasePass(pass): frees the graph on the engine's thread, after what was asked before.
@@ -256,29 +261,29 @@ Napi::Value ReleasePass(const Napi::CallbackInfo& info) {
       [](Napi::Env env) { return env.Undefined(); });
 }
 
-// accumulate(model, tokens, offsets, labelsFrom, weights, seed?): resolves to the values
+// accumulate(model, tokens, offsets, labelsFrom, weights, seed?, cancelled?): resolves to the values
 Napi::Value AccumulateBatch(const Napi::CallbackInfo& info) {
   const ModelHandle& handle = ReadModel(info[0]);
-  const auto arrays = std::make_shared<BatchArrays>(
-      ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
+  const auto arrays =
+      std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
   const auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[4], arrays->LabelCount()));
   std::optional<uint64_t> seed;
   if (!info[5].IsUndefined()) seed = ReadUnsigned64(info[5], "seed");
   const auto values = std::make_shared<at::Tensor>();
   return Post(
-      info.Env(), {info[0]}, handle.model->place().ordinal,
+      info.Env(), {info[0], info[6]}, handle.model->place().ordinal,
       [=, model = handle.model] { *values = Accumulate(*model, *arrays, *weights, seed); },
-      [=](Napi::Env env) { return Give<float>(env, *values); });
+      [=](Napi::Env env) { return Give<float>(env, *values); }, ReadCancellation(info[6]));
 }
 
-// score(model, tokens, offsets, labelsFrom)
+// score(model, tokens, offsets, labelsFrom, cancelled?)
 Napi::Value ScoreBatch(const Napi::CallbackInfo& info) {
   const ModelHandle& handle = ReadModel(info[0]);
-  const auto arrays = std::make_shared<BatchArrays>(
-      ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
+  const auto arrays =
+      std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
   const auto scores = std::make_shared<Scores>();
   return Post(
-      info.Env(), {info[0]}, handle.model->place().ordinal,
+      info.Env(), {info[0], info[4]}, handle.model->place().ordinal,
       [=, model = handle.model] { *scores = Score(*model, *arrays); },
       [=](Napi::Env env) {
         const Napi::Object result = Napi::Object::New(env);
@@ -287,11 +292,12 @@ Napi::Value ScoreBatch(const Napi::CallbackInfo& info) {
         result.Set("mean", Give<float>(env, scores->mean));
         result.Set("variance", Give<float>(env, scores->variance));
         return result;
-      });
+      },
+      ReadCancellation(info[4]));
 }
 
-// generate(model, tokens, offsets, stopTokens, seeds, { maxNewTokens, temperature, topP }): resolves to
-// Int32Arrays
+// generate(model, tokens, offsets, stopTokens, seeds, { maxNewTokens, temperature, topP }, cancelled?):
+// resolves to Int32Arrays
 Napi::Value GenerateTokens(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ModelHandle& handle = ReadModel(info[0]);
@@ -315,14 +321,15 @@ Napi::Value GenerateTokens(const Napi::CallbackInfo& info) {
   }
   const auto results = std::make_shared<std::vector<std::vector<int32_t>>>();
   return Post(
-      env, {info[0]}, handle.model->place().ordinal,
+      env, {info[0], info[6]}, handle.model->place().ordinal,
       [=, model = handle.model] { *results = Generate(*model, *prompts, *settings); },
       [=](Napi::Env environment) {
         const Napi::Array arrays = Napi::Array::New(environment, results->size());
         for (uint32_t i = 0; i < results->size(); ++i)
           arrays.Set(i, Give(environment, (*results)[i].data(), (*results)[i].size()));
         return arrays;
-      });
+      },
+      ReadCancellation(info[6]));
 }
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {

@@ -119,7 +119,8 @@ class AttendRule : public Function<AttendRule> {
   }
 };
 
-// softmax(cap(query key^T * scale) + mask) value, score by score, where they are to be capped; as transformers rounds it.
+// softmax(cap(query key^T * scale) + mask) value, score by score, where they are to be capped; as
+// transformers rounds it.
 Tensor AttendExplicitly(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
                         const AttentionShape& shape) {
   Tensor scores = at::matmul(query, key.transpose(2, 3)).mul(shape.scale);
@@ -137,9 +138,9 @@ Tensor AttendPortably(const AttentionInput& input, const std::vector<AttentionGr
                  value = Pad(input.value, group, Repeats(shape));
     std::optional<Tensor> mask;
     if (masks[i].defined()) mask = masks[i];
-    const Tensor block = shape.softcap > 0
-                             ? AttendExplicitly(query, key, value, masks[i], shape)
-                             : at::scaled_dot_product_attention(query, key, value, mask, 0.0, !mask, shape.scale);
+    const Tensor block = shape.softcap > 0 ? AttendExplicitly(query, key, value, masks[i], shape)
+                                           : at::scaled_dot_product_attention(query, key, value, mask, 0.0,
+                                                                              !mask, shape.scale);
     UnpadInto(output, block, group, 1);
   }
   return output.view({input.query.size(0), -1});
@@ -150,7 +151,8 @@ Tensor AttendPortably(const AttentionInput& input, const std::vector<AttentionGr
 Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
               const std::vector<Tensor>& masks, const AttentionShape& shape) {
   if (!shape.portable && shape.softcap == 0) {
-    return AttendRule::apply(input.query, input.key, input.value, turn.cosine, turn.sine, groups, masks, shape);
+    return AttendRule::apply(input.query, input.key, input.value, turn.cosine, turn.sine, groups, masks,
+                             shape);
   }
   if (turn.defined()) {
     input.query = Rotate(input.query, turn);
@@ -165,8 +167,8 @@ Tensor AttendMasked(const Tensor& query, const Tensor& key, const Tensor& value,
   if (shape.portable) {
     return at::scaled_dot_product_attention(query, key, value, mask, 0.0, false, shape.scale);
   }
-  return std::get<0>(at::_scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, false, mask,
-                                                                     shape.scale));
+  return std::get<0>(
+      at::_scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, false, mask, shape.scale));
 }
 
 std::vector<Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const AttentionShape& shape,

@@ -43,9 +43,9 @@ std::vector<AttentionGroup> GroupSequences(const std::vector<int64_t>& offsets, 
 std::vector<at::Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const AttentionShape& shape,
                                   const Place& place);
 
-// Grouped-query attention within each sequence: [rows, heads * size]. Padding stands to the right, where a causal mask
-// hides it from every real token. Queries and keys are rotated here, in place where nothing else keeps them: `input.key` holds rotated keys
-// afterwards.
+// Grouped-query attention within each sequence: [rows, heads * size]. Padding stands to the right, where a
+// causal mask hides it from every real token. Queries and keys are rotated here, in place where nothing else
+// keeps them: `input.key` holds rotated keys afterwards.
 at::Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
                   const std::vector<at::Tensor>& masks, const AttentionShape& shape);
 

@@ -19,8 +19,8 @@ namespace {
 
 using at::Tensor;
 
-// The body that all passes share. `attend` takes queries, keys and values [rows, heads, size] to [rows, heads *
-// size]; where `wanted` is defined, only those rows go on after attention.
+// The body that all passes share. `attend` takes queries, keys and values [rows, heads, size] to [rows, heads
+// * size]; where `wanted` is defined, only those rows go on after attention.
 template <typename Attention>
 Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const Attention& attend) {
   const int64_t rows = x.size(0);
@@ -196,7 +196,8 @@ Tensor Decoder::Extend(const std::vector<int32_t>& tokens, const std::vector<int
     ThrowIfCancelled();
     const DecoderLayer& layer = parts_.layers[i];
     const AttentionShape& shape = layer.attention;
-    const int64_t key_heads = shape.key_value_heads, size = shape.head_size, repeats = shape.heads / key_heads;
+    const int64_t key_heads = shape.key_value_heads, size = shape.head_size,
+                  repeats = shape.heads / key_heads;
     if (masked_for != shape.window) {
       Tensor visible = back.ge(0);
       if (shape.window > 0) visible = visible.logical_and(back.lt(shape.window));

@@ -1,5 +1,5 @@
-// A decoder: the way from tokens to final hidden states, whichever family it is of. What a family's layers are made
-// of comes as slots that are filled or empty; no name of a family or of a weight is known here.
+// A decoder: the way from tokens to final hidden states, whichever family it is of. What a family's layers
+// are made of comes as slots that are filled or empty; no name of a family or of a weight is known here.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -22,11 +22,11 @@ struct DecoderLayer {
   ProjectionGroup attention_input;  // parts: queries, keys, values
   Norm query_norm, key_norm;        // over each head
   AttentionShape attention;
-  int rotary;  // index of its frequencies; -1: queries and keys are not turned
+  int rotary;                        // index of its frequencies; -1: queries and keys are not turned
   ProjectionGroup attention_output;  // one
-  Norm attention_post_norm;  // before the residual sum
-  Norm mlp_norm;             // undefined in a parallel layer whose MLP reads what attention reads
-  ProjectionGroup mlp_input;  // parts: gate and up, or one
+  Norm attention_post_norm;          // before the residual sum
+  Norm mlp_norm;                     // undefined in a parallel layer whose MLP reads what attention reads
+  ProjectionGroup mlp_input;         // parts: gate and up, or one
   Projection mlp_output;
   Norm mlp_post_norm;
   Activation activation;
@@ -49,13 +49,13 @@ struct DecoderParts {
 
 // What the layers of one pass share.
 struct SharedByLayers {
-  std::vector<Angles> turns;                       // by the index of frequencies
-  std::vector<std::vector<at::Tensor>> masks;      // of each layer, for each attention group
+  std::vector<Angles> turns;                   // by the index of frequencies
+  std::vector<std::vector<at::Tensor>> masks;  // of each layer, for each attention group
 };
 
-// The rows of one forward pass: `final` [wanted rows, hidden], normalised. With a graph there is a segment for
-// each layer, from its input to its output (the last one's is `final`); where the graph is computed again, the
-// output is undefined until then.
+// The rows of one forward pass: `final` [wanted rows, hidden], normalised. With a graph there is a segment
+// for each layer, from its input to its output (the last one's is `final`); where the graph is computed
+// again, the output is undefined until then.
 struct HiddenStates {
   struct Segment {
     at::Tensor input, output;

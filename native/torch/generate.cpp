@@ -110,8 +110,7 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
 
   while (true) {
     ThrowIfCancelled();
-    const std::vector<int32_t> chosen =
-        Choose(model, LogitsOf(model, hidden), rows, lengths, settings);
+    const std::vector<int32_t> chosen = Choose(model, LogitsOf(model, hidden), rows, lengths, settings);
     std::vector<int64_t> going;
     for (size_t row = 0; row < rows.size(); ++row) {
       std::vector<int32_t>& result = results[rows[row]];

@@ -25,8 +25,11 @@ class RmsNormRule : public Function<RmsNormRule> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& x, const Norm& norm) {
     const double size = static_cast<double>(x.size(1));
-    const Tensor scale =
-        at::linalg_vector_norm(x, 2, {{1}}, true, at::kFloat).square_().div_(size).add_(norm.epsilon).rsqrt_();
+    const Tensor scale = at::linalg_vector_norm(x, 2, {{1}}, true, at::kFloat)
+                             .square_()
+                             .div_(size)
+                             .add_(norm.epsilon)
+                             .rsqrt_();
     context->save_for_backward({x, scale});
     Keep(context, "norm", norm);
     Tensor normal = at::mul(x, scale);
@@ -64,9 +67,8 @@ class LayerNormRule : public Function<LayerNormRule> {
     const variable_list saved = context->get_saved_variables();
     const Norm& norm = Kept<Norm>(context, "norm");
     const Tensor &x = saved[0], d_output = d_outputs[0].contiguous();
-    auto [d_x, d_weight, d_bias] =
-        at::native_layer_norm_backward(d_output, x, {x.size(1)}, saved[1], saved[2], norm.weight.value,
-                                       norm.bias.value, {true, true, true});
+    auto [d_x, d_weight, d_bias] = at::native_layer_norm_backward(
+        d_output, x, {x.size(1)}, saved[1], saved[2], norm.weight.value, norm.bias.value, {true, true, true});
     Tensor weight = norm.weight.gradient, bias = norm.bias.gradient;
     weight.add_(d_weight);
     bias.add_(d_bias);

@@ -27,8 +27,8 @@ void TableRows::AddGradient(const Parameter& table, const Tensor& d_rows, const 
     gradient.index_add_(0, rows, d_rows);
     return;
   }
-  // A row's gradients are summed in float32 and rounded once, and in an order of their own: index_add_ would add
-  // them as they come on a device.
+  // A row's gradients are summed in float32 and rounded once, and in an order of their own: index_add_ would
+  // add them as they come on a device.
   Tensor sums = gradient.index_select(0, distinct).to(at::kFloat);
   const c10::List<std::optional<Tensor>> indexes({which});
   sums.index_put_(indexes, d_rows.to(at::kFloat), /*accumulate=*/true);

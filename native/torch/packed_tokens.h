@@ -13,9 +13,10 @@ namespace soul {
 
 // Which rows of a table, an embedding's, the rows of a batch are.
 struct TableRows {
-  at::Tensor rows;      // [rows] int64
-  at::Tensor distinct;  // [rows of the table that occur] int64; with `which`, undefined where rows are added exactly
-  at::Tensor which;     // [rows] int64: the entry of `distinct` that each row is
+  at::Tensor rows;  // [rows] int64
+  at::Tensor
+      distinct;  // [rows of the table that occur] int64; with `which`, undefined where rows are added exactly
+  at::Tensor which;  // [rows] int64: the entry of `distinct` that each row is
 
   static TableRows Of(const std::vector<int64_t>& rows, const Place& place);
 

@@ -33,9 +33,9 @@ struct Norm {
 // y = x W^T (+ b). The columns of y are one part or several, which follow each other, or take turns head by
 // head.
 struct Projection {
-  Parameter weight;  // [out, in]; of any strides, since some files hold the transpose
-  Parameter bias;    // undefined where there is none
-  std::vector<int64_t> parts;  // columns of each part
+  Parameter weight;               // [out, in]; of any strides, since some files hold the transpose
+  Parameter bias;                 // undefined where there is none
+  std::vector<int64_t> parts;     // columns of each part
   int64_t interleaved_heads = 0;  // 0: parts follow each other
 };
 
@@ -44,8 +44,8 @@ using ProjectionGroup = std::vector<Projection>;
 
 // From final hidden states to logits.
 struct OutputHead {
-  Parameter weight;  // [vocabulary, hidden]
-  Parameter bias;    // undefined where there is none
+  Parameter weight;    // [vocabulary, hidden]
+  Parameter bias;      // undefined where there is none
   double softcap = 0;  // where not 0: logits <- softcap * tanh(logits / softcap)
 };
 

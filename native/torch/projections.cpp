@@ -92,10 +92,14 @@ class ProjectRule : public Function<ProjectRule> {
 
 Tensor Activate(const Tensor& x, Activation activation) {
   switch (activation) {
-    case Activation::kSilu: return at::silu(x);
-    case Activation::kGelu: return at::gelu(x);
-    case Activation::kGeluTanh: return at::gelu(x, "tanh");
-    case Activation::kRelu: return at::relu(x);
+    case Activation::kSilu:
+      return at::silu(x);
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kRelu:
+      return at::relu(x);
   }
   return {};
 }
@@ -103,17 +107,25 @@ Tensor Activate(const Tensor& x, Activation activation) {
 // Into `d_x`, which may be a view.
 void ActivateBackward(Tensor d_x, const Tensor& d_output, const Tensor& x, Activation activation) {
   switch (activation) {
-    case Activation::kSilu: at::silu_backward_out(d_x, d_output, x); break;
-    case Activation::kGelu: at::gelu_backward_out(d_x, d_output, x); break;
-    case Activation::kGeluTanh: at::gelu_backward_out(d_x, d_output, x, "tanh"); break;
-    case Activation::kRelu: at::threshold_backward_out(d_x, d_output, x, 0); break;
+    case Activation::kSilu:
+      at::silu_backward_out(d_x, d_output, x);
+      break;
+    case Activation::kGelu:
+      at::gelu_backward_out(d_x, d_output, x);
+      break;
+    case Activation::kGeluTanh:
+      at::gelu_backward_out(d_x, d_output, x, "tanh");
+      break;
+    case Activation::kRelu:
+      at::threshold_backward_out(d_x, d_output, x, 0);
+      break;
   }
 }
 
 class GatedProjectRule : public Function<GatedProjectRule> {
  public:
-  static Tensor forward(AutogradContext* context, const Tensor& gate, const Tensor& up, const Projection& down,
-                        Activation activation) {
+  static Tensor forward(AutogradContext* context, const Tensor& gate, const Tensor& up,
+                        const Projection& down, Activation activation) {
     context->save_for_backward({gate, up});
     Keep(context, "down", down);
     context->saved_data["activation"] = static_cast<int64_t>(activation);

@@ -106,7 +106,8 @@ class Reader {
   Parameter View(const char* name, int64_t offset, const std::vector<int64_t>& shape) const {
     int64_t length = 1;
     for (const int64_t extent : shape) {
-      if (length > values_.length / extent) ThrowInvalid(env_, std::string(name) + " does not fit into values");
+      if (length > values_.length / extent)
+        ThrowInvalid(env_, std::string(name) + " does not fit into values");
       length *= extent;
     }
     if (offset > values_.length - length) ThrowInvalid(env_, std::string(name) + " does not fit into values");
@@ -163,7 +164,8 @@ class Reader {
       }
       group.push_back(std::move(projection));
     }
-    if (found != expected) ThrowInvalid(env_, std::string(name) + ": parts do not have the sizes of this layer");
+    if (found != expected)
+      ThrowInvalid(env_, std::string(name) + ": parts do not have the sizes of this layer");
     return group;
   }
 
@@ -201,11 +203,12 @@ class Reader {
     layer.attention_output = ReadProjections(given, "attentionOutput", query, {hidden_});
     layer.attention_post_norm = ReadOptionalNorm(given, "attentionPostNorm", hidden_);
     layer.parallel = ReadBoolean(given_, "parallel");
-    layer.mlp_norm = layer.parallel ? ReadOptionalNorm(given, "mlpNorm", hidden_)
-                                    : ReadNorm(given, "mlpNorm", hidden_);
+    layer.mlp_norm =
+        layer.parallel ? ReadOptionalNorm(given, "mlpNorm", hidden_) : ReadNorm(given, "mlpNorm", hidden_);
     layer.gated = ReadBoolean(given_, "gated");
-    layer.mlp_input = ReadProjections(given, "mlpInput", hidden_,
-                                      layer.gated ? std::vector<int64_t>{inner, inner} : std::vector<int64_t>{inner});
+    layer.mlp_input =
+        ReadProjections(given, "mlpInput", hidden_,
+                        layer.gated ? std::vector<int64_t>{inner, inner} : std::vector<int64_t>{inner});
     layer.mlp_output = ReadProjections(given, "mlpOutput", inner, {hidden_})[0];
     layer.mlp_post_norm = ReadOptionalNorm(given, "mlpPostNorm", hidden_);
     layer.activation = ReadChoice<Activation>(given_, "activation",

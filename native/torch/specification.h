@@ -1,5 +1,5 @@
-// What JavaScript says of a decoder: its sizes, which slots its family fills, and where their weights lie in the flat
-// buffers.
+// What JavaScript says of a decoder: its sizes, which slots its family fills, and where their weights lie in
+// the flat buffers.
 #pragma once
 
 #include <napi.h>
@@ -9,8 +9,9 @@
 
 namespace soul {
 
-// NativeModelSpecification of lib/torch/native-engine.ts. Throws SOUL_INVALID_ARGUMENT where something is absent, lies outside
-// the memory, or does not fit the rest.
-DecoderParts ReadDecoder(const Napi::Object& specification, const FlatMemory& values, const FlatMemory& gradients);
+// NativeModelSpecification of lib/torch/native-engine.ts. Throws SOUL_INVALID_ARGUMENT where something is
+// absent, lies outside the memory, or does not fit the rest.
+DecoderParts ReadDecoder(const Napi::Object& specification, const FlatMemory& values,
+                         const FlatMemory& gradients);
 
 }  // namespace soul
