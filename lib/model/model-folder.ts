@@ -51,7 +51,7 @@ export async function writeModelFolder(
     }
     const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
     if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
-    await replaceFile(join(folder, 'config.json'), toPythonJson(huggingFaceConfig(config, values.dtype)));
+    await replaceFile(join(folder, 'config.json'), toPythonJson(huggingFaceConfig(config, values.dtype), floatKeys));
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
     if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
     await writeCheckpoint(folder, parameterLayout(config), values);
@@ -60,6 +60,16 @@ export async function writeModelFolder(
     throw asSoulError(error);
   }
 }
+
+/** Keys of config.json for whose values transformers 5 takes no integer. */
+const floatKeys: readonly string[] = [
+  'attn_logit_softcapping',
+  'final_logit_softcapping',
+  'initializer_range',
+  'layer_norm_eps',
+  'layer_norm_epsilon',
+  'rms_norm_eps',
+];
 
 const modelFile = /^config\.json$|^model.*\.safetensors(\.index\.json)?$/;
 /** What one file of weights replaces. */

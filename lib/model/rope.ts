@@ -54,13 +54,15 @@ export function readRope(config: ConfigReader, keys: RopeKeys): Rope {
 /** A rope from its own entries. */
 export function ropeOf(config: ConfigReader, entries: Json, keys: RopeKeys): Rope {
   const { headSize, maxPositions, thetaKey = 'rope_theta', theta = 10_000, share } = keys;
-  const part = entries.partial_rotary_factor ?? config.get(share?.key ?? 'partial_rotary_factor', share?.fallback ?? 1);
-  if (share === undefined && part !== 1) throw config.unsupported('partial_rotary_factor', part, '1');
-  const factor = config.checkPositive('partial_rotary_factor', part);
+  const own = entries.partial_rotary_factor;
+  const partKey = own != null || share === undefined ? 'partial_rotary_factor' : share.key;
+  const part = own ?? config.get(partKey, share?.fallback ?? 1);
+  if (share === undefined && part !== 1) throw config.unsupported(partKey, part, '1');
+  const factor = config.checkPositive(partKey, part);
   const turned = Math.trunc(headSize * factor);
   if (factor > 1 || turned < 2 || turned % 2 !== 0) {
     config.fail(
-      share === undefined ? 'head_dim' : share.key,
+      share === undefined ? 'head_dim' : partKey,
       share === undefined
         ? 'even, since rotary embeddings turn pairs'
         : `a share of the ${headSize} elements of a head that is an even number of them`,

@@ -53,15 +53,15 @@ int64_t Repeats(const AttentionShape& shape) {
 class AttendRule : public Function<AttendRule> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& value,
-                        const Tensor& cosine, const Tensor& sine, const std::vector<AttentionGroup>& groups,
+                        const Angles& turn, const std::vector<AttentionGroup>& groups,
                         const std::vector<Tensor>& masks, const AttentionShape& shape) {
     // In place: whatever gives queries, keys and values keeps none of them.
-    if (cosine.defined()) {
-      RotateInPlace(query, {cosine, sine});
-      RotateInPlace(key, {cosine, sine});
+    if (turn.defined()) {
+      RotateInPlace(query, turn);
+      RotateInPlace(key, turn);
     }
     const Tensor output = at::empty({query.size(0), shape.heads, shape.head_size}, query.options());
-    variable_list saved = {query, key, value, output, cosine, sine};
+    variable_list saved = {query, key, value, output, turn.cosine, turn.sine};
     for (size_t i = 0; i < groups.size(); ++i) {
       const AttentionGroup& group = groups[i];
       auto [block, log_sum_exp] = at::_scaled_dot_product_flash_attention_for_cpu(
@@ -110,7 +110,7 @@ class AttendRule : public Function<AttendRule> {
       RotateInPlace(d_query, back);
       RotateInPlace(d_key, back);
     }
-    return {d_query, d_key, d_value, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    return {d_query, d_key, d_value, Tensor(), Tensor(), Tensor(), Tensor()};
   }
 
  private:
@@ -151,8 +151,7 @@ Tensor AttendPortably(const AttentionInput& input, const std::vector<AttentionGr
 Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
               const std::vector<Tensor>& masks, const AttentionShape& shape) {
   if (!shape.portable && shape.softcap == 0) {
-    return AttendRule::apply(input.query, input.key, input.value, turn.cosine, turn.sine, groups, masks,
-                             shape);
+    return AttendRule::apply(input.query, input.key, input.value, turn, groups, masks, shape);
   }
   if (turn.defined()) {
     input.query = Rotate(input.query, turn);

@@ -14,7 +14,7 @@ export const gemma: Family = {
   modelType: 'gemma',
   architecture: 'GemmaForCausalLM',
   read: (config) => ({
-    ...readGemmaLike(config, { headSize: 256, maxPositions: 8192 }),
+    ...readGemmaLike(config, { keyValueHeads: 16, headSize: 256, maxPositions: 8192 }),
     activation: gemmaActivation(config),
   }),
 };
@@ -30,9 +30,8 @@ export function readGemmaLike(config: ConfigReader, departures: LlamaLike): Fami
   };
 }
 
-/** Files of the first release say `gelu` where they mean its approximation; `hidden_activation`, where there is one, wins. */
+/** Files of the first release say `gelu` where they mean its approximation; transformers does not read `hidden_activation`. */
 function gemmaActivation(config: ConfigReader): Activation {
-  if (config.get('hidden_activation') !== undefined) return config.activation('hidden_activation', '');
   const named = config.activation('hidden_act', 'gelu_pytorch_tanh');
   return named === 'gelu' ? 'gelu_tanh' : named;
 }
