@@ -1,20 +1,21 @@
 import { describe, expect, test } from '@jest/globals';
+import { chooseAlgorithm } from '../../lib/run/run-defaults.ts';
 import { type Verdict, type VerdictInput, verdictOf } from '../../lib/run/verdict.ts';
-import { type MethodName, method } from '../../lib/unlearn/registry.ts';
+import type { AlgorithmName } from '../../lib/unlearn/registry.ts';
 
 type Pair = [before: number, after: number];
 
 function judge(
   forget: Pair | undefined,
   retain: Pair | undefined,
-  more: Partial<VerdictInput> & { name?: MethodName } = {},
+  more: Partial<VerdictInput> & { name?: AlgorithmName } = {},
 ): Verdict {
   const { name = 'graddiff', ...given } = more;
   const change = ([before, after]: Pair) => ({ examples: 40, before, after });
   return verdictOf({
     ...(forget ? { forget: change(forget) } : {}),
     ...(retain ? { retain: change(retain) } : {}),
-    method: method(name),
+    chosen: chooseAlgorithm(name),
     learningRate: 1e-5,
     epochs: 5,
     ...given,
@@ -72,17 +73,17 @@ describe('advice', () => {
 
   test('where the model suffered: smaller steps, more weight for what is kept, an objective with a bound', () => {
     const destroyed = judge([0.99, 0], [0.99, 0], { learningRate: 1e-3 }).advice;
-    expect(destroyed).toMatch(/--learning-rate 0.00033.*--retain-weight 5.*--method npo/);
+    expect(destroyed).toMatch(/--learning-rate 0.00033.*--set retainCoefficient=10.*--method npo/);
     expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).advice).toMatch(/Keep a retain set/);
-    const npo = judge([0.99, 0.1], [0.99, 0.8], { method: method('npo', { retainCoefficient: 4 }) }).advice;
-    expect(npo).toMatch(/--retain-weight 8/);
+    const npo = judge([0.99, 0.1], [0.99, 0.8], { chosen: chooseAlgorithm('npo', { retainCoefficient: 4 }) }).advice;
+    expect(npo).toMatch(/--set retainCoefficient=8\)/);
     expect(npo).not.toMatch(/bound/);
     // Whose retain term has no coefficient to raise.
-    const balanced = judge([0.99, 0.1], [0.99, 0.8], { method: method('ngdiff') }).advice;
+    const balanced = judge([0.99, 0.1], [0.99, 0.8], { name: 'ngdiff' }).advice;
     expect(balanced).toMatch(/Change it less/);
-    expect(balanced).not.toMatch(/--retain-weight/);
+    expect(balanced).not.toMatch(/--set/);
     // Nothing was forgotten, and yet the retain set suffered: larger steps would not help.
-    expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise/);
+    expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise the learning rate/);
   });
 
   test('where figures do not tell', () => {
