@@ -202,7 +202,8 @@ function settingAdvice(chosen: ChosenAlgorithm | undefined, wanted: 'forgetMore'
       if (typeof value !== 'number') continue;
       const next = way === 'lower' ? value / 2 : value === 0 ? (defaults[name] as number) : 2 * value;
       if (next === value || !canBe(algorithm.settings[name]!, next)) continue;
-      return `${way === 'raise' ? 'Raise' : 'Lower'} ${prefix}${name} (--set ${prefix}${name}=${rate(next)}).`;
+      const [what] = algorithm.settings[name]!.text.split(';');
+      return `${way === 'raise' ? 'Raise' : 'Lower'} ${prefix}${name}, ${what} (--set ${prefix}${name}=${rate(next)}).`;
     }
   }
   return undefined;
