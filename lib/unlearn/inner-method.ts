@@ -5,6 +5,7 @@
  */
 
 import { invalidArgument } from '../core/errors.ts';
+import { closestName } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { Algorithm, LearningRates } from './algorithm.ts';
 import type { Method } from './method.ts';
@@ -51,7 +52,12 @@ export function innerAlgorithm(
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   const { name = fallbackName, ...given } = isObject ? (value as Exclude<InnerMethod, string>) : { name: value };
   const found = among.find((each) => each.name === name);
-  if (found === undefined) throw invalidArgument(argument, `one of ${among.map((each) => each.name).join(', ')}`, name);
+  if (found === undefined) {
+    const names = among.map((each) => each.name);
+    const closest = typeof name === 'string' ? closestName(name, names) : undefined;
+    const hint = closest === undefined ? '' : ` (did you mean ${closest}?)`;
+    throw invalidArgument(argument, `one of ${names.join(', ')}${hint}`, name);
+  }
   const wanted = { ...found.runDefaults, ...withoutUndefined(given) };
   const settings = completeSettings(found.name, found.settings, wanted, `${argument}.`);
   return { algorithm: found, settings };

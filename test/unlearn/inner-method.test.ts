@@ -20,6 +20,7 @@ describe('a method inside another', () => {
     [{ method: { name: 'graddiff', beta: 0.1 } }, 'graddiff has no setting beta; it has forgetCoefficient'],
     [{ method: 'finetune' }, 'method must be one of ascent, graddiff'],
     [{ method: { name: 'sam' } }, 'method must be one of ascent, graddiff'],
+    [{ method: 'nop' }, '(did you mean npo?), but is "nop"'],
     [{ method: 3 }, 'method must be one of ascent, graddiff'],
     [{ method: null }, 'method must be one of ascent, graddiff'],
     [{ method: ['npo'] }, 'method must be one of ascent, graddiff'],
