@@ -15,17 +15,16 @@ import { PromptTemplate } from '../data/prompt-template.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { RunEvent, RunPhase, StepEvent } from '../unlearn/events.ts';
-import { Lab } from '../unlearn/lab.ts';
-import type { DataSets } from '../unlearn/source.ts';
+import type { Lab } from '../unlearn/lab.ts';
 import { eventsOfFile, inAlgorithmFile } from './algorithm-file.ts';
 import { modelChecksums, sha256 } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
 import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
-import { createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import { type RunResult, runRecord } from './record.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
+import { dataSetsOf, labOf } from './run-lab.ts';
 import { runSettings } from './run-settings.ts';
 import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
@@ -234,49 +233,6 @@ function checkOptions(options: RunOptions): void {
 function begin(phase: RunPhase, { onEvent, signal }: RunOptions): void {
   throwIfCancelled(signal, `the run was cancelled before ${phase}`);
   onEvent?.({ kind: 'phase', phase });
-}
-
-function dataSetsOf(sets: RunSets): DataSets {
-  return {
-    target: sets.target.encoded,
-    refusals: sets.refusals,
-    ...withoutUndefined({
-      retain: sets.retain?.encoded,
-      alternatives: sets.alternatives?.sequences,
-      groups: sets.groups,
-    }),
-  };
-}
-
-function labOf(
-  model: RunnableModel,
-  sets: DataSets,
-  settings: CompleteRunSettings,
-  frozen: FlatBuffer<'u8'> | undefined,
-  signal: AbortSignal | undefined,
-  referenceModel: () => Promise<RunnableModel>,
-): Lab {
-  const { optimizer: name, optimizerSettings, schedule: shape, warmup, seed } = settings;
-  return new Lab({
-    model,
-    sets,
-    optimizer: (options) => createOptimizer(name, model.parameters, optimizerSettings, { ...options, seed }),
-    referenceModel,
-    descent: {
-      ...withoutUndefined({
-        epochs: settings.epochs,
-        steps: settings.steps,
-        curvature: settings.curvature,
-        hessianData: settings.hessianData,
-      }),
-      batchSize: settings.batchSize,
-      microBatchSize: settings.microBatchSize,
-      pairing: settings.pairing,
-      schedule: { shape, warmup },
-    },
-    seed,
-    ...withoutUndefined({ frozen, signal }),
-  });
 }
 
 /** Runs an algorithm to its end and passes on what it says. */
