@@ -133,6 +133,7 @@ async function* steps(
     tokens += stepTokens;
     last = {
       kind: 'step',
+      method: run.method.name,
       step: step + 1,
       steps: run.steps,
       epoch,

@@ -11,7 +11,7 @@ import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
-import { evaluateObjective, type Objective } from './objective.ts';
+import { evaluateObjective, type Objective, type ObjectiveInput } from './objective.ts';
 import type { Term } from './term.ts';
 
 export interface TermValue {
@@ -57,7 +57,7 @@ const optionNames = [
  */
 export async function pullBack(
   model: DifferentiableLM,
-  term: Pick<Term, 'objective' | 'quantity'>,
+  term: Pick<Term, 'objective' | 'quantity'> & Partial<Pick<Term, 'name'>>,
   sequences: readonly TokenSequence[],
   options: PullBackOptions,
 ): Promise<TermValue> {
@@ -76,6 +76,7 @@ export async function pullBack(
       done,
       total: own.sequences,
     });
+  const evaluate = (tokens: ObjectiveInput) => evaluateObjective(term.objective, tokens, term.name);
   let loss = 0;
   for (const part of byLength(sequences, width, microBatchSize)) {
     pause();
@@ -83,13 +84,13 @@ export async function pullBack(
     const reference = options.reference && concatenated(part.map((index) => options.reference![index]!));
     const input = { offsets: batch.labelOffsets, whole, ...(reference ? { reference } : {}) };
     if (term.objective.linear && term.quantity !== 'kl') {
-      const { weights } = evaluateObjective(term.objective, { ...input, values: new Float32Array(batch.labelCount) });
+      const { weights } = evaluate({ ...input, values: new Float32Array(batch.labelCount) });
       const values = await model.accumulate(batch, scaled(weights, coefficient), withoutUndefined({ signal }));
-      loss += evaluateObjective(term.objective, { ...input, values }).loss;
+      loss += evaluate({ ...input, values }).loss;
     } else {
       const pass = await passOf(model, term, batch, withoutUndefined({ signal, referenceModel }));
       try {
-        const result = evaluateObjective(term.objective, { ...input, values: pass.values });
+        const result = evaluate({ ...input, values: pass.values });
         loss += result.loss;
         // Weights of a loss that is not finite are none to pull back; the caller sees the loss and stops.
         if (!Number.isFinite(result.loss)) break;

@@ -150,9 +150,8 @@ describe('SAM', () => {
       code: 'SOUL_UNSUPPORTED',
       message: expect.stringContaining('load the model in float32 (--dtype f32)'),
     });
-    const other = labOf(BigramLM.random(8, 2n), {}).lab;
     expect(() => settingsFor(algorithm('sam'), { rho: 0 })).toThrow('rho must be a number above 0');
-    await expect(runSam(other, { method: 'nop' })).rejects.toThrow('method must be one of');
+    expect(() => settingsFor(algorithm('sam'), { method: 'nop' })).toThrow('method must be one of');
   });
 
   test('needs what its method needs', () => {

@@ -29,6 +29,7 @@ export const l1Sparse = defineAlgorithm({
     alpha: numberSetting('factor of the penalty at the beginning', 5e-4),
     soft: flagSetting('a soft threshold after each step in place of the subgradient'),
   },
+  advice: { forgetMore: { alpha: 'raise' }, keepMore: { alpha: 'lower' } },
   promises: { property: 'the sum of the magnitudes of the weights falls, and the retain set is kept' },
   learningRates: { adamw: 1e-5, sophia: 2e-5, 'soul-repo': 7e-6 },
   needs: () => ['retain'],

@@ -35,6 +35,7 @@ export const prune = defineAlgorithm({
       highExclusive: true,
     }),
   },
+  advice: { keepMore: { share: 'lower' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   needs: ({ method }) => setsNeeded(innerMethod(method)),

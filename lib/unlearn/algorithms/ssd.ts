@@ -35,6 +35,7 @@ export const ssd = defineAlgorithm({
     alpha: numberSetting('how many times more the forget set must need a weight for it to be dampened', 10),
     lambda: numberSetting('what a dampened weight is multiplied by, beside the ratio of the two needs', 1),
   },
+  advice: { forgetMore: { alpha: 'lower', lambda: 'lower' }, keepMore: { alpha: 'raise', lambda: 'raise' } },
   promises: { forget: 0.3, retain: 0.9 },
   needs: () => ['retain'],
   async *run(lab, { alpha, lambda }) {

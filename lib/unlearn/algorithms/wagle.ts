@@ -64,6 +64,7 @@ export const wagle = defineAlgorithm({
       'norm|bias',
     ),
   },
+  advice: { forgetMore: { ratio: 'raise' }, keepMore: { ratio: 'lower' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   needs({ method, score, exclude }) {
