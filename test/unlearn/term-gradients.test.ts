@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
+import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
+import type { DifferentiableLM } from '../../lib/model/contract.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import type { Optimizer } from '../../lib/optim/optimizer.ts';
 import type { GradientRule } from '../../lib/unlearn/gradient-rule.ts';
@@ -126,6 +128,55 @@ describe('gradients of terms', () => {
     await expect(gradientsOf(few)).rejects.toThrow(/what the rule own gives must be 2 numbers/);
     const unknown: GradientRule = { name: 'own', averages: [{ of: 'nothing', decay: 0.5 }], combine: () => [] };
     await expect(gradientsOf(unknown)).rejects.toThrow(/the averages of the rule own must be of forget or retain/);
+  });
+
+  test('of frozen weights are 0 before a rule sees them, whatever they were', async () => {
+    const model = BigramLM.random(5, 1n);
+    const broken: DifferentiableLM = {
+      parameters: model.parameters,
+      vocabularySize: 5,
+      nll: (batch) => model.nll(batch),
+      klTo: (...given) => model.klTo(...given),
+      score: (batch) => model.score(batch),
+      accumulate: async (...given) => {
+        const losses = await model.accumulate(...given);
+        model.gradients[4] = Number.NaN;
+        return losses;
+      },
+    };
+    const isFrozen = (i: number) => i >= 2 && i < 11;
+    const { optimizer, gradients } = watcher(model);
+    Object.assign(optimizer, { frozen: maskOfRanges(model.values.length, [{ start: 2, length: 9 }]) });
+    const seen: (readonly (readonly number[])[])[] = [];
+    const rule: GradientRule = {
+      name: 'own',
+      averages: [{ of: 'retain', decay: 0.5 }],
+      combine: (products) => {
+        seen.push(products);
+        return [1, 1, 0];
+      },
+    };
+    await train({
+      model: broken,
+      optimizer,
+      method: { name: 'own', terms, rule },
+      target,
+      retain,
+      steps: 2,
+      batchSize: 2,
+    });
+    const [f, r] = [await alone(0), await alone(1)].map((g) => g.map((each, i) => (isFrozen(i) ? 0 : each)));
+    const dot = (a: number[], b: number[]) => a.reduce((total, each, i) => total + each * b[i]!, 0);
+    const expected = [f!, r!, r!].map((a) => [f!, r!, r!].map((b) => dot(a, b)));
+    expect(seen).toHaveLength(2);
+    for (const products of seen) {
+      for (const [i, row] of products.entries()) {
+        for (const [j, each] of row.entries()) expect(each).toBeCloseTo(expected[i]![j]!, 5);
+      }
+    }
+    for (const sum of gradients) {
+      for (const [i, each] of sum.entries()) expect(each).toBeCloseTo(f![i]! + r![i]!, 5);
+    }
   });
 
   test('take memory of their own only where a rule needs it', async () => {
