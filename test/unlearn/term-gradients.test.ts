@@ -3,7 +3,10 @@ import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
 import type { DifferentiableLM } from '../../lib/model/contract.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
+import { AdamW } from '../../lib/optim/adamw.ts';
 import type { Optimizer } from '../../lib/optim/optimizer.ts';
+import { Sophia } from '../../lib/optim/sophia.ts';
+import { methodOfRun } from '../../lib/run/run-defaults.ts';
 import type { GradientRule } from '../../lib/unlearn/gradient-rule.ts';
 import type { Method } from '../../lib/unlearn/method.ts';
 import { crossEntropy } from '../../lib/unlearn/objectives/cross-entropy.ts';
@@ -32,6 +35,31 @@ function watcher(model: BigramLM): { optimizer: Optimizer; gradients: number[][]
   };
   const optimizer = { parameters: model.parameters, learningRate: 1, state: { step: 0 }, step } as unknown as Optimizer;
   return { optimizer, gradients };
+}
+
+/** A model that leaves a number in the place of one derivative. */
+function leaving(model: BigramLM, index: number, left: number): DifferentiableLM {
+  return {
+    parameters: model.parameters,
+    vocabularySize: 5,
+    nll: async (batch) => {
+      const pass = await model.nll(batch);
+      return {
+        ...pass,
+        backward: async (weights) => {
+          await pass.backward(weights);
+          model.gradients[index] = left;
+        },
+      };
+    },
+    klTo: (...given) => model.klTo(...given),
+    score: (batch) => model.score(batch),
+    accumulate: async (...given) => {
+      const losses = await model.accumulate(...given);
+      model.gradients[index] = left;
+      return losses;
+    },
+  };
 }
 
 async function gradientsOf(rule: GradientRule | undefined, steps = 1, values?: Float32Array): Promise<number[][]> {
@@ -132,18 +160,7 @@ describe('gradients of terms', () => {
 
   test('of frozen weights are 0 before a rule sees them, whatever they were', async () => {
     const model = BigramLM.random(5, 1n);
-    const broken: DifferentiableLM = {
-      parameters: model.parameters,
-      vocabularySize: 5,
-      nll: (batch) => model.nll(batch),
-      klTo: (...given) => model.klTo(...given),
-      score: (batch) => model.score(batch),
-      accumulate: async (...given) => {
-        const losses = await model.accumulate(...given);
-        model.gradients[4] = Number.NaN;
-        return losses;
-      },
-    };
+    const broken = leaving(model, 4, Number.NaN);
     const isFrozen = (i: number) => i >= 2 && i < 11;
     const { optimizer, gradients } = watcher(model);
     Object.assign(optimizer, { frozen: maskOfRanges(model.values.length, [{ start: 2, length: 9 }]) });
@@ -177,6 +194,37 @@ describe('gradients of terms', () => {
     for (const sum of gradients) {
       for (const [i, each] of sum.entries()) expect(each).toBeCloseTo(f![i]! + r![i]!, 5);
     }
+  });
+
+  test.each(['gru', 'pcgrad', 'ngdiff', 'mollm'] as const)('of frozen weights change nothing: %s', async (name) => {
+    const endOf = async (left: number | undefined) => {
+      const model = BigramLM.random(5, 1n);
+      const { parameters } = model;
+      const frozen = maskOfRanges(model.values.length, [{ start: 2, length: 9 }]);
+      const optimizers = {
+        adamw: () => new AdamW(parameters, { learningRate: 0.01, frozen }),
+        sophia: () => new Sophia(parameters, { learningRate: 0.01, frozen }),
+      };
+      const ends: number[] = [];
+      for (const make of Object.values(optimizers)) {
+        const optimizer = make();
+        expect(optimizer.frozen).toBe(frozen);
+        await train({
+          model: left === undefined ? model : leaving(model, 4, left),
+          optimizer,
+          method: methodOfRun(name),
+          target,
+          retain,
+          steps: 3,
+          batchSize: 2,
+        });
+        ends.push(...model.values);
+      }
+      return ends;
+    };
+    const expected = await endOf(undefined);
+    expect(expected).not.toEqual([...BigramLM.random(5, 1n).values, ...BigramLM.random(5, 1n).values]);
+    for (const left of [1e6, -1e6, Number.POSITIVE_INFINITY]) expect(await endOf(left)).toEqual(expected);
   });
 
   test('take memory of their own only where a rule needs it', async () => {
