@@ -36,11 +36,12 @@ three things here, each a small file:
    Where a method compares with the starting model, that model's values are computed before the first step; only terms of the
    divergence of whole distributions (\`retainLoss=kl\`) hold a second model.
 2. A *gradient rule*: how the terms' gradients become one. Without a rule they are added. A rule sees the inner products of the
-   gradients alone and gives each a coefficient. They run over all weights, those too that the run or a mask freezes: with frozen
-   weights what a rule promises of the sum need not hold of the step.
+   gradients alone and gives each a coefficient. They run over the weights that may move: gradients of those that the run or a mask
+   freezes are set to 0 before, so that what a rule promises of the sum holds among the weights that are stepped.
 3. An *algorithm*: what happens around a descent, or in its place: masks, several descents, merging, one pass over all weights.
 
-Any of them runs with any optimizer. The learning rates below are for models of 7 billion weights; a run takes them times
+Any of them runs with any optimizer. Where the run freezes weights (\`--trainable\`), shares of weights below (\`ratio\`, \`share\`,
+\`density\`) are of the others. The learning rates below are for models of 7 billion weights; a run takes them times
 sqrt(7e9 / weights). What a method promises is what the tests hold it to, on a model that knows the answers.
 
 ## How sets are paired

@@ -130,6 +130,7 @@ export class Sophia implements SecondOrderOptimizer {
   readonly estimator: 'external' | 'gradient';
   readonly learningRate: number;
   readonly weightDecay: number;
+  readonly frozen: FlatBuffer<'u8'> | undefined;
   readonly #settings: SettingsBlock;
   readonly #clippedFraction: number;
   readonly #gradientBatchSize: number;
@@ -164,6 +165,7 @@ export class Sophia implements SecondOrderOptimizer {
       beta2: this.betas[1],
     });
     this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
+    this.frozen = options.frozen;
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian'], rho);
     this.#settings = new SettingsBlock({
       ...shared,

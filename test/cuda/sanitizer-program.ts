@@ -11,17 +11,20 @@ import { nativeAddon } from '../../lib/core/addon.ts';
 import { nativeMemory } from '../../lib/core/flat-buffer.ts';
 import {
   AdamW,
+  addSign,
   axpy,
   cast,
   countNonFinite,
   dot,
   FlatBuffer,
+  fillFrozen,
   gram,
   machineCode,
   maskWhereZero,
   quantile,
   Sophia,
   scale,
+  softThreshold,
   squaredNorm,
 } from '../../lib/index.ts';
 import { hashed } from '../optim/hashed.ts';
@@ -42,8 +45,13 @@ async function vector(stream: number, dtype: Floating, skew: number): Promise<Fl
 }
 
 async function vectorOperations(skew: number): Promise<void> {
+  const frozen = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8', device });
+  await frozen.fill(0x11);
   for (const first of dtypes) {
     const a = await vector(1, first, skew);
+    await softThreshold(a, 0.1, { frozen, rounding: 'stochastic', seed: 3n });
+    await softThreshold(a, 0.1);
+    await fillFrozen(a, frozen, 0.5);
     await scale(a, 0.5, { rounding: 'stochastic', seed: 3n });
     await squaredNorm(a);
     await countNonFinite(a);
@@ -53,6 +61,7 @@ async function vectorOperations(skew: number): Promise<void> {
     for (const second of dtypes) {
       const b = await vector(2, second, 0);
       await axpy(0.5, a, b, { rounding: 'stochastic', seed: 4n });
+      await addSign(0.5, a, b, { rounding: 'stochastic', seed: 4n });
       await cast(a, b, { rounding: 'stochastic', seed: 5n });
       await dot(a, b);
       await quantile({ of: 'product', a, b }, 0.6);

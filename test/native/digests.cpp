@@ -139,6 +139,13 @@ uint64_t VectorDigest(ThreadPool& pool, DType dtype, int64_t length) {
   AddScaled(pool, 0.3f, a.elements(), b.elements(), {}, length);
   AddScaled(pool, 0.7f, narrow.elements(), narrow.elements(), {}, length);
   Buffer zeros(DType::kUint8, (length + 7) / 8, 4);
+  AddSign(pool, 0.01f, a.elements(), b.elements(), {}, length);
+  AddSign(pool, 0.02f, narrow.elements(), narrow.elements(), {true, 7, 3}, length);
+  Buffer frozen(DType::kUint8, (length + 7) / 8, 6);
+  SoftThreshold(pool, 0.1f, b.elements(), frozen.as<uint8_t>(), {}, length);
+  SoftThreshold(pool, 0.2f, narrow.elements(), frozen.as<uint8_t>(), {true, 7, 4}, length);
+  SoftThreshold(pool, 0.05f, narrow.elements(), nullptr, {}, length);
+  FillFrozen(pool, a.elements(), frozen.as<uint8_t>(), 0.25f, length);
   MaskZeros(pool, a.elements(), zeros.as<uint8_t>(), length);
   zeros.AddTo(digest);
   Buffer nearest(DType::kBFloat16, length, 5);

@@ -191,7 +191,15 @@ export function addonTargets(folder: string): Target[] {
     dot: (random) => [floating(random), floating(random)],
     gram: (random) => [[1, 2, 3].map(() => floating(random))],
     axpy: (random) => [0.5, floating(random), floating(random), rounding(random)],
+    addSign: (random) => [0.5, floating(random), floating(random), rounding(random)],
     scale: (random) => [floating(random), 0.5, rounding(random)],
+    softThreshold: (random) => [
+      floating(random),
+      0.5,
+      random.of([undefined, memory(random, maskBytes(length), 'u8')]),
+      rounding(random),
+    ],
+    fillFrozen: (random) => [floating(random), memory(random, maskBytes(length), 'u8'), random.of([0, Number.NaN])],
     cast: (random) => [floating(random), floating(random), rounding(random)],
     quantile: (random) => [
       random.of(['magnitude', 'product', 'ratio']),

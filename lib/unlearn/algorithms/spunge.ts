@@ -10,6 +10,7 @@ import { type Algorithm, defineAlgorithm } from '../algorithm.ts';
 import { type InnerMethod, innerAlgorithm, innerMethodOf } from '../inner-method.ts';
 import type { Lab } from '../lab.ts';
 import { checkPartCount, partsByGroup, randomParts } from '../parts.ts';
+import { movableCount } from '../selection.ts';
 import { choiceSetting, integerSetting, numberSetting, textSetting } from '../setting.ts';
 import { addTaskVector, taskVector } from '../task-vector.ts';
 import { mergeTies } from '../ties.ts';
@@ -49,8 +50,8 @@ export const spunge = defineAlgorithm({
       'ties',
     ),
     density: numberSetting(
-      "ties: the share of each part's changes that is kept, the largest (k in its paper); less spares the rest of the model, but " +
-        'discards what a method spreads over many weights',
+      "ties: the share of each part's changes that is kept, the largest (k in its paper), of the weights that may move; less spares " +
+        'the rest of the model, but discards what a method spreads over many weights',
       0.2,
       { lowExclusive: true, high: 1 },
     ),
@@ -96,7 +97,7 @@ export const spunge = defineAlgorithm({
 
 /** Takes in how far each part has come, and gives what they come to together. */
 function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, lambda }: MergeSettings) {
-  const { values, layout } = lab.model.parameters;
+  const { values } = lab.model.parameters;
   if (merge === 'ties') {
     const vectors: FlatBuffer<'f32'>[] = [];
     return {
@@ -106,7 +107,7 @@ function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, l
         vectors.push(vector);
       },
       merged: async () => {
-        const count = layout.parameterCount;
+        const count = await movableCount(lab);
         await mergeTies(vectors, { density, count, ...(lab.signal ? { signal: lab.signal } : {}) });
         return { vector: vectors[0]!, factor: lambda };
       },

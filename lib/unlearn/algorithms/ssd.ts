@@ -12,6 +12,7 @@ import type { RunEvent } from '../events.ts';
 import type { Lab } from '../lab.ts';
 import { checkSets } from '../method.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
+import { movableCount } from '../selection.ts';
 import { numberSetting } from '../setting.ts';
 import { retainSet, targetSet } from '../source.ts';
 import type { Term } from '../term.ts';
@@ -40,7 +41,7 @@ export const ssd = defineAlgorithm({
   needs: () => ['retain'],
   async *run(lab, { alpha, lambda }) {
     checkSets({ name: 'ssd', terms: [forget, retain] }, lab.sets);
-    const { values, gradients, layout } = lab.model.parameters;
+    const { values, gradients } = lab.model.parameters;
     // Sophia's Hessian is the mean of squared gradients, made in one pass of native code each, which leaves frozen weights at 0.
     const optimizer = new Sophia(
       { values, gradients },
@@ -65,7 +66,7 @@ export const ssd = defineAlgorithm({
         writes: [0],
         ...(lab.signal ? { signal: lab.signal } : {}),
       });
-      yield { kind: 'note', text: `${dampened} of ${layout.parameterCount} weights were dampened` };
+      yield { kind: 'note', text: `${dampened} of ${await movableCount(lab)} weights were dampened` };
     } finally {
       await optimizer.release();
     }

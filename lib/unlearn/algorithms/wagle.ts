@@ -44,7 +44,7 @@ export const wagle = defineAlgorithm({
   settings: {
     method: innerMethodSetting,
     ratio: numberSetting(
-      'share of the weights that is trained; published are 0.95 for npo and graddiff, 0.8 for po',
+      'share that is trained of the weights that may move; published are 0.95 for npo and graddiff, 0.8 for po',
       0.95,
       {
         lowExclusive: true,
