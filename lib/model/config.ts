@@ -6,7 +6,7 @@
  */
 
 import { join } from 'node:path';
-import { describe, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { describe, SoulError, type SoulErrorCode, shortName } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { missingFile } from './folder-kind.ts';
 
@@ -50,6 +50,9 @@ export interface LlamaConfig {
   readonly source: Readonly<Record<string, unknown>>;
 }
 
+/** Far beyond any model; each layer's weights are named before any is looked for. */
+const mostLayers = 4096;
+
 type Json = Readonly<Record<string, unknown>>;
 
 /**
@@ -81,11 +84,12 @@ function parse(source: unknown, where: string, code: SoulErrorCode): LlamaConfig
     throw new SoulError(code, `${where}: ${key} must be ${expected}, but is ${describe(found)}`, { key, expected });
   };
   const given = (key: string, fallback: unknown) => source[key] ?? fallback;
-  const size = (key: string, fallback?: number): number => {
+  const size = (key: string, fallback?: number, limit = 2 ** 31 - 1): number => {
     const value = given(key, fallback);
-    return Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31
+    const bound = limit < 2 ** 31 - 1 ? ` of at most ${limit}` : '';
+    return Number.isInteger(value) && (value as number) > 0 && (value as number) <= limit
       ? (value as number)
-      : fail(key, 'a positive integer', value);
+      : fail(key, `a positive integer${bound}`, value);
   };
   const positive = (key: string, value: unknown): number =>
     typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : fail(key, 'a positive number', value);
@@ -107,7 +111,7 @@ function parse(source: unknown, where: string, code: SoulErrorCode): LlamaConfig
     vocabularySize: size('vocab_size'),
     hiddenSize,
     intermediateSize: size('intermediate_size'),
-    layers: size('num_hidden_layers'),
+    layers: size('num_hidden_layers', undefined, mostLayers),
     heads,
     keyValueHeads,
     headSize,
@@ -180,14 +184,17 @@ function ropeScaling(
 
 function refuseWhatIsUnsupported(source: Json, where: string): void {
   const { model_type: modelType, architectures, hidden_act: activation = 'silu' } = source;
-  const named = (Array.isArray(architectures) ? architectures : [architectures]).filter((name) => name != null);
+  const named = (Array.isArray(architectures) ? architectures : [architectures])
+    .filter((name) => typeof name === 'string')
+    .slice(0, 8)
+    .map(shortName);
   if (modelType !== undefined && modelType !== 'llama') throw unsupported(where, 'model_type', modelType, 'llama');
   if (modelType === undefined && !named.includes('LlamaForCausalLM')) {
     const found = named.length > 0 ? named.join(', ') : 'not named';
     throw unsupported(where, 'architecture', found, 'model_type llama or architecture LlamaForCausalLM');
   }
   // The type decides, as in transformers; but a head for something else than language is another model.
-  if (named.length > 0 && named.every((name) => /For(?!CausalLM)/i.test(String(name)))) {
+  if (named.length > 0 && named.every((name) => /For(?!CausalLM)/i.test(name))) {
     throw unsupported(where, 'architecture', named.join(', '), 'LlamaForCausalLM');
   }
   if (activation !== 'silu' && activation !== 'swish') throw unsupported(where, 'hidden_act', activation, 'silu');
@@ -205,7 +212,7 @@ function refuseWhatIsUnsupported(source: Json, where: string): void {
 function unsupported(where: string, key: string, found: unknown, supported: string): SoulError {
   return new SoulError(
     'SOUL_UNSUPPORTED',
-    `${where}: ${key} ${typeof found === 'string' ? found : describe(found)} is not supported; supported: ${supported}`,
+    `${where}: ${key} ${typeof found === 'string' ? shortName(found) : describe(found)} is not supported; supported: ${supported}`,
     { key, found: typeof found === 'object' ? describe(found) : found, supported },
   );
 }
