@@ -13,7 +13,7 @@
  */
 
 import { fork } from 'node:child_process';
-import { mkdtempSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { argv, exit } from 'node:process';
@@ -80,6 +80,7 @@ async function readHere(range: Range, progress: string): Promise<void> {
 /** Reads a range in another process, up to an input that ends it. */
 async function readApart({ kind, seed, from, to, keep }: Range, progress: string): Promise<FuzzResult | Failure> {
   const which = keep ? ['--only', String(from)] : ['--from', String(from), '--count', String(to - from)];
+  writeFileSync(progress, '');
   const child = fork(
     fileURLToPath(import.meta.url),
     ['--kind', kind.name, '--seed', String(seed), ...which, '--progress', progress],

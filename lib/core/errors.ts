@@ -92,14 +92,19 @@ export function shortName(name: string): string {
   return printable(cut(name));
 }
 
+/** The message of another library, which may quote a file at any length. */
+export function shortMessage(error: unknown): string {
+  return printable(cut((error as Error).message, 300));
+}
+
 /** What terminals act on, or show as something else than it is: control characters, marks of direction, half characters. */
 const unprintable = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
 
 /** A text with escapes for what does not print. */
-export function printable(text: string): string {
+function printable(text: string): string {
   return text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-function cut(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+function cut(text: string, longest = 80): string {
+  return text.length > longest ? `${text.slice(0, longest - 3)}...` : text;
 }

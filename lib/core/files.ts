@@ -6,7 +6,7 @@
 
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { asSoulError, printable, SoulError } from './errors.ts';
+import { asSoulError, SoulError, shortMessage } from './errors.ts';
 import { measureJson, parsePythonJson } from './json.ts';
 
 /**
@@ -55,7 +55,7 @@ export async function readJsonFile(file: string): Promise<unknown> {
     bytes = await readFile(file);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw bad(`cannot be read: ${printable((cause as Error).message)}`, cause);
+    throw bad(`cannot be read: ${shortMessage(cause)}`, cause);
   }
   let text: string;
   try {
@@ -67,7 +67,7 @@ export async function readJsonFile(file: string): Promise<unknown> {
   try {
     value = parsePythonJson(text);
   } catch (cause) {
-    throw bad(isLfsPointer(text) ? lfsPointer : `is not JSON: ${printable((cause as Error).message)}`, cause);
+    throw bad(isLfsPointer(text) ? lfsPointer : `is not JSON: ${shortMessage(cause)}`, cause);
   }
   if (measureJson(text).depth > deepestJson) throw bad(`is nested more than ${deepestJson} deep`);
   return value;

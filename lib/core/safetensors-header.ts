@@ -4,7 +4,7 @@
  * @module
  */
 
-import { printable, SoulError, shortName } from './errors.ts';
+import { SoulError, shortMessage, shortName } from './errors.ts';
 import { measureJson } from './json.ts';
 import { elementCount, isShape, shapeText } from './shape.ts';
 
@@ -71,7 +71,7 @@ export function parseHeader(
   try {
     parsed = JSON.parse(header);
   } catch (error) {
-    throw badFile(path, `its header is not JSON: ${printable((error as Error).message)}`);
+    throw badFile(path, `its header is not JSON: ${shortMessage(error)}`);
   }
   if (!isRecord(parsed)) throw badFile(path, 'its header is not a JSON object');
   // Of two entries of one name, readers may take either.

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describe, printable, SoulError } from '../core/errors.ts';
+import { describe, SoulError, shortMessage } from '../core/errors.ts';
 import { parsePythonJson } from '../core/json.ts';
 import { badLine, type Line } from './lines.ts';
 
@@ -69,7 +69,7 @@ function parseLine(text: string, report: Report): unknown {
   try {
     return parsePythonJson(text);
   } catch (error) {
-    throw report(whyNoJson(text, printable((error as Error).message)));
+    throw report(whyNoJson(text, shortMessage(error)));
   }
 }
 
@@ -122,7 +122,7 @@ function arrayRecords(file: string, lines: readonly Line[]): JsonRecord[] {
     }
     throw new SoulError(
       'SOUL_BAD_DATA',
-      `the data file ${file} begins with "[" but is not a valid JSON array (${printable((cause as Error).message)})`,
+      `the data file ${file} begins with "[" but is not a valid JSON array (${shortMessage(cause)})`,
       { file, line: first!.number },
       { cause },
     );

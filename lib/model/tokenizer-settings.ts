@@ -211,7 +211,7 @@ class AddedTokens {
     const { content } = token;
     const id = this.#tokens.get(content)?.id ?? this.#vocabulary.get(content as string) ?? this.#next();
     this.#tokens.set(content, { ...token, id });
-    this.#largest = Math.max(this.#largest, Number(id));
+    this.#largest = Math.max(this.#largest, typeof id === 'number' ? id : Number.NaN);
   }
 
   /** Adds a token unless there is one of its text. */
