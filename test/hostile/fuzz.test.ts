@@ -6,7 +6,7 @@ import { fuzzFiles } from './fuzz-files.ts';
 import { kinds } from './kinds.ts';
 import type { HostileKind } from './property.ts';
 
-const count = 600;
+const count = 500;
 
 describe.each(kinds.map((kind) => [kind.name, kind] as const))('%s', (_, kind) => {
   test('are read as what they say, or refused with a typed error', async () => {
