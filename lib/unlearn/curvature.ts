@@ -8,6 +8,7 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { BatchSampler } from '../data/sampling.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
@@ -160,7 +161,10 @@ export async function estimateCurvature(
       });
       const batch = TokenBatch.of(chunks[chunk]!);
       const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
-      await model.accumulate(batch, weights, labelSeed && { labels: { sampledWith: labelSeed(chunk) } });
+      await model.accumulate(batch, weights, {
+        ...(labelSeed ? { labels: { sampledWith: labelSeed(chunk) } } : {}),
+        ...withoutUndefined({ signal }),
+      });
       sequences += batch.size;
       return batch.labelCount;
     },

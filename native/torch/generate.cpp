@@ -2,12 +2,13 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
-#include <ATen/ops/mm.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "head.h"
 #include "job.h"
 
 namespace soul {
@@ -73,17 +74,10 @@ std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::
   return chosen;
 }
 
-// Keeps the rows of a cache that `kept` names.
-void Narrow(KeyValueCache& cache, const std::vector<int64_t>& kept, const Place& place) {
-  const Tensor index = Upload(kept, place);
-  for (KeyValueCache::Layer& layer : cache.layers) {
-    for (Tensor* tensor : {&layer.key, &layer.value}) {
-      const int64_t width = tensor->size(1);
-      *tensor =
-          tensor->view({cache.sequences, cache.capacity, width}).index_select(0, index).view({-1, width});
-    }
-  }
-  cache.sequences = static_cast<int64_t>(kept.size());
+Tensor LogitsOf(const Model& model, const Tensor& hidden) {
+  const Tensor logits = at::empty({hidden.size(0), model.decoder.vocabulary()}, hidden.options());
+  LogitsInto(logits, hidden, model.decoder.head());
+  return logits;
 }
 
 }  // namespace
@@ -112,12 +106,11 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
   KeyValueCache cache =
       model.decoder.MakeCache(static_cast<int64_t>(prompts.size()), std::min(longest + kFirstRoom, most));
   const PackedTokens packed = PackedTokens::Pack(tokens, offsets, wanted, model.place());
-  Tensor hidden = model.decoder.Forward(packed, false, &cache).final;
+  Tensor hidden = model.decoder.Forward(packed, Graph::kNone, &cache).final;
 
   while (true) {
     ThrowIfCancelled();
-    const std::vector<int32_t> chosen =
-        Choose(model, at::mm(hidden, model.decoder.head().value.t()), rows, lengths, settings);
+    const std::vector<int32_t> chosen = Choose(model, LogitsOf(model, hidden), rows, lengths, settings);
     std::vector<int64_t> going;
     for (size_t row = 0; row < rows.size(); ++row) {
       std::vector<int32_t>& result = results[rows[row]];
@@ -130,7 +123,7 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
       }
     }
     if (going.empty()) return results;
-    if (going.size() < rows.size()) Narrow(cache, going, model.place());
+    if (going.size() < rows.size()) cache.Narrow(going, model.place());
     std::vector<size_t> next_rows;
     std::vector<int64_t> next_lengths;
     std::vector<int32_t> next_tokens;

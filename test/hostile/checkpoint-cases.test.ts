@@ -7,7 +7,7 @@ import { writeSafetensors } from '../../lib/core/safetensors.ts';
 import { readCheckpoint } from '../../lib/model/checkpoint.ts';
 import { checkModelFolder } from '../../lib/model/folder-kind.ts';
 import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
-import { sourcesOf, untied } from '../model/small-checkpoint.ts';
+import { configOf, sourcesOf, untied } from '../model/small-checkpoint.ts';
 import { fileOf, tensorsIn } from './safetensors-mutations.ts';
 
 let folder: string;
@@ -17,7 +17,7 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const read = () => readCheckpoint(folder, untied, FlatBuffer.alloc(untied.length));
+const read = () => readCheckpoint(folder, configOf(untied), FlatBuffer.alloc(untied.length));
 const failure = (work: Promise<unknown>) =>
   work.then(
     () => ({ code: 'no error', message: '' }),

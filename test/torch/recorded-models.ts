@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { writeSafetensors } from '../../lib/core/safetensors.ts';
 import type { WeightDType } from '../../lib/model/checkpoint.ts';
-import { parseLlamaConfig } from '../../lib/model/config.ts';
-import { llamaLayout } from '../../lib/model/llama-layout.ts';
+import { parseModelConfig } from '../../lib/model/config.ts';
+import { parameterLayout } from '../../lib/model/decoder-weights.ts';
 import { nativeEngine } from '../../lib/torch/engine.ts';
 import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 
@@ -57,7 +57,7 @@ export async function loadRecorded<Kind extends WeightDType = 'f32'>(
 
 export async function writeRecorded(folder: string, model: Pick<RecordedModel, 'config'>, salt = ''): Promise<void> {
   await writeFile(join(folder, 'config.json'), JSON.stringify(model.config));
-  const tensors = [...llamaLayout(parseLlamaConfig(model.config))].map(([name, { shape }]) => ({
+  const tensors = [...parameterLayout(parseModelConfig(model.config))].map(([name, { shape }]) => ({
     name,
     dtype: 'F32' as const,
     shape,

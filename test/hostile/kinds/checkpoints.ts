@@ -9,44 +9,60 @@ import { join } from 'node:path';
 import { FlatBuffer } from '../../../lib/core/flat-buffer.ts';
 import { writeSafetensors } from '../../../lib/core/safetensors.ts';
 import { readCheckpoint } from '../../../lib/model/checkpoint.ts';
+import { parseModelConfig } from '../../../lib/model/config.ts';
+import type { DecoderConfig } from '../../../lib/model/decoder-config.ts';
+import { parameterLayout } from '../../../lib/model/decoder-weights.ts';
 import { checkModelFolder } from '../../../lib/model/folder-kind.ts';
-import { ParameterLayout } from '../../../lib/model/parameter-layout.ts';
+import type { ParameterLayout } from '../../../lib/model/parameter-layout.ts';
+import { familyConfigs } from '../family-configs.ts';
 import { hostileJson } from '../json-mutations.ts';
 import { type HostileKind, holds } from '../property.ts';
 import { entriesOf, hostileSafetensors, tensorsIn } from '../safetensors-mutations.ts';
 
-const body = [
-  { name: 'model.embed_tokens.weight', shape: [4, 2], group: 'embedding' },
-  { name: 'model.layers.0.mlp.up_proj.weight', shape: [3, 2], group: 'matrix' },
-  { name: 'model.norm.weight', shape: [2], group: 'vector' },
-] as const;
-const tied = ParameterLayout.of(body);
-const untied = ParameterLayout.of([...body, { name: 'lm_head.weight', shape: [4, 2], group: 'matrix' }]);
-
 const [single, index] = ['model.safetensors', 'model.safetensors.index.json'];
 const shards = ['model-00001-of-00002.safetensors', 'model-00002-of-00002.safetensors'] as const;
+
+interface Model {
+  readonly config: DecoderConfig;
+  readonly layout: ParameterLayout;
+  readonly whole: ReturnType<typeof entriesOf>;
+  readonly halves: readonly ReturnType<typeof entriesOf>[];
+  readonly map: Readonly<Record<string, string>>;
+}
 
 export const checkpoints: HostileKind = {
   name: 'checkpoints',
   async prepare(folder) {
     const at = (name: string) => join(folder, name);
-    const wholeOf = async (part: (name: string, i: number) => boolean) => {
-      const sources = [...untied].filter(([name], i) => part(name, i));
-      const tensors = sources.map(([name, { shape }], i) => ({
-        name,
-        dtype: 'F32' as const,
-        shape,
-        data: new Float32Array(shape.reduce<number>((a, b) => a * b, 1)).fill(i + 0.5),
-      }));
-      await writeSafetensors(at('whole'), tensors, { format: 'pt' });
-      return entriesOf(readFileSync(at('whole')));
-    };
-    const whole = await wholeOf(() => true);
-    const halves = [await wholeOf((_, i) => i < 2), await wholeOf((_, i) => i >= 2)] as const;
-    const map = Object.fromEntries([...untied].map(([name], i) => [name, shards[i < 2 ? 0 : 1]]));
+    const models: Model[] = [];
+    for (const source of familyConfigs) {
+      const config = parseModelConfig(source);
+      const layout = parameterLayout(config);
+      const names = [...layout].map(([name]) => name);
+      const stored = async (part: (i: number) => boolean) => {
+        const tensors = [...layout].map(([name, { shape }], i) => {
+          const data = new Float32Array(shape.reduce((a, b) => a * b, 1)).fill(i + 0.5);
+          return { name, dtype: 'F32' as const, shape, data };
+        });
+        await writeSafetensors(
+          at('whole'),
+          tensors.filter((_, i) => part(i)),
+          { format: 'pt' },
+        );
+        return entriesOf(readFileSync(at('whole')));
+      };
+      const half = Math.ceil(names.length / 2);
+      models.push({
+        config,
+        layout,
+        whole: await stored(() => true),
+        halves: [await stored((i) => i < half), await stored((i) => i >= half)],
+        map: Object.fromEntries(names.map((name, i) => [name, shards[i < half ? 0 : 1]])),
+      });
+    }
     return async (draw) => {
       for (const name of [single, index, ...shards]) rmSync(at(name), { force: true });
-      const layout = draw.of([tied, untied]);
+      const { config, layout, whole, halves, map } = draw.of(models);
       let bytes: Uint8Array | undefined;
       if (draw.once(2)) {
         bytes = hostileSafetensors(whole, draw).bytes;
@@ -61,7 +77,7 @@ export const checkpoints: HostileKind = {
       if (draw.once(2)) await checkModelFolder(folder);
       const values = FlatBuffer.alloc(layout.length);
       const notes: string[] = [];
-      await readCheckpoint(folder, layout, values, { onNote: (note) => notes.push(note) });
+      await readCheckpoint(folder, config, values, { onNote: (note) => notes.push(note) });
       holds(
         notes.every((note) => note.length < 2000),
         'a long note',
