@@ -142,7 +142,7 @@ function ropeEntries(source: Json, where: string, code: SoulErrorCode): Json {
     if (entry !== undefined && given.rope_type == null && given.type == null) {
       throw new SoulError(
         code,
-        `${where}: ${key} has ${entry} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
+        `${where}: ${key} has ${shortName(entry)} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
         { key, scaling: entry },
       );
     }
