@@ -76,10 +76,14 @@ const ofModel: Readonly<Record<string, Check>> = {
     expected: 'a list of pairs of tokens, or of texts with a space between',
     holds: (value) => Array.isArray(value) && (value.every(isText) || value.every(isPair)),
   },
-  vocab: {
-    expected: 'a list of tokens and their scores, or an object',
-    holds: (value) => (Array.isArray(value) ? value.every(isScored) : isObject(value)),
+};
+
+const vocabularies: Readonly<Record<'list' | 'table', Check>> = {
+  list: {
+    expected: 'a list of tokens and their scores',
+    holds: (value) => Array.isArray(value) && value.every(isScored),
   },
+  table: { expected: 'an object of tokens and their numbers', holds: isObject },
 };
 
 /** Fields that there is no default for; all others may be left out, or null. */
@@ -112,7 +116,9 @@ export function wrongPart(description: Json): string | undefined {
     }
   }
   const { model } = description;
-  return isObject(model) ? wrongField(`model ${model.type}`, model, ofModel) : `its model is ${describe(model)}`;
+  if (!isObject(model)) return `its model is ${describe(model)}`;
+  const vocab = vocabularies[model.type === 'Unigram' ? 'list' : 'table'];
+  return wrongField(`model ${model.type}`, model, { ...ofModel, vocab });
 }
 
 function wrongIn(section: Section, part: unknown): string | undefined {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { mergeLoading, readConfiguration } from '../../lib/cli/configuration.ts';
 import { readJsonFile } from '../../lib/core/files.ts';
+import { PromptTemplate } from '../../lib/data/prompt-template.ts';
 import { readExamples } from '../../lib/data/read-examples.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'soul-json-'));
@@ -60,6 +61,14 @@ describe('a configuration', () => {
       );
     },
   );
+});
+
+test('a template with a placeholder that is none names it safely', () => {
+  for (const placeholder of [`{\ufeffquestion}`, `{${'x'.repeat(100_000)}}`]) {
+    const parse = () => PromptTemplate.parse(`Q: ${placeholder}`);
+    expect(parse).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+    expect(parse).toThrow(/^[^\ufeff]{1,400}$/);
+  }
 });
 
 describe('a data file', () => {

@@ -50,6 +50,7 @@ describe('a part is refused when the tokenizer is loaded, not when a text comes 
     ],
     ['merges of a model BPE must be a list of pairs', { model: { type: 'BPE', vocab: { a: 0 } } }],
     ['vocab of a model Unigram must be a list of tokens', { model: { type: 'Unigram', vocab: [['a', null]] } }],
+    ['vocab of a model BPE must be an object', { model: { type: 'BPE', vocab: [['a', -1]], merges: [] } }],
     [
       'unk_token of a model WordPiece must be a text',
       { model: { type: 'WordPiece', vocab: { a: 0 }, unk_token: { toString: null }, continuing_subword_prefix: '' } },
@@ -117,6 +118,24 @@ describe('tokens', () => {
     const others = { 'generation_config.json': { eos_token_id: [2 ** 32 + 2, -1, 1.5, 2] } };
     const { endOfTextTokens } = await load({}, others);
     expect(endOfTextTokens).toEqual([2]);
+  });
+
+  test('in the list of a class that joins by merges are texts', async () => {
+    const ofClass = { 'tokenizer_config.json': { tokenizer_class: 'GPT2Tokenizer' } };
+    const model = (token: unknown) => ({
+      model: {
+        vocab: [
+          ['a', -1],
+          [token, -2],
+        ],
+        merges: [],
+      },
+      added_tokens: [],
+    });
+    await expect(load(model({ toString: null }), ofClass)).rejects.toMatchObject(
+      refused('vocab of a model BPE must be'),
+    );
+    expect((await load(model('b'), ofClass)).encode('ba', { addSpecialTokens: false })).toEqual([1, 0]);
   });
 
   test('of an unknown kind are named safely', async () => {
