@@ -145,6 +145,10 @@ export interface NativeAddon {
   /** Sets the bits of elements that are 0, clears all others. */
   maskZeros(buffer: NativeMemory, mask: NativeMemory): Promise<void>;
 
+  /**
+   * Rows of logits, one after another, `f32` or `bf16`; `bf16` ones count as the same numbers in float32, and a gradient in
+   * their place is rounded to the nearest. A reference may be of the other dtype.
+   */
   scoreTokens(logits: NativeMemory, vocabulary: number, scores: NativeTokenScores): Promise<void>;
   tokenGradient(
     logits: NativeMemory,

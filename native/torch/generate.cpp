@@ -47,7 +47,7 @@ void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
   }
 }
 
-// One next token for each row of logits, which are overwritten. Draws are made on the CPU, whatever the
+// One next token for each row of logits, which may be overwritten. Draws are made on the CPU, whatever the
 // device: they are few, and the nucleus is sorted there.
 std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::vector<size_t>& prompts,
                             const std::vector<int64_t>& positions, const GenerateSettings& settings) {
@@ -58,12 +58,14 @@ std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::
     std::copy_n(best.data_ptr<int64_t>(), rows, chosen.begin());
     return chosen;
   }
-  const Tensor logits = given.cpu().to(at::kFloat).div_(settings.temperature);
+  Tensor logits = given.cpu();
+  // Plain draws read what the head gave.
+  if (settings.temperature != 1 || settings.top_p < 1)
+    logits = logits.to(at::kFloat).div_(settings.temperature);
   ForRows(rows, vocabulary, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      float* own = logits.data_ptr<float>() + row * vocabulary;
-      if (settings.top_p < 1) KeepNucleus(own, vocabulary, settings.top_p);
-      const SoulTokenRows part{own, 1, vocabulary, vocabulary};
+      const SoulTokenRows part = RowsOf(logits, row, row + 1);
+      if (settings.top_p < 1) KeepNucleus(static_cast<float*>(part.logits), vocabulary, settings.top_p);
       SoulTokenScores scores{};
       scores.sampled_labels = &chosen[row];
       scores.sample_seed = settings.seeds[prompts[row]];

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/tanh_backward.h>
 
 namespace soul {
 
@@ -17,9 +18,9 @@ void LogitsInto(Tensor logits, const Tensor& hidden, const OutputHead& head) {
   if (head.softcap > 0) logits.div_(head.softcap).tanh_().mul_(head.softcap);
 }
 
-void CapSlope(Tensor capped, const OutputHead& head) {
+void PullBackCap(Tensor d_logits, Tensor capped, const OutputHead& head) {
   // d (c tanh(x / c)) / dx = 1 - tanh(x / c)^2
-  capped.div_(head.softcap).square_().neg_().add_(1);
+  at::tanh_backward_out(d_logits, d_logits, capped.div_(head.softcap));
 }
 
 }  // namespace soul

@@ -24,46 +24,38 @@ class ChunkBuffer {
   ChunkBuffer(const Model& model, int64_t rows, int64_t buffers) : model_(model) {
     const Place& place = model.place();
     const int64_t vocabulary = model.decoder.vocabulary();
-    const bool narrow = place.dtype != at::kFloat;
-    const int64_t element_bytes = narrow ? 6 : 4;
-    rows_ = std::clamp<int64_t>(model.logits_memory / (vocabulary * element_bytes * buffers), 1, rows);
-    floats_ = at::empty({rows_, vocabulary}, place.floats());
-    if (narrow) narrow_ = at::empty({rows_, vocabulary}, place.weights());
+    const auto row_bytes = vocabulary * static_cast<int64_t>(at::elementSize(place.dtype));
+    const int64_t copies = model.decoder.head().softcap > 0 ? 2 * buffers : buffers;
+    rows_ = std::clamp<int64_t>(model.logits_memory / (row_bytes * copies), 1, rows);
+    logits_ = at::empty({rows_, vocabulary}, place.weights());
   }
 
   int64_t rows() const { return rows_; }
 
-  // In float32, from products in the dtype of the weights; to be pulled back where `pull_back` says so.
+  // In the dtype of the weights, as the losses read them; to be pulled back where `pull_back` says so.
   Tensor Logits(const Tensor& hidden, bool pull_back = false) {
     const OutputHead& head = model_.decoder.head();
-    Tensor logits = floats_.narrow(0, 0, hidden.size(0));
-    const Tensor product = narrow_.defined() ? narrow_.narrow(0, 0, hidden.size(0)) : logits;
-    LogitsInto(product, hidden, head);
-    if (narrow_.defined()) logits.copy_(product);
-    if (pull_back && head.softcap > 0) {
-      slope_ = logits.clone();
-      CapSlope(slope_, head);
-    }
+    const Tensor logits = logits_.narrow(0, 0, hidden.size(0));
+    LogitsInto(logits, hidden, head);
+    if (pull_back && head.softcap > 0) capped_ = logits.clone();
     return logits;
   }
 
   // Turns d_logits, in place of the logits, into the head's gradient (added in place) and into d_hidden.
   void PullBack(const Tensor& d_logits, const Tensor& hidden, Tensor d_hidden) {
     const OutputHead& head = model_.decoder.head();
-    Tensor product = d_logits;
-    if (head.softcap > 0) product.mul_(slope_);
-    if (narrow_.defined()) product = narrow_.narrow(0, 0, hidden.size(0)).copy_(d_logits);
+    if (head.softcap > 0) PullBackCap(d_logits, capped_, head);
     Tensor d_weight = head.weight.gradient, d_bias = head.bias.gradient;
-    d_weight.addmm_(product.t(), hidden);
-    if (d_bias.defined()) d_bias.add_(product.sum(0, false, at::kFloat));
-    at::mm_out(d_hidden, product, head.weight.value);
+    d_weight.addmm_(d_logits.t(), hidden);
+    if (d_bias.defined()) d_bias.add_(d_logits.sum(0, false, at::kFloat));
+    at::mm_out(d_hidden, d_logits, head.weight.value);
   }
 
  private:
   const Model& model_;
   int64_t rows_;
-  Tensor floats_, narrow_;
-  Tensor slope_;  // of a head's cap, of the logits that are to be pulled back
+  Tensor logits_;
+  Tensor capped_;  // the logits that are to be pulled back, where the head caps them
 };
 
 template <typename Work>

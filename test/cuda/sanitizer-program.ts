@@ -117,13 +117,13 @@ async function expectStep(step: Promise<{ skipped: boolean }>): Promise<void> {
   if ((await step).skipped) throw new Error('a step was skipped');
 }
 
-async function tokenLosses(rows: number, vocabulary: number): Promise<void> {
-  const floats = async (stream: number) => {
-    const buffer = FlatBuffer.alloc(rows * vocabulary, { device });
+async function tokenLosses(rows: number, vocabulary: number, dtype: Floating): Promise<void> {
+  const rowsOf = async (stream: number, of: Floating) => {
+    const buffer = FlatBuffer.alloc(rows * vocabulary, { dtype: of, device });
     await buffer.copyFrom(hashed(stream, rows * vocabulary));
     return nativeMemory(buffer, 'logits');
   };
-  const logits = await floats(1);
+  const logits = await rowsOf(1, dtype);
   const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabulary);
   const numbers = () => new Float32Array(rows);
   const [sums, referenceSums] = [numbers(), numbers()];
@@ -141,9 +141,11 @@ async function tokenLosses(rows: number, vocabulary: number): Promise<void> {
     }
   }
   const weights = numbers().fill(0.5);
-  const pair = [logits, await floats(2), vocabulary] as const;
-  await nativeAddon().scoreDivergence(...pair, numbers(), sums, referenceSums);
-  await nativeAddon().divergenceGradient(...pair, weights, sums, referenceSums);
+  for (const other of dtypes) {
+    const pair = [logits, await rowsOf(2, other), vocabulary] as const;
+    await nativeAddon().scoreDivergence(...pair, numbers(), sums, referenceSums);
+    await nativeAddon().divergenceGradient(...pair, weights, sums, referenceSums);
+  }
   await nativeAddon().scoreTokens(logits, vocabulary, { labels, logSumExp: sums });
   await nativeAddon().tokenGradient(logits, vocabulary, labels, weights, sums);
 }
@@ -152,7 +154,9 @@ for (const skew of skews) {
   await vectorOperations(skew);
   await optimizers(skew);
 }
-await tokenLosses(5, 1021);
-// So few rows of a large vocabulary are shared by several blocks each.
-await tokenLosses(2, 100_003);
+for (const dtype of dtypes) {
+  await tokenLosses(5, 1021, dtype);
+  // So few rows of a large vocabulary are shared by several blocks each.
+  await tokenLosses(2, 100_003, dtype);
+}
 console.log(JSON.stringify({ device, machineCode: machineCode(device) }));

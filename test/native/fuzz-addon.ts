@@ -135,7 +135,7 @@ export function addonTargets(folder: string): Target[] {
     lockFile: () => [lockedFile],
     unlockFile: () => [ownLock],
     scoreTokens: (random) => [
-      memory(random),
+      floating(random),
       vocabulary,
       {
         labels: labels(random),
@@ -147,11 +147,16 @@ export function addonTargets(folder: string): Target[] {
         ...(random.integer(2) === 0 ? { sampledLabels: labels(random), sampleSeed: 1n, firstRow: 2n } : {}),
       },
     ],
-    tokenGradient: (random) => [memory(random), vocabulary, labels(random), perRow(random), perRow(random)],
-    scoreDivergence: (random) => [memory(random), memory(random), vocabulary, ...[0, 1, 2].map(() => perRow(random))],
+    tokenGradient: (random) => [floating(random), vocabulary, labels(random), perRow(random), perRow(random)],
+    scoreDivergence: (random) => [
+      floating(random),
+      floating(random),
+      vocabulary,
+      ...[0, 1, 2].map(() => perRow(random)),
+    ],
     divergenceGradient: (random) => [
-      memory(random),
-      memory(random),
+      floating(random),
+      floating(random),
       vocabulary,
       ...[0, 1, 2].map(() => perRow(random)),
     ],

@@ -9,6 +9,7 @@ import { parseModelConfig } from '../../lib/model/config.ts';
 import { parameterLayout } from '../../lib/model/decoder-weights.ts';
 import { nativeEngine } from '../../lib/torch/engine.ts';
 import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { mix } from './mixed-bits.ts';
 
 /** What fixtures/record_llama.py wrote of one model. */
 export interface RecordedModel {
@@ -105,11 +106,4 @@ export async function withPortableAttention<Result>(work: () => Promise<Result>)
   } finally {
     engine.createModel = createModel;
   }
-}
-
-function mix(value: number): number {
-  let x = value;
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-  return (x ^ (x >>> 16)) >>> 0;
 }

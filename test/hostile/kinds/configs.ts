@@ -14,6 +14,11 @@ import { familyConfigs } from '../family-configs.ts';
 import { hostileJson } from '../json-mutations.ts';
 import { type HostileKind, holds } from '../property.ts';
 
+/** The number of weights of the model whose config.json a folder has. */
+export async function weightsOf(folder: string): Promise<number> {
+  return parameterLayout(await readModelConfig(folder)).parameterCount;
+}
+
 export const configs: HostileKind = {
   name: 'configs',
   async prepare(folder) {
@@ -26,7 +31,9 @@ export const configs: HostileKind = {
       const { attention, ropes, layers } = config;
       holds(attention.length === layers, 'another number of layers');
       holds(
-        attention.every(({ rope, scale, window = 1 }) => (rope === undefined || rope < ropes.length) && scale > 0 && window > 0),
+        attention.every(
+          ({ rope, scale, window = 1 }) => (rope === undefined || rope < ropes.length) && scale > 0 && window > 0,
+        ),
         'attention that cannot be',
       );
       const { source: _, written: _w, ...read } = config;

@@ -17,6 +17,7 @@
 #include "kernels/cpu/loops/inner_products.inl"
 #include "kernels/cpu/loops/magnitudes.inl"
 #include "kernels/cpu/loops/element_tests.inl"
+#include "kernels/cpu/loops/token_row.inl"
 #include "kernels/cpu/loops/token_block.inl"
 #include "kernels/cpu/loops/token_sampling.inl"
 #include "kernels/cpu/loops/token_scores.inl"
