@@ -51,7 +51,7 @@ const bases: readonly Record<string, unknown>[] = [
 ];
 
 /** All that is known of the module under test: reads the folder's config.json, and lays its weights out. */
-async function weightsOf(folder: string): Promise<number> {
+export async function weightsOf(folder: string): Promise<number> {
   return llamaLayout(await readLlamaConfig(folder)).parameterCount;
 }
 
