@@ -6,7 +6,7 @@
 
 import { Option } from 'commander';
 import { checkInteger } from '../core/checks.ts';
-import { SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
@@ -164,8 +164,9 @@ export function inFile<Result>(file: string | undefined, work: () => Result): Re
 
 /** A value by the parser of the option that says the same. */
 function parsed<Value>(name: string, value: unknown, parse: (text: string) => Value): Value {
+  if (typeof value !== 'string') throw invalidArgument(name, 'a text', value);
   try {
-    return parse(String(value));
+    return parse(value);
   } catch (error) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${name}: ${(error as Error).message}`, { argument: name });
   }

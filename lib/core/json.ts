@@ -57,3 +57,31 @@ function replaceNonFinite(text: string, replacement: (token: string) => string):
     return inString || token === '"' || token.startsWith('\\') ? token : replacement(token);
   });
 }
+
+/** Of a valid JSON text: the keys of its objects, one that is there twice counted twice, and how deep it is nested. */
+export function measureJson(text: string): { keys: number; depth: number } {
+  let [keys, depth, deepest] = [0, 0, 0];
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    switch (text[i]) {
+      case '\\':
+        i++;
+        break;
+      case '"':
+        inString = !inString;
+        break;
+      case ':':
+        if (!inString) keys++;
+        break;
+      case '{':
+      case '[':
+        if (!inString) deepest = Math.max(deepest, ++depth);
+        break;
+      case '}':
+      case ']':
+        if (!inString) depth--;
+        break;
+    }
+  }
+  return { keys, depth: deepest };
+}

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from './errors.ts';
+import { invalidArgument, SoulError, shortName } from './errors.ts';
 
 /**
  * Refuses names that aren't known, and says which one was probably meant.
@@ -21,14 +21,18 @@ export function checkNames(argument: string, options: unknown, known: readonly s
     const closest = closestName(name, known);
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${argument} has no option ${name}; ${closest === undefined ? `there are ${known.join(', ')}` : `did you mean ${closest}?`}`,
+      `${argument} has no option ${shortName(name)}; ${closest === undefined ? `there are ${known.join(', ')}` : `did you mean ${closest}?`}`,
       { argument: name, known },
     );
   }
 }
 
+/** Longer than any name that is known, by more than a mistake: a name from a file may be of any length. */
+const longestName = 64;
+
 /** The known name that a mistaken one was probably meant to be; undefined where none is near. */
 export function closestName<Name extends string>(name: string, known: readonly Name[]): Name | undefined {
+  if (name.length > longestName) return undefined;
   const [closest] = known.toSorted((a, b) => distance(a, name) - distance(b, name));
   if (closest === undefined) return undefined;
   const edits = distance(closest, name);

@@ -5,9 +5,9 @@
  */
 
 import { basename } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { SoulError, shortName } from '../core/errors.ts';
 import type { SafetensorsFile, SafetensorsTensor } from '../core/safetensors.ts';
-import { elementCount } from '../core/shape.ts';
+import { elementCount, shapeText } from '../core/shape.ts';
 import { nameVariants, renamingNotes, unknownPrefix } from './checkpoint-prefixes.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import { decoderWeights, embeddingName, headName } from './decoder-weights.ts';
@@ -80,7 +80,7 @@ export function findParameters(
     const tensor = tensors.get(name);
     if (tensor) unfit.push(...shapeProblems(tensor, place));
     else if (shardOf?.has(name)) {
-      problems.push(`${name} is missing: by the index it is in ${shardOf.get(name)}; get that file again`);
+      problems.push(`${name} is missing: by the index it is in ${shortName(shardOf.get(name)!)}; get that file again`);
     } else if ((name === head && tensors.has(embedding)) || (name === embedding && tensors.has(head))) {
       problems.push(`${name} is missing: ${untiedRemedy}`);
     } else unfit.push(`${name} is missing`);
@@ -88,7 +88,7 @@ export function findParameters(
   if (tiedHead) unfit.push(...shapeProblems(tiedHead, layout.get(embedding)!));
   const isComputed = ({ name }: StoredTensor) => computed.test(name) || config.names.computed?.test(name) === true;
   const extra = others.filter((tensor) => !isComputed(tensor) && couldBeWeight(tensor));
-  unfit.push(...extra.map(({ name }) => `${name} is not part of this model`));
+  unfit.push(...extra.map(({ name }) => `${shortName(name)} is not part of this model`));
   if (problems.length + unfit.length > 0) {
     const remedy =
       unfit.length > 0 ? 'the files must be complete, and config.json the one that belongs to them' : undefined;
@@ -140,7 +140,7 @@ function checkElementTypes(folder: string, tensors: readonly StoredTensor[]): vo
   const unreadable = tensors.filter(({ dtype }) => !readable.has(dtype));
   if (unreadable.length === 0) return;
   const named = enumerate(
-    unreadable.map(({ name, dtype }) => `${name} is ${dtype}`),
+    unreadable.map(({ name, dtype }) => `${shortName(name)} is ${shortName(dtype)}`),
     ', ',
   );
   throw new SoulError(
@@ -152,7 +152,7 @@ function checkElementTypes(folder: string, tensors: readonly StoredTensor[]): vo
 
 function shapeProblems({ name, shape }: StoredTensor, place: ParameterPlace): string[] {
   const same = shape.length === place.shape.length && shape.every((extent, i) => extent === place.shape[i]);
-  return same ? [] : [`${name} has shape [${shape}], but config.json gives [${place.shape}]`];
+  return same ? [] : [`${shortName(name)} has shape ${shapeText(shape)}, but config.json gives [${place.shape}]`];
 }
 
 /** Whether a tensor that is no parameter may be one of another model: floating-point numbers, or anything so named. */
@@ -161,9 +161,9 @@ function couldBeWeight({ name, dtype, shape }: StoredTensor): boolean {
 }
 
 function unreadNotes(others: readonly StoredTensor[], isComputed: (tensor: StoredTensor) => boolean): string[] {
-  const buffers = others.filter(isComputed).map(({ name }) => name);
+  const buffers = others.filter(isComputed).map(({ name }) => shortName(name));
   const unknown = others.filter((tensor) => !isComputed(tensor));
-  const shown = unknown.map(({ name, dtype, shape }) => `${name} (${dtype} [${shape}])`);
+  const shown = unknown.map(({ name, dtype, shape }) => `${shortName(name)} (${shortName(dtype)} ${shapeText(shape)})`);
   return [
     ...(buffers.length > 0 ? [`not read, since the model computes it: ${enumerate(buffers, ', ', 3)}`] : []),
     ...(shown.length > 0 ? [`not read, since it is no parameter: ${enumerate(shown, ', ', 3)}`] : []),
@@ -171,7 +171,7 @@ function unreadNotes(others: readonly StoredTensor[], isComputed: (tensor: Store
 }
 
 function placeOf({ file, name }: StoredTensor): string {
-  return `as ${name} in ${basename(file.path)}`;
+  return `as ${shortName(name)} in ${basename(file.path)}`;
 }
 
 function enumerate(items: readonly string[], separator: string, limit = 8): string {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { shortName } from '../core/errors.ts';
+
 /** What DataParallel and its kin, torch.compile, FSDP and activation checkpointing put into the names of what they wrap. */
 const wrappers: ReadonlySet<string> = new Set([
   'module',
@@ -35,14 +37,14 @@ export function renamingNotes(names: readonly { readonly parameter: string; read
       wrapped.length === names.length ? 'every name has' : `${wrapped.length} of ${names.length} names have`;
     const what =
       prefixes.size === 1 && prefix !== ''
-        ? `every name begins with ${prefix}`
+        ? `every name begins with ${shortName(prefix!)}`
         : `${which} ${[...parts].map((part) => `${part}.`).join(' or ')} within`;
     notes.push(`${what}, from a wrapper that the model was saved in; read without it`);
   }
   const [first, ...others] = names.filter(({ parameter, stored }) => withoutWrappers(stored) !== parameter);
   if (first !== undefined) {
     const rest = others.length > 0 ? `, and ${others.length} more likewise` : '';
-    notes.push(`${first.stored} is read for ${first.parameter}${rest}`);
+    notes.push(`${shortName(first.stored)} is read for ${first.parameter}${rest}`);
   }
   return notes;
 }
@@ -64,7 +66,7 @@ export function unknownPrefix(wanted: readonly string[], stored: readonly string
     if (endings.filter((each) => there.has(prefix + each)).length < wanted.length / 2) continue;
     const which = stored.every((name) => name.startsWith(prefix)) ? 'every name begins' : 'most names begin';
     const instead = known === '' ? '' : ` in place of ${known}`;
-    return `${which} with ${prefix}${instead}: rename the tensors, or save the language model itself and not what holds it`;
+    return `${which} with ${shortName(prefix)}${instead}: rename the tensors, or save the language model itself and not what holds it`;
   }
   return undefined;
 }

@@ -4,10 +4,13 @@
  * @module
  */
 
-import { describe, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { describe, SoulError, type SoulErrorCode, shortName } from '../core/errors.ts';
 import type { Activation } from './decoder-config.ts';
 
 export type Json = Readonly<Record<string, unknown>>;
+
+/** Far beyond any model. */
+const mostLayers = 4096;
 
 /** Of entries that are null, as of absent ones, the default is taken. */
 export class ConfigReader {
@@ -42,6 +45,12 @@ export class ConfigReader {
     return Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31
       ? (value as number)
       : this.fail(key, 'a positive integer', value);
+  }
+
+  /** A number of layers, bounded since each is listed before any of its weights is looked for. */
+  layers(key: string, fallback?: number): number {
+    const value = this.size(key, fallback);
+    return value <= mostLayers ? value : this.fail(key, `at most ${mostLayers}`, value);
   }
 
   optionalSize(key: string): number | undefined {
@@ -122,7 +131,7 @@ export class ConfigReader {
   }
 
   unsupported(key: string, found: unknown, supported: string): SoulError {
-    const said = typeof found === 'string' ? found : describe(found);
+    const said = typeof found === 'string' ? shortName(found) : describe(found);
     return new SoulError(
       'SOUL_UNSUPPORTED',
       `${this.#where}: ${key} ${said} is not supported; supported: ${supported}`,

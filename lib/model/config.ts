@@ -6,7 +6,7 @@
  */
 
 import { join } from 'node:path';
-import { describe, SoulError, type SoulErrorCode } from '../core/errors.ts';
+import { describe, SoulError, type SoulErrorCode, shortName } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { ConfigReader, isObject } from './config-reader.ts';
 import type { DecoderConfig } from './decoder-config.ts';
@@ -52,7 +52,10 @@ function parse(given: unknown, where: string, code: SoulErrorCode): DecoderConfi
 /** The type decides, as in transformers; a head for something else than language is another model. */
 function familyOf(config: ConfigReader): Family {
   const { model_type: modelType, architectures } = config.source;
-  const named = (Array.isArray(architectures) ? architectures : [architectures]).filter((name) => name != null);
+  const named = (Array.isArray(architectures) ? architectures : [architectures])
+    .filter((name) => typeof name === 'string')
+    .slice(0, 8)
+    .map(shortName);
   const types = families.map((family) => family.modelType).join(', ');
   const family = families.find((each) =>
     modelType === undefined ? named.includes(each.architecture) : each.modelType === modelType,
@@ -63,7 +66,7 @@ function familyOf(config: ConfigReader): Family {
     throw config.unsupported('architecture', found, `model_type ${types}`);
   }
   const other = /For(?!CausalLM)|DoubleHeadsModel/i;
-  if (named.length > 0 && named.every((name) => other.test(String(name)))) {
+  if (named.length > 0 && named.every((name) => other.test(name))) {
     throw config.unsupported('architecture', named.join(', '), family.architecture);
   }
   return family;

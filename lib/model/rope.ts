@@ -5,6 +5,7 @@
  * @module
  */
 
+import { shortName } from '../core/errors.ts';
 import { type ConfigReader, isObject, type Json } from './config-reader.ts';
 
 /** How rotary angles are stretched beyond the length that a model was pretrained on. */
@@ -81,7 +82,7 @@ export function typedEntries(config: ConfigReader, key: string, given: Json): Js
   const entry = Object.keys(given).find((name) => !unscaled.includes(name));
   if (entry !== undefined && given.rope_type == null && given.type == null) {
     config.refuse(
-      `${key} has ${entry} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
+      `${key} has ${shortName(entry)} but no rope_type, so what it means is not known; add "rope_type" ("linear" or "llama3"), or take ${key} out`,
       { key, scaling: entry },
     );
   }

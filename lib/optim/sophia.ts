@@ -7,7 +7,7 @@
 
 import { nativeAddon } from '../core/addon.ts';
 import { checkBoolean, checkChoice, checkInteger, checkNumber, valueOr } from '../core/checks.ts';
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { describe, invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
@@ -320,7 +320,9 @@ export class Sophia implements SecondOrderOptimizer {
       }
       const rho = metadata.rho === undefined ? undefined : Number(metadata.rho);
       if (rho !== undefined && !(rho > 0 && Number.isFinite(rho))) {
-        throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${metadata.rho}, not a positive number`, { path });
+        throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${describe(metadata.rho)}, not a positive number`, {
+          path,
+        });
       }
       const estimates = Number(metadata.estimates ?? 1);
       if (batchSize !== undefined) await scale(hessian, batchSize);

@@ -5,7 +5,7 @@
  */
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber } from '../core/checks.ts';
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError, shortName } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
 
 /** What a reader is told of a setting. */
@@ -135,7 +135,7 @@ export function completeSettings<Settings extends Schema>(
     const others = known.length > 0 ? `it has ${known.join(', ')}` : 'it has none';
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${owner} has no setting ${name}; ${closest === undefined ? others : `did you mean ${closest}?`}`,
+      `${owner} has no setting ${shortName(name)}; ${closest === undefined ? others : `did you mean ${closest}?`}`,
       { argument: name, known },
     );
   }

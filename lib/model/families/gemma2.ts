@@ -15,7 +15,7 @@ export const gemma2: Family = {
   modelType: 'gemma2',
   architecture: 'Gemma2ForCausalLM',
   read(config) {
-    const windowed = config.windowed(config.size('num_hidden_layers'), (layer) => layer % 2 === 0);
+    const windowed = config.windowed(config.layers('num_hidden_layers'), (layer) => layer % 2 === 0);
     return {
       ...readGemma2Like(config, windowed, 8192),
       ...softcap(config, 'attentionSoftcap', 'attn_logit_softcapping', 50),

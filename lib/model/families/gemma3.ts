@@ -6,6 +6,7 @@
  * @module
  */
 
+import { shortName } from '../../core/errors.ts';
 import { type ConfigReader, isObject } from '../config-reader.ts';
 import { type Rope, type RopeKeys, ropeOf, typedEntries, writtenScaling } from '../rope.ts';
 import type { Family } from './family.ts';
@@ -18,7 +19,7 @@ export const gemma3: Family = {
     // transformers reads it and does not use it.
     config.only('attn_logit_softcapping');
     const pattern = config.size('sliding_window_pattern', 6);
-    const windowed = config.windowed(config.size('num_hidden_layers'), (layer) => (layer + 1) % pattern !== 0);
+    const windowed = config.windowed(config.layers('num_hidden_layers'), (layer) => (layer + 1) % pattern !== 0);
     const read = readGemma2Like(withoutRope(config), windowed, 131_072);
     const { full, sliding } = readRopes(config, { headSize: read.headSize, maxPositions: read.maxPositions });
     return {
@@ -52,7 +53,11 @@ function readRopes(config: ConfigReader, keys: RopeKeys): { full: Rope; sliding:
   };
   const flat = Object.keys(parameters).find((key) => key !== 'full_attention' && key !== 'sliding_attention');
   if (flat !== undefined) {
-    throw config.unsupported(`rope_parameters.${flat}`, parameters[flat], 'full_attention and sliding_attention');
+    throw config.unsupported(
+      `rope_parameters.${shortName(flat)}`,
+      parameters[flat],
+      'full_attention and sliding_attention',
+    );
   }
   const scaling = typedEntries(config, 'rope_scaling', config.object('rope_scaling'));
   return {

@@ -17,7 +17,7 @@ export const gptNeoX: Family = {
     const heads = config.size('num_attention_heads');
     if (hiddenSize % heads !== 0) config.fail('num_attention_heads', `a divisor of hidden_size, ${hiddenSize}`, heads);
     const headSize = hiddenSize / heads;
-    const layers = config.size('num_hidden_layers');
+    const layers = config.layers('num_hidden_layers');
     const maxPositions = config.size('max_position_embeddings', 2048);
     const keys = { thetaKey: 'rotary_emb_base', share: { key: 'rotary_pct', fallback: 0.25 } };
     const rope = readRope(config, { headSize, maxPositions, ...keys });

@@ -17,7 +17,7 @@ export const gpt2: Family = {
     const heads = config.size('n_head', 12);
     if (hiddenSize % heads !== 0) config.fail('n_head', `a divisor of n_embd, ${hiddenSize}`, heads);
     const headSize = hiddenSize / heads;
-    const layers = config.size('n_layer', 12);
+    const layers = config.layers('n_layer', 12);
     const scale = config.flag('scale_attn_weights', true) ? headSize ** -0.5 : 1;
     const byLayer = config.flag('scale_attn_by_inverse_layer_idx');
     const projection = (name: string) => ({ name, bias: true, transposed: true });

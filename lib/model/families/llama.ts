@@ -35,7 +35,7 @@ export interface LlamaLike {
 export function readLlamaLike(config: ConfigReader, departures: LlamaLike = {}): FamilyConfig {
   const { attentionBias = false, outputBias = attentionBias, mlpBias = false, tied = false, window } = departures;
   const heads = readHeads(config, departures);
-  const layers = config.size('num_hidden_layers');
+  const layers = config.layers('num_hidden_layers');
   const maxPositions = config.size('max_position_embeddings', departures.maxPositions ?? 2048);
   const rope = readRope(config, { headSize: heads.headSize, maxPositions });
   return {

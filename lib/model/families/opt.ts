@@ -20,7 +20,7 @@ export const opt: Family = {
     const heads = config.size('num_attention_heads', 12);
     if (hiddenSize % heads !== 0) config.fail('num_attention_heads', `a divisor of hidden_size, ${hiddenSize}`, heads);
     const headSize = hiddenSize / heads;
-    const layers = config.size('num_hidden_layers', 12);
+    const layers = config.layers('num_hidden_layers', 12);
     const bias = config.flag('enable_bias', true);
     const projection = (name: string) => ({ name, bias });
     return {

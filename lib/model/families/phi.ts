@@ -16,7 +16,7 @@ export const phi: Family = {
   read(config) {
     config.only('qk_layernorm', false);
     const heads = readHeads(config);
-    const layers = config.size('num_hidden_layers');
+    const layers = config.layers('num_hidden_layers');
     const maxPositions = config.size('max_position_embeddings', 2048);
     const share = { key: 'partial_rotary_factor', fallback: 0.5 };
     const rope = readRope(config, { headSize: heads.headSize, maxPositions, share });

@@ -14,7 +14,7 @@ export const phi3: Family = {
   architecture: 'Phi3ForCausalLM',
   read(config) {
     const size = config.optionalSize('sliding_window');
-    const layers = new Array<boolean>(config.size('num_hidden_layers')).fill(true);
+    const layers = new Array<boolean>(config.layers('num_hidden_layers')).fill(true);
     const read = readLlamaLike(config.without('partial_rotary_factor', 'rope_parameters', 'rope_scaling'), {
       maxPositions: 4096,
       ...(size === undefined ? {} : { window: { size, layers } }),

@@ -24,7 +24,7 @@ export function qwenWindow(config: ConfigReader): Pick<LlamaLike, 'window'> {
   const first = config.get('max_window_layers', 28);
   if (!Number.isInteger(first) || (first as number) < 0) config.fail('max_window_layers', 'an integer from 0', first);
   const layers = config.windowed(
-    config.size('num_hidden_layers'),
+    config.layers('num_hidden_layers'),
     (layer) => size !== undefined && layer >= (first as number),
   );
   if (size !== undefined) return { window: { size, layers } };
