@@ -21,9 +21,10 @@ export {
   FlatBuffer,
   type FlatBufferOptions,
 } from './core/flat-buffer.ts';
-export { maskOfRanges, maskUnion, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
+export { fillFrozen, maskOfRanges, maskUnion, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
 export type { NumberArray } from './core/number-array.ts';
 export {
+  addSign,
   axpy,
   cast,
   countNonFinite,
@@ -32,7 +33,9 @@ export {
   type QuantileOf,
   quantile,
   type RoundingOptions,
+  type SoftThresholdOptions,
   scale,
+  softThreshold,
   squaredNorm,
 } from './core/vector-operations.ts';
 export { AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';

@@ -42,6 +42,7 @@ function headersHash() {
   for (const place of [
     'native/kernels',
     'native/kernels/cuda',
+    'native/runtime',
     'native/runtime/cuda',
     'test/native/simt',
     'test/native/driver',

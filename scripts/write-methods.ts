@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { packageRoot } from '../lib/core/package.ts';
+import { defaultText, type RunSchema } from '../lib/run/run-setting.ts';
+import { runSettings } from '../lib/run/run-settings.ts';
 import {
   type AlgorithmDescription,
   describeAlgorithm,
@@ -23,7 +25,7 @@ export const methodsFile = 'docs/methods.md';
 
 const introduction = `# Methods
 
-<!-- Written by npm run docs:methods, from lib/unlearn and lib/run/settings.ts; the introduction is in scripts/write-methods.ts. -->
+<!-- Written by npm run docs:methods, from lib/unlearn and lib/run/run-settings.ts; the introduction is in scripts/write-methods.ts. -->
 
 \`soul methods\` lists what \`soul unlearn --method\` takes (\`finetune\` is \`soul train\`), \`soul methods npo\` says all of one. Whatever makes a model forget is one of
 three things here, each a small file:
@@ -34,11 +36,12 @@ three things here, each a small file:
    Where a method compares with the starting model, that model's values are computed before the first step; only terms of the
    divergence of whole distributions (\`retainLoss=kl\`) hold a second model.
 2. A *gradient rule*: how the terms' gradients become one. Without a rule they are added. A rule sees the inner products of the
-   gradients alone and gives each a coefficient. They run over all weights, those too that the run or a mask freezes: with frozen
-   weights what a rule promises of the sum need not hold of the step.
+   gradients alone and gives each a coefficient. They run over the weights that may move: gradients of those that the run or a mask
+   freezes are set to 0 before, so that what a rule promises of the sum holds among the weights that are stepped.
 3. An *algorithm*: what happens around a descent, or in its place: masks, several descents, merging, one pass over all weights.
 
-Any of them runs with any optimizer. The learning rates below are for models of 7 billion weights; a run takes them times
+Any of them runs with any optimizer. Where the run freezes weights (\`--trainable\`), shares of weights below (\`ratio\`, \`share\`,
+\`density\`) are of the others. The learning rates below are for models of 7 billion weights; a run takes them times
 sqrt(7e9 / weights). What a method promises is what the tests hold it to, on a model that knows the answers.
 
 ## How sets are paired
@@ -51,8 +54,10 @@ function of the seed and the step.
 ## Settings of a method
 
 \`--set name=value\` gives one, as often as needed: \`soul unlearn --method npo --set beta=0.2 --set retainLoss=kl\`. Names and defaults
-are in the tables below; a name that the method does not have is refused with the nearest that it has. \`--forget-weight\`,
-\`--retain-weight\`, \`--beta\` and \`--reduction\` are short for \`--set forgetCoefficient\`, \`retainCoefficient\`, \`beta\` and \`reduction\`.
+are in the tables below; a name that the method does not have is refused with the nearest that it has. An algorithm around any method
+takes that one's settings, too: \`--method sam --set method=npo --set method.beta=0.2\`, in a file \`"methodSettings": { "method":
+{ "name": "npo", "beta": 0.2 } }\`; what is not given is as in a run of that method. \`--forget-weight\`, \`--retain-weight\`, \`--beta\` and
+\`--reduction\` are short for \`--set forgetCoefficient\`, \`retainCoefficient\`, \`beta\` and \`reduction\`.
 In the library they are \`methodSettings\` of a run, and the second argument of \`method('npo', { beta: 0.2 })\`, whose defaults
 are the papers'; a run's may differ (\`retainCoefficient\`).
 
@@ -61,7 +66,9 @@ are the papers'; a run's may differ (\`retainCoefficient\`).
 \`soul unlearn --algorithm ./mine.ts\` runs what a file exports as \`default\` or \`algorithm\`: what \`defineMethod\` or \`defineAlgorithm\`
 makes, or a plain \`{ name, terms, rule }\`. It is an ES module, .js, .mjs, .ts or .mts; TypeScript needs Node.js 22.18 or newer, or
 tsx beside the file. In it \`soul-unlearn\` and its parts (\`soul-unlearn/unlearn\`) are the package whose command runs, wherever the file
-lies. Its settings are given by \`--set\`; run.json has its SHA-256.
+lies. Its settings are given by \`--set\`; run.json has its SHA-256. What goes wrong in it is told with its name, and, in a term or its
+objective, with theirs. An algorithm that needs groups names the setting with the field that makes them (\`groupsBy\`); one may refuse
+sets before the model is loaded (\`checkSets\`), and say which of its settings a verdict should advise to change (\`advice\`).
 [examples/own-method.ts](../examples/own-method.ts) has an objective of its own, [examples/own-rule.ts](../examples/own-rule.ts) a
 gradient rule, [examples/own-algorithm.ts](../examples/own-algorithm.ts) two descents. To add one to the package:
 [architecture.md](architecture.md).
@@ -71,9 +78,10 @@ const configurationText = `## Configuration files
 
 \`--config file.json\` of \`soul unlearn\` and \`soul train\` takes an object with these names; those of the command line count over it,
 setting by setting. What belongs to another method or optimizer than the one that the command line names is left out, which a note
-says. Paths are relative to the working directory. A seed above 2^53 is a string, as run.json has it. The run.json of an earlier run
-is such a file as it is: all of its settings count but \`out\` and \`overwrite\`, so that \`soul unlearn --config old/run.json --out new\`
-makes that run again. In the library \`runSettingsFromJson\` of \`soul-unlearn/run\` reads one.
+says. Paths are relative to the working directory. A seed is a string of decimal digits, as run.json has it; below 2^53 it may be a
+number. The run.json of an earlier run is such a file as it is: all of its settings count but \`out\` and \`overwrite\`, so that
+\`soul unlearn --config old/run.json --out new\` makes that run again. Where a data file, or the file of an algorithm, has changed since
+(run.json has their SHA-256), a note says so. In the library \`runSettingsFromJson\` of \`soul-unlearn/run\` reads one.
 
 \`\`\`json
 {
@@ -233,21 +241,29 @@ function makerTable(what: string, makers: readonly DocumentedFunction[]): string
   return table([what, 'what it computes', 'paper'], rows);
 }
 
-/** The settings of a run as files have them; those of a library's caller alone are left out. */
+/** The settings of a run as files have them, and the options that give them. */
 function configurationSection(): string {
-  const rows = (file: string, name: string, prefix = '') =>
-    membersOf(parse(join(packageRoot, 'lib', file)), name).map((setting) => [
-      code(prefix + setting.name),
-      cell(setting.paragraphs.join(' ')),
-    ]);
-  return `${configurationText}\n${table(
-    ['setting', 'what it says'],
-    [
-      ...rows('run/settings.ts', 'RunSettings'),
-      ...rows('run/optimizer-choice.ts', 'OptimizerSettings', 'optimizerSettings.'),
-      ...rows('unlearn/curvature.ts', 'CurvatureOptions', 'curvature.'),
-    ],
-  )}`;
+  const rows = [...settingRows(runSettings)];
+  return `${configurationText}\n${table(['setting', 'option', 'what it says'], rows)}`;
+}
+
+function* settingRows(schema: RunSchema, prefix = ''): Generator<string[]> {
+  for (const [name, entry] of Object.entries(schema)) {
+    if (entry.kind === 'group') {
+      yield* settingRows(entry.members, `${prefix}${name}.`);
+      continue;
+    }
+    const { option, by = [] } = entry;
+    const options = typeof option === 'string' ? [option] : [...Object.values(option ?? {}), ...by];
+    const flags = options.map((each) => code((typeof each === 'string' ? each : each.flags).split(' ')[0]!));
+    const otherwise = defaultText(entry);
+    const parts = [
+      entry.text,
+      entry.choices && `One of ${entry.choices.join(', ')}`,
+      otherwise === undefined ? undefined : `Default: ${otherwise}`,
+    ];
+    yield [code(prefix + name), flags.join(', '), cell(parts.filter((part) => part !== undefined).join('. '))];
+  }
 }
 
 /** The whole document. */

@@ -7,7 +7,7 @@
 import type { KernelCase } from '../cases/case.ts';
 import { optimizerCases } from '../cases/optimizers.ts';
 import { type StorageName, storageTitles } from '../cases/storages.ts';
-import { type Labels, type LogitsShape, tokenLossCase } from '../cases/token-loss.ts';
+import { copiedTokenLossCase, type Labels, type LogitsShape, tokenLossCase } from '../cases/token-loss.ts';
 import { deviceGoals, goalElements, hostGoals, tokenLossGoals } from '../goals.ts';
 import type { Goal } from '../results.ts';
 import type { TorchCase } from './torch-process.ts';
@@ -163,16 +163,21 @@ function deviceSophia(size: number): Comparison[] {
 }
 
 function tokenLosses(shape: LogitsShape): Comparison[] {
-  return (['sampled', 'given'] as const).map((labels) => {
+  const subject = 'The token loss';
+  const size = `${shape.rows} x ${shape.vocabulary}`;
+  const besideTorch = (['sampled', 'given'] as const).map((labels): Comparison => {
     const ours = tokenLossCase(labels, shape);
     return {
-      subject: 'The token loss',
-      title: `${ours.title}, ${shape.rows} x ${shape.vocabulary}`,
+      subject,
+      title: `${ours.title}, ${size}`,
       ours,
       other: { kind: 'torch', title: tokenLossTitle(labels), torchCase: torchTokenLoss(labels, shape, true) },
       ...(labels === 'sampled' ? { goal: tokenLossGoals.time } : {}),
     };
   });
+  const narrow = tokenLossCase('given', shape, 'bf16');
+  const other: Other = { kind: 'ours', title: 'our own over a float32 copy', other: copiedTokenLossCase(shape) };
+  return [...besideTorch, { subject, title: `${narrow.title}, bfloat16, ${size}`, ours: narrow, other }];
 }
 
 export function tokenLossTitle(labels: Labels): string {

@@ -10,30 +10,58 @@ import { checkInteger, checkNumber } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
 import { PromptTemplate } from '../data/prompt-template.ts';
+import type { RunSetting } from '../run/run-setting.ts';
+
+/** The parser of a setting's text; none where the text itself is the value, whose check is the run's. */
+export function parserOf(setting: RunSetting): ((text: string, given?: string) => unknown) | undefined {
+  const checked = (value: unknown) => {
+    accepted(() => setting.check('value', value));
+    return value;
+  };
+  switch (setting.kind) {
+    case 'number':
+      return (text) => checked(numberOf(text));
+    case 'integer':
+      return (text) => checked(integerOf(text));
+    case 'numbers':
+      return (text) => {
+        const values = text.split(',').map(numberOf);
+        try {
+          setting.check('value', values);
+          return values;
+        } catch {
+          throw new InvalidArgumentError(`Expected ${setting.expected}, as in 0.9,0.95.`);
+        }
+      };
+    case 'seed':
+      return seed;
+    case 'path':
+      return path;
+    case 'template':
+      return template;
+    case 'choice':
+      return oneOf(setting.choices!);
+    default:
+      return undefined;
+  }
+}
 
 /** A finite number within bounds, by default of at least 0. */
 export function number(bounds: Parameters<typeof checkNumber>[2] = {}): (text: string) => number {
-  return (text) => accepted(() => checkNumber('value', text.trim() === '' ? Number.NaN : Number(text), bounds));
+  return (text) => accepted(() => checkNumber('value', numberOf(text), bounds));
 }
 
 /** An integer within bounds, by default of at least 1. */
 export function integer(bounds: { low?: number; high?: number } = {}): (text: string) => number {
-  return (text) => accepted(() => checkInteger('value', /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN, bounds));
+  return (text) => accepted(() => checkInteger('value', integerOf(text), bounds));
 }
 
-/** Two numbers in [0, 1), separated by a comma. */
-export function betas(text: string): [number, number] {
-  const values = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
-  const [first, second] = values;
-  if (
-    values.length !== 2 ||
-    first === undefined ||
-    second === undefined ||
-    !values.every((value) => value >= 0 && value < 1)
-  ) {
-    throw new InvalidArgumentError('Expected two numbers of at least 0 and below 1, as in 0.9,0.95.');
-  }
-  return [first, second];
+function numberOf(text: string): number {
+  return text.trim() === '' ? Number.NaN : Number(text);
+}
+
+function integerOf(text: string): number {
+  return /^\d+$/.test(text.trim()) ? Number(text) : Number.NaN;
 }
 
 /** A seed: an integer in [0, 2^64). */

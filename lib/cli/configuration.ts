@@ -6,13 +6,17 @@
 
 import { Option } from 'commander';
 import { checkInteger } from '../core/checks.ts';
-import { SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { checkOptimizer, completeOptimizerSettings, type OptimizerName } from '../run/optimizer-choice.ts';
 import { chooseAlgorithm } from '../run/run-defaults.ts';
+import { mergeValues } from '../run/run-setting.ts';
+import { runSettings } from '../run/run-settings.ts';
 import { neededSets, type RunSettings } from '../run/settings.ts';
 import { runSettingsFromJson } from '../run/settings-json.ts';
+import { mergeMethodSettings } from '../unlearn/inner-method.ts';
 import { oneOf, path } from './arguments.ts';
 import { deviceName } from './device-choice.ts';
 import type { ModelOptions } from './model-options.ts';
@@ -24,16 +28,40 @@ export function configOption(): Option {
   ).argParser(path);
 }
 
+/** What a configuration file says. */
+export interface Configuration {
+  readonly settings: Partial<RunSettings>;
+  /** All that stands in it; undefined without one. */
+  readonly content?: unknown;
+}
+
 /**
- * The settings of a configuration file; none without one.
+ * Reads a configuration file; without one there are no settings.
  *
  * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE, SOUL_INVALID_ARGUMENT
  */
-export async function readConfiguration(file: string | undefined): Promise<Partial<RunSettings>> {
-  if (file === undefined) return {};
-  const value = await readJsonFile(file);
-  if (value === undefined) throw new SoulError('SOUL_NOT_FOUND', `${file} does not exist`, { file });
-  return inFile(file, () => runSettingsFromJson(value));
+export async function readConfiguration(file: string | undefined): Promise<Configuration> {
+  if (file === undefined) return { settings: {} };
+  const content = await readJsonFile(file);
+  if (content === undefined) throw new SoulError('SOUL_NOT_FOUND', `${file} does not exist`, { file });
+  return { settings: inFile(file, () => runSettingsFromJson(content)), content };
+}
+
+/**
+ * Refuses what a configuration file says of the optimizer that is run, where that cannot be: the file is named, not the run.
+ *
+ * @param optimizer that is run
+ * @param dtype of the weights, where that is known
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkConfiguredOptimizer(
+  file: string | undefined,
+  { optimizer: own, optimizerSettings }: Partial<RunSettings>,
+  optimizer: OptimizerName,
+  dtype: unknown,
+): void {
+  if (optimizerSettings === undefined || (own ?? optimizer) !== optimizer) return;
+  inFile(file, () => checkOptimizer(optimizer, completeOptimizerSettings(optimizer, optimizerSettings), dtype));
 }
 
 /**
@@ -66,19 +94,11 @@ export function mergeSettings(
       kept.optimizerSettings = others;
     }
   }
-  // Two ways to say the same: the given one counts.
-  if (given.steps !== undefined) delete kept.epochs;
-  if (given.epochs !== undefined) delete kept.steps;
-  const optimizerSettings = { ...kept.optimizerSettings };
-  if (given.optimizerSettings?.rho !== undefined) delete optimizerSettings.clippedFraction;
-  if (given.optimizerSettings?.clippedFraction !== undefined) delete optimizerSettings.rho;
+  const { methodSettings } = given;
   return {
-    ...kept,
-    ...given,
-    optimizerSettings: { ...optimizerSettings, ...given.optimizerSettings },
-    curvature: { ...kept.curvature, ...given.curvature },
-    ...(kept.methodSettings || given.methodSettings
-      ? { methodSettings: { ...kept.methodSettings, ...given.methodSettings } }
+    ...mergeValues(runSettings, { optimizerSettings: {}, curvature: {}, ...kept }, given),
+    ...(kept.methodSettings && methodSettings
+      ? { methodSettings: mergeMethodSettings(kept.methodSettings, methodSettings) }
       : {}),
   };
 }
@@ -132,20 +152,21 @@ export function requireSettings(
   );
 }
 
-/** Does work whose refusals are of a file. */
-function inFile<Result>(file: string, work: () => Result): Result {
+/** Does work whose refusals are of a file, where there is one. */
+export function inFile<Result>(file: string | undefined, work: () => Result): Result {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof SoulError)) throw error;
+    if (file === undefined || !(error instanceof SoulError)) throw error;
     throw new SoulError(error.code, `${file}: ${error.message}`, { ...error.details, file }, { cause: error });
   }
 }
 
 /** A value by the parser of the option that says the same. */
 function parsed<Value>(name: string, value: unknown, parse: (text: string) => Value): Value {
+  if (typeof value !== 'string') throw invalidArgument(name, 'a text', value);
   try {
-    return parse(String(value));
+    return parse(value);
   } catch (error) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${name}: ${(error as Error).message}`, { argument: name });
   }

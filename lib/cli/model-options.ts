@@ -9,9 +9,9 @@ import { recordDevice } from '../core/devices.ts';
 import type { ModelLoader } from '../run/runnable-model.ts';
 import { installedEngine, nativeEngine } from '../torch/engine.ts';
 import { engineThreads, TorchLM } from '../torch/torch-lm.ts';
-import { integer, path } from './arguments.ts';
+import { integer } from './arguments.ts';
 import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
-import { choiceOption, RequiredOption } from './options.ts';
+import { choiceOption } from './options.ts';
 
 export interface ModelOptions {
   /** Default 'auto'. */
@@ -30,13 +30,6 @@ export interface Loading extends DeviceChoice {
   readonly shown: Readonly<Record<string, unknown>>;
   /** For the record of the run. */
   readonly record: Record<string, unknown>;
-}
-
-export function modelOption(): Option {
-  return new RequiredOption(
-    '--model <folder>',
-    'folder of a Hugging Face model: config.json, safetensors files, tokenizer.json',
-  ).argParser(path);
 }
 
 export function threadsOption(description: string): Option {

@@ -5,7 +5,7 @@
  */
 
 import { type Command, Option } from 'commander';
-import { oneOf, template } from './arguments.ts';
+import { oneOf } from './arguments.ts';
 
 /**
  * An option that its command needs. Commander's own mandatory options are missed before a misspelled one is named, which is
@@ -35,18 +35,11 @@ export function choiceOption(flags: string, description: string, choices: readon
   return new Option(flags, description).choices(choices).argParser(oneOf(choices));
 }
 
-export function templateOption(): Option {
-  return new Option(
-    '--template <text>',
-    'how a question and its answer become text (default: "Question: {question}\\nAnswer: {answer}")',
-  ).argParser(template);
-}
-
 /** What is printed, and where. */
 export function addOutputOptions(command: Command): Command {
   return command
     .option('--json', 'print the result as one JSON object instead of text')
-    .option('--quiet', 'show no progress');
+    .option('--quiet', 'show no progress; notes and warnings are shown');
 }
 
 /** Stands below a command's options: what a data file looks like, and a call. */

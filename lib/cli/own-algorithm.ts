@@ -10,6 +10,7 @@ import { extname, join, resolve as resolvePath } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, SoulError } from '../core/errors.ts';
 import { fromSources, packageModules, packageRoot } from '../core/package.ts';
+import { inAlgorithmFile } from '../run/algorithm-file.ts';
 import { type Algorithm, checkAlgorithm } from '../unlearn/algorithm.ts';
 import { type Method, weightedTerms } from '../unlearn/method.ts';
 import { algorithms } from '../unlearn/registry.ts';
@@ -53,7 +54,7 @@ export async function loadAlgorithm(file: string): Promise<Algorithm | Method> {
 }
 
 function checked(file: string, algorithm: object): Algorithm | Method {
-  if ('terms' in algorithm) weightedTerms(algorithm as Method);
+  if ('terms' in algorithm) inAlgorithmFile(file, () => weightedTerms(algorithm as Method));
   else checkAlgorithm(`the algorithm of ${file}`, algorithm);
   const own = algorithm as Algorithm | Method;
   if (!algorithms.some(({ name }) => name === own.name)) return own;

@@ -13,6 +13,10 @@ export interface Progress {
   update(done: number, total: number, note?: string): void;
   /** A line that stays. */
   log(line: string): void;
+  /** A line that stays, with `quiet` too: what the user should know. */
+  warn(line: string): void;
+  /** As {@link Progress.warn}, named a note. */
+  note(text: string): void;
   /** Ends the present phase; an update after it begins one under the first label. */
   end(): void;
 }
@@ -23,13 +27,16 @@ const lineMilliseconds = 10_000;
 /** How often the time of a phase without figures is redrawn, and how long it must take for its line to stay. */
 const clockMilliseconds = 1000;
 
-/** Progress on `stream` (stderr), labelled with what is being done; silent with `quiet`. */
+/** Progress on `stream` (stderr), labelled with what is being done; with `quiet` there are warnings and notes alone. */
 export function progressOn(
   firstLabel: string,
   options: { quiet?: boolean; stream?: NodeJS.WriteStream } = {},
 ): Progress {
   const stream = options.stream ?? process.stderr;
-  if (options.quiet) return { phase() {}, update() {}, log() {}, end() {} };
+  const noting = (warn: (line: string) => void) => ({ warn, note: (text: string) => warn(`note: ${text}`) });
+  if (options.quiet) {
+    return { phase() {}, update() {}, log() {}, ...noting((line) => void stream.write(`${line}\n`)), end() {} };
+  }
   const terminal = stream.isTTY === true;
   let label = firstLabel;
   let begun: { at: number; done: number } | undefined;
@@ -65,7 +72,15 @@ export function progressOn(
     shown = Number.NEGATIVE_INFINITY;
     label = firstLabel;
   };
+  const log = (line: string) => {
+    const interrupted = drawn;
+    clear();
+    stream.write(`${line}\n`);
+    if (interrupted !== undefined) draw(interrupted);
+  };
   return {
+    log,
+    ...noting(log),
     phase(name) {
       end();
       label = name;
@@ -98,12 +113,6 @@ export function progressOn(
       }
       const filled = Math.round((barWidth * done) / total);
       draw(`${label} [${'='.repeat(filled)}${' '.repeat(barWidth - filled)}] ${figures}`);
-    },
-    log(line) {
-      const interrupted = drawn;
-      clear();
-      stream.write(`${line}\n`);
-      if (interrupted !== undefined) draw(interrupted);
     },
     end,
   };

@@ -10,7 +10,7 @@ import { toJson } from '../core/json.ts';
 export interface OutputOptions {
   /** The result as one JSON object on stdout, instead of text. */
   json?: boolean;
-  /** No progress. */
+  /** No progress; notes and warnings are shown. */
   quiet?: boolean;
 }
 

@@ -132,7 +132,15 @@ export interface NativeAddon {
   /** Resolves to the products of each buffer with itself and those after it. */
   gram(buffers: readonly NativeMemory[]): Promise<number[]>;
   axpy(alpha: number, x: NativeMemory, y: NativeMemory, rounding?: NativeRounding): Promise<void>;
+  addSign(alpha: number, x: NativeMemory, y: NativeMemory, rounding?: NativeRounding): Promise<void>;
   scale(buffer: NativeMemory, factor: number, rounding?: NativeRounding): Promise<void>;
+  softThreshold(
+    buffer: NativeMemory,
+    by: number,
+    frozen: NativeMemory | undefined,
+    rounding?: NativeRounding,
+  ): Promise<void>;
+  fillFrozen(buffer: NativeMemory, frozen: NativeMemory, value: number): Promise<void>;
   /** Without `rounding` to the nearest; of one dtype a copy. */
   cast(source: NativeMemory, target: NativeMemory, rounding?: NativeRounding): Promise<void>;
   /** Resolves to [threshold]; `b` is undefined for a magnitude. */
@@ -145,6 +153,10 @@ export interface NativeAddon {
   /** Sets the bits of elements that are 0, clears all others. */
   maskZeros(buffer: NativeMemory, mask: NativeMemory): Promise<void>;
 
+  /**
+   * Rows of logits, one after another, `f32` or `bf16`; `bf16` ones count as the same numbers in float32, and a gradient in
+   * their place is rounded to the nearest. A reference may be of the other dtype.
+   */
   scoreTokens(logits: NativeMemory, vocabulary: number, scores: NativeTokenScores): Promise<void>;
   tokenGradient(
     logits: NativeMemory,

@@ -16,9 +16,11 @@ export function checkNumber(
 ): number {
   const inside =
     typeof value === 'number' &&
+    Math.abs(value) <= largest &&
     (lowExclusive ? value > low : value >= low) &&
     (highExclusive ? value < high : value <= high);
   if (inside) return value;
+  if (low === Number.NEGATIVE_INFINITY && high === largest) throw invalidArgument(argument, 'a finite number', value);
   const from = lowExclusive ? `above ${low}` : `of at least ${low}`;
   const to = high === largest ? 'and finite' : `${highExclusive ? 'and below' : 'and at most'} ${high}`;
   throw invalidArgument(argument, `a number ${from} ${to}`, value);

@@ -78,11 +78,33 @@ export function invalidArgument(argument: string, expected: string, found: unkno
 
 /** A short word for any value, safe to print. */
 export function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value);
+  if (typeof value === 'string') return printable(JSON.stringify(cut(value)));
   if (typeof value === 'bigint') return `${value}n`;
   if (typeof value === 'function') return 'a function';
   if (typeof value !== 'object' || value === null) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
   const tag = Object.prototype.toString.call(value).slice(8, -1);
   return ArrayBuffer.isView(value) && 'length' in value ? `a ${tag} of ${value.length}` : `a ${tag}`;
+}
+
+/** A name that a file gives, for messages: cut where it is long, and safe to print. */
+export function shortName(name: string): string {
+  return printable(cut(name));
+}
+
+/** The message of another library, which may quote a file at any length. */
+export function shortMessage(error: unknown): string {
+  return printable(cut((error as Error).message, 300));
+}
+
+/** What terminals act on, or show as something else than it is: control characters, marks of direction, half characters. */
+const unprintable = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+
+/** A text with escapes for what does not print. */
+function printable(text: string): string {
+  return text.replace(unprintable, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+}
+
+function cut(text: string, longest = 80): string {
+  return text.length > longest ? `${text.slice(0, longest - 3)}...` : text;
 }

@@ -6,8 +6,8 @@
 
 import { randomUUID } from 'node:crypto';
 import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { asSoulError, SoulError } from './errors.ts';
-import { parsePythonJson } from './json.ts';
+import { asSoulError, SoulError, shortMessage } from './errors.ts';
+import { measureJson, parsePythonJson } from './json.ts';
 
 /**
  * Lets `write` make a file beside `path` and renames it to `path`, so that nobody ever sees half of one; what was there stays
@@ -39,25 +39,38 @@ export async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
+/** Python's own reader stops near here; what walks a value in calls of itself can go so deep. */
+const deepestJson = 900;
+
 /**
  * The content of a JSON file, Python's `NaN` and `Infinity` in it allowed; undefined where there is no such file.
  *
- * @throws SoulError SOUL_BAD_FILE where it cannot be read or is not JSON
+ * @throws SoulError SOUL_BAD_FILE where it cannot be read, is not JSON in UTF-8, or is nested deeper than any such file is
  */
 export async function readJsonFile(file: string): Promise<unknown> {
-  let text: string;
+  const bad = (problem: string, cause?: unknown) =>
+    new SoulError('SOUL_BAD_FILE', `${file} ${problem}`, { file }, { cause });
+  let bytes: Buffer;
   try {
-    text = await readFile(file, 'utf8');
+    bytes = await readFile(file);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw new SoulError('SOUL_BAD_FILE', `${file} cannot be read: ${(cause as Error).message}`, { file }, { cause });
+    throw bad(`cannot be read: ${shortMessage(cause)}`, cause);
   }
+  let text: string;
   try {
-    return parsePythonJson(text);
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch (cause) {
-    const problem = isLfsPointer(text) ? lfsPointer : `is not JSON: ${(cause as Error).message}`;
-    throw new SoulError('SOUL_BAD_FILE', `${file} ${problem}`, { file }, { cause });
+    throw bad('is not JSON: it is not valid UTF-8', cause);
   }
+  let value: unknown;
+  try {
+    value = parsePythonJson(text);
+  } catch (cause) {
+    throw bad(isLfsPointer(text) ? lfsPointer : `is not JSON: ${shortMessage(cause)}`, cause);
+  }
+  if (measureJson(text).depth > deepestJson) throw bad(`is nested more than ${deepestJson} deep`);
+  return value;
 }
 
 /** What Git leaves in place of a large file that was not fetched. */

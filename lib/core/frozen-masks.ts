@@ -5,9 +5,9 @@
  * @module
  */
 
-import { nativeAddon } from './addon.ts';
+import { type NativeMemory, nativeAddon } from './addon.ts';
 import { checkInteger } from './checks.ts';
-import type { Device } from './devices.ts';
+import { checkSameDevice, type Device } from './devices.ts';
 import { invalidArgument } from './errors.ts';
 import { checkLength, checkSameLength, FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
 
@@ -73,6 +73,52 @@ export async function maskUnion(first: FlatBuffer<'u8'>, second: FlatBuffer<'u8'
   for (let i = 0; i < own.length; i++) own[i]! |= other[i]!;
   return first.device === 'cpu' ? a : copyOfMask(a, first.device);
 }
+
+/**
+ * Sets the elements of frozen weights to a value, rounded to the dtype as `copyFrom` rounds, whatever they were; the others stay
+ * as they are. On the threads or the device of the buffer, when its turn comes.
+ *
+ * @param buffer of dtype `f32` or `bf16`, an element for each weight
+ * @param frozen the weights' mask, on the buffer's device
+ * @param value may be NaN or infinite
+ * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED
+ *
+ * @example
+ * await fillFrozen(gradients, frozen, 0); // norms and inner products are of the others
+ */
+export async function fillFrozen(buffer: FlatBuffer, frozen: FlatBuffer<'u8'>, value: number): Promise<void> {
+  const memory = nativeMemory(buffer, 'buffer');
+  if (buffer.dtype !== 'f32' && buffer.dtype !== 'bf16') throw otherDtype('buffer', 'f32 or bf16', buffer.dtype);
+  const mask = nativeMask('frozen', frozen, buffer);
+  if (typeof value !== 'number') throw invalidArgument('value', 'a number', value);
+  return nativeAddon().fillFrozen(memory, mask, value);
+}
+
+/** The memory of a mask of a buffer's elements, checked. */
+export function nativeMask(argument: string, mask: FlatBuffer, buffer: FlatBuffer): NativeMemory {
+  const memory = nativeMemory(mask, argument);
+  if (mask.dtype !== 'u8') throw otherDtype(argument, 'u8', mask.dtype);
+  const bytes = Math.ceil(buffer.length / 8);
+  if (mask.length !== bytes) {
+    throw invalidArgument(`${argument}.length`, `${bytes}, a bit for each of ${buffer.length} elements`, mask.length);
+  }
+  checkSameDevice(argument, mask, 'buffer', buffer);
+  return memory;
+}
+
+/** How many weights of a range a mask's bytes freeze. */
+export function countFrozen(bytes: Uint8Array, { start, length }: WeightRange): number {
+  const end = start + length;
+  let count = 0;
+  let at = start;
+  for (; at < end && at % 8 !== 0; at++) if (isFrozen(bytes, at)) count += 1;
+  for (; at + 8 <= end; at += 8) count += bitCounts[bytes[at / 8]!]!;
+  for (; at < end; at++) if (isFrozen(bytes, at)) count += 1;
+  return count;
+}
+
+/** Bits that are set in each byte. */
+const bitCounts = Uint8Array.from({ length: 256 }, (_, byte) => byte.toString(2).replaceAll('0', '').length);
 
 /** A copy of a mask on a device; on the CPU its bits can be read and set ({@link isFrozen}, {@link freeze}). */
 export async function copyOfMask(mask: FlatBuffer<'u8'>, device: Device): Promise<FlatBuffer<'u8'>> {

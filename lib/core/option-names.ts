@@ -4,7 +4,7 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from './errors.ts';
+import { invalidArgument, SoulError, shortName } from './errors.ts';
 
 /**
  * Refuses names that aren't known, and says which one was probably meant.
@@ -21,14 +21,18 @@ export function checkNames(argument: string, options: unknown, known: readonly s
     const closest = closestName(name, known);
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${argument} has no option ${name}; ${closest === undefined ? `there are ${known.join(', ')}` : `did you mean ${closest}?`}`,
+      `${argument} has no option ${shortName(name)}; ${closest === undefined ? `there are ${known.join(', ')}` : `did you mean ${closest}?`}`,
       { argument: name, known },
     );
   }
 }
 
+/** Longer than any name that is known, by more than a mistake: a name from a file may be of any length. */
+const longestName = 64;
+
 /** The known name that a mistaken one was probably meant to be; undefined where none is near. */
 export function closestName<Name extends string>(name: string, known: readonly Name[]): Name | undefined {
+  if (name.length > longestName) return undefined;
   const [closest] = known.toSorted((a, b) => distance(a, name) - distance(b, name));
   if (closest === undefined) return undefined;
   const edits = distance(closest, name);
@@ -43,17 +47,22 @@ function namesake<Name extends string>(given: string, known: readonly Name[]): N
   return alike.length === 1 ? alike[0] : undefined;
 }
 
-/** Edits from one name to another, blind to case and underscores. */
+/**
+ * Edits from one name to another, blind to case and underscores: letters put in, left out or changed, and neighbours that have
+ * changed places (Damerau's distance, in which no letter is edited twice).
+ */
 function distance(known: string, given: string): number {
   const a = known.toLowerCase();
   const b = given.toLowerCase().replaceAll(/[_-]/g, '');
-  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  const rows = [Array.from({ length: b.length + 1 }, (_, j) => j)];
   for (let i = 1; i <= a.length; i++) {
-    const next = [i];
+    const [before, row, next] = [rows[i - 2], rows[i - 1]!, [i]];
     for (let j = 1; j <= b.length; j++) {
       next[j] = Math.min(row[j]! + 1, next[j - 1]! + 1, row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1));
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      if (swapped) next[j] = Math.min(next[j]!, before![j - 2]! + 1);
     }
-    row = next;
+    rows.push(next);
   }
-  return row[b.length]!;
+  return rows[a.length]![b.length]!;
 }

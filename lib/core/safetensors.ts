@@ -1,50 +1,26 @@
+/**
+ * Safetensors files: reading tensors one by one, and writing whole files.
+ *
+ * @see https://github.com/huggingface/safetensors
+ * @module
+ */
+
+import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { allocate } from './allocate.ts';
 import { asSoulError, invalidArgument, SoulError } from './errors.ts';
 import { isLfsPointer, lfsPointer, replaceFileBy } from './files.ts';
-import { elementCount } from './shape.ts';
+import {
+  badFile,
+  parseHeader,
+  type SafetensorsDType,
+  type SafetensorsEntry,
+  type SafetensorsTensor,
+  safetensorsElementBytes,
+} from './safetensors-header.ts';
+import { elementCount, isShape } from './shape.ts';
 
-/** Bytes of one element of the types that are written, by the name that the file format uses. */
-export const safetensorsElementBytes = {
-  F64: 8,
-  I64: 8,
-  F32: 4,
-  I32: 4,
-  F16: 2,
-  BF16: 2,
-  I16: 2,
-  I8: 1,
-  U8: 1,
-  BOOL: 1,
-} as const;
-
-/** An element type that is written; files that are read may hold others. */
-export type SafetensorsDType = keyof typeof safetensorsElementBytes;
-
-/** Bits of one element of every type that version 0.8 of the format has. */
-const elementBits: ReadonlyMap<string, number> = new Map([
-  ...Object.entries(safetensorsElementBytes).map(([dtype, bytes]): [string, number] => [dtype, 8 * bytes]),
-  ['U64', 64],
-  ['C64', 64],
-  ['U32', 32],
-  ['U16', 16],
-  ['F8_E4M3', 8],
-  ['F8_E5M2', 8],
-  ['F8_E8M0', 8],
-  ['F8_E4M3FNUZ', 8],
-  ['F8_E5M2FNUZ', 8],
-  ['F6_E2M3', 6],
-  ['F6_E3M2', 6],
-  ['F4', 4],
-]);
-
-/** What the header says of one tensor. */
-export interface SafetensorsTensor {
-  /** As the file names it. Of one that the format did not have when this was written nothing is known but its bytes. */
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  readonly byteLength: number;
-}
+export { type SafetensorsDType, type SafetensorsTensor, safetensorsElementBytes } from './safetensors-header.ts';
 
 /** An open file; nothing of the tensors is read before it is asked for. */
 export interface SafetensorsFile {
@@ -71,11 +47,6 @@ export interface SafetensorsSource {
 const longestHeader = 100_000_000;
 const chunkBytes = 2 ** 26;
 
-interface Entry extends SafetensorsTensor {
-  readonly name: string;
-  readonly begin: number;
-}
-
 /**
  * Opens a file and checks its whole header. Tensors may be of any element type: whoever reads one looks at its `dtype`.
  *
@@ -83,9 +54,13 @@ interface Entry extends SafetensorsTensor {
  *   don't fit the file
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  const file = await openFile(path, 'r');
+  // Not to wait where a pipe stands in a file's place.
+  const file = await openFile(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
   try {
-    const { size } = await file.stat();
+    const status = await file.stat();
+    if (status.isDirectory()) throw badFile(path, 'it is a folder');
+    if (!status.isFile()) throw badFile(path, 'it is no ordinary file');
+    const { size } = status;
     const { header, dataBegin } = await readHeader(file, path, size);
     const { entries, metadata } = parseHeader(header, path, size - dataBegin);
     return safetensorsFile(file, path, entries, metadata, dataBegin);
@@ -138,12 +113,12 @@ export async function writeSafetensors(
 function safetensorsFile(
   file: FileHandle,
   path: string,
-  entries: readonly Entry[],
+  entries: readonly SafetensorsEntry[],
   metadata: Record<string, string>,
   dataBegin: number,
 ): SafetensorsFile {
   const byName = new Map(entries.map((entry) => [entry.name, entry]));
-  const find = (name: string): Entry => {
+  const find = (name: string): SafetensorsEntry => {
     const entry = byName.get(name);
     if (entry) return entry;
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${path} has no tensor named ${name}`, { argument: 'name', name });
@@ -194,74 +169,13 @@ async function readHeader(
   const bytes = new Uint8Array(headerBytes);
   await readAll(file, path, bytes, 8);
   try {
-    return { header: new TextDecoder('utf-8', { fatal: true }).decode(bytes), dataBegin: 8 + headerBytes };
+    return {
+      header: new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes),
+      dataBegin: 8 + headerBytes,
+    };
   } catch {
     throw badFile(path, 'its header is not UTF-8');
   }
-}
-
-function parseHeader(
-  header: string,
-  path: string,
-  dataBytes: number,
-): { entries: Entry[]; metadata: Record<string, string> } {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(header);
-  } catch (error) {
-    throw badFile(path, `its header is not JSON: ${(error as Error).message}`);
-  }
-  if (!isRecord(parsed)) throw badFile(path, 'its header is not a JSON object');
-  const metadata: Record<string, string> = {};
-  const entries: Entry[] = [];
-  for (const [name, value] of Object.entries(parsed)) {
-    if (name !== '__metadata__') {
-      entries.push(parseEntry(name, value, path));
-      continue;
-    }
-    // Some writers say so that there is none.
-    if (value === null) continue;
-    if (!isRecord(value)) throw badFile(path, 'its __metadata__ is not an object');
-    for (const [key, text] of Object.entries(value)) {
-      if (typeof text !== 'string') throw badFile(path, `its __metadata__.${key} is not a string`);
-      metadata[key] = text;
-    }
-  }
-  entries.sort((a, b) => a.begin - b.begin || a.byteLength - b.byteLength);
-  let end = 0;
-  for (const { name, begin, byteLength } of entries) {
-    if (begin !== end) {
-      throw badFile(
-        path,
-        `tensor ${name} begins at byte ${begin}, where ${end} was due: tensors overlap or leave a gap`,
-      );
-    }
-    end = begin + byteLength;
-  }
-  if (end !== dataBytes)
-    throw badFile(path, `its tensors need ${end} bytes, but it holds ${dataBytes}: it was cut off or extended`);
-  return { entries, metadata };
-}
-
-function parseEntry(name: string, value: unknown, path: string): Entry {
-  if (!isRecord(value)) throw badFile(path, `its entry for tensor ${name} is not an object`);
-  const { dtype, shape, data_offsets: offsets } = value;
-  if (typeof dtype !== 'string') throw badFile(path, `tensor ${name} has no valid dtype`);
-  if (!isSizes(shape)) throw badFile(path, `tensor ${name} has no valid shape`);
-  if (!isSizes(offsets) || offsets.length !== 2 || offsets[1]! < offsets[0]!) {
-    throw badFile(path, `tensor ${name} has no valid data_offsets`);
-  }
-  const [begin, end] = offsets as [number, number];
-  const byteLength = end - begin;
-  const bits = elementBits.get(dtype);
-  const needed = bits === undefined ? byteLength : (elementCount(shape) * bits) / 8;
-  if (byteLength !== needed) {
-    throw badFile(
-      path,
-      `tensor ${name} of shape [${shape}] and dtype ${dtype} needs ${needed} bytes, but has ${byteLength}`,
-    );
-  }
-  return { name, dtype, shape, byteLength, begin };
 }
 
 function sizeOf({ name, dtype, shape }: SafetensorsSource): number {
@@ -275,7 +189,7 @@ function sizeOf({ name, dtype, shape }: SafetensorsSource): number {
       dtype,
     );
   }
-  if (!isSizes(shape))
+  if (!isShape(shape))
     throw invalidArgument(`the shape of tensor ${name}`, 'an array of integers of at least 0', shape);
   return elementCount(shape) * safetensorsElementBytes[dtype];
 }
@@ -306,14 +220,6 @@ function encodeHeader(
   return bytes;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isSizes(value: unknown): value is number[] {
-  return Array.isArray(value) && value.every((extent) => Number.isSafeInteger(extent) && extent >= 0);
-}
-
 function bytesOf(view: ArrayBufferView): Uint8Array {
   try {
     return new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
@@ -327,7 +233,7 @@ function bytesOf(view: ArrayBufferView): Uint8Array {
   }
 }
 
-async function openFile(path: string, flags: string): Promise<FileHandle> {
+async function openFile(path: string, flags: string | number): Promise<FileHandle> {
   if (typeof path !== 'string' || path === '' || path.includes('\0'))
     throw invalidArgument('path', 'the path of a file', path);
   try {
@@ -354,10 +260,6 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): 
     done += (await file.write(bytes, done, length, position + done)).bytesWritten;
   }
   return position + bytes.length;
-}
-
-function badFile(path: string, reason: string): SoulError {
-  return new SoulError('SOUL_BAD_FILE', `${path} cannot be read: ${reason}`, { path });
 }
 
 function fileError(error: unknown, path: string): unknown {

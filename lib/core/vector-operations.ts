@@ -14,10 +14,11 @@
  */
 
 import { type NativeMemory, type NativeRounding, nativeAddon } from './addon.ts';
-import { checkChoice, checkInteger, checkSeed } from './checks.ts';
+import { checkChoice, checkInteger, checkNumber, checkSeed } from './checks.ts';
 import { checkSameDevice } from './devices.ts';
 import { invalidArgument, SoulError } from './errors.ts';
 import { checkSameLength, type DType, type FlatBuffer, nativeMemory, otherDtype } from './flat-buffer.ts';
+import { nativeMask } from './frozen-masks.ts';
 import { checkNames } from './option-names.ts';
 
 /** How what goes into `bf16` is rounded; float32 needs no rounding. */
@@ -37,6 +38,11 @@ export interface RoundingOptions {
 }
 
 const roundingNames = ['rounding', 'seed', 'count'] as const satisfies readonly (keyof RoundingOptions)[];
+
+export interface SoftThresholdOptions extends RoundingOptions {
+  /** The mask of elements that stay as they are, on the buffer's device. */
+  frozen?: FlatBuffer<'u8'>;
+}
 
 /** What a quantile is taken of, element by element, computed in float32; the buffers have one length. */
 export type QuantileOf =
@@ -111,6 +117,41 @@ export async function axpy(alpha: number, x: FlatBuffer, y: FlatBuffer, options:
   const target = floatingMemory(y, 'y');
   checkAlike('y', y, 'x', x);
   return nativeAddon().axpy(single, source, target, roundingOf(options));
+}
+
+/**
+ * y <- alpha * sign(x) + y, rounded to y's dtype: with alpha > 0 and y a gradient, that of alpha * |x|_1 is added. The sign of 0
+ * is 0, that of NaN is NaN.
+ *
+ * @param alpha finite; rounded to float32
+ * @param x of y's length; may be y itself, but share no other part of its memory
+ * @throws SoulError SOUL_ALIASED where x and y overlap in part
+ */
+export async function addSign(
+  alpha: number,
+  x: FlatBuffer,
+  y: FlatBuffer,
+  options: RoundingOptions = {},
+): Promise<void> {
+  const single = finiteSingle('alpha', alpha);
+  const source = floatingMemory(x, 'x');
+  const target = floatingMemory(y, 'y');
+  checkAlike('y', y, 'x', x);
+  return nativeAddon().addSign(single, source, target, roundingOf(options));
+}
+
+/**
+ * y <- sign(y) * max(|y| - by, 0), in place, rounded to the dtype: the proximal step of by * |y|_1. NaN stays NaN.
+ *
+ * @param by finite, at least 0; rounded to float32
+ * @throws SoulError SOUL_ALIASED where the mask is a part of the buffer's memory
+ */
+export async function softThreshold(buffer: FlatBuffer, by: number, options: SoftThresholdOptions = {}): Promise<void> {
+  const memory = floatingMemory(buffer, 'buffer');
+  const single = finiteSingle('by', checkNumber('by', by));
+  const rounding = roundingOf(options, [...roundingNames, 'frozen']);
+  const mask = options.frozen && nativeMask('frozen', options.frozen, buffer);
+  return nativeAddon().softThreshold(memory, single, mask, rounding);
 }
 
 /**
@@ -189,8 +230,8 @@ function finiteSingle(argument: string, value: number): number {
   return single;
 }
 
-function roundingOf(options: RoundingOptions): NativeRounding | undefined {
-  checkNames('options', options, roundingNames);
+function roundingOf(options: RoundingOptions, names: readonly string[] = roundingNames): NativeRounding | undefined {
+  checkNames('options', options, names);
   const { rounding = 'nearest', seed, count = 0 } = options;
   checkChoice('rounding', rounding, ['nearest', 'stochastic']);
   if (seed !== undefined) checkSeed('seed', seed);

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { describe, SoulError } from '../core/errors.ts';
+import { describe, SoulError, shortMessage } from '../core/errors.ts';
 import { parsePythonJson } from '../core/json.ts';
 import { badLine, type Line } from './lines.ts';
 
@@ -69,7 +69,7 @@ function parseLine(text: string, report: Report): unknown {
   try {
     return parsePythonJson(text);
   } catch (error) {
-    throw report(whyNoJson(text, (error as Error).message));
+    throw report(whyNoJson(text, shortMessage(error)));
   }
 }
 
@@ -102,7 +102,7 @@ export function whyContainer(value: unknown): string | undefined {
     return name === 'data' || recordFields.some((field) => Object.hasOwn(first, field));
   })?.[0];
   if (name === undefined) return undefined;
-  const quoted = JSON.stringify(name);
+  const quoted = describe(name);
   return `is one JSON object that holds the records in an array ${quoted}; give that array alone as the file, or its records one a line (jq -c '.[${quoted}][]')`;
 }
 
@@ -122,7 +122,7 @@ function arrayRecords(file: string, lines: readonly Line[]): JsonRecord[] {
     }
     throw new SoulError(
       'SOUL_BAD_DATA',
-      `the data file ${file} begins with "[" but is not a valid JSON array (${(cause as Error).message})`,
+      `the data file ${file} begins with "[" but is not a valid JSON array (${shortMessage(cause)})`,
       { file, line: first!.number },
       { cause },
     );

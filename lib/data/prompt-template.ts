@@ -4,7 +4,7 @@
  * @module
  */
 
-import { invalidArgument } from '../core/errors.ts';
+import { invalidArgument, shortName } from '../core/errors.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
 import type { Example } from './example.ts';
 
@@ -52,8 +52,10 @@ export class PromptTemplate {
     if (typeof text !== 'string') throw invalidArgument('template', 'a text with the placeholder {question}', text);
     const placeholders = [...text.matchAll(/\{\s*[A-Za-z_]+\s*\}/g)].map(([placeholder]) => placeholder);
     const unknown = placeholders.find((placeholder) => placeholder !== '{question}' && placeholder !== '{answer}');
-    if (unknown)
-      throw invalidArgument('template', `a text whose placeholders are {question} and {answer}, not ${unknown}`, text);
+    if (unknown) {
+      const expected = `a text whose placeholders are {question} and {answer}, not ${shortName(unknown)}`;
+      throw invalidArgument('template', expected, text);
+    }
     const counts = ['{question}', '{answer}'].map((name) => placeholders.filter((other) => other === name).length);
     if (counts[0] !== 1) throw invalidArgument('template', 'a text with the placeholder {question} once', text);
     if (counts[1]! > 1) throw invalidArgument('template', 'a text with the placeholder {answer} at most once', text);

@@ -6,6 +6,7 @@
 
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import { type BatchedOptions, batchedOptionNames, inBatches } from './progress.ts';
@@ -37,7 +38,8 @@ export async function probability(
   checkSequences('examples', examples, model?.vocabularySize);
   const lengths = examples.map((example) => example.tokens.length);
   return inBatches('probability', lengths, options, async (indices) => {
-    const scores = await model.score(TokenBatch.of(indices.map((index) => examples[index]!)));
+    const batch = TokenBatch.of(indices.map((index) => examples[index]!));
+    const scores = await model.score(batch, withoutUndefined({ signal: options.signal }));
     return indices.map((index, i) => {
       const logProbability = scores.logProbability.subarray(scores.offsets[i]!, scores.offsets[i + 1]!);
       return likelihood(logProbability, index);

@@ -5,14 +5,13 @@
  */
 
 import { basename } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { SoulError, shortName } from '../core/errors.ts';
 import type { SafetensorsFile, SafetensorsTensor } from '../core/safetensors.ts';
-import { elementCount } from '../core/shape.ts';
+import { elementCount, shapeText } from '../core/shape.ts';
 import { nameVariants, renamingNotes, unknownPrefix } from './checkpoint-prefixes.ts';
+import type { DecoderConfig } from './decoder-config.ts';
+import { decoderWeights, embeddingName, headName } from './decoder-weights.ts';
 import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
-
-export const embedding = 'model.embed_tokens.weight';
-export const head = 'lm_head.weight';
 
 /** A tensor in an open file, by the file's name for it. */
 export interface StoredTensor extends SafetensorsTensor {
@@ -36,9 +35,9 @@ const readable: ReadonlySet<string> = new Set(['F32', 'BF16', 'F16']);
 const computed = /(^|\.)rotary_emb\.(original_)?(inv_freq|_?cos_cached|_?sin_cached)$/;
 
 /**
- * Finds the tensor of every parameter of `layout`.
+ * Finds the tensor of every parameter of a model.
  *
- * Names may hold those of wrappers, and may lack `model.` or have it twice, which transformers takes too; of a tied model either
+ * Names may hold those of wrappers, and may lack the body's prefix (`model.`) or have it twice, which transformers takes too; of a tied model either
  * of the two tied weights will do. What is no parameter and could be none (what is computed anyway, an empty marker, a counter) is
  * left alone, with a note. A further weight is an error, where transformers warns and goes on: config.json would describe another
  * model than the one that was trained.
@@ -49,16 +48,18 @@ const computed = /(^|\.)rotary_emb\.(original_)?(inv_freq|_?cos_cached|_?sin_cac
  */
 export function findParameters(
   folder: string,
-  layout: ParameterLayout,
+  config: DecoderConfig,
   files: readonly SafetensorsFile[],
   shardOf?: ReadonlyMap<string, string>,
 ): FoundParameters {
-  const tied = isTied(layout);
-  const { tensors, others, problems } = assign(layout, files);
+  const { layout } = decoderWeights(config);
+  const [embedding, head] = [embeddingName(config), headName(config)];
+  const tied = config.tiedEmbeddings;
+  const { tensors, others, problems } = assign(config, layout, files);
   const body = [...layout].map(([name]) => name).filter((name) => name !== head);
   if (!body.some((name) => tensors.has(name))) {
     const stored = [...tensors.values(), ...others].map(({ name }) => name);
-    const prefix = unknownPrefix(body, stored);
+    const prefix = unknownPrefix(body, stored, config.names.prefix);
     if (prefix !== undefined) throw badCheckpoint(folder, [prefix]);
   }
   const notes = renamingNotes(Array.from(tensors, ([parameter, { name }]) => ({ parameter, stored: name })));
@@ -79,19 +80,25 @@ export function findParameters(
     const tensor = tensors.get(name);
     if (tensor) unfit.push(...shapeProblems(tensor, place));
     else if (shardOf?.has(name)) {
-      problems.push(`${name} is missing: by the index it is in ${shardOf.get(name)}; get that file again`);
-    } else if (tensors.has(counterpart.get(name) ?? '')) problems.push(`${name} is missing: ${untiedRemedy}`);
-    else unfit.push(`${name} is missing`);
+      problems.push(`${name} is missing: by the index it is in ${shortName(shardOf.get(name)!)}; get that file again`);
+    } else if ((name === head && tensors.has(embedding)) || (name === embedding && tensors.has(head))) {
+      problems.push(`${name} is missing: ${untiedRemedy}`);
+    } else unfit.push(`${name} is missing`);
   }
   if (tiedHead) unfit.push(...shapeProblems(tiedHead, layout.get(embedding)!));
-  const extra = others.filter((tensor) => !computed.test(tensor.name) && couldBeWeight(tensor));
-  unfit.push(...extra.map(({ name }) => `${name} is not part of this model`));
+  const isComputed = ({ name }: StoredTensor) => computed.test(name) || config.names.computed?.test(name) === true;
+  const extra = others.filter((tensor) => !isComputed(tensor) && couldBeWeight(tensor));
+  unfit.push(...extra.map(({ name }) => `${shortName(name)} is not part of this model`));
   if (problems.length + unfit.length > 0) {
     const remedy =
       unfit.length > 0 ? 'the files must be complete, and config.json the one that belongs to them' : undefined;
     throw badCheckpoint(folder, [...problems, ...unfit], remedy);
   }
-  return { tensors, tiedHead, notes: [...notes, ...unreadNotes(others)].map((note) => `${folder}: ${note}`) };
+  return {
+    tensors,
+    tiedHead,
+    notes: [...notes, ...unreadNotes(others, isComputed)].map((note) => `${folder}: ${note}`),
+  };
 }
 
 /** The error of weights that don't fit the model. */
@@ -100,31 +107,23 @@ export function badCheckpoint(folder: string, problems: readonly string[], remed
   return new SoulError('SOUL_BAD_FILE', remedy === undefined ? said : `${said}; ${remedy}`, { problems });
 }
 
-/** What a weight may be tied to. */
-const counterpart: ReadonlyMap<string, string> = new Map([
-  [head, embedding],
-  [embedding, head],
-]);
-
 /** Where an untied model lacks one of the two; transformers would draw it at random. */
 const untiedRemedy =
   'if the output layer is the embedding, set tie_word_embeddings to true in config.json; if not, the files are incomplete';
 
-function isTied(layout: ParameterLayout): boolean {
-  return layout.get(embedding) !== undefined && layout.get(head) === undefined;
-}
-
 /** The tensors by the parameters that they are, the output layer of a tied model with them, and those that are none. */
 function assign(
+  config: DecoderConfig,
   layout: ParameterLayout,
   files: readonly SafetensorsFile[],
 ): { tensors: Map<string, StoredTensor>; others: StoredTensor[]; problems: string[] } {
-  const isParameter = (name: string) => layout.get(name) !== undefined || (isTied(layout) && name === head);
+  const head = headName(config);
+  const isParameter = (name: string) => layout.get(name) !== undefined || (config.tiedEmbeddings && name === head);
   const tensors = new Map<string, StoredTensor>();
   const others: StoredTensor[] = [];
   const problems: string[] = [];
   for (const tensor of files.flatMap(tensorsOf)) {
-    const name = nameVariants(tensor.name).find(isParameter);
+    const name = nameVariants(tensor.name, config.names.prefix).find(isParameter);
     const first = name === undefined ? undefined : tensors.get(name);
     if (name === undefined) others.push(tensor);
     else if (first === undefined) tensors.set(name, tensor);
@@ -141,7 +140,7 @@ function checkElementTypes(folder: string, tensors: readonly StoredTensor[]): vo
   const unreadable = tensors.filter(({ dtype }) => !readable.has(dtype));
   if (unreadable.length === 0) return;
   const named = enumerate(
-    unreadable.map(({ name, dtype }) => `${name} is ${dtype}`),
+    unreadable.map(({ name, dtype }) => `${shortName(name)} is ${shortName(dtype)}`),
     ', ',
   );
   throw new SoulError(
@@ -153,7 +152,7 @@ function checkElementTypes(folder: string, tensors: readonly StoredTensor[]): vo
 
 function shapeProblems({ name, shape }: StoredTensor, place: ParameterPlace): string[] {
   const same = shape.length === place.shape.length && shape.every((extent, i) => extent === place.shape[i]);
-  return same ? [] : [`${name} has shape [${shape}], but config.json gives [${place.shape}]`];
+  return same ? [] : [`${shortName(name)} has shape ${shapeText(shape)}, but config.json gives [${place.shape}]`];
 }
 
 /** Whether a tensor that is no parameter may be one of another model: floating-point numbers, or anything so named. */
@@ -161,11 +160,10 @@ function couldBeWeight({ name, dtype, shape }: StoredTensor): boolean {
   return elementCount(shape) > 0 && (/^B?F\d/.test(dtype) || /\.(weight|bias)$/.test(name));
 }
 
-function unreadNotes(others: readonly StoredTensor[]): string[] {
-  const isComputed = ({ name }: StoredTensor) => computed.test(name);
-  const buffers = others.filter(isComputed).map(({ name }) => name);
+function unreadNotes(others: readonly StoredTensor[], isComputed: (tensor: StoredTensor) => boolean): string[] {
+  const buffers = others.filter(isComputed).map(({ name }) => shortName(name));
   const unknown = others.filter((tensor) => !isComputed(tensor));
-  const shown = unknown.map(({ name, dtype, shape }) => `${name} (${dtype} [${shape}])`);
+  const shown = unknown.map(({ name, dtype, shape }) => `${shortName(name)} (${shortName(dtype)} ${shapeText(shape)})`);
   return [
     ...(buffers.length > 0 ? [`not read, since the model computes it: ${enumerate(buffers, ', ', 3)}`] : []),
     ...(shown.length > 0 ? [`not read, since it is no parameter: ${enumerate(shown, ', ', 3)}`] : []),
@@ -173,7 +171,7 @@ function unreadNotes(others: readonly StoredTensor[]): string[] {
 }
 
 function placeOf({ file, name }: StoredTensor): string {
-  return `as ${name} in ${basename(file.path)}`;
+  return `as ${shortName(name)} in ${basename(file.path)}`;
 }
 
 function enumerate(items: readonly string[], separator: string, limit = 8): string {

@@ -4,6 +4,8 @@
  * @module
  */
 
+import { shortName } from '../core/errors.ts';
+
 /** What DataParallel and its kin, torch.compile, FSDP and activation checkpointing put into the names of what they wrap. */
 const wrappers: ReadonlySet<string> = new Set([
   'module',
@@ -12,14 +14,13 @@ const wrappers: ReadonlySet<string> = new Set([
   '_checkpoint_wrapped_module',
 ]);
 
-/** Before the names of all but the output layer: a LlamaForCausalLM holds a LlamaModel. */
-const body = 'model.';
-
 /**
- * What the weight of this name in a file may be called in the model, the likeliest first. No name in a Llama model has a part that
- * is a wrapper's. That `model.` may be absent or there twice is the custom of transformers.
+ * What the weight of this name in a file may be called in the model, the likeliest first. No model has a name with a part that is a
+ * wrapper's. That the body's prefix may be absent or there twice is the custom of transformers.
+ *
+ * @param body what stands before the names of all but the output layer: a LlamaForCausalLM holds a LlamaModel as `model.`
  */
-export function nameVariants(stored: string): string[] {
+export function nameVariants(stored: string, body: string): string[] {
   const bare = withoutWrappers(stored);
   return [stored, bare, `${body}${bare}`, ...(bare.startsWith(body) ? [bare.slice(body.length)] : [])];
 }
@@ -36,25 +37,25 @@ export function renamingNotes(names: readonly { readonly parameter: string; read
       wrapped.length === names.length ? 'every name has' : `${wrapped.length} of ${names.length} names have`;
     const what =
       prefixes.size === 1 && prefix !== ''
-        ? `every name begins with ${prefix}`
+        ? `every name begins with ${shortName(prefix!)}`
         : `${which} ${[...parts].map((part) => `${part}.`).join(' or ')} within`;
     notes.push(`${what}, from a wrapper that the model was saved in; read without it`);
   }
   const [first, ...others] = names.filter(({ parameter, stored }) => withoutWrappers(stored) !== parameter);
   if (first !== undefined) {
     const rest = others.length > 0 ? `, and ${others.length} more likewise` : '';
-    notes.push(`${first.stored} is read for ${first.parameter}${rest}`);
+    notes.push(`${shortName(first.stored)} is read for ${first.parameter}${rest}`);
   }
   return notes;
 }
 
 /**
- * A sentence on what stands before the names where they would fit the model without, or with `model.` in its place; undefined
+ * A sentence on what stands before the names where they would fit the model without, or with `body` in its place; undefined
  * where it explains fewer than half of the names that are looked for.
  *
  * @param wanted names in the model, none of which was found
  */
-export function unknownPrefix(wanted: readonly string[], stored: readonly string[]): string | undefined {
+export function unknownPrefix(wanted: readonly string[], stored: readonly string[], body: string): string | undefined {
   const there = new Set(stored);
   for (const known of ['', body]) {
     const endings = wanted.filter((name) => name.startsWith(known)).map((name) => name.slice(known.length));
@@ -65,7 +66,7 @@ export function unknownPrefix(wanted: readonly string[], stored: readonly string
     if (endings.filter((each) => there.has(prefix + each)).length < wanted.length / 2) continue;
     const which = stored.every((name) => name.startsWith(prefix)) ? 'every name begins' : 'most names begin';
     const instead = known === '' ? '' : ` in place of ${known}`;
-    return `${which} with ${prefix}${instead}: rename the tensors, or save the Llama model itself and not what holds it`;
+    return `${which} with ${shortName(prefix)}${instead}: rename the tensors, or save the language model itself and not what holds it`;
   }
   return undefined;
 }

@@ -10,7 +10,9 @@ import { exists } from '../core/files.ts';
 import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
 import { elementCount } from '../core/shape.ts';
-import { badCheckpoint, embedding, findParameters, head, type StoredTensor } from './checkpoint-names.ts';
+import { badCheckpoint, findParameters, type StoredTensor } from './checkpoint-names.ts';
+import type { DecoderConfig } from './decoder-config.ts';
+import { embeddingName, headName, parameterLayout } from './decoder-weights.ts';
 import { missingFile } from './folder-kind.ts';
 import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
 import { indexFile, requireWeightFiles, singleFile, weightFiles } from './weight-files.ts';
@@ -25,31 +27,32 @@ export interface ReadCheckpointOptions extends Cancellable {
 }
 
 /**
- * Reads every parameter of `layout` into its place in `values`; float32, bfloat16 and float16 are taken, widened or rounded
+ * Reads every parameter of a model into its place in `values`; float32, bfloat16 and float16 are taken, widened or rounded
  * to the nearest. No more than one tensor at a time is held beside.
  *
  * A tied model may carry `lm_head.weight` all the same, beside the embedding, which it must then equal, or in its place. Where the
  * two differ transformers takes the model as not tied; here config.json must say so.
  *
- * @param values as long as the layout, on any device
+ * @param values as long as the model's layout, on any device
  * @throws SoulError SOUL_NOT_FOUND (no weights), SOUL_BAD_FILE (a weight missing, extra, of another shape, a damaged
  *   file; all are named), SOUL_UNSUPPORTED (an element type), SOUL_CANCELLED (the signal fired between two tensors)
  */
 export async function readCheckpoint(
   folder: string,
-  layout: ParameterLayout,
+  config: DecoderConfig,
   values: FlatBuffer<WeightDType>,
   { signal, onNote }: ReadCheckpointOptions = {},
 ): Promise<void> {
+  const layout = parameterLayout(config);
   const { files, shardOf } = await openFiles(folder);
   try {
-    const { tensors, tiedHead, notes } = findParameters(folder, layout, files, shardOf);
+    const { tensors, tiedHead, notes } = findParameters(folder, config, files, shardOf);
     for (const note of notes) onNote?.(note);
     for (const [name, place] of layout) {
       throwIfCancelled(signal, `loading ${folder} was cancelled`, { folder, next: name });
       await readTensor(tensors.get(name)!, viewOf(values, place));
     }
-    if (tiedHead) await checkTiedHead(folder, tiedHead, layout, values);
+    if (tiedHead) await checkTiedHead(folder, tiedHead, config, values);
   } finally {
     await Promise.all(files.map((file) => file.close()));
   }
@@ -107,12 +110,13 @@ async function readTensor({ file, name, dtype }: StoredTensor, target: FlatBuffe
 async function checkTiedHead(
   folder: string,
   tensor: StoredTensor,
-  layout: ParameterLayout,
+  config: DecoderConfig,
   values: FlatBuffer<WeightDType>,
 ): Promise<void> {
+  const [embedding, head] = [embeddingName(config), headName(config)];
   const found = FlatBuffer.alloc(elementCount(tensor.shape), { dtype: values.dtype });
   await readTensor(tensor, found);
-  const expected = await hostCopy(viewOf(values, layout.get(embedding)!));
+  const expected = await hostCopy(viewOf(values, parameterLayout(config).get(embedding)!));
   if (found.array.every((value, i) => Object.is(value, expected[i]))) return;
   throw badCheckpoint(folder, [
     `${head} differs from ${embedding}, though config.json ties them (tie_word_embeddings): set that to false there to use both, or take ${head} out to use the embedding for both`,

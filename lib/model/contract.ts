@@ -7,11 +7,17 @@
  * @module
  */
 
+import type { Cancellable } from '../core/cancellation.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import type { ParameterLayout } from './parameter-layout.ts';
 import type { TokenBatch } from './token-batch.ts';
 
-/** A language model whose token losses can be differentiated by its parameters. */
+/**
+ * A language model whose token losses can be differentiated by its parameters.
+ *
+ * A call that hears its signal ends as soon as it can with SOUL_CANCELLED; the gradients may then hold a part of what it would have
+ * added.
+ */
 export interface DifferentiableLM {
   /** How many tokens there are; where it is given, sequences with others are refused before they are run. */
   readonly vocabularySize?: number;
@@ -24,10 +30,10 @@ export interface DifferentiableLM {
   };
 
   /** -log p(label) of every label token, in nats, kept ready to be pulled back. */
-  nll(batch: TokenBatch): Promise<Pass>;
+  nll(batch: TokenBatch, options?: Cancellable): Promise<Pass>;
 
   /** KL(reference || model) of the next-token distribution at every label token, in nats. */
-  klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass>;
+  klTo(reference: ReferenceLM, batch: TokenBatch, options?: Cancellable): Promise<Pass>;
 
   /**
    * Adds sum_i weights[i] * d(-log p(label_i)) / d(theta) to the gradients in one chunked pass: for weights that are
@@ -39,7 +45,7 @@ export interface DifferentiableLM {
   accumulate(batch: TokenBatch, weights: Float32Array, options?: AccumulateOptions): Promise<Float32Array>;
 
   /** Figures of every label token without building a graph. */
-  score(batch: TokenBatch): Promise<TokenScores>;
+  score(batch: TokenBatch, options?: Cancellable): Promise<TokenScores>;
 }
 
 /** A fixed model to compare with. Implementations of {@link DifferentiableLM} accept references of their own kind. */
@@ -47,7 +53,7 @@ export interface ReferenceLM {
   readonly vocabularySize: number;
 }
 
-export interface AccumulateOptions {
+export interface AccumulateOptions extends Cancellable {
   /** The batch's own labels (default), or labels sampled from the model as a function of this seed and the token's index. */
   labels?: 'given' | { sampledWith: bigint };
 }
@@ -59,7 +65,7 @@ export interface Pass {
   /** Where each sequence begins in `values`; one more entry than sequences, the last is `values.length`. */
   readonly offsets: Uint32Array;
   /** Adds sum_i weights[i] * d values[i] / d(theta) to the gradients, then releases the pass. */
-  backward(weights: Float32Array): Promise<void>;
+  backward(weights: Float32Array, options?: Cancellable): Promise<void>;
   /** Frees what the pass keeps; harmless when done twice. */
   release(): void;
 }
@@ -95,6 +101,6 @@ export interface GenerateOptions {
   topP?: number;
   /** Seed of the sampling; a draw is a function of (seed, prompt, position). Default 0n. */
   seed?: bigint;
-  /** Ends the work with SOUL_CANCELLED, between two groups of prompts. */
+  /** Ends the work with SOUL_CANCELLED, between two tokens. */
   signal?: AbortSignal;
 }

@@ -6,7 +6,7 @@
 
 import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { SoulError, shortName } from '../core/errors.ts';
 import { exists, isLfsPointer, lfsPointer, readJsonFile } from '../core/files.ts';
 import { requireWeightFiles, singleFile, weightFiles } from './weight-files.ts';
 
@@ -77,7 +77,7 @@ async function kindOf(folder: string): Promise<string | undefined> {
       | { base_model_name_or_path?: unknown }
       | undefined;
     const base = adapter?.base_model_name_or_path;
-    const of = typeof base === 'string' ? ` of ${base}` : '';
+    const of = typeof base === 'string' ? ` of ${shortName(base)}` : '';
     return `it is an adapter${of}, not a model; merge it into its base (merge_and_unload in peft), save that, and give its folder`;
   }
   if (names.includes('snapshots')) {

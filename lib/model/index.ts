@@ -5,7 +5,7 @@
  */
 
 export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
-export { type LlamaConfig, parseLlamaConfig, type RopeScaling, readLlamaConfig } from './config.ts';
+export { parseModelConfig, readModelConfig } from './config.ts';
 export type {
   AccumulateOptions,
   DifferentiableLM,
@@ -15,9 +15,20 @@ export type {
   TextGenerator,
   TokenScores,
 } from './contract.ts';
-export { llamaLayout } from './llama-layout.ts';
+export type {
+  Activation,
+  DecoderConfig,
+  DecoderNames,
+  LayerAttention,
+  NormKind,
+  StoredProjection,
+} from './decoder-config.ts';
+export { parameterLayout } from './decoder-weights.ts';
+export type { Family } from './families/family.ts';
+export { families } from './families/index.ts';
 export { huggingFaceConfig, type ModelFolderOptions, writeModelFolder } from './model-folder.ts';
 export { type ParameterKind, ParameterLayout, type ParameterPlace, type ParameterRange } from './parameter-layout.ts';
+export type { Rope, RopeScaling } from './rope.ts';
 export { TokenBatch, type TokenSequence } from './token-batch.ts';
 export { HuggingFaceTokenizer, type TextTokenizer } from './tokenizer.ts';
 export { copyTokenizerFiles, tokenizerFiles } from './tokenizer-files.ts';

@@ -11,8 +11,8 @@ import { replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { toPythonJson } from '../core/json.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
-import type { LlamaConfig } from './config.ts';
-import type { ParameterLayout } from './parameter-layout.ts';
+import type { DecoderConfig } from './decoder-config.ts';
+import { parameterLayout } from './decoder-weights.ts';
 import { copyTokenizerFiles, requireTokenizerFiles } from './tokenizer-files.ts';
 
 export interface ModelFolderOptions {
@@ -34,8 +34,7 @@ export interface ModelFolderOptions {
  */
 export async function writeModelFolder(
   folder: string,
-  config: LlamaConfig,
-  layout: ParameterLayout,
+  config: DecoderConfig,
   values: FlatBuffer<WeightDType>,
   options: ModelFolderOptions = {},
 ): Promise<void> {
@@ -52,45 +51,41 @@ export async function writeModelFolder(
     }
     const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
     if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
-    await replaceFile(join(folder, 'config.json'), toPythonJson(huggingFaceConfig(config, values.dtype)));
+    await replaceFile(join(folder, 'config.json'), toPythonJson(huggingFaceConfig(config, values.dtype), floatKeys));
     if (generationConfig !== undefined) await replaceFile(join(folder, 'generation_config.json'), generationConfig);
     if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
-    await writeCheckpoint(folder, layout, values);
+    await writeCheckpoint(folder, parameterLayout(config), values);
     for (const name of before.filter((each) => shard.test(each))) await rm(join(folder, name));
   } catch (error) {
     throw asSoulError(error);
   }
 }
 
+/** Keys of config.json for whose values transformers 5 takes no integer. */
+const floatKeys: readonly string[] = [
+  'attn_logit_softcapping',
+  'final_logit_softcapping',
+  'initializer_range',
+  'layer_norm_eps',
+  'layer_norm_epsilon',
+  'rms_norm_eps',
+];
+
 const modelFile = /^config\.json$|^model.*\.safetensors(\.index\.json)?$/;
 /** What one file of weights replaces. */
 const shard = /^model-\d+-of-\d+\.safetensors$|\.index\.json$/;
 
 /**
- * The content of config.json: all that was read as it was, with the dtype of the weights and the rope in the keys of transformers 4
- * and of 5.
+ * The content of config.json: all that was read as it was, with the dtype of the weights and what else versions of transformers look
+ * for (the rope in the keys of 4 and of 5).
  */
-export function huggingFaceConfig(config: LlamaConfig, dtype: WeightDType = 'f32'): Record<string, unknown> {
+export function huggingFaceConfig(config: DecoderConfig, dtype: WeightDType = 'f32'): Record<string, unknown> {
   const torchDType = dtype === 'f32' ? 'float32' : 'bfloat16';
-  const { ropeScaling: scaling, ropeTheta } = config;
-  // Before 4.43, transformers knew linear scaling alone, as `type`.
-  const type = scaling.type === 'linear' ? { type: scaling.type } : {};
-  const rope: Record<string, unknown> = { rope_type: scaling.type };
-  if (scaling.type !== 'default') rope.factor = scaling.factor;
-  if (scaling.type === 'llama3') {
-    rope.low_freq_factor = scaling.lowFrequencyFactor;
-    rope.high_freq_factor = scaling.highFrequencyFactor;
-    rope.original_max_position_embeddings = scaling.originalMaxPositions;
-  }
   return {
     ...config.source,
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    num_key_value_heads: config.keyValueHeads,
-    head_dim: config.headSize,
-    rope_theta: ropeTheta,
-    rope_scaling: config.source.rope_scaling ?? (scaling.type === 'default' ? null : { ...type, ...rope }),
-    rope_parameters: { rope_theta: ropeTheta, ...rope },
+    architectures: [config.architecture],
+    model_type: config.modelType,
+    ...config.written,
     torch_dtype: torchDType,
     dtype: torchDType,
   };

@@ -60,6 +60,15 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
         if (places.has(name))
           throw new SoulError('SOUL_INVALID_ARGUMENT', `the parameter ${name} is named twice`, { name });
         const size = elementCount(shape);
+        if (!Number.isSafeInteger(size) || !Number.isSafeInteger(end + size + alignment)) {
+          throw new SoulError(
+            'SOUL_INVALID_ARGUMENT',
+            `up to ${name} the parameters have more elements than can be counted`,
+            {
+              name,
+            },
+          );
+        }
         places.set(name, { offset: end, shape: [...shape], group });
         parameterCount += size;
         end += Math.ceil(size / alignment) * alignment;

@@ -10,27 +10,28 @@ import { FlatBuffer } from '../core/flat-buffer.ts';
 import { randomStream } from '../core/random.ts';
 import { elementCount } from '../core/shape.ts';
 import type { WeightDType } from './checkpoint.ts';
-import type { ParameterLayout } from './parameter-layout.ts';
+import type { DecoderConfig } from './decoder-config.ts';
+import { parameterLayout } from './decoder-weights.ts';
 
 /**
- * Fills `values` as transformers initialises a Llama: matrices and embeddings normal with `standardDeviation`, norm
- * weights 1, biases 0. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
+ * Fills `values` as transformers initialises a Llama: matrices and embeddings normal with the configuration's standard deviation,
+ * norms such that they scale by 1, biases 0. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
  *
  * @throws SoulError SOUL_CANCELLED when the signal fired between two parameters
  */
 export async function fillRandomWeights(
   values: FlatBuffer<WeightDType>,
-  layout: ParameterLayout,
-  standardDeviation: number,
+  config: DecoderConfig,
   seed: bigint,
   { signal }: Cancellable = {},
 ): Promise<void> {
-  for (const [name, { offset, shape, group }] of layout) {
+  const { initializerRange: standardDeviation, norm } = config;
+  for (const [name, { offset, shape, group }] of parameterLayout(config)) {
     throwIfCancelled(signal, 'drawing random weights was cancelled', { next: name });
     const size = elementCount(shape);
     const target = values.view(offset, size);
     if (group === 'vector') {
-      await target.fill(name.endsWith('.bias') ? 0 : 1);
+      await target.fill(name.endsWith('.bias') || norm.kind === 'rms+1' ? 0 : 1);
       continue;
     }
     const drawn = allocateFloats(size);

@@ -8,15 +8,16 @@ import { join } from 'node:path';
 
 import { Tokenizer } from '@huggingface/tokenizers';
 
-import { describe, SoulError } from '../core/errors.ts';
+import { describe, SoulError, shortMessage } from '../core/errors.ts';
 import { correct } from './tokenizer-corrections.ts';
+import { wrongPart } from './tokenizer-parts.ts';
 import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
 
 /** Kinds of model that the library has; others it takes for what they are not. */
 const models: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram'];
 
 /** Far beyond any vocabulary; the library's table has this many places however few tokens there are. */
-const largestToken = 2 ** 24;
+const largestToken = 2 ** 21;
 
 /**
  * The library's tokenizer, put right; whatever it throws on a damaged file becomes an error that names the file.
@@ -54,7 +55,7 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
   const model = withKind(whole.model);
   whole.model = model;
   if (model && !models.includes(model.type)) throw unsupported(`a model of type ${describe(model.type)}`);
-  const wrong = wrongToken(model?.vocab) ?? wrongAddedToken(whole.added_tokens);
+  const wrong = wrongToken(model?.vocab) ?? wrongAddedToken(whole.added_tokens) ?? wrongPart(whole);
   if (wrong) throw bad(wrong);
   try {
     const tokenizer: TokenizerLibrary = new Tokenizer(whole, config);
@@ -62,7 +63,7 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
     correct(tokenizer, whole, config);
     return tokenizer;
   } catch (cause) {
-    const { message } = cause as Error;
+    const message = shortMessage(cause);
     throw /^Unknown|not supported/i.test(message) ? unsupported(message, cause) : bad(message, cause);
   }
 }
@@ -77,7 +78,7 @@ function withKind(model: unknown): Json | null | undefined {
 }
 
 /** What is wrong with a vocabulary of the form { token: number }; a list has its places for numbers. */
-function wrongToken(vocabulary: unknown): string | undefined {
+export function wrongToken(vocabulary: unknown): string | undefined {
   if (typeof vocabulary !== 'object' || vocabulary === null || Array.isArray(vocabulary)) return undefined;
   for (const [token, id] of Object.entries(vocabulary)) {
     if (!isToken(id)) return `the token ${describe(token)} has the number ${describe(id)}`;
@@ -88,11 +89,19 @@ function wrongToken(vocabulary: unknown): string | undefined {
 /** What is wrong with a list of added tokens. */
 export function wrongAddedToken(added: unknown): string | undefined {
   if (!Array.isArray(added)) return `added_tokens must be a list, but is ${describe(added)}`;
-  const wrong = added.find((token) => !isToken(token?.id) || typeof token.content !== 'string');
-  return wrong === undefined
-    ? undefined
-    : `an added token has the number ${describe(wrong?.id)} and the text ${describe(wrong?.content)}`;
+  for (const token of added as (Json | null)[]) {
+    if (!isToken(token?.id) || typeof token?.content !== 'string') {
+      return `an added token has the number ${describe(token?.id)} and the text ${describe(token?.content)}`;
+    }
+    const wrong = flags.find((name) => token[name] != null && typeof token[name] !== 'boolean');
+    if (wrong !== undefined) {
+      return `${wrong} of the added token ${describe(token.content)} must be true or false, but is ${describe(token[wrong])}`;
+    }
+  }
+  return undefined;
 }
+
+const flags = ['single_word', 'lstrip', 'rstrip', 'normalized', 'special'] as const;
 
 function isToken(id: unknown): boolean {
   return Number.isInteger(id) && (id as number) >= 0 && (id as number) < largestToken;

@@ -211,7 +211,7 @@ class AddedTokens {
     const { content } = token;
     const id = this.#tokens.get(content)?.id ?? this.#vocabulary.get(content as string) ?? this.#next();
     this.#tokens.set(content, { ...token, id });
-    this.#largest = Math.max(this.#largest, Number(id));
+    this.#largest = Math.max(this.#largest, typeof id === 'number' ? id : Number.NaN);
   }
 
   /** Adds a token unless there is one of its text. */
@@ -278,7 +278,10 @@ function textOf(token: unknown): string | undefined {
 /** Vocabulary and merges alone. */
 function mergesOf(description: Json): Json {
   const { vocab, merges = [] } = (description.model ?? {}) as Json;
-  const table = Array.isArray(vocab)
+  // A list is Unigram's, and says numbers by places; one that holds something else than tokens is refused as it stands.
+  const isList =
+    Array.isArray(vocab) && vocab.every((entry) => typeof (Array.isArray(entry) ? entry[0] : entry) === 'string');
+  const table = isList
     ? Object.fromEntries(vocab.map((entry, id) => [Array.isArray(entry) ? entry[0] : entry, id]))
     : vocab;
   return { type: 'BPE', vocab: table, merges };

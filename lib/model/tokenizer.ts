@@ -5,12 +5,12 @@
  */
 
 import { join } from 'node:path';
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { describe, invalidArgument, SoulError, shortMessage } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { checkFolder, missingFile } from './folder-kind.ts';
 import { copyTokenizerFiles } from './tokenizer-files.ts';
-import { buildTokenizer } from './tokenizer-library.ts';
+import { buildTokenizer, wrongToken } from './tokenizer-library.ts';
 import { tokenizerSettings } from './tokenizer-settings.ts';
 import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
 
@@ -97,6 +97,11 @@ export class HuggingFaceTokenizer implements TextTokenizer {
       readJson(folder, 'generation_config.json'),
       readJson(folder, 'config.json'),
     ]);
+    const wrong = wrongToken(addedTokens);
+    if (wrong !== undefined) {
+      const file = 'added_tokens.json';
+      throw new SoulError('SOUL_BAD_FILE', `${join(folder, file)} is not usable: ${wrong}`, { folder, file });
+    }
     const settings = tokenizerSettings({ description, config, specialTokens, addedTokens, model });
     const tokenizer = buildTokenizer(folder, settings.description, settings.config);
     return new HuggingFaceTokenizer(ownKey, folder, tokenizer, {
@@ -110,12 +115,14 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   encode(text: string, options: { addSpecialTokens?: boolean } = {}): number[] {
     if (typeof text !== 'string') throw invalidArgument('text', 'a string', text);
     if (text === '' && options.addSpecialTokens === false) return [];
-    const { ids, tokens } = this.#tokenizer.encode(text, { add_special_tokens: options.addSpecialTokens ?? true });
+    const { ids, tokens } = this.#asked(() =>
+      this.#tokenizer.encode(text, { add_special_tokens: options.addSpecialTokens ?? true }),
+    );
     const unknown = ids.findIndex((id) => !Number.isInteger(id));
     if (unknown !== -1) {
       throw new SoulError(
         'SOUL_BAD_DATA',
-        `the tokenizer of ${this.folder} has no token for ${JSON.stringify(tokens[unknown])} and no unknown token`,
+        `the tokenizer of ${this.folder} has no token for ${describe(tokens[unknown])} and no unknown token`,
         { folder: this.folder, piece: tokens[unknown] },
       );
     }
@@ -135,7 +142,9 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     );
     return kept.length === 0
       ? ''
-      : this.#tokenizer.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: this.#cleansUp });
+      : this.#asked(() =>
+          this.#tokenizer.decode(kept, { skip_special_tokens: false, clean_up_tokenization_spaces: this.#cleansUp }),
+        );
   }
 
   /**
@@ -147,6 +156,21 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   async copyTo(folder: string, options: { overwrite?: boolean } = {}): Promise<string[]> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
     return copyTokenizerFiles(this.folder, folder, options);
+  }
+
+  /** What the library answers; an exception of its own is the fault of the file that it was made from. */
+  #asked<Answer>(work: () => Answer): Answer {
+    try {
+      return work();
+    } catch (cause) {
+      const path = join(this.folder, 'tokenizer.json');
+      throw new SoulError(
+        'SOUL_BAD_FILE',
+        `${path} is not a usable tokenizer: ${shortMessage(cause)}`,
+        { folder: this.folder, file: 'tokenizer.json' },
+        { cause },
+      );
+    }
   }
 
   /** Tokens of a role (`eos_token`, `bos_token`): by name where a name is given, else by number. */
@@ -174,7 +198,9 @@ interface FolderFiles {
 }
 
 function ids(given: unknown): number[] {
-  return (Array.isArray(given) ? given : [given]).filter((id): id is number => Number.isInteger(id) && id >= 0);
+  return (Array.isArray(given) ? given : [given]).filter(
+    (id): id is number => Number.isInteger(id) && id >= 0 && id < 2 ** 31,
+  );
 }
 
 async function readJson(folder: string, name: string): Promise<Json | undefined> {

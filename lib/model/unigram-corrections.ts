@@ -1,5 +1,5 @@
 /**
- * Byte fallback of Unigram models, which the tokenizer library does not have.
+ * Byte fallback of Unigram models, which the tokenizer library does not have, and words of any length.
  *
  * @module
  */
@@ -10,13 +10,17 @@ interface UnigramModel {
   readonly config: { byte_fallback?: boolean };
   readonly tokens_to_ids: ReadonlyMap<string, number>;
   tokenize(text: string): string[];
+  encode(words: string[]): string[];
 }
 
 const { Unigram }: { Unigram: abstract new (...given: never[]) => UnigramModel } = library as never;
 
 /** Changes a Unigram model in place; does nothing to another. */
 export function correctUnigram(model: unknown): void {
-  if (!(model instanceof Unigram) || model.config.byte_fallback !== true) return;
+  if (!(model instanceof Unigram)) return;
+  // The library hands the pieces of a word over as arguments of one call, of which there may not be too many.
+  model.encode = (words) => words.flatMap((word) => model.tokenize(word));
+  if (model.config.byte_fallback !== true) return;
   const whole = model.tokenize.bind(model);
   model.tokenize = (text) => {
     const pieces: string[] = [];

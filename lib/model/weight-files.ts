@@ -5,13 +5,16 @@
  */
 
 import { basename, join } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { SoulError, shortName } from '../core/errors.ts';
 import { exists, readJsonFile } from '../core/files.ts';
 
 /** The file of a model that is not in shards. */
 export const singleFile = 'model.safetensors';
 /** The file that names the shard of each tensor. */
 export const indexFile = 'model.safetensors.index.json';
+
+/** Of the files that are missing a message names so many. */
+const mostNamed = 12;
 
 export interface WeightFiles {
   readonly names: readonly string[];
@@ -31,7 +34,8 @@ export async function weightFiles(folder: string): Promise<WeightFiles> {
   if (index === undefined) return { names: [] };
   const map = (index as { weight_map?: unknown } | null)?.weight_map;
   const entries: [string, unknown][] = typeof map === 'object' && map !== null ? Object.entries(map) : [];
-  const isPlain = (name: unknown) => typeof name === 'string' && name !== '' && basename(name) === name;
+  const isPlain = (name: unknown) =>
+    typeof name === 'string' && !['', '.', '..'].includes(name) && basename(name) === name;
   if (entries.length === 0 || !entries.every(([, file]) => isPlain(file))) {
     throw new SoulError('SOUL_BAD_FILE', `${path} must have a weight_map from tensors to files of the same folder`, {
       path,
@@ -44,15 +48,16 @@ export async function weightFiles(folder: string): Promise<WeightFiles> {
 /**
  * Checks that every one of the files is there.
  *
- * @throws SoulError SOUL_NOT_FOUND, naming all that are not
+ * @throws SoulError SOUL_NOT_FOUND, with all that are not in `details.missing`
  */
 export async function requireWeightFiles(folder: string, names: readonly string[]): Promise<void> {
   const there = await Promise.all(names.map((name) => exists(join(folder, name))));
   const missing = names.filter((_, i) => !there[i]);
   if (missing.length === 0) return;
+  const more = missing.length > mostNamed ? ` and ${missing.length - mostNamed} more` : '';
   throw new SoulError(
     'SOUL_NOT_FOUND',
-    `${folder} lacks ${missing.length} of the ${names.length} files that ${indexFile} names: ${missing.join(', ')}; download them, or the model again`,
+    `${folder} lacks ${missing.length} of the ${names.length} files that ${indexFile} names: ${missing.slice(0, mostNamed).map(shortName).join(', ')}${more}; download them, or the model again`,
     { folder, missing },
   );
 }

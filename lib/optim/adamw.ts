@@ -58,6 +58,7 @@ export class AdamW implements Optimizer {
   readonly epsilon: number;
   readonly learningRate: number;
   readonly weightDecay: number;
+  readonly frozen: FlatBuffer<'u8'> | undefined;
   readonly #settings: SettingsBlock;
   readonly #layout: GroupLayout;
   readonly #state: OptimizerState<'exp_avg' | 'exp_avg_sq'>;
@@ -73,6 +74,7 @@ export class AdamW implements Optimizer {
     this.betas = checkBetas(valueOr(options.betas, adamwDefaults.betas));
     this.epsilon = checkNumber('epsilon', valueOr(options.epsilon, adamwDefaults.epsilon));
     this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
+    this.frozen = options.frozen;
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'exp_avg_sq']);
     const [beta1, beta2] = this.betas;
     const { stochasticRounding } = this.#state;

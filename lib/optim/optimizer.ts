@@ -137,6 +137,8 @@ export interface Optimizer {
   /** The buffers that it steps. */
   readonly parameters: OptimizerParameters;
   readonly learningRate: number;
+  /** The weights that it leaves as they are ({@link OptimizerOptions.frozen}). A descent's gradient rule does without them too. */
+  readonly frozen?: FlatBuffer<'u8'> | undefined;
   readonly state: { readonly step: number };
   step(options?: StepOptions): Promise<StepStatistics>;
   /** Writes the state, as it is when all earlier calls are done, to a safetensors file. */

@@ -71,7 +71,10 @@ export class RhoBasis {
 
   /** From a state file; of another library's estimate nobody knows of how many parts it was made. */
   restore(metadata: Readonly<Record<string, string>>): void {
-    const count = (text: string | undefined) => (Number(text) >= 1 ? Number(text) : fewestParts);
+    const count = (text: string | undefined) => {
+      const parts = Number(text);
+      return parts >= 1 && Number.isFinite(parts) ? parts : fewestParts;
+    };
     this.#parts = new EstimateParts();
     this.#parts.add(count(metadata.parts), true, this.#options.beta2);
     this.#rhoParts = metadata.rho === undefined ? undefined : count(metadata.rho_parts);

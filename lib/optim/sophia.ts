@@ -7,7 +7,7 @@
 
 import { nativeAddon } from '../core/addon.ts';
 import { checkBoolean, checkChoice, checkInteger, checkNumber, valueOr } from '../core/checks.ts';
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { describe, invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory, overlaps } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
@@ -130,6 +130,7 @@ export class Sophia implements SecondOrderOptimizer {
   readonly estimator: 'external' | 'gradient';
   readonly learningRate: number;
   readonly weightDecay: number;
+  readonly frozen: FlatBuffer<'u8'> | undefined;
   readonly #settings: SettingsBlock;
   readonly #clippedFraction: number;
   readonly #gradientBatchSize: number;
@@ -164,6 +165,7 @@ export class Sophia implements SecondOrderOptimizer {
       beta2: this.betas[1],
     });
     this.#layout = layOutGroups(groupsOf(parameters, options), parameters.values.length);
+    this.frozen = options.frozen;
     this.#state = new OptimizerState(this.parameters, options, ['exp_avg', 'hessian'], rho);
     this.#settings = new SettingsBlock({
       ...shared,
@@ -318,7 +320,9 @@ export class Sophia implements SecondOrderOptimizer {
       }
       const rho = metadata.rho === undefined ? undefined : Number(metadata.rho);
       if (rho !== undefined && !(rho > 0 && Number.isFinite(rho))) {
-        throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${metadata.rho}, not a positive number`, { path });
+        throw new SoulError('SOUL_BAD_FILE', `${path}: rho is ${describe(metadata.rho)}, not a positive number`, {
+          path,
+        });
       }
       const estimates = Number(metadata.estimates ?? 1);
       if (batchSize !== undefined) await scale(hessian, batchSize);

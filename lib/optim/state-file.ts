@@ -5,7 +5,7 @@
  */
 
 import type { NativeArray } from '../core/addon.ts';
-import { SoulError } from '../core/errors.ts';
+import { SoulError, shortName } from '../core/errors.ts';
 import { type DType, FlatBuffer } from '../core/flat-buffer.ts';
 import {
   openSafetensors,
@@ -13,7 +13,7 @@ import {
   type SafetensorsSource,
   writeSafetensors,
 } from '../core/safetensors.ts';
-import { elementCount } from '../core/shape.ts';
+import { elementCount, shapeText } from '../core/shape.ts';
 import { countNonFinite } from '../core/vector-operations.ts';
 import type { BufferLayout } from './optimizer.ts';
 
@@ -136,7 +136,7 @@ async function readNamed(
   if (unknown !== undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${file.path} has a tensor ${unknown}, but there is no such parameter`,
+      `${file.path} has a tensor ${shortName(unknown)}, but there is no such parameter`,
       {
         path: file.path,
         name: unknown,
@@ -149,7 +149,7 @@ async function readNamed(
     if (found.length !== shape.length || found.some((extent, i) => extent !== shape[i])) {
       throw new SoulError(
         'SOUL_INVALID_ARGUMENT',
-        `${file.path}: ${tensor} has shape [${found}], but the parameter has [${shape}]`,
+        `${file.path}: ${tensor} has shape ${shapeText(found)}, but the parameter has [${shape}]`,
         { path: file.path, expected: shape, found },
       );
     }
@@ -160,7 +160,8 @@ async function readNamed(
 
 function missing(file: SafetensorsFile, name: string): SoulError {
   const found = [...file.tensors.keys()];
-  const shown = found.slice(0, 8).join(', ') + (found.length > 8 ? `, and ${found.length - 8} more` : '');
+  const shown =
+    found.slice(0, 8).map(shortName).join(', ') + (found.length > 8 ? `, and ${found.length - 8} more` : '');
   return new SoulError('SOUL_BAD_FILE', `${file.path} has no tensor ${name}; it has ${shown}`, {
     path: file.path,
     name,
@@ -172,9 +173,13 @@ async function readInto(file: SafetensorsFile, name: string, target: FlatBuffer<
   const { dtype } = file.tensors.get(name)!;
   if (dtype === 'F32') return file.readInto(name, target.array);
   if (dtype !== 'BF16') {
-    throw new SoulError('SOUL_UNSUPPORTED', `${file.path}: ${name} is of dtype ${dtype}; F32 or BF16 is needed`, {
-      name,
-    });
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      `${file.path}: ${name} is of dtype ${shortName(dtype)}; F32 or BF16 is needed`,
+      {
+        name,
+      },
+    );
   }
   const halves = FlatBuffer.alloc(target.length, { dtype: 'bf16' });
   await file.readInto(name, halves.array);
@@ -192,7 +197,7 @@ async function readStep(file: SafetensorsFile): Promise<number> {
 /** Other libraries write the step as a tensor of one number. */
 async function readStepTensor(file: SafetensorsFile): Promise<number> {
   const tensor = file.tensors.get('step');
-  const bytes = tensor === undefined ? undefined : await file.read('step');
+  const bytes = tensor === undefined || tensor.byteLength > 8 ? undefined : await file.read('step');
   if (tensor?.dtype === 'F32' && bytes?.length === 4) return new Float32Array(bytes.buffer)[0]!;
   if (tensor?.dtype === 'F64' && bytes?.length === 8) return new Float64Array(bytes.buffer)[0]!;
   if (tensor?.dtype === 'I64' && bytes?.length === 8) return Number(new BigInt64Array(bytes.buffer)[0]!);

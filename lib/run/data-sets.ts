@@ -67,7 +67,7 @@ export async function readRunSets(
   const needs = neededSets(chosen);
   const teachesRefusals = needs.includes('refusals');
   const target = await readExamples(settings.target);
-  const groups = needs.includes('groups') ? groupsOf(target, chosen.settings.attribute as string) : undefined;
+  const groups = needs.includes('groups') ? groupsOf(target, attributeOf(chosen)) : undefined;
   const retain = settings.retain === undefined ? undefined : await readExamples(settings.retain);
   const refusalFile = settings.refusals === undefined ? undefined : await readRefusals(settings.refusals);
   if (refusalFile) {
@@ -120,6 +120,19 @@ export async function readRunSets(
     modelLimit,
     checkTokens,
   };
+}
+
+/** The field of the data that an algorithm's definition, and its settings, name. */
+function attributeOf({ algorithm: { name, groupsBy }, settings }: ChosenAlgorithm): string {
+  const attribute = groupsBy === undefined ? undefined : settings[groupsBy];
+  if (typeof attribute === 'string') return attribute;
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    groupsBy === undefined
+      ? `${name} needs groups, but its definition does not say which of its settings names the field that makes them (groupsBy)`
+      : `${name} needs groups; name the field of the data that makes them (--set ${groupsBy}=<field>)`,
+    { argument: groupsBy ?? 'groupsBy' },
+  );
 }
 
 /** The value of an attribute of each example, by which an algorithm splits them. */

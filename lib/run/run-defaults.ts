@@ -13,7 +13,12 @@
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { Algorithm, LearningRates } from '../unlearn/algorithm.ts';
-import { innerLearningRates, innerMethodSetting } from '../unlearn/inner-method.ts';
+import {
+  type InnerMethod,
+  innerLearningRates,
+  innerMethodSetting,
+  mergeMethodSettings,
+} from '../unlearn/inner-method.ts';
 import { type Method, weightedTerms } from '../unlearn/method.ts';
 import { graddiff } from '../unlearn/methods/graddiff.ts';
 import {
@@ -90,7 +95,7 @@ export function chooseAlgorithm(
     return { algorithm: own, settings: given.settings ?? {}, method: given, ...ratesOf(own, {}) };
   }
   const chosen = typeof given === 'string' ? algorithm(given) : given;
-  const complete = settingsFor(chosen, { ...chosen.runDefaults, ...withoutUndefined(settings) });
+  const complete = settingsFor(chosen, mergeMethodSettings(chosen.runDefaults, settings));
   return {
     algorithm: chosen,
     settings: complete,
@@ -103,7 +108,8 @@ function ratesOf(
   { settings, method: descent, learningRates }: Algorithm,
   complete: Readonly<Record<string, unknown>>,
 ): Pick<ChosenAlgorithm, 'learningRates'> {
-  if (settings.method === innerMethodSetting) return { learningRates: innerLearningRates(complete.method as string) };
+  if (settings.method === innerMethodSetting)
+    return { learningRates: innerLearningRates(complete.method as InnerMethod) };
   // A method that names none takes GradDiff's.
   const rates = learningRates ?? (descent ? graddiff.learningRates : undefined);
   return rates ? { learningRates: rates } : {};

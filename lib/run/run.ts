@@ -15,19 +15,26 @@ import { PromptTemplate } from '../data/prompt-template.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { RunEvent, RunPhase, StepEvent } from '../unlearn/events.ts';
-import { Lab } from '../unlearn/lab.ts';
+import type { Lab } from '../unlearn/lab.ts';
+import { eventsOfFile, inAlgorithmFile } from './algorithm-file.ts';
 import { modelChecksums, sha256 } from './checksums.ts';
 import { type RunSets, readRunSets } from './data-sets.ts';
 import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
-import { createOptimizer } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import { type RunResult, runRecord } from './record.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
+import { dataSetsOf, labOf } from './run-lab.ts';
+import { runSettings } from './run-settings.ts';
 import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
-import { settingChecks } from './setting-checks.ts';
-import { type CompleteRunSettings, completeRunSettings, idleSettings, type RunSettings } from './settings.ts';
+import {
+  type CompleteRunSettings,
+  completeRunSettings,
+  idleSettings,
+  neededSets,
+  type RunSettings,
+} from './settings.ts';
 import { frozenBut } from './trainable.ts';
 import { verdictOf } from './verdict.ts';
 
@@ -60,8 +67,10 @@ export async function runTraining(
   const { signal } = options;
   const tell = (event: RunEvent) => options.onEvent?.(event);
   const onNote = (text: string) => tell({ kind: 'note', text });
-  settingChecks.method(given.method, 'method');
-  const chosen = chooseAlgorithm(given.method, given.methodSettings);
+  runSettings.method.check('method', given.method);
+  const ofFile = <Result>(work: () => Result) => inAlgorithmFile(given.algorithmFile, work);
+  const chosen = ofFile(() => chooseAlgorithm(given.method, given.methodSettings));
+  ofFile(() => neededSets(chosen));
   const checked = completeRunSettings(given, chosen);
   const template = PromptTemplate.parse(checked.template);
   const { model: folder, target, retain, refusals, alternatives, algorithmFile } = checked;
@@ -90,6 +99,8 @@ export async function runTraining(
       await checkModelFolder(folder);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
       const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
+      const dataSets = dataSetsOf(sets);
+      ofFile(() => chosen.algorithm.checkSets?.(dataSets, chosen.settings));
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
@@ -103,17 +114,20 @@ export async function runTraining(
 
       const settings = completeForModel(checked, given, chosen, model, sets.target.items.length);
       frozen = settings.trainable === undefined ? undefined : await frozenBut(model.parameters, settings.trainable);
-      lab = labOf(model, sets, settings, frozen, signal, async () => {
+      lab = labOf(model, dataSets, settings, frozen, signal, async () => {
         reference ??= await loadModel(folder, withoutUndefined({ signal }));
         return reference;
       });
       const before = await measure(model, sets, settings, options, 'measuring before');
       const log = out.openLog('metrics.jsonl');
-      const summary = await perform(lab, chosen, options, (event) => {
+      let descent = 0;
+      const events = eventsOfFile(algorithmFile, chosen.algorithm.run(lab, chosen.settings));
+      const summary = await perform(events, options, (event) => {
         written = 'logs';
+        if (event.step === 1) descent += 1;
         const tellStep = () => {
           const { kind: _, ...line } = event;
-          log(line);
+          log({ descent, ...line });
           tell(event);
         };
         if (event.step < event.steps) tellStep();
@@ -143,9 +157,12 @@ export async function runTraining(
         result.verdict = verdictOf({
           forget: result.evaluation?.target,
           retain: result.evaluation?.retain,
-          ...(chosen.method ? { method: chosen.method } : {}),
+          chosen,
           ...(summary.last
-            ? { learningRate: settings.optimizerSettings.learningRate!, epochs: summary.last.epochs }
+            ? {
+                learningRate: settings.optimizerSettings.learningRate!,
+                ...(settings.steps === undefined ? { epochs: summary.last.epochs } : { steps: settings.steps }),
+              }
             : {}),
         });
       }
@@ -218,55 +235,15 @@ function begin(phase: RunPhase, { onEvent, signal }: RunOptions): void {
   onEvent?.({ kind: 'phase', phase });
 }
 
-function labOf(
-  model: RunnableModel,
-  sets: RunSets,
-  settings: CompleteRunSettings,
-  frozen: FlatBuffer<'u8'> | undefined,
-  signal: AbortSignal | undefined,
-  referenceModel: () => Promise<RunnableModel>,
-): Lab {
-  const { optimizer: name, optimizerSettings, schedule: shape, warmup } = settings;
-  return new Lab({
-    model,
-    sets: {
-      target: sets.target.encoded,
-      refusals: sets.refusals,
-      ...withoutUndefined({
-        retain: sets.retain?.encoded,
-        alternatives: sets.alternatives?.sequences,
-        groups: sets.groups,
-      }),
-    },
-    optimizer: (options) => createOptimizer(name, model.parameters, optimizerSettings, options),
-    referenceModel,
-    descent: {
-      ...withoutUndefined({
-        epochs: settings.epochs,
-        steps: settings.steps,
-        curvature: settings.curvature,
-        hessianData: settings.hessianData,
-      }),
-      batchSize: settings.batchSize,
-      microBatchSize: settings.microBatchSize,
-      pairing: settings.pairing,
-      schedule: { shape, warmup },
-    },
-    seed: settings.seed,
-    ...withoutUndefined({ frozen, signal }),
-  });
-}
-
-/** Runs the algorithm to its end and passes on what it says. */
+/** Runs an algorithm to its end and passes on what it says. */
 async function perform(
-  lab: Lab,
-  { algorithm, settings }: ChosenAlgorithm,
+  events: AsyncGenerator<RunEvent, unknown, void>,
   options: RunOptions,
   onStep: (event: StepEvent) => void,
 ): Promise<RunSummary> {
   begin('training', options);
   const meter = new RunSummaryMeter();
-  for await (const event of algorithm.run(lab, settings as never)) {
+  for await (const event of events) {
     if (event.kind !== 'step') {
       options.onEvent?.(event);
       continue;

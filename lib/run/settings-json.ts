@@ -5,22 +5,12 @@
  */
 
 import { describe, invalidArgument, SoulError } from '../core/errors.ts';
-import { checkNames } from '../core/option-names.ts';
-import { type SettingCheck, settingChecks } from './setting-checks.ts';
+import { checkValues } from './run-setting.ts';
+import { runSettings } from './run-settings.ts';
 import type { RunSettings } from './settings.ts';
-
-const checks: Readonly<Record<keyof RunSettings, SettingCheck>> = settingChecks;
 
 /** Of an earlier run's own: where it went, which another cannot go to. */
 const unrepeatable: readonly string[] = ['out', 'overwrite'] satisfies (keyof RunSettings)[];
-
-/** Objects that are checked with what they belong to; here only for being objects. */
-const groups: readonly string[] = [
-  'methodSettings',
-  'optimizerSettings',
-  'curvature',
-  'load',
-] satisfies (keyof RunSettings)[];
 
 /**
  * The settings that a value from a JSON file stands for: an object with names of {@link RunSettings}, each of which may be left out,
@@ -30,20 +20,20 @@ const groups: readonly string[] = [
  * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name, with the nearest, and for a value that cannot be
  */
 export function runSettingsFromJson(value: unknown): Partial<RunSettings> {
-  const isRecord = isObject(value) && isObject(value.settings) && isObject(value.package);
-  const entries = Object.entries(objectOf(isRecord ? value.settings : value)).filter(
-    ([name]) => !(isRecord && unrepeatable.includes(name)),
-  );
-  checkNames('the configuration', Object.fromEntries(entries), Object.keys(checks));
-  const settings = Object.fromEntries(entries.map(([name, entry]) => [name, name === 'seed' ? seedOf(entry) : entry]));
-  for (const [name, entry] of Object.entries(settings)) {
-    if (groups.includes(name) && !isObject(entry)) throw invalidArgument(name, 'an object', entry);
-    checks[name as keyof RunSettings](entry, name);
-  }
+  const isRun = isRecord(value);
+  const settings = { ...objectOf(isRun ? value.settings : value) };
+  if (isRun) for (const name of unrepeatable) delete settings[name];
+  if (settings.seed !== undefined) settings.seed = seedOf(settings.seed);
+  checkValues('the configuration', runSettings, settings);
   if (settings.method !== undefined && typeof settings.method !== 'string') {
     throw invalidArgument('method', 'the name of a method', settings.method);
   }
   return settings;
+}
+
+/** Whether a value from a JSON file is the record of a run. */
+export function isRecord(value: unknown): value is { settings: Record<string, unknown>; inputs?: unknown } {
+  return isObject(value) && isObject(value.settings) && isObject(value.package);
 }
 
 function objectOf(value: unknown): Record<string, unknown> {

@@ -4,23 +4,28 @@
  * @module
  */
 
+import { type InnerMethodSetting, innerAlgorithm } from '../unlearn/inner-method.ts';
 import type { Method } from '../unlearn/method.ts';
 import { gradientAscent } from '../unlearn/objectives/gradient-ascent.ts';
-import { refusalSet, retainSet } from '../unlearn/source.ts';
-import { initialCoefficient, type Term } from '../unlearn/term.ts';
+import { completeSettings, type Setting } from '../unlearn/setting.ts';
+import { refusalSet } from '../unlearn/source.ts';
 import type { BeforeAndAfter } from './measure.ts';
+import type { ChosenAlgorithm } from './run-defaults.ts';
+import { neededSets } from './settings.ts';
 
 export interface VerdictInput {
   /** Of the forget set's own answers, never of refusals; absent where nothing was measured. */
   forget?: BeforeAndAfter | undefined;
   /** Of the retain set; absent where there is none, or nothing was measured. */
   retain?: BeforeAndAfter | undefined;
-  /** Absent where the algorithm is more than a descent. */
-  method?: Method;
+  /** What it was made by. */
+  chosen?: ChosenAlgorithm;
   /** The peak; absent where no step was taken. */
   learningRate?: number;
-  /** Passes over the forget set; absent where no step was taken. */
+  /** Passes over the forget set; absent where no step was taken, or the run was given its steps. */
   epochs?: number;
+  /** Optimizer steps, where the run was given those. */
+  steps?: number;
 }
 
 export interface Verdict {
@@ -113,7 +118,8 @@ function sentenceOf({ forget, retain }: VerdictInput, forgotten: Verdict['forgot
 
 /** Sentences to act upon, each with an option of the command; empty where all is as wanted. */
 function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: Verdict['kept']): string {
-  const { forget, retain, method, learningRate, epochs } = input;
+  const { forget, retain, chosen, learningRate } = input;
+  const methods = chosen === undefined ? [] : methodsOf(chosen);
   if (!forget && !retain) return 'Leave --evaluate above 0, or measure both models with `soul eval`.';
   const tooMuch = kept === 'damaged' || kept === 'destroyed';
   const tooLittle = forgotten === 'partly' || forgotten === 'hardly' || forgotten === 'no';
@@ -130,26 +136,19 @@ function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: V
         `Lower the learning rate (--learning-rate ${rate(learningRate / (kept === 'damaged' ? 1.5 : 3))}).`,
       );
     }
-    sentences.push(weightAdvice(method));
-    if (method?.terms.some(({ objective }) => objective === gradientAscent)) {
+    sentences.push(keepAdvice(chosen));
+    if (methods.some(({ terms }) => terms.some(({ objective }) => objective === gradientAscent))) {
       sentences.push('The ascent of this method has no bound; that of --method npo has one.');
     }
   } else if (tooLittle) {
-    const teachesRefusals = method?.terms.some(({ source }) => source === refusalSet) ?? false;
+    const teachesRefusals = methods.some(({ terms }) => terms.some(({ source }) => source === refusalSet));
     if (teachesRefusals) {
       sentences.push(
         'The method teaches refusals: a model can give one while the old answer stays as likely as that, word by word; ' +
           'see what it answers now (`soul eval`).',
       );
     }
-    if (learningRate === undefined || epochs === undefined) {
-      sentences.push('Change it more (`soul methods` shows its settings).');
-    } else if (!teachesRefusals || forgotten !== 'partly') {
-      const faster = rate(learningRate * raiseBy(forget!));
-      sentences.push(
-        `Raise the learning rate (--learning-rate ${faster}), or take more epochs (--epochs ${more(epochs)}).`,
-      );
-    }
+    if (!teachesRefusals || forgotten !== 'partly') sentences.push(...forgetAdvice(input, raiseBy(forget!)));
   }
   if (kept === 'not-measured' && retain === undefined) {
     if (forgotten === 'yes' && forget!.after < neverSeen / 10 && learningRate !== undefined) {
@@ -173,24 +172,72 @@ function raiseBy(change: BeforeAndAfter): number {
   return left > hardlyFrom ? 2.5 : 1.5;
 }
 
-function weightAdvice(method: Method | undefined): string {
-  if (method === undefined) return changeLess;
-  const coefficient = initialCoefficient(method.terms.find(({ source }) => source === retainSet) ?? weightless);
-  if (coefficient === 0) return 'Keep a retain set beside it (--method npo or graddiff, with --retain).';
-  const { settings } = method;
-  if (settings !== undefined && !('retainCoefficient' in settings)) return changeLess;
-  return `Give the retain set more weight (--retain-weight ${rate(Math.max(5, 2 * coefficient))}).`;
+function forgetAdvice({ chosen, learningRate, epochs, steps }: VerdictInput, factor: number): string[] {
+  const setting = settingAdvice(chosen, 'forgetMore');
+  if (learningRate === undefined) return [setting ?? 'Change it more (`soul methods` shows its settings).'];
+  const faster = `Raise the learning rate (--learning-rate ${rate(learningRate * factor)})`;
+  const longer =
+    steps === undefined
+      ? epochs !== undefined && `take more epochs (--epochs ${more(epochs)})`
+      : `take more steps (--steps ${more(steps)})`;
+  return [longer ? `${faster}, or ${longer}.` : `${faster}.`, ...(setting === undefined ? [] : [setting])];
 }
 
-const changeLess = 'Change it less (`soul methods` shows its settings).';
+function keepAdvice(chosen: ChosenAlgorithm | undefined): string {
+  const setting = settingAdvice(chosen, 'keepMore');
+  if (setting !== undefined) return setting;
+  const keeps = chosen === undefined || neededSets(chosen).includes('retain');
+  return keeps
+    ? 'Change it less (`soul methods` shows its settings).'
+    : 'Keep a retain set beside it (--method npo or graddiff, with --retain).';
+}
 
-const weightless = { coefficient: 0 } as Term;
+/** What the algorithm's own file says of its settings, or that of the method inside; undefined where it says nothing. */
+function settingAdvice(chosen: ChosenAlgorithm | undefined, wanted: 'forgetMore' | 'keepMore'): string | undefined {
+  if (chosen === undefined) return undefined;
+  for (const { prefix, algorithm, settings } of [{ prefix: '', ...chosen }, ...innerAlgorithms(chosen)]) {
+    const defaults = completeSettings(algorithm.name, algorithm.settings, algorithm.runDefaults);
+    for (const [name, way] of Object.entries(algorithm.advice?.[wanted] ?? {})) {
+      const value = settings[name];
+      if (typeof value !== 'number') continue;
+      const next = way === 'lower' ? value / 2 : value === 0 ? (defaults[name] as number) : 2 * value;
+      if (next === value || !canBe(algorithm.settings[name]!, next)) continue;
+      const [what] = algorithm.settings[name]!.text.split(';');
+      return `${way === 'raise' ? 'Raise' : 'Lower'} ${prefix}${name}, ${what} (--set ${prefix}${name}=${rate(next)}).`;
+    }
+  }
+  return undefined;
+}
+
+/** What is descended on, as far as settings tell. */
+function methodsOf(chosen: ChosenAlgorithm): Method[] {
+  const inner = innerAlgorithms(chosen).map(({ algorithm, settings }) => algorithm.method?.(settings));
+  return [chosen.method, ...inner].filter((method) => method !== undefined);
+}
+
+/** The methods inside an algorithm, with what their settings begin with on the command line. */
+function innerAlgorithms({ algorithm, settings }: ChosenAlgorithm) {
+  return Object.entries(algorithm.settings).flatMap(([name, entry]) =>
+    entry.kind === 'method'
+      ? [{ prefix: `${name}.`, ...innerAlgorithm(settings[name], (entry as InnerMethodSetting).inner) }]
+      : [],
+  );
+}
+
+function canBe(setting: Setting, value: number): boolean {
+  try {
+    setting.check('value', value);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** Two digits are enough to try next. */
 function rate(value: number): string {
   return String(Number(value.toPrecision(2)));
 }
 
-function more(epochs: number): number {
-  return Math.max(1, Math.ceil(2 * epochs));
+function more(length: number): number {
+  return Math.max(1, Math.ceil(2 * length));
 }

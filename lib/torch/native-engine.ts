@@ -6,24 +6,74 @@
 
 import type { NativeExternal, NativeMemory } from '../core/addon.ts';
 
+/** Where a norm's weights begin in the flat buffers. */
+export interface NativeNorm {
+  weight: number;
+  /** Of a layer norm alone. */
+  bias?: number;
+}
+
+export interface NativeProjection {
+  /** Where it begins in the flat buffers: [columns of all parts, in], or where it is transposed the other way round. */
+  weight: number;
+  bias?: number;
+  transposed: boolean;
+  /** Columns of each part of the output. */
+  parts: readonly number[];
+  /** 0: parts follow each other; else they take turns in each of so many heads. */
+  interleavedHeads: number;
+}
+
+/** Slots that a family does not have are absent. */
+export interface NativeLayer {
+  attentionNorm: NativeNorm;
+  attentionInput: readonly NativeProjection[];
+  queryNorm?: NativeNorm;
+  keyNorm?: NativeNorm;
+  /** Index of `inverseFrequencies`; -1: none. */
+  rotary: number;
+  /** Tokens that a token sees, itself with them; 0: all before it. */
+  window: number;
+  scale: number;
+  attentionOutput: readonly NativeProjection[];
+  attentionPostNorm?: NativeNorm;
+  mlpNorm?: NativeNorm;
+  mlpInput: readonly NativeProjection[];
+  mlpOutput: readonly NativeProjection[];
+  mlpPostNorm?: NativeNorm;
+}
+
 /** The shape of a decoder and where its weights lie. */
 export interface NativeModelSpecification {
   vocabulary: number;
   hidden: number;
   intermediate: number;
-  layers: number;
   heads: number;
   keyValueHeads: number;
   headSize: number;
   maxPositions: number;
+  norm: 'rms' | 'rms+1' | 'layer';
   epsilon: number;
-  tied: boolean;
-  attentionBias: boolean;
-  mlpBias: boolean;
+  activation: 'silu' | 'gelu' | 'gelu_tanh' | 'relu';
+  gated: boolean;
+  parallel: boolean;
+  /** Of attention scores; 0: none. */
+  softcap: number;
+  /** Where the embedding begins in the flat buffers. */
+  embedding: number;
+  embeddingScale: number;
+  /** Where a learned embedding of positions begins; absent with the two that follow. */
+  positions?: number;
+  positionRows?: number;
+  positionOffset?: number;
+  inverseFrequencies: readonly Float32Array[];
+  layers: readonly NativeLayer[];
+  finalNorm: NativeNorm;
+  head: { weight: number; bias?: number; softcap: number };
   /** On the CPU too attention as it is on other devices; they have no other. */
   portableAttention: boolean;
-  /** First element of each named weight in the flat buffers. */
-  offsets: Record<string, number>;
+  /** A pass keeps the inputs of layers alone, and computes each layer again when it is pulled back. */
+  checkpointActivations: boolean;
   /** 0: libtorch's own choice. */
   threads: number;
   /** Bytes. */
@@ -33,6 +83,9 @@ export interface NativeModelSpecification {
 /** Tokens, offsets and labelsFrom of a batch. */
 export type NativeBatch = [tokens: Int32Array, offsets: Uint32Array, labelsFrom: Uint32Array];
 
+/** One element on a SharedArrayBuffer, set to anything but 0 when the call is to end with SOUL_CANCELLED. */
+export type CancelFlag = Int32Array | undefined;
+
 /** Promises settle in the order of the calls; arguments are checked and copied before a call returns. */
 export interface NativeEngine {
   readonly torchVersion: string;
@@ -40,20 +93,18 @@ export interface NativeEngine {
   /** Loads shared libraries, in this order and for the whole process; before any model is made. */
   loadLibraries(files: readonly string[]): void;
   /** On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. */
-  createModel(
-    specification: NativeModelSpecification,
-    values: NativeMemory,
-    gradients: NativeMemory,
-    inverseFrequencies: Float32Array,
-  ): NativeExternal;
+  createModel(specification: NativeModelSpecification, values: NativeMemory, gradients: NativeMemory): NativeExternal;
   releaseModel(model: NativeExternal): Promise<void> | undefined;
-  nll(model: NativeExternal, ...batch: NativeBatch): Promise<{ pass: NativeExternal; values: Float32Array }>;
+  nll(
+    model: NativeExternal,
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+  ): Promise<{ pass: NativeExternal; values: Float32Array }>;
   divergence(
     model: NativeExternal,
     reference: NativeExternal,
-    ...batch: NativeBatch
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
   ): Promise<{ pass: NativeExternal; values: Float32Array }>;
-  backward(pass: NativeExternal, weights: Float32Array): Promise<void>;
+  backward(pass: NativeExternal, weights: Float32Array, cancelled?: CancelFlag): Promise<void>;
   releasePass(pass: NativeExternal): Promise<void> | undefined;
   accumulate(
     model: NativeExternal,
@@ -62,10 +113,11 @@ export interface NativeEngine {
     labelsFrom: Uint32Array,
     weights: Float32Array,
     seed: bigint | undefined,
+    cancelled?: CancelFlag,
   ): Promise<Float32Array>;
   score(
     model: NativeExternal,
-    ...batch: NativeBatch
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
   ): Promise<{ logProbability: Float32Array; isArgmax: Uint8Array; mean: Float32Array; variance: Float32Array }>;
   generate(
     model: NativeExternal,
@@ -74,5 +126,6 @@ export interface NativeEngine {
     stopTokens: Int32Array,
     seeds: BigUint64Array,
     options: { maxNewTokens: number; temperature: number; topP: number },
+    cancelled?: CancelFlag,
   ): Promise<Int32Array[]>;
 }

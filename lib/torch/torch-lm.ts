@@ -1,5 +1,5 @@
 /**
- * A Llama language model run by libtorch on flat buffers.
+ * A language model run by libtorch on flat buffers.
  *
  * @module
  */
@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NativeExternal } from '../core/addon.ts';
-import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
+import { type Cancellable, checkSignal } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
@@ -18,7 +18,7 @@ import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { usableProcessors } from '../core/processors.ts';
 import { randomStream } from '../core/random.ts';
 import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
-import { type LlamaConfig, parseLlamaConfig, readLlamaConfig } from '../model/config.ts';
+import { parseModelConfig, readModelConfig } from '../model/config.ts';
 import type {
   AccumulateOptions,
   DifferentiableLM,
@@ -28,17 +28,19 @@ import type {
   TextGenerator,
   TokenScores,
 } from '../model/contract.ts';
-import { llamaLayout } from '../model/llama-layout.ts';
+import type { DecoderConfig } from '../model/decoder-config.ts';
+import { parameterLayout } from '../model/decoder-weights.ts';
 import { writeModelFolder } from '../model/model-folder.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { fillRandomWeights } from '../model/random-weights.ts';
-import { inverseFrequencies } from '../model/rope.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
+import { cancellableCall } from './cancellable-call.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, checkPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
+import { nativeSpecification } from './native-specification.ts';
 import { generateInGroups } from './prompt-groups.ts';
 import { TorchPass } from './torch-pass.ts';
 
@@ -57,6 +59,11 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
    * whole output matrix and adds to its whole gradient. The whole logit matrix is never held.
    */
   logitsMemory?: number;
+  /**
+   * A pass that can be pulled back keeps the inputs of layers alone, and computes each layer again when it is: less memory, for about
+   * a third more time. Default false.
+   */
+  checkpointActivations?: boolean;
   /** Ends the loading with SOUL_CANCELLED, between two tensors. */
   signal?: AbortSignal;
   /** Told of what in a folder's weights is unusual and what was made of it: names of a wrapper, tensors that are not read. */
@@ -68,6 +75,7 @@ const loadOptionNames = [
   'dtype',
   'threads',
   'logitsMemory',
+  'checkpointActivations',
   'signal',
   'onNote',
 ] as const satisfies readonly (keyof LoadOptions)[];
@@ -92,12 +100,13 @@ interface CheckedOptions<Kind extends WeightDType> {
   readonly dtype: Kind;
   readonly threads: number;
   readonly logitsMemory: number;
+  readonly checkpointActivations: boolean;
   readonly signal?: AbortSignal;
   readonly onNote?: (note: string) => void;
 }
 
 /**
- * A LlamaForCausalLM whose parameters and gradients lie in flat buffers, on the CPU or a CUDA device.
+ * A decoder of one of the {@link families}, whose parameters and gradients lie in flat buffers, on the CPU or a CUDA device.
  *
  * Calls run on the engine's thread in the order they were made, awaited or not, with those of buffers and optimizers. After
  * `release` every use throws SOUL_RELEASED. A pass must be pulled back before the parameters change: `backward` computes with
@@ -112,7 +121,7 @@ interface CheckedOptions<Kind extends WeightDType> {
  * await model.save('other');
  */
 export class TorchLM<Kind extends WeightDType = WeightDType> implements DifferentiableLM, ReferenceLM, TextGenerator {
-  readonly config: LlamaConfig;
+  readonly config: DecoderConfig;
   readonly parameters: {
     readonly values: FlatBuffer<Kind>;
     readonly gradients: FlatBuffer<Kind>;
@@ -124,47 +133,35 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
 
   private constructor(
     key: typeof ownKey,
-    config: LlamaConfig,
+    config: DecoderConfig,
     values: FlatBuffer<Kind>,
     options: CheckedOptions<Kind>,
     source?: Source,
   ) {
     checkOwn(key, 'TorchLM', 'TorchLM.load or TorchLM.create');
-    const layout = llamaLayout(config);
-    const { device, dtype, threads, logitsMemory } = options;
+    const layout = parameterLayout(config);
+    const { device, dtype, threads, logitsMemory, checkpointActivations } = options;
     const gradients = FlatBuffer.alloc(layout.length, { device, dtype });
     this.config = config;
     this.parameters = { values, gradients, layout };
     this.#source = source;
+    const specification = nativeSpecification(config, {
+      portableAttention: false,
+      checkpointActivations,
+      threads,
+      logitsMemory,
+    });
     this.#handle = nativeEngine().createModel(
-      {
-        vocabulary: config.vocabularySize,
-        hidden: config.hiddenSize,
-        intermediate: config.intermediateSize,
-        layers: config.layers,
-        heads: config.heads,
-        keyValueHeads: config.keyValueHeads,
-        headSize: config.headSize,
-        maxPositions: config.maxPositions,
-        epsilon: config.rmsNormEpsilon,
-        tied: config.tiedEmbeddings,
-        attentionBias: config.attentionBias,
-        mlpBias: config.mlpBias,
-        portableAttention: false,
-        offsets: Object.fromEntries([...layout].map(([name, { offset }]) => [name, offset])),
-        threads,
-        logitsMemory,
-      },
+      specification,
       nativeMemory(values, 'values'),
       nativeMemory(gradients, 'gradients'),
-      inverseFrequencies(config),
     );
   }
 
   /**
    * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
    *
-   * @throws SoulError of {@link readLlamaConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING, also where a CUDA device is
+   * @throws SoulError of {@link readModelConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING, also where a CUDA device is
    *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY;
    *   SOUL_CANCELLED
    */
@@ -174,12 +171,12 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   ): Promise<TorchLM<Kind>> {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'the path of a Hugging Face folder', folder);
     const checked = prepare(options);
-    const config = await readLlamaConfig(folder);
+    const config = await readModelConfig(folder);
     const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
     const tokenizer = (await tokenizerFilesOf(folder)).length > 0 ? folder : undefined;
-    const layout = llamaLayout(config);
+    const layout = parameterLayout(config);
     return TorchLM.#fill(layout, checked, async (values) => {
-      await readCheckpoint(folder, layout, values, checked);
+      await readCheckpoint(folder, config, values, checked);
       return new TorchLM(ownKey, config, values, checked, { tokenizer, generationConfig });
     });
   }
@@ -201,7 +198,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
    * A model with random weights, as transformers draws them; each is a function of (seed, parameter, element).
    *
    * @param config the content of a config.json
-   * @throws SoulError of {@link parseLlamaConfig}; SOUL_ENGINE_MISSING, SOUL_UNSUPPORTED, SOUL_OUT_OF_MEMORY as `load`
+   * @throws SoulError of {@link parseModelConfig}; SOUL_ENGINE_MISSING, SOUL_UNSUPPORTED, SOUL_OUT_OF_MEMORY as `load`
    */
   static async create<Kind extends WeightDType = 'f32'>(
     config: object,
@@ -210,10 +207,10 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   ): Promise<TorchLM<Kind>> {
     if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
     const checked = prepare(options);
-    const parsed = parseLlamaConfig(config);
-    const layout = llamaLayout(parsed);
+    const parsed = parseModelConfig(config);
+    const layout = parameterLayout(parsed);
     return TorchLM.#fill(layout, checked, async (values) => {
-      await fillRandomWeights(values, layout, parsed.initializerRange, seed, checked);
+      await fillRandomWeights(values, parsed, seed, checked);
       return new TorchLM(ownKey, parsed, values, checked);
     });
   }
@@ -247,8 +244,10 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     return this.#released;
   }
 
-  async nll(batch: TokenBatch): Promise<Pass> {
-    const { pass, values } = await nativeEngine().nll(this.#use(), ...batchArrays(batch));
+  async nll(batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
+    const { pass, values } = await cancellableCall(signal, 'a forward pass', (cancelled) =>
+      nativeEngine().nll(this.#use(), ...batchArrays(batch), cancelled),
+    );
     return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => this.#use());
   }
 
@@ -256,12 +255,10 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
    * @param reference another TorchLM of the same vocabulary on the same device; it must not change before the pass is pulled
    *   back
    */
-  async klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass> {
+  async klTo(reference: ReferenceLM, batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
     if (!(reference instanceof TorchLM)) throw invalidArgument('reference', 'a TorchLM', reference);
-    const { pass, values } = await nativeEngine().divergence(
-      this.#use(),
-      reference.#use('reference'),
-      ...batchArrays(batch),
+    const { pass, values } = await cancellableCall(signal, 'a forward pass', (cancelled) =>
+      nativeEngine().divergence(this.#use(), reference.#use('reference'), ...batchArrays(batch), cancelled),
     );
     return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => {
       this.#use();
@@ -270,17 +267,21 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   }
 
   async accumulate(batch: TokenBatch, weights: Float32Array, options: AccumulateOptions = {}): Promise<Float32Array> {
-    const { labels = 'given' } = options;
+    const { labels = 'given', signal } = options;
     const sampled = typeof labels === 'object' && labels !== null && typeof labels.sampledWith === 'bigint';
     if (labels !== 'given' && !sampled) {
       throw invalidArgument('labels', "'given' or { sampledWith: bigint }", labels);
     }
     const seed = sampled ? BigInt.asUintN(64, labels.sampledWith) : undefined;
-    return nativeEngine().accumulate(this.#use(), ...batchArrays(batch), weights, seed);
+    return cancellableCall(signal, 'a gradient', (cancelled) =>
+      nativeEngine().accumulate(this.#use(), ...batchArrays(batch), weights, seed, cancelled),
+    );
   }
 
-  async score(batch: TokenBatch): Promise<TokenScores> {
-    const scores = await nativeEngine().score(this.#use(), ...batchArrays(batch));
+  async score(batch: TokenBatch, { signal }: Cancellable = {}): Promise<TokenScores> {
+    const scores = await cancellableCall(signal, 'scoring', (cancelled) =>
+      nativeEngine().score(this.#use(), ...batchArrays(batch), cancelled),
+    );
     return { ...scores, offsets: batch.labelOffsets.slice() };
   }
 
@@ -297,12 +298,14 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
     const bounds = { bytesPerToken: 2 * bytesPerElement * layers * keyValueHeads * headSize, maxPositions };
     return generateInGroups(prompts, settings.maxNewTokens, bounds, async (group, finished) => {
-      throwIfCancelled(settings.signal, `generation was cancelled after ${finished} of ${prompts.length} prompts`);
       const { tokens, offsets, indexes, maxNewTokens } = group;
       const seeds = BigUint64Array.from(indexes, (index) => stream.seed64(0, index));
       const { stopTokens, temperature, topP } = settings;
       const options = { maxNewTokens, temperature, topP };
-      const generated = await nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options);
+      const what = `generation, after ${finished} of ${prompts.length} prompts,`;
+      const generated = await cancellableCall(settings.signal, what, (cancelled) =>
+        nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options, cancelled),
+      );
       this.#use();
       return generated;
     });
@@ -320,9 +323,9 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
     checkNames('options', options, ['tokenizer', 'overwrite']);
     this.#use();
-    const { values, layout } = this.parameters;
+    const { values } = this.parameters;
     const { tokenizer, overwrite } = options;
-    await writeModelFolder(folder, this.config, layout, values, {
+    await writeModelFolder(folder, this.config, values, {
       ...withoutUndefined({ generationConfig: this.#source?.generationConfig, overwrite }),
       ...withoutUndefined({ tokenizer: tokenizer?.folder ?? this.#source?.tokenizer }),
     });
@@ -374,14 +377,18 @@ function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedO
     dtype = 'f32' as Kind,
     threads = engineThreads(),
     logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30,
+    checkpointActivations = false,
   } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
   if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
   checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
+  if (typeof checkpointActivations !== 'boolean') {
+    throw invalidArgument('checkpointActivations', 'true or false', checkpointActivations);
+  }
   const signal = checkSignal('signal', options.signal);
   const { onNote } = options;
   if (onNote !== undefined && typeof onNote !== 'function') throw invalidArgument('onNote', 'a function', onNote);
   if (device === 'cpu') nativeEngine();
   else requireCudaEngine(device);
-  return { device, dtype, threads, logitsMemory, ...withoutUndefined({ signal, onNote }) };
+  return { device, dtype, threads, logitsMemory, checkpointActivations, ...withoutUndefined({ signal, onNote }) };
 }

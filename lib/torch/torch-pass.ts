@@ -6,9 +6,11 @@
 
 import { types } from 'node:util';
 import type { NativeExternal } from '../core/addon.ts';
+import type { Cancellable } from '../core/cancellation.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkOwn, type ownKey } from '../core/own-construction.ts';
 import type { Pass } from '../model/contract.ts';
+import { cancellableCall } from './cancellable-call.ts';
 import { nativeEngine } from './engine.ts';
 
 /** Frees its graph when pulled back, released or forgotten. */
@@ -32,7 +34,7 @@ export class TorchPass implements Pass {
     this.#checkModels = checkModels;
   }
 
-  async backward(weights: Float32Array): Promise<void> {
+  async backward(weights: Float32Array, { signal }: Cancellable = {}): Promise<void> {
     const handle = this.#handle;
     if (!handle) {
       throw new SoulError('SOUL_RELEASED', 'the pass was released or pulled back before; run the model again', {
@@ -41,9 +43,11 @@ export class TorchPass implements Pass {
     }
     if (!types.isFloat32Array(weights)) throw invalidArgument('weights', 'a Float32Array', weights);
     this.#checkModels();
-    const done = nativeEngine().backward(handle, weights);
-    this.#handle = undefined;
-    await done;
+    await cancellableCall(signal, 'a backward pass', (cancelled) => {
+      const done = nativeEngine().backward(handle, weights, cancelled);
+      this.#handle = undefined;
+      return done;
+    });
   }
 
   release(): void {

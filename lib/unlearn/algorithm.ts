@@ -4,19 +4,16 @@
  * @module
  */
 
-import type * as v from 'valibot';
-import { checkNumber } from '../core/checks.ts';
+import { checkChoice, checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import type { GradientRule } from './gradient-rule.ts';
 import type { Lab } from './lab.ts';
 import { type Method, setsNeeded } from './method.ts';
-import { type CompleteSettings, completeSettings, type GivenSettings, isSetting } from './setting.ts';
-import type { OptionalSet } from './source.ts';
+import { type CompleteSettings, completeSettings, type GivenSettings, isSetting, type Schema } from './setting.ts';
+import type { DataSets, OptionalSet } from './source.ts';
 import type { Term } from './term.ts';
-
-type Schema = Readonly<Record<string, v.GenericSchema>>;
 
 /** Peak learning rates for a model of 7 billion weights, by the optimizer; see `defaultLearningRate`. */
 export interface LearningRates {
@@ -44,13 +41,27 @@ export interface AlgorithmText<Name extends string = string> {
 /** The probability of the forget set's answers after it at most, and of the retain set's at least; or a property in words. */
 export type Promises = { readonly forget: number; readonly retain: number } | { readonly property: string };
 
-/** Anything that makes one model of another. */
-export interface Algorithm<Name extends string = string, Settings extends Schema = Schema> extends AlgorithmText<Name> {
+/** Which way a setting should go. */
+export type Directions<Settings> = { readonly [Name in keyof Settings]?: 'raise' | 'lower' };
+
+interface Definition<Name extends string, Settings extends Schema> extends AlgorithmText<Name> {
   readonly settings: Settings;
   /** Defaults that a whole run takes in place of the schema's. */
-  readonly runDefaults: GivenSettings<Settings>;
+  readonly runDefaults?: GivenSettings<Settings>;
   /** Absent where it takes no steps. */
   readonly learningRates?: LearningRates;
+  /** What a verdict advises where too little was forgotten, or too little kept: the settings to change, the best one first. */
+  readonly advice?: { readonly forgetMore?: Directions<Settings>; readonly keepMore?: Directions<Settings> };
+  /** The setting that names the field of the data by which `sets.groups` are made. */
+  readonly groupsBy?: keyof Settings & string;
+  /** Refuses sets that it could not run on, before a model is loaded; throws. */
+  checkSets?(sets: DataSets, settings: CompleteSettings<Settings>): void;
+}
+
+/** Anything that makes one model of another. */
+export interface Algorithm<Name extends string = string, Settings extends Schema = Schema>
+  extends Definition<Name, Settings> {
+  readonly runDefaults: GivenSettings<Settings>;
   /** Of what is a descent and nothing else: its method. */
   method?(settings: CompleteSettings<Settings>): Method;
   /** The sets that it cannot do without. */
@@ -58,15 +69,9 @@ export interface Algorithm<Name extends string = string, Settings extends Schema
   run(lab: Lab, settings: CompleteSettings<Settings>): AsyncGenerator<RunEvent, DescentSummary | undefined, void>;
 }
 
-interface Definition<Name extends string, Settings extends Schema> extends AlgorithmText<Name> {
-  readonly settings: Settings;
-  readonly runDefaults?: GivenSettings<Settings>;
-  readonly learningRates?: LearningRates;
-}
-
 const definitionNames = [
   ...['name', 'summary', 'paper', 'formula', 'departures', 'promises'],
-  ...['settings', 'runDefaults', 'learningRates'],
+  ...['settings', 'runDefaults', 'learningRates', 'advice', 'groupsBy', 'checkSets'],
 ];
 
 export interface MethodDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {
@@ -132,7 +137,16 @@ const optimizers = ['adamw', 'sophia', 'soul-repo'] as const satisfies readonly 
  * @throws SoulError SOUL_INVALID_ARGUMENT
  */
 export function checkAlgorithm(argument: string, value: object): asserts value is Algorithm {
-  const { name, settings, runDefaults = {}, learningRates, method, needs, run } = value as Partial<Algorithm>;
+  const {
+    name,
+    settings,
+    runDefaults = {},
+    learningRates,
+    advice = {},
+    groupsBy,
+    ...calls
+  } = value as Partial<Algorithm>;
+  const { method, checkSets, needs, run } = calls;
   if (typeof name !== 'string' || name === '') throw invalidArgument(`${argument}.name`, 'a name', name);
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
     throw invalidArgument(`${argument}.settings`, 'an object of settings, as numberSetting makes one', settings);
@@ -147,8 +161,16 @@ export function checkAlgorithm(argument: string, value: object): asserts value i
       checkNumber(`${argument}.learningRates.${each}`, learningRates?.[each], { lowExclusive: true });
     }
   }
-  for (const [key, part] of Object.entries({ method, needs, run })) {
-    if (typeof part === 'function' || (key === 'method' && part === undefined)) continue;
+  checkNames(`${argument}.advice`, advice, ['forgetMore', 'keepMore']);
+  for (const [key, directions = {}] of Object.entries(advice)) {
+    checkNames(`${argument}.advice.${key}`, directions, Object.keys(settings));
+    for (const [setting, way] of Object.entries(directions)) {
+      checkChoice(`${argument}.advice.${key}.${setting}`, way, ['raise', 'lower']);
+    }
+  }
+  if (groupsBy !== undefined) checkChoice(`${argument}.groupsBy`, groupsBy, Object.keys(settings));
+  for (const [key, part] of Object.entries({ needs, run, method, checkSets })) {
+    if (typeof part === 'function' || (part === undefined && ['method', 'checkSets'].includes(key))) continue;
     throw invalidArgument(`${argument}.${key}`, 'a function', part);
   }
 }

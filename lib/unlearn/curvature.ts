@@ -5,14 +5,15 @@
  */
 
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
-import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { BatchSampler } from '../data/sampling.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import { estimateHessian } from '../optim/estimate-hessian.ts';
 import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
+import { choiceSetting, completeSettings, type GivenSettings, integerSetting } from './setting.ts';
 
 /**
  * Whose curvature is estimated: the retain set's, that is of what must be kept (the default where there is one), the forget
@@ -20,25 +21,29 @@ import type { SecondOrderOptimizer } from '../optim/optimizer.ts';
  */
 export type HessianData = 'retain' | 'forget' | 'both';
 
-/** How the Gauss-Newton diagonal is estimated; every field has a default. */
-export interface CurvatureOptions {
-  /** An estimate every so many steps, the first before the first step. Default 10 (Sophia, arXiv 2305.14342). */
-  every?: number;
-  /** An estimate is the mean over so many chunks, each squared on its own. Default 8. */
-  chunks?: number;
-  /** Sequences in a chunk. Default 2. */
-  chunkSize?: number;
-  /**
-   * Chunks of the very first estimate, which short runs keep to the end. Default 4 times `chunks`. An optimizer that holds an
-   * estimate already, a loaded one for instance, goes on with it, by `chunks`.
-   */
-  primingChunks?: number;
-  /**
-   * `'sampled'` (default) draws each label from the model: the Gauss-Newton-Bartlett estimator (arXiv 2305.14342, algorithm 2).
-   * `'given'` takes the data's labels: the empirical Fisher.
-   */
-  labels?: 'sampled' | 'given';
-}
+/** How the Gauss-Newton diagonal is estimated; each has a default. */
+export const curvatureSettings = {
+  every: integerSetting('estimate the curvature every so many steps, the first before the first step', 10),
+  chunks: integerSetting('an estimate is the mean over so many chunks of data, each squared on its own', 8, {
+    high: 2 ** 29,
+  }),
+  chunkSize: integerSetting('examples in a chunk', 2),
+  /** An optimizer that holds an estimate already, a loaded one for instance, goes on with it, by `chunks`. */
+  primingChunks: integerSetting('chunks of the very first estimate, which short runs keep to the end', undefined, {
+    high: 2 ** 31,
+  }),
+  labels: choiceSetting(
+    'labels that the model draws (sampled, the Gauss-Newton-Bartlett estimator, arXiv 2305.14342) or those of the data (given, the empirical Fisher)',
+    ['sampled', 'given'],
+    'sampled',
+  ),
+} as const;
+
+/** {@link curvatureSettings}, each of which may be left out. */
+export type CurvatureOptions = GivenSettings<typeof curvatureSettings>;
+
+/** The chunks of the first estimate are 4 times as many, unless they are given. */
+const primingFactor = 4;
 
 /**
  * The set that estimates are made from.
@@ -64,18 +69,9 @@ export function completeHessianData(given: HessianData | undefined, hasRetain: b
  * @throws SoulError SOUL_INVALID_ARGUMENT for an unknown name, or a number out of range
  */
 export function completeCurvatureOptions(options: CurvatureOptions): Required<CurvatureOptions> {
-  checkNames('curvature', options, ['every', 'chunks', 'chunkSize', 'primingChunks', 'labels']);
-  const { labels = 'sampled', chunks = 8 } = options;
-  if (labels !== 'sampled' && labels !== 'given') {
-    throw invalidArgument('curvature.labels', "'sampled' or 'given'", labels);
-  }
-  return {
-    every: checkInteger('curvature.every', options.every ?? 10),
-    chunks: checkInteger('curvature.chunks', chunks),
-    chunkSize: checkInteger('curvature.chunkSize', options.chunkSize ?? 2),
-    primingChunks: checkInteger('curvature.primingChunks', options.primingChunks ?? 4 * chunks),
-    labels,
-  };
+  checkNames('curvature', options, Object.keys(curvatureSettings));
+  const complete = completeSettings('curvature', curvatureSettings, options, 'curvature.');
+  return { ...complete, primingChunks: complete.primingChunks ?? primingFactor * complete.chunks };
 }
 
 /** When estimates are made, and from which sequences. */
@@ -160,7 +156,10 @@ export async function estimateCurvature(
       });
       const batch = TokenBatch.of(chunks[chunk]!);
       const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
-      await model.accumulate(batch, weights, labelSeed && { labels: { sampledWith: labelSeed(chunk) } });
+      await model.accumulate(batch, weights, {
+        ...(labelSeed ? { labels: { sampledWith: labelSeed(chunk) } } : {}),
+        ...withoutUndefined({ signal }),
+      });
       sequences += batch.size;
       return batch.labelCount;
     },

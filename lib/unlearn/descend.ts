@@ -8,6 +8,7 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkNumber } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
+import { fillFrozen } from '../core/frozen-masks.ts';
 import { axpy, cast, scale } from '../core/vector-operations.ts';
 import { type CurvatureEstimate, curvaturePlan, estimateCurvature } from './curvature.ts';
 import { type CheckedDescent, checkDescent, type DescentInput, type DescentOptions } from './descent-options.ts';
@@ -95,8 +96,8 @@ async function* steps(
     for (const [i, term] of terms.entries()) {
       const source = sources[i]!;
       const sequences = draws.sequences(source, step);
-      const pull = (): Promise<TermValue> =>
-        pullBack(model, term, sequences, {
+      const pull = async (): Promise<TermValue> => {
+        const value = await pullBack(model, term, sequences, {
           microBatchSize: run.microBatchSize,
           coefficient: used.get(term.name)!,
           width: source.width,
@@ -104,6 +105,9 @@ async function* steps(
           ...(run.input.referenceModel ? { referenceModel: run.input.referenceModel } : {}),
           ...cancellable,
         });
+        if (hooks.aroundTerm && optimizer.frozen) await fillFrozen(gradients, optimizer.frozen, 0);
+        return value;
+      };
       const value = hooks.aroundTerm ? await hooks.aroundTerm(term, pull) : await pull();
       requireFinite(value.loss, term, step, run.method);
       losses[term.name] = value.loss;
@@ -133,6 +137,7 @@ async function* steps(
     tokens += stepTokens;
     last = {
       kind: 'step',
+      method: run.method.name,
       step: step + 1,
       steps: run.steps,
       epoch,
@@ -204,7 +209,10 @@ function steppedBy({ model, optimizer }: CheckedDescent): FlatBuffer {
   return master ?? model.parameters.values;
 }
 
-/** Gradients of the terms, apart where a rule is to see them; without a rule they add up where they are. */
+/**
+ * Gradients of the terms, apart where a rule is to see them, without those of frozen weights; without a rule they add up where they
+ * are.
+ */
 class TermGradients {
   readonly #run: CheckedDescent;
   readonly #buffers: readonly FlatBuffer[];
@@ -235,7 +243,9 @@ class TermGradients {
   /** Takes what the term has left in the model's gradients. */
   async keep(index: number): Promise<void> {
     const { gradients } = this.#run.model.parameters;
+    const { frozen } = this.#run.optimizer;
     const own = this.#buffers[index];
+    if (own !== undefined && frozen) await fillFrozen(gradients, frozen, 0);
     if (own === undefined || own === gradients) return;
     await cast(gradients, own);
     await gradients.fill(0);

@@ -70,7 +70,7 @@ export interface DescentOptions {
 export interface DescentHooks {
   /**
    * Makes the gradient of a term, which `pull` adds to the model's gradients. They are 0 before it for the first term, and with a
-   * gradient rule for each.
+   * gradient rule for each. Those of weights that the optimizer leaves as they are (`frozen`) are 0 after it.
    */
   aroundTerm?(term: Term, pull: () => Promise<TermValue>): Promise<TermValue>;
   /** The gradients are whole, and may be added to. */

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { withoutUndefined } from '../core/optional.ts';
 import type { Algorithm, AlgorithmText, LearningRates } from './algorithm.ts';
 import { needsReferenceModel } from './method.ts';
-import { completeSettings, type SettingText, settingText } from './setting.ts';
+import { completeSettings, type SettingText } from './setting.ts';
 import type { OptionalSet } from './source.ts';
 
 /** Something that an algorithm cannot do without. */
@@ -49,10 +50,9 @@ export function describeAlgorithm(algorithm: Algorithm): AlgorithmDescription {
 }
 
 function settingsOf({ settings, runDefaults }: Algorithm): SettingDescription[] {
-  return Object.entries(settings).map(([name, entry]) => {
-    const { fallback, ...text } = settingText(entry);
+  return Object.entries(settings).map(([name, { text, kind, expected, choices, fallback }]) => {
     const value = (runDefaults as Record<string, unknown>)[name] ?? fallback;
-    return { name, ...text, ...(value === undefined ? {} : { default: value }) };
+    return { name, text, kind, expected, ...withoutUndefined({ choices, default: value }) };
   });
 }
 
@@ -90,6 +90,7 @@ function needsWith(algorithm: Algorithm, settings: Readonly<Record<string, unkno
 /** Settings that may change what is needed: other words, a weight of 0, a text where there is none. */
 function* trialsOf(algorithm: Algorithm): Generator<{ text: string; settings: Record<string, unknown> }> {
   for (const { name, kind, choices = [], default: value } of settingsOf(algorithm)) {
+    if (kind === 'method') continue;
     if (kind === 'text') {
       if (value === undefined) yield { text: name, settings: { [name]: name } };
       continue;

@@ -10,6 +10,8 @@ import type { CurvatureEstimate } from './curvature.ts';
 /** What one step did. */
 export interface StepEvent {
   readonly kind: 'step';
+  /** The name of the method that is descended on. */
+  readonly method: string;
   /** Counted from 1. */
   readonly step: number;
   readonly steps: number;

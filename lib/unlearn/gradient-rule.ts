@@ -9,7 +9,8 @@ import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { axpy, dot, gram, scale } from '../core/vector-operations.ts';
 
 /**
- * A rule that sees the inner products of the terms' gradients alone, and so is a pure function with a closed form.
+ * A rule that sees the inner products of the terms' gradients alone, and so is a pure function with a closed form. The gradients of
+ * weights that the optimizer leaves as they are (`frozen`) are 0 in them, whatever they were.
  *
  * A term's own coefficient acts before the rule.
  */

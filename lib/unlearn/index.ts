@@ -8,6 +8,7 @@ export {
   type Algorithm,
   type AlgorithmDefinition,
   type AlgorithmText,
+  type Directions,
   defineAlgorithm,
   defineMethod,
   type LearningRates,
@@ -36,7 +37,14 @@ export {
 } from './description.ts';
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
 export type { GradientRule } from './gradient-rule.ts';
-export { innerMethod, innerMethodSetting } from './inner-method.ts';
+export {
+  type InnerMethod,
+  type InnerMethodSetting,
+  innerAlgorithm,
+  innerMethod,
+  innerMethodOf,
+  innerMethodSetting,
+} from './inner-method.ts';
 export { Lab, type LabDescent, type LabOptions } from './lab.ts';
 export { checkSets, type Method, setsNeeded } from './method.ts';
 export {
@@ -78,6 +86,8 @@ export {
   integerSetting,
   numberSetting,
   patternOf,
+  type Schema,
+  type Setting,
   textSetting,
 } from './setting.ts';
 export {

@@ -7,7 +7,7 @@
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
-import { maskUnion } from '../core/frozen-masks.ts';
+import { fillFrozen, maskUnion } from '../core/frozen-masks.ts';
 import { type Releasable, thenRelease } from '../core/release.ts';
 import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
@@ -88,7 +88,8 @@ export class Lab {
 
   /**
    * Leaves the gradient of a term over its whole source, each example once, in the model's gradients, and gives its loss. Where the
-   * objective compares with reference values, they are those of the model as it is.
+   * objective compares with reference values, they are those of the model as it is. The gradients of weights that the run has frozen
+   * are 0, whatever they were.
    *
    * @param visit called with the gradient of each sequence by itself, in place of their sum; the gradients are 0 after it
    */
@@ -140,11 +141,13 @@ export class Lab {
       }
       loss += whole ? value.loss : value.loss / source.size;
       if (visit) {
+        await this.#clearFrozen();
         await visit(sequences[0]!, begin);
         await gradients.fill(0);
       }
       yield { kind: 'progress', what, done: begin + count, total: source.size };
     }
+    await this.#clearFrozen();
     return loss;
   }
 
@@ -190,6 +193,10 @@ export class Lab {
   #hold<T extends Releasable>(one: T): T {
     this.#held.push(one);
     return one;
+  }
+
+  async #clearFrozen(): Promise<void> {
+    if (this.frozen) await fillFrozen(this.model.parameters.gradients, this.frozen, 0);
   }
 
   /** The weights that are frozen by the run or by the descent. */

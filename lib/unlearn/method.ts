@@ -36,7 +36,8 @@ export function weightedTerms(method: Method): readonly Term[] {
     throw invalidArgument('method.name', 'a name', method.name);
   const seen = new Set<string>();
   for (const [i, term] of method.terms.entries()) {
-    checkTerm(`method.terms[${i}]`, term);
+    const own: unknown = term?.name;
+    checkTerm(`method.terms[${i}]${typeof own === 'string' ? ` (${own})` : ''}`, term);
     if (seen.has(term.name)) throw invalidArgument(`method.terms[${i}].name`, 'a name of its own', term.name);
     seen.add(term.name);
   }

@@ -45,18 +45,28 @@ export interface Objective {
 /**
  * The objective's result, checked: a mistake in one of the user's own is told by name before it reaches a model.
  *
- * @throws SoulError SOUL_INVALID_ARGUMENT unless the objective returns, at once, a number and one weight for each value
+ * @param term the name of the term that it is of
+ * @throws SoulError SOUL_INVALID_ARGUMENT unless the objective returns, at once, a number and one weight for each value; of what it
+ *   throws itself, the error is the cause
  */
-export function evaluateObjective(objective: Objective, input: ObjectiveInput): ObjectiveResult {
-  const name = objective.name === '' ? 'the objective' : `the objective ${objective.name}`;
+export function evaluateObjective(objective: Objective, input: ObjectiveInput, term?: string): ObjectiveResult {
+  const own = objective.name === '' ? 'the objective' : `the objective ${objective.name}`;
+  const name = term === undefined ? own : `${own} of the term ${term}`;
+  const details = { argument: 'objective', objective: objective.name, term };
   const refuse = (found: string): never => {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
       `${name} must return { loss, weights }, a number and a Float32Array of ${input.values.length}, but ${found}`,
-      { argument: 'objective', objective: objective.name },
+      details,
     );
   };
-  const result: unknown = objective(input);
+  let result: unknown;
+  try {
+    result = objective(input);
+  } catch (error) {
+    if (error instanceof SoulError) throw error;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${name} failed: ${String(error)}`, details, { cause: error });
+  }
   if (typeof result !== 'object' || result === null) return refuse(`returned ${describe(result)}`);
   if ('then' in result && typeof result.then === 'function') {
     // Should it be rejected, nobody else would hear of it, and the process would end for that.

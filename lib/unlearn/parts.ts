@@ -32,6 +32,11 @@ export function partsByGroup(sets: DataSets): { readonly name: string; readonly 
   }));
 }
 
+/** @throws SoulError SOUL_INVALID_ARGUMENT for more parts than target sequences */
+export function checkPartCount(count: number, size: number): void {
+  checkInteger('parts', count, { high: size, why: 'the examples to forget' });
+}
+
 /**
  * Parts of sizes that differ by one at most, drawn by the seed.
  *
@@ -39,7 +44,7 @@ export function partsByGroup(sets: DataSets): { readonly name: string; readonly 
  */
 export function randomParts(sets: DataSets, count: number, seed: bigint): DataSets[] {
   const size = sets.target.length;
-  checkInteger('parts', count, { high: size });
+  checkPartCount(count, size);
   const order = randomStream(seed, 'parts').permutation(size, 0);
   return Array.from({ length: count }, (_, part) =>
     partOf(

@@ -8,9 +8,10 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
-import { evaluateObjective, type Objective } from './objective.ts';
+import { evaluateObjective, type Objective, type ObjectiveInput } from './objective.ts';
 import type { Term } from './term.ts';
 
 export interface TermValue {
@@ -56,7 +57,7 @@ const optionNames = [
  */
 export async function pullBack(
   model: DifferentiableLM,
-  term: Pick<Term, 'objective' | 'quantity'>,
+  term: Pick<Term, 'objective' | 'quantity'> & Partial<Pick<Term, 'name'>>,
   sequences: readonly TokenSequence[],
   options: PullBackOptions,
 ): Promise<TermValue> {
@@ -75,6 +76,7 @@ export async function pullBack(
       done,
       total: own.sequences,
     });
+  const evaluate = (tokens: ObjectiveInput) => evaluateObjective(term.objective, tokens, term.name);
   let loss = 0;
   for (const part of byLength(sequences, width, microBatchSize)) {
     pause();
@@ -82,18 +84,18 @@ export async function pullBack(
     const reference = options.reference && concatenated(part.map((index) => options.reference![index]!));
     const input = { offsets: batch.labelOffsets, whole, ...(reference ? { reference } : {}) };
     if (term.objective.linear && term.quantity !== 'kl') {
-      const { weights } = evaluateObjective(term.objective, { ...input, values: new Float32Array(batch.labelCount) });
-      const values = await model.accumulate(batch, scaled(weights, coefficient));
-      loss += evaluateObjective(term.objective, { ...input, values }).loss;
+      const { weights } = evaluate({ ...input, values: new Float32Array(batch.labelCount) });
+      const values = await model.accumulate(batch, scaled(weights, coefficient), withoutUndefined({ signal }));
+      loss += evaluate({ ...input, values }).loss;
     } else {
-      const pass = await passOf(model, term, batch, referenceModel);
+      const pass = await passOf(model, term, batch, withoutUndefined({ signal, referenceModel }));
       try {
-        const result = evaluateObjective(term.objective, { ...input, values: pass.values });
+        const result = evaluate({ ...input, values: pass.values });
         loss += result.loss;
         // Weights of a loss that is not finite are none to pull back; the caller sees the loss and stops.
         if (!Number.isFinite(result.loss)) break;
         pause();
-        await pass.backward(scaled(result.weights, coefficient));
+        await pass.backward(scaled(result.weights, coefficient), withoutUndefined({ signal }));
       } finally {
         pass.release();
       }
@@ -115,15 +117,16 @@ function passOf(
   model: DifferentiableLM,
   { quantity = 'nll' }: { readonly objective: Objective; readonly quantity?: Term['quantity'] },
   batch: TokenBatch,
-  referenceModel: ReferenceLM | undefined,
+  { signal, referenceModel }: Pick<PullBackOptions, 'signal' | 'referenceModel'>,
 ) {
-  if (quantity === 'nll') return model.nll(batch);
+  const options = withoutUndefined({ signal });
+  if (quantity === 'nll') return model.nll(batch, options);
   if (referenceModel === undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'a term of quantity kl needs the starting model (referenceModel)', {
       argument: 'referenceModel',
     });
   }
-  return model.klTo(referenceModel, batch);
+  return model.klTo(referenceModel, batch, options);
 }
 
 /** Indices of sequences in parts of like length, so that little is padded; those of an example stay together, in order. */

@@ -8,6 +8,7 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 
@@ -40,7 +41,8 @@ export async function referenceValues(
         total: sequences.length,
       },
     );
-    const { logProbability, offsets } = await model.score(TokenBatch.of(sequences.slice(begin, begin + batchSize)));
+    const batch = TokenBatch.of(sequences.slice(begin, begin + batchSize));
+    const { logProbability, offsets } = await model.score(batch, withoutUndefined({ signal: options.signal }));
     for (let i = 0; i + 1 < offsets.length; i++) {
       const values = logProbability.slice(offsets[i], offsets[i + 1]).map((value) => -value);
       if (!values.every(Number.isFinite)) {

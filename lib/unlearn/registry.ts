@@ -4,7 +4,6 @@
  * @module
  */
 
-import type * as v from 'valibot';
 import { describe, SoulError } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
 import { type Algorithm, settingsOf } from './algorithm.ts';
@@ -36,7 +35,7 @@ export const algorithms: readonly Algorithm[] = list as unknown as readonly Algo
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for one that there is not, with the nearest that there is
  */
-export function algorithm(name: string): Algorithm<string, Readonly<Record<string, v.GenericSchema>>> {
+export function algorithm(name: string): Algorithm {
   const found = algorithms.find((each) => each.name === name);
   if (found) return found;
   const names = algorithms.map((each) => each.name);

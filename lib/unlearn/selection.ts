@@ -7,11 +7,30 @@
 import { walkElements } from '../core/element-walk.ts';
 import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
-import { copyOfMask, freeze, isFrozen } from '../core/frozen-masks.ts';
+import { copyOfMask, countFrozen, fillFrozen, freeze } from '../core/frozen-masks.ts';
 import { elementCount } from '../core/shape.ts';
 import { countNonFinite } from '../core/vector-operations.ts';
 import type { ParameterPlace } from '../model/parameter-layout.ts';
 import type { Lab } from './lab.ts';
+
+/**
+ * How many weights the run may move: what shares are shares of. Neither padding nor frozen weights count.
+ *
+ * @param isCandidate of the tensors that count; all by default
+ */
+export async function movableCount(
+  lab: Lab,
+  isCandidate: (name: string, place: ParameterPlace) => boolean = () => true,
+): Promise<number> {
+  const bits = lab.frozen && (await copyOfMask(lab.frozen, 'cpu')).array;
+  let count = 0;
+  for (const [name, place] of lab.model.parameters.layout) {
+    if (!isCandidate(name, place)) continue;
+    const length = elementCount(place.shape);
+    count += length - (bits ? countFrozen(bits, { start: place.offset, length }) : 0);
+  }
+  return count;
+}
 
 /**
  * Leaves the scores of candidates, and makes all others NaN, which quantiles leave out and no comparison meets: padding, weights that
@@ -28,7 +47,6 @@ export async function leaveCandidates(
   isCandidate: (name: string, place: ParameterPlace) => boolean,
 ): Promise<number> {
   await requireFiniteScores(scores);
-  let count = 0;
   let end = 0;
   const leaveOut = (until: number) => scores.view(end, until - end).fill(Number.NaN);
   for (const [name, place] of lab.model.parameters.layout) {
@@ -36,24 +54,10 @@ export async function leaveCandidates(
     const size = elementCount(place.shape);
     await leaveOut(place.offset);
     end = place.offset + size;
-    count += size;
   }
   await leaveOut(scores.length);
-  if (lab.frozen !== undefined) {
-    const frozen = await copyOfMask(lab.frozen, 'cpu');
-    const bits = frozen.array;
-    await walkElements(
-      [scores],
-      ([part], start) => {
-        for (let i = 0; i < part!.length; i++) {
-          if (!isFrozen(bits, start + i)) continue;
-          if (!Number.isNaN(part![i]!)) count -= 1;
-          part![i] = Number.NaN;
-        }
-      },
-      { writes: [0], ...cancellable(lab) },
-    );
-  }
+  if (lab.frozen) await fillFrozen(scores, lab.frozen, Number.NaN);
+  const count = await movableCount(lab, isCandidate);
   if (count > 0) return count;
   throw new SoulError('SOUL_INVALID_ARGUMENT', `${argument} leaves no weight to choose from`, { argument });
 }

@@ -4,18 +4,28 @@
  * @module
  */
 
-import * as v from 'valibot';
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { checkBoolean, checkChoice, checkInteger, checkNumber } from '../core/checks.ts';
+import { invalidArgument, SoulError, shortName } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
 
 /** What a reader is told of a setting. */
 export interface SettingText {
   /** What it does, in a few words that begin in lower case. */
   readonly text: string;
-  readonly kind: 'number' | 'integer' | 'choice' | 'flag' | 'text';
+  readonly kind: 'number' | 'integer' | 'choice' | 'flag' | 'text' | 'method';
   /** What it may be, in words. */
   readonly expected: string;
   readonly choices?: readonly string[];
+}
+
+/** A setting: what it is for, what it may be, and what it is where nothing is said. */
+export interface Setting<out Value = unknown, Kind extends string = SettingText['kind']>
+  extends Omit<SettingText, 'kind'> {
+  readonly kind: Kind;
+  /** Undefined where it may be absent. */
+  readonly fallback: Value;
+  /** Refuses what it cannot be: SoulError SOUL_INVALID_ARGUMENT under this name. */
+  check(name: string, value: unknown): unknown;
 }
 
 export interface NumberBounds {
@@ -26,45 +36,53 @@ export interface NumberBounds {
   readonly highExclusive?: boolean;
 }
 
-/** A finite number; at least 0 unless told otherwise. */
-export function numberSetting(text: string, fallback: number, bounds: NumberBounds = {}) {
+/** A number that float32 can hold; at least 0 unless told otherwise. Without a default it may be absent. */
+export function numberSetting<const Fallback extends number | undefined>(
+  text: string,
+  fallback: Fallback,
+  bounds: NumberBounds = {},
+): Setting<number | Fallback> {
   const { low = 0, high = Number.POSITIVE_INFINITY, lowExclusive = false, highExclusive = false } = bounds;
   const to = Number.isFinite(high) ? ` and ${highExclusive ? 'below' : 'at most'} ${high}` : '';
   const from = Number.isFinite(low) ? ` ${lowExclusive ? 'above' : 'of at least'} ${low}` : '';
-  const inside = (value: unknown): boolean =>
-    typeof value === 'number' &&
-    Number.isFinite(value) &&
-    (lowExclusive ? value > low : value >= low) &&
-    (highExclusive ? value < high : value <= high);
-  return setting(v.custom<number>(inside), { text, kind: 'number', expected: `a number${from}${to}` }, fallback);
+  const check = (name: string, value: unknown) => checkNumber(name, value, bounds);
+  return { text, kind: 'number', expected: `a number${from}${to}`, fallback, check };
 }
 
-/** An integer in bounds that are included. */
-export function integerSetting(text: string, fallback: number, { low = 1, high = Number.MAX_SAFE_INTEGER } = {}) {
-  const to = high < Number.MAX_SAFE_INTEGER ? ` and at most ${high}` : '';
-  const inside = (value: unknown): boolean =>
-    Number.isSafeInteger(value) && (value as number) >= low && (value as number) <= high;
-  const expected = `an integer of at least ${low}${to}`;
-  return setting(v.custom<number>(inside), { text, kind: 'integer', expected }, fallback);
+/** An integer in bounds that are included. Without a default it may be absent. */
+export function integerSetting<const Fallback extends number | undefined>(
+  text: string,
+  fallback: Fallback,
+  bounds: { readonly low?: number; readonly high?: number } = {},
+): Setting<number | Fallback> {
+  const { low = 1, high } = bounds;
+  const expected = high === undefined ? `an integer of at least ${low}` : `an integer from ${low} to ${high}`;
+  const check = (name: string, value: unknown) => checkInteger(name, value, bounds);
+  return { text, kind: 'integer', expected, fallback, check };
 }
 
-/** One of some words. */
-export function choiceSetting<const Choice extends string>(text: string, choices: readonly Choice[], fallback: Choice) {
+/** One of some words. Without a default it may be absent. */
+export function choiceSetting<const Choice extends string, Fallback extends Choice | undefined>(
+  text: string,
+  choices: readonly Choice[],
+  fallback: Fallback,
+): Setting<Choice | Fallback> & { readonly choices: readonly Choice[] } {
   const expected = choices.map((choice) => `'${choice}'`).join(' or ');
-  const inside = (value: unknown): boolean => choices.includes(value as Choice);
-  return setting(v.custom<Choice>(inside), { text, kind: 'choice', expected, choices }, fallback);
+  const check = (name: string, value: unknown) => checkChoice(name, value, choices);
+  return { text, kind: 'choice', expected, choices, fallback, check };
 }
 
 /** true or false. */
-export function flagSetting(text: string, fallback = false) {
-  const inside = (value: unknown): boolean => typeof value === 'boolean';
-  return setting(v.custom<boolean>(inside), { text, kind: 'flag', expected: 'true or false' }, fallback);
+export function flagSetting(text: string, fallback = false): Setting<boolean> {
+  return { text, kind: 'flag', expected: 'true or false', fallback, check: checkBoolean };
 }
 
 /** A text that is not empty, or that is absent where there is no default. */
-export function textSetting(text: string, fallback?: string) {
-  const inside = (value: unknown): boolean => value === undefined || (typeof value === 'string' && value !== '');
-  return setting(v.custom<string | undefined>(inside), { text, kind: 'text', expected: 'a text' }, fallback);
+export function textSetting(text: string, fallback?: string): Setting<string | undefined> {
+  const check = (name: string, value: unknown) => {
+    if (typeof value !== 'string' || value === '') throw invalidArgument(name, 'a text', value);
+  };
+  return { text, kind: 'text', expected: 'a text', fallback, check };
 }
 
 /**
@@ -81,36 +99,32 @@ export function patternOf(name: string, text: unknown): RegExp {
   throw invalidArgument(name, 'a regular expression over names of tensors, as mlp|self_attn', text);
 }
 
-function setting<T>(schema: v.CustomSchema<T, undefined>, text: SettingText, fallback: T) {
-  return v.optional(v.pipe(schema, v.metadata({ ...text })), fallback as never);
-}
-
-/** A schema of settings by their names. */
-export type SettingsSchema = Readonly<Record<string, ReturnType<typeof setting<never>>>>;
+/** Settings by their names. */
+export type Schema = Readonly<Record<string, Setting>>;
 
 /** Settings as a caller may give them: each may be left out. */
-export type GivenSettings<Schema> = {
-  [Name in keyof Schema]?: Schema[Name] extends v.GenericSchema
-    ? Exclude<v.InferOutput<Schema[Name]>, undefined>
-    : never;
+export type GivenSettings<Settings> = {
+  [Name in keyof Settings]?: Settings[Name] extends Setting<infer Value, string> ? Exclude<Value, undefined> : never;
 };
 
 /** Settings with every default filled in. */
-export type CompleteSettings<Schema> = {
-  readonly [Name in keyof Schema]: Schema[Name] extends v.GenericSchema ? v.InferOutput<Schema[Name]> : never;
+export type CompleteSettings<Settings> = {
+  readonly [Name in keyof Settings]: Settings[Name] extends Setting<infer Value, string> ? Value : never;
 };
 
 /**
  * Fills in defaults.
  *
  * @param owner what the settings are of, as errors name it
+ * @param prefix what stands before names in errors
  * @throws SoulError SOUL_INVALID_ARGUMENT for a name that is not known, with the nearest one that is, and for a value that cannot be
  */
-export function completeSettings<Schema extends Readonly<Record<string, v.GenericSchema>>>(
+export function completeSettings<Settings extends Schema>(
   owner: string,
-  schema: Schema,
+  schema: Settings,
   given: object,
-): CompleteSettings<Schema> {
+  prefix = '',
+): CompleteSettings<Settings> {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw invalidArgument(`the settings of ${owner}`, 'an object', given);
   }
@@ -121,31 +135,23 @@ export function completeSettings<Schema extends Readonly<Record<string, v.Generi
     const others = known.length > 0 ? `it has ${known.join(', ')}` : 'it has none';
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${owner} has no setting ${name}; ${closest === undefined ? others : `did you mean ${closest}?`}`,
+      `${owner} has no setting ${shortName(name)}; ${closest === undefined ? others : `did you mean ${closest}?`}`,
       { argument: name, known },
     );
   }
   const complete: Record<string, unknown> = {};
-  for (const [name, entry] of Object.entries(schema)) {
+  for (const [name, { fallback, check }] of Object.entries(schema)) {
     const value = (given as Record<string, unknown>)[name];
-    const result = v.safeParse(entry, value);
-    if (!result.success) throw invalidArgument(name, settingText(entry).expected, value);
-    if (result.output !== undefined) complete[name] = result.output;
+    const used = value === undefined ? fallback : value;
+    if (used === undefined) continue;
+    check(`${prefix}${name}`, used);
+    complete[name] = used;
   }
-  return complete as CompleteSettings<Schema>;
-}
-
-/** What a reader is told of one setting. */
-export function settingText(entry: v.GenericSchema): SettingText & { readonly fallback: unknown } {
-  const { wrapped, default: fallback } = entry as unknown as {
-    wrapped: { pipe: readonly [unknown, { metadata: SettingText }] };
-    default: unknown;
-  };
-  return { ...wrapped.pipe[1].metadata, fallback };
+  return complete as CompleteSettings<Settings>;
 }
 
 /** Whether a value is a setting that one of the makers here has made. */
-export function isSetting(value: unknown): boolean {
-  const { wrapped } = (value ?? {}) as { wrapped?: { pipe?: readonly { metadata?: Partial<SettingText> }[] } };
-  return typeof wrapped?.pipe?.[1]?.metadata?.kind === 'string';
+export function isSetting(value: unknown): value is Setting {
+  const { kind, check } = (value ?? {}) as Partial<Setting>;
+  return typeof kind === 'string' && typeof check === 'function';
 }

@@ -162,6 +162,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportFunctionCalls(env, exports);
   ExportLockCalls(env, exports);
   ExportOptimizerCalls(env, exports);
+  ExportUpdateCalls(env, exports);
   ExportVectorCalls(env, exports);
 
   // Runs before Node frees the environment's handles: no job outlives its memory.

@@ -43,6 +43,16 @@ void CheckLength(Napi::Env env, const char* name, int64_t found, int64_t expecte
                "memory of " + std::to_string(expected) + " elements, but has " + std::to_string(found));
 }
 
+bool Overlap(const FlatMemory& a, const FlatMemory& b) {
+  const auto begin = [](const FlatMemory& memory) {
+    return reinterpret_cast<uintptr_t>(memory.elements.data);
+  };
+  const auto end = [&](const FlatMemory& memory) {
+    return begin(memory) + static_cast<uintptr_t>(memory.length) * SizeOf(memory.elements.dtype);
+  };
+  return begin(a) < end(b) && begin(b) < end(a);
+}
+
 }  // namespace
 
 void ThrowInvalid(Napi::Env env, const char* name, const std::string& expected) {
@@ -185,6 +195,20 @@ uint64_t ReadUnsigned64(const Napi::Value& value, const char* name) {
 Napi::Object ReadObject(const Napi::Value& value, const char* name) {
   if (!value.IsObject() || value.IsFunction()) ThrowInvalid(value.Env(), name, "an object");
   return value.As<Napi::Object>();
+}
+
+Rounding ReadRounding(const Napi::Value& value) {
+  if (value.IsUndefined()) return {};
+  const Napi::Object rounding = ReadObject(value, "rounding");
+  return {true, ReadUnsigned64(rounding.Get("seed"), "seed"), ReadUnsigned64(rounding.Get("count"), "count")};
+}
+
+void CheckElementwise(Napi::Env env, const char* name, const FlatMemory& target, const FlatMemory& source) {
+  const bool same =
+      source.elements.data == target.elements.data && source.elements.dtype == target.elements.dtype;
+  if (!same && target.device == source.device && Overlap(source, target)) {
+    ThrowFailure(env, "SOUL_ALIASED", std::string(name) + " must not share a part of the other's memory");
+  }
 }
 
 }  // namespace soul

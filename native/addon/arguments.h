@@ -55,6 +55,9 @@ int32_t ReadDevice(Napi::Env env, std::initializer_list<NamedMemory> memories);
 // "cpu" or "cuda:0".
 std::string DeviceName(int32_t device);
 
+// What is read at one index must not have been written at another: the two are one, or share no memory.
+void CheckElementwise(Napi::Env env, const char* name, const FlatMemory& target, const FlatMemory& source);
+
 // ReadMemory of float32 on the host.
 Memory<float> ReadFloats(const Napi::Value& value, const char* name);
 // As ReadFloats, and of exactly this length.
@@ -65,6 +68,8 @@ Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name);
 Memory<int32_t> ReadIntegers(const Napi::Value& value, const char* name, int64_t length);
 Memory<uint8_t> ReadBytes(const Napi::Value& value, const char* name, int64_t length);
 
+// How bfloat16 is rounded; undefined: to the nearest.
+Rounding ReadRounding(const Napi::Value& value);
 // A finite number in [low, high].
 double ReadNumber(const Napi::Value& value, const char* name, double low, double high);
 // An integer in [low, high].

@@ -14,6 +14,7 @@ void ExportFunctionCalls(Napi::Env env, Napi::Object exports);
 void ExportLockCalls(Napi::Env env, Napi::Object exports);
 void ExportTokenCalls(Napi::Env env, Napi::Object exports);
 void ExportOptimizerCalls(Napi::Env env, Napi::Object exports);
+void ExportUpdateCalls(Napi::Env env, Napi::Object exports);
 void ExportVectorCalls(Napi::Env env, Napi::Object exports);
 
 }  // namespace soul

@@ -1,7 +1,8 @@
 // The token losses of SoulInterface as calls of their own, so that tests can hold them against float64.
 //
-// Rows are dense: stride = vocabulary. Logits may lie on a device; what has one entry per row is an array of
-// the host in either case. Where it is filled by a device, it is so when the promise resolves.
+// Rows are dense: stride = vocabulary. Logits are float32 or bfloat16, a reference's whatever the model's
+// are; they may lie on a device. What has one entry per row is an array of the host in either case: where it
+// is filled by a device, it is so when the promise resolves.
 #include <algorithm>
 #include <cstring>
 
@@ -23,10 +24,9 @@ struct Rows {
 
 Rows ReadRows(const Napi::Value& value, const char* name, int64_t vocabulary) {
   const FlatMemory logits = ReadFloating(value, name);
-  if (logits.elements.dtype != DType::kFloat32) ThrowInvalid(value.Env(), name, "float32 memory");
   if (logits.length % vocabulary != 0) ThrowInvalid(value.Env(), name, "a whole number of rows");
-  auto* const first = static_cast<float*>(logits.elements.data);
-  return {logits, {first, logits.length / vocabulary, vocabulary, vocabulary}};
+  const auto& [data, dtype] = logits.elements;
+  return {logits, {data, logits.length / vocabulary, vocabulary, vocabulary, static_cast<uint32_t>(dtype)}};
 }
 
 // Of two rows that belong together; throws where they do not.
@@ -52,7 +52,11 @@ void ForRows(ThreadPool& pool, const SoulTokenRows& rows, const Work& work) {
 }
 
 SoulTokenRows PartOf(const SoulTokenRows& rows, int64_t first, int64_t count) {
-  return {rows.logits + first * rows.stride, count, rows.vocabulary, rows.stride};
+  SoulTokenRows part = rows;
+  const auto bytes = static_cast<int64_t>(SizeOf(static_cast<DType>(rows.dtype)));
+  part.logits = static_cast<char*>(rows.logits) + first * rows.stride * bytes;
+  part.rows = count;
+  return part;
 }
 
 // The element of a row, where there are any.

@@ -1,44 +1,14 @@
-// Calls on flat buffers as vectors.
+// Calls that find something out about flat buffers as vectors.
 #include <array>
-#include <limits>
 
 #include "addon/arguments.h"
 #include "addon/calls.h"
 #include "addon/work.h"
-#include "runtime/cuda/cast_across.h"
 #include "runtime/cuda/vector_launches.h"
 #include "runtime/vector_jobs.h"
 
 namespace soul {
 namespace {
-
-constexpr double kLargestFloat = std::numeric_limits<float>::max();
-
-// Undefined: to the nearest.
-Rounding ReadRounding(const Napi::Value& value) {
-  if (value.IsUndefined()) return {};
-  const Napi::Object rounding = ReadObject(value, "rounding");
-  return {true, ReadUnsigned64(rounding.Get("seed"), "seed"), ReadUnsigned64(rounding.Get("count"), "count")};
-}
-
-bool Overlap(const FlatMemory& a, const FlatMemory& b) {
-  const auto begin = [](const FlatMemory& memory) {
-    return reinterpret_cast<uintptr_t>(memory.elements.data);
-  };
-  const auto end = [&](const FlatMemory& memory) {
-    return begin(memory) + static_cast<uintptr_t>(memory.length) * SizeOf(memory.elements.dtype);
-  };
-  return begin(a) < end(b) && begin(b) < end(a);
-}
-
-// What is read at one index must not have been written at another.
-void CheckElementwise(Napi::Env env, const char* name, const FlatMemory& target, const FlatMemory& source) {
-  const bool same =
-      source.elements.data == target.elements.data && source.elements.dtype == target.elements.dtype;
-  if (!same && target.device == source.device && Overlap(source, target)) {
-    ThrowFailure(env, "SOUL_ALIASED", std::string(name) + " must not share a part of the other's memory");
-  }
-}
 
 // Reads one number when the device is done.
 template <typename Number>
@@ -109,103 +79,6 @@ Napi::Value GramCall(const Napi::CallbackInfo& info) {
   });
 }
 
-// axpy(alpha, x, y, rounding?) -> Promise<void>
-Napi::Value AxpyCall(const Napi::CallbackInfo& info) {
-  const double alpha = ReadNumber(Argument(info, 0), "alpha", -kLargestFloat, kLargestFloat);
-  const FlatMemory x = ReadFloating(Argument(info, 1), "x");
-  const FlatMemory y = ReadFloating(Argument(info, 2), "y", x.length);
-  const Rounding rounding = ReadRounding(Argument(info, 3));
-  const int32_t device = ReadDevice(info.Env(), {{"x", &x}, {"y", &y}});
-  CheckElementwise(info.Env(), "y", y, x);
-  const auto factor = static_cast<float>(alpha);
-  const Elements from = x.elements;
-  const Elements to = y.elements;
-  const int64_t length = x.length;
-  if (device != SOUL_CPU) {
-    return PostDeviceWork(info.Env(), {x.value, y.value}, device, [=](cuda::Queue& queue) -> DeviceOutcome {
-      cuda::EnqueueAddScaled(queue, factor, from, to, rounding, length);
-      return {};
-    });
-  }
-  return PostWork(info.Env(), {x.value, y.value}, [=, &pool = PoolOf(info.Env())] {
-    AddScaled(pool, factor, from, to, rounding, length);
-    return Outcome{};
-  });
-}
-
-// scale(buffer, factor, rounding?) -> Promise<void>
-Napi::Value ScaleCall(const Napi::CallbackInfo& info) {
-  const FlatMemory memory = ReadFloating(Argument(info, 0), "buffer");
-  const double factor = ReadNumber(Argument(info, 1), "factor", -kLargestFloat, kLargestFloat);
-  const Rounding rounding = ReadRounding(Argument(info, 2));
-  const auto by = static_cast<float>(factor);
-  const Elements elements = memory.elements;
-  const int64_t length = memory.length;
-  if (memory.device != SOUL_CPU) {
-    return PostDeviceWork(info.Env(), {memory.value}, memory.device,
-                          [=](cuda::Queue& queue) -> DeviceOutcome {
-                            cuda::EnqueueScale(queue, by, elements, rounding, length);
-                            return {};
-                          });
-  }
-  return PostWork(info.Env(), {memory.value}, [=, &pool = PoolOf(info.Env())] {
-    Scale(pool, by, elements, rounding, length);
-    return Outcome{};
-  });
-}
-
-// A cast that is not the CPU's alone.
-Napi::Value PostDeviceCast(Napi::Env env, const FlatMemory& source, const FlatMemory& target,
-                           const Rounding& rounding) {
-  const auto enqueue = [&queues = EnvironmentOf(env).queues, from = source.elements,
-                        from_device = source.device, to = target.elements, to_device = target.device,
-                        rounding, length = source.length] {
-    const auto queue_of = [&queues](int32_t device) -> cuda::Queue& { return queues.Of(device); };
-    if (from.dtype == to.dtype) {
-      cuda::Transfer(queue_of, to, to_device, from, from_device, length);
-    } else if (from_device == to_device) {
-      cuda::EnqueueCast(queue_of(to_device), from, to, rounding, 0, length);
-    } else {
-      cuda::CastAcross(queue_of, to, to_device, from, from_device, rounding, length);
-    }
-  };
-  const std::vector<Napi::Value> held{source.value, target.value};
-  // Host memory is waited for, which the JavaScript thread must not do.
-  if (source.device == SOUL_CPU || target.device == SOUL_CPU) {
-    const int32_t device = source.device == SOUL_CPU ? target.device : source.device;
-    return PostWork(env, held, [enqueue, device, &queues = EnvironmentOf(env).queues] {
-      enqueue();
-      queues.Of(device).Synchronize();
-      queues.Of(device).Await([](std::exception_ptr) {});
-      return Outcome{};
-    });
-  }
-  return PostDeviceWork(env, held, target.device, [enqueue](cuda::Queue&) -> DeviceOutcome {
-    enqueue();
-    return {};
-  });
-}
-
-// cast(source, target, rounding?) -> Promise<void>, also from one device to another; of one dtype the two may
-// overlap.
-Napi::Value CastCall(const Napi::CallbackInfo& info) {
-  const FlatMemory source = ReadFloating(Argument(info, 0), "source");
-  const FlatMemory target = ReadFloating(Argument(info, 1), "target", source.length);
-  const Rounding rounding = ReadRounding(Argument(info, 2));
-  if (source.elements.dtype != target.elements.dtype) {
-    CheckElementwise(info.Env(), "target", target, source);
-  }
-  if (source.device != SOUL_CPU || target.device != SOUL_CPU) {
-    return PostDeviceCast(info.Env(), source, target, rounding);
-  }
-  return PostWork(info.Env(), {source.value, target.value},
-                  [&pool = PoolOf(info.Env()), from = source.elements, to = target.elements,
-                   length = source.length, rounding] {
-                    Cast(pool, from, to, rounding, length);
-                    return Outcome{};
-                  });
-}
-
 MagnitudeOf ReadMagnitudeOf(const Napi::Value& value) {
   const std::string name = value.IsString() ? value.As<Napi::String>().Utf8Value() : "";
   if (name == "magnitude") return MagnitudeOf::kElement;
@@ -264,9 +137,6 @@ void ExportVectorCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("countNonFinite", Napi::Function::New(env, CountNonFiniteCall, "countNonFinite"));
   exports.Set("dot", Napi::Function::New(env, DotCall, "dot"));
   exports.Set("gram", Napi::Function::New(env, GramCall, "gram"));
-  exports.Set("axpy", Napi::Function::New(env, AxpyCall, "axpy"));
-  exports.Set("scale", Napi::Function::New(env, ScaleCall, "scale"));
-  exports.Set("cast", Napi::Function::New(env, CastCall, "cast"));
   exports.Set("quantile", Napi::Function::New(env, QuantileCall, "quantile"));
   exports.Set("maskZeros", Napi::Function::New(env, MaskZerosCall, "maskZeros"));
 }

@@ -21,6 +21,15 @@ SOUL_HOST_DEVICE float FloatFromBits(uint32_t bits) {
   return std::bit_cast<float>(bits);
 }
 
+SOUL_HOST_DEVICE float Magnitude(float x) {
+  return FloatFromBits(FloatBits(x) & 0x7fffffffu);
+}
+
+// x, or -x where `sign` is negative.
+SOUL_HOST_DEVICE float TimesSign(float x, float sign) {
+  return FloatFromBits(FloatBits(x) ^ (FloatBits(sign) & 0x80000000u));
+}
+
 SOUL_HOST_DEVICE float Infinity() {
   return FloatFromBits(0x7f800000u);
 }

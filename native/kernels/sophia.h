@@ -37,15 +37,6 @@ SOUL_HOST_DEVICE float Momentum(float momentum, float gradient, const SophiaCoef
   return c.beta1 * momentum + c.one_minus_beta1 * (c.gradient_scale * gradient);
 }
 
-SOUL_HOST_DEVICE float Magnitude(float x) {
-  return FloatFromBits(FloatBits(x) & 0x7fffffffu);
-}
-
-// x, or -x where `sign` is negative.
-SOUL_HOST_DEVICE float TimesSign(float x, float sign) {
-  return FloatFromBits(FloatBits(x) ^ (FloatBits(sign) & 0x80000000u));
-}
-
 SOUL_HOST_DEVICE SophiaUpdate SophiaStep(float value, float momentum, float hessian, float gradient,
                                          const SophiaCoefficients& c) {
   const float m = Momentum(momentum, gradient, c);

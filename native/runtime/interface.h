@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SOUL_INTERFACE_VERSION 2u
+#define SOUL_INTERFACE_VERSION 3u
 
 // Initialisers of a napi_type_tag {lower, upper}.
 #define SOUL_INTERFACE_TAG {0x8f1c2a5d73e94b06ull, 0xb64d09e1c7a83f52ull}
@@ -36,12 +36,14 @@ typedef struct SoulMemory {
 #define SOUL_BFLOAT16 1u
 #define SOUL_UINT8 2u
 
-// Rows of float32 logits, one per label token: row i begins at logits + i * stride, in elements.
+// Rows of logits, one per label token: row i begins at element i * stride. Of bfloat16 the losses take what
+// they would take of the same numbers in float32, and a gradient is rounded to the nearest, ties to even.
 typedef struct SoulTokenRows {
-  float* logits;
+  void* logits;
   int64_t rows;
   int64_t vocabulary;
-  int64_t stride;
+  int64_t stride;  // in elements
+  uint32_t dtype;  // SOUL_FLOAT32 or SOUL_BFLOAT16
 } SoulTokenRows;
 
 // What one read of the rows yields; a null pointer leaves that figure out.
@@ -78,7 +80,8 @@ typedef struct SoulInterface {
   // relative: 2e-6 where it is 40.
   void (*token_gradient)(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
                          const float* log_sum_exp);
-  // KL(softmax(reference) || softmax(rows)) of each row, with both log-sum-exps for the gradient.
+  // KL(softmax(reference) || softmax(rows)) of each row, with both log-sum-exps for the gradient. The two may
+  // be of different dtypes.
   void (*score_divergence)(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
                            float* log_sum_exp, float* reference_log_sum_exp);
   // logits <- weight * (softmax(logits) - softmax(reference)), in place.

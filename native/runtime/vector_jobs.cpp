@@ -36,9 +36,29 @@ void AddScaled(ThreadPool& pool, float alpha, const Elements& x, const Elements&
   });
 }
 
+void AddSign(ThreadPool& pool, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
+             int64_t length) {
+  ForChunks(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end, int) {
+    kernels.add_sign(alpha, x, y, rounding, begin, end);
+  });
+}
+
 void Scale(ThreadPool& pool, float factor, const Elements& y, const Rounding& rounding, int64_t length) {
   ForChunks(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end, int) {
     kernels.scale(factor, y, rounding, begin, end);
+  });
+}
+
+void SoftThreshold(ThreadPool& pool, float by, const Elements& y, FrozenMask frozen, const Rounding& rounding,
+                   int64_t length) {
+  ForChunks(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end, int) {
+    kernels.soft_threshold(by, y, frozen, rounding, begin, end);
+  });
+}
+
+void FillFrozen(ThreadPool& pool, const Elements& elements, FrozenMask frozen, float value, int64_t length) {
+  ForChunks(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end, int) {
+    kernels.fill_frozen(elements, frozen, value, begin, end);
   });
 }
 

@@ -20,7 +20,15 @@ InnerProducts ProductsOfPairs(ThreadPool& pool, const Elements* vectors, int32_t
 // y <- alpha * x + y, rounded to y's dtype; x may be y.
 void AddScaled(ThreadPool& pool, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
                int64_t length);
+// y <- alpha * sign(x) + y, rounded to y's dtype; x may be y.
+void AddSign(ThreadPool& pool, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
+             int64_t length);
 void Scale(ThreadPool& pool, float factor, const Elements& y, const Rounding& rounding, int64_t length);
+// y <- sign(y) * max(|y| - by, 0), rounded to y's dtype; frozen elements stay.
+void SoftThreshold(ThreadPool& pool, float by, const Elements& y, FrozenMask frozen, const Rounding& rounding,
+                   int64_t length);
+// Frozen elements become the value, rounded to the nearest; the others stay.
+void FillFrozen(ThreadPool& pool, const Elements& elements, FrozenMask frozen, float value, int64_t length);
 // target <- source, rounded to the target's dtype; the two are apart, or the same memory's dtype is one.
 void Cast(ThreadPool& pool, const Elements& source, const Elements& target, const Rounding& rounding,
           int64_t length);

@@ -1,5 +1,4 @@
 // The engine addon: handles of models and passes, and the calls on them. Everything is kept per environment.
-#include <ATen/ops/from_blob.h>
 #include <napi.h>
 #include <torch/version.h>
 
@@ -12,6 +11,7 @@
 #include "generate.h"
 #include "job.h"
 #include "passes.h"
+#include "specification.h"
 
 namespace soul {
 namespace {
@@ -138,32 +138,12 @@ Napi::Value LoadLibraryFiles(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// createModel(specification, values, gradients, inverseFrequencies)
+// createModel(specification, values, gradients)
 Napi::Value CreateModel(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Environment& environment = ReadEnvironment(env);
   if (!info[0].IsObject()) ThrowInvalid(env, "specification must be an object");
   const auto given = info[0].As<Napi::Object>();
-  constexpr int64_t kMost = int64_t{1} << 31;
-  const DecoderSize size = {
-      ReadInteger(given, "vocabulary", 1, kMost - 1),
-      ReadInteger(given, "hidden", 1, kMost),
-      ReadInteger(given, "intermediate", 1, kMost),
-      ReadInteger(given, "layers", 1, 4096),
-      ReadInteger(given, "heads", 1, 65536),
-      ReadInteger(given, "keyValueHeads", 1, 65536),
-      ReadInteger(given, "headSize", 2, 65536),
-      ReadNumber(given, "epsilon", 0, 1),
-      ReadBoolean(given, "tied"),
-      ReadBoolean(given, "attentionBias"),
-      ReadBoolean(given, "mlpBias"),
-      ReadBoolean(given, "portableAttention"),
-  };
-  if (size.heads % size.key_value_heads != 0) ThrowInvalid(env, "heads must be a multiple of keyValueHeads");
-  const std::vector<float> frequencies = ReadFloats(info[3], "inverseFrequencies");
-  if (size.head_size % 2 != 0 || static_cast<int64_t>(frequencies.size()) != size.head_size / 2) {
-    ThrowInvalid(env, "inverseFrequencies must have half of an even headSize");
-  }
   const FlatMemory values = ReadMemory(info[1], "values"), gradients = ReadMemory(info[2], "gradients");
   const Place place = values.place;
   if (values.length != gradients.length || place.dtype != gradients.place.dtype ||
@@ -171,30 +151,17 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
     ThrowInvalid(env, "values and gradients must be of one length and dtype, on one device");
   }
   if (place.on_device()) Guarded(env, [&] { PrepareDevice(place.ordinal); });
-  const Napi::Value offsets = given.Get("offsets");
-  if (!offsets.IsObject()) ThrowInvalid(env, "offsets must be an object of names");
-
-  const auto parameter = [&](const std::string& name, const std::vector<int64_t>& shape) -> Parameter {
-    int64_t length = 1;
-    for (const int64_t extent : shape) {
-      if (length > values.length / extent) ThrowInvalid(env, name + " does not fit into values");
-      length *= extent;
-    }
-    const int64_t offset = ReadInteger(offsets.As<Napi::Object>(), name.c_str(), 0, values.length - length);
-    const auto view = [&](const FlatMemory& memory) {
-      char* data = static_cast<char*>(memory.data) + offset * c10::elementSize(place.dtype);
-      return at::for_blob(data, shape).options(place.weights()).target_device(place.device()).make_tensor();
-    };
-    return {view(values), view(gradients)};
-  };
   auto handle = std::make_unique<ModelHandle>();
-  handle->longest = ReadInteger(given, "maxPositions", 1, kMost);
+  handle->longest = ReadInteger(given, "maxPositions", 1, int64_t{1} << 31);
   const int threads = static_cast<int>(ReadInteger(given, "threads", 0, 4096));
   const int64_t logits_memory = ReadInteger(given, "logitsMemory", 1, int64_t{1} << 50);
+  const Graph graph = ReadBoolean(given, "checkpointActivations") ? Graph::kInputs : Graph::kWhole;
   handle->model = Guarded(env, [&] {
-    return std::make_shared<const Model>(Model{Decoder(size, place, frequencies, parameter),
-                                               TokenLosses(*environment.table, place), threads,
-                                               logits_memory});
+    return std::shared_ptr<const Model>(new Model{{ReadDecoder(given, values, gradients), place},
+                                                  TokenLosses(*environment.table, place),
+                                                  threads,
+                                                  logits_memory,
+                                                  graph});
   });
   handle->released[0] = values.released;
   handle->released[1] = gradients.released;
@@ -225,10 +192,10 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
   if (!reference.IsUndefined()) {
     const ModelHandle& reference_handle = ReadModel(reference, "reference");
     other = reference_handle.model;
-    if (other->decoder.size().vocabulary != handle.model->decoder.size().vocabulary) {
+    if (other->decoder.vocabulary() != handle.model->decoder.vocabulary()) {
       ThrowInvalid(info.Env(), "reference must have the model's vocabulary of " +
-                                   std::to_string(handle.model->decoder.size().vocabulary) +
-                                   " tokens, but has " + std::to_string(other->decoder.size().vocabulary));
+                                   std::to_string(handle.model->decoder.vocabulary()) + " tokens, but has " +
+                                   std::to_string(other->decoder.vocabulary()));
     }
     if (other->place().ordinal != handle.model->place().ordinal) {
       ThrowInvalid(info.Env(), "reference must lie on the model's device");
@@ -237,7 +204,7 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
   const int64_t longest =
       other ? std::min(handle.longest, ReadModel(reference, "reference").longest) : handle.longest;
   auto arrays =
-      std::make_shared<BatchArrays>(ReadBatch(info, first, handle.model->decoder.size().vocabulary, longest));
+      std::make_shared<BatchArrays>(ReadBatch(info, first, handle.model->decoder.vocabulary(), longest));
 
   auto pass_handle = std::make_shared<std::unique_ptr<PassHandle>>(std::make_unique<PassHandle>());
   (*pass_handle)->label_count = arrays->LabelCount();
@@ -245,7 +212,7 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
   (*pass_handle)->model = Napi::Reference<Napi::Value>::New(info[0], 1);
   if (other) (*pass_handle)->reference = Napi::Reference<Napi::Value>::New(reference, 1);
   return Post(
-      info.Env(), {info[0], reference}, handle.model->place().ordinal,
+      info.Env(), {info[0], reference, info[first + 3]}, handle.model->place().ordinal,
       [=, model = handle.model, raw = pass_handle->get()] {
         raw->pass = std::make_shared<Pass>(model, other, *arrays);
       },
@@ -257,30 +224,32 @@ Napi::Value Start(const Napi::CallbackInfo& info, const Napi::Value& reference, 
         result.Set("values", values);
         result.Set("pass", MakeHandle(env, std::move(*pass_handle), kPassTag));
         return result;
-      });
+      },
+      ReadCancellation(info[first + 3]));
 }
 
-// nll(model, tokens, offsets, labelsFrom)
+// nll(model, tokens, offsets, labelsFrom, cancelled?)
 Napi::Value Nll(const Napi::CallbackInfo& info) {
   return Start(info, info.Env().Undefined(), 1);
 }
 
-// divergence(model, reference, tokens, offsets, labelsFrom)
+// divergence(model, reference, tokens, offsets, labelsFrom, cancelled?)
 Napi::Value Divergence(const Napi::CallbackInfo& info) {
   ReadModel(info[1], "reference");
   return Start(info, info[1], 2);
 }
 
-// backward(pass, weights): the pass is spent from this call on.
+// backward(pass, weights, cancelled?): the pass is spent from this call on.
 Napi::Value Backward(const Napi::CallbackInfo& info) {
   PassHandle& handle = ReadPass(info[0]);
   ReadModel(handle.model.Value());
   if (!handle.reference.IsEmpty()) ReadModel(handle.reference.Value(), "reference");
   auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[1], handle.label_count));
+  const std::atomic<int32_t>* cancelled = ReadCancellation(info[2]);
   return Post(
-      info.Env(), {info[0]}, handle.device,
+      info.Env(), {info[0], info[2]}, handle.device,
       [pass = handle.Take(info.Env()), weights] { pass->Backward(*weights); },
-      [](Napi::Env env) { return env.Undefined(); });
+      [](Napi::Env env) { return env.Undefined(); }, cancelled);
 }
 
 // releasePass(pass): frees the graph on the engine's thread, after what was asked before.
@@ -292,29 +261,29 @@ Napi::Value ReleasePass(const Napi::CallbackInfo& info) {
       [](Napi::Env env) { return env.Undefined(); });
 }
 
-// accumulate(model, tokens, offsets, labelsFrom, weights, seed?): resolves to the values
+// accumulate(model, tokens, offsets, labelsFrom, weights, seed?, cancelled?): resolves to the values
 Napi::Value AccumulateBatch(const Napi::CallbackInfo& info) {
   const ModelHandle& handle = ReadModel(info[0]);
-  const auto arrays = std::make_shared<BatchArrays>(
-      ReadBatch(info, 1, handle.model->decoder.size().vocabulary, handle.longest));
+  const auto arrays =
+      std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
   const auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[4], arrays->LabelCount()));
   std::optional<uint64_t> seed;
   if (!info[5].IsUndefined()) seed = ReadUnsigned64(info[5], "seed");
   const auto values = std::make_shared<at::Tensor>();
   return Post(
-      info.Env(), {info[0]}, handle.model->place().ordinal,
+      info.Env(), {info[0], info[6]}, handle.model->place().ordinal,
       [=, model = handle.model] { *values = Accumulate(*model, *arrays, *weights, seed); },
-      [=](Napi::Env env) { return Give<float>(env, *values); });
+      [=](Napi::Env env) { return Give<float>(env, *values); }, ReadCancellation(info[6]));
 }
 
-// score(model, tokens, offsets, labelsFrom)
+// score(model, tokens, offsets, labelsFrom, cancelled?)
 Napi::Value ScoreBatch(const Napi::CallbackInfo& info) {
   const ModelHandle& handle = ReadModel(info[0]);
-  const auto arrays = std::make_shared<BatchArrays>(
-      ReadBatch(info, 1, handle.model->decoder.size().vocabulary, handle.longest));
+  const auto arrays =
+      std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
   const auto scores = std::make_shared<Scores>();
   return Post(
-      info.Env(), {info[0]}, handle.model->place().ordinal,
+      info.Env(), {info[0], info[4]}, handle.model->place().ordinal,
       [=, model = handle.model] { *scores = Score(*model, *arrays); },
       [=](Napi::Env env) {
         const Napi::Object result = Napi::Object::New(env);
@@ -323,17 +292,18 @@ Napi::Value ScoreBatch(const Napi::CallbackInfo& info) {
         result.Set("mean", Give<float>(env, scores->mean));
         result.Set("variance", Give<float>(env, scores->variance));
         return result;
-      });
+      },
+      ReadCancellation(info[4]));
 }
 
-// generate(model, tokens, offsets, stopTokens, seeds, { maxNewTokens, temperature, topP }): resolves to
-// Int32Arrays
+// generate(model, tokens, offsets, stopTokens, seeds, { maxNewTokens, temperature, topP }, cancelled?):
+// resolves to Int32Arrays
 Napi::Value GenerateTokens(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const ModelHandle& handle = ReadModel(info[0]);
   const auto tokens = ReadIntegers(info[1], "tokens");
   const auto offsets = ReadUnsigned(info[2], "offsets");
-  CheckSequences(env, tokens, offsets, handle.model->decoder.size().vocabulary, handle.longest);
+  CheckSequences(env, tokens, offsets, handle.model->decoder.vocabulary(), handle.longest);
   const auto settings = std::make_shared<GenerateSettings>();
   settings->stop_tokens = ReadIntegers(info[3], "stopTokens");
   settings->seeds = ReadUnsigned64s(info[4], "seeds");
@@ -351,14 +321,15 @@ Napi::Value GenerateTokens(const Napi::CallbackInfo& info) {
   }
   const auto results = std::make_shared<std::vector<std::vector<int32_t>>>();
   return Post(
-      env, {info[0]}, handle.model->place().ordinal,
+      env, {info[0], info[6]}, handle.model->place().ordinal,
       [=, model = handle.model] { *results = Generate(*model, *prompts, *settings); },
       [=](Napi::Env environment) {
         const Napi::Array arrays = Napi::Array::New(environment, results->size());
         for (uint32_t i = 0; i < results->size(); ++i)
           arrays.Set(i, Give(environment, (*results)[i].data(), (*results)[i].size()));
         return arrays;
-      });
+      },
+      ReadCancellation(info[6]));
 }
 
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {

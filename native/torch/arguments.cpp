@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <optional>
 
 #include "job.h"
 
@@ -12,23 +13,33 @@ struct TypedArray {
   void* data;
   size_t length;
   napi_value buffer;
+  napi_typedarray_type type;
 };
+
+// Whatever type it has; absent where the value is no typed array.
+std::optional<TypedArray> FindTyped(const Napi::Value& value) {
+  bool typed = false;
+  TypedArray array{};
+  size_t offset;
+  if (napi_is_typedarray(value.Env(), value, &typed) != napi_ok || !typed ||
+      napi_get_typedarray_info(value.Env(), value, &array.type, &array.length, &array.data, &array.buffer,
+                               &offset) != napi_ok) {
+    return std::nullopt;
+  }
+  return array;
+}
 
 TypedArray ReadTyped(const Napi::Value& value, const char* name, napi_typedarray_type type,
                      const char* type_name) {
-  const std::string expected = std::string(name) + " must be a " + type_name;
-  bool typed = false;
-  if (napi_is_typedarray(value.Env(), value, &typed) != napi_ok || !typed)
-    ThrowInvalid(value.Env(), expected);
-  TypedArray array{};
-  napi_typedarray_type found;
-  size_t offset;
-  if (napi_get_typedarray_info(value.Env(), value, &found, &array.length, &array.data, &array.buffer,
-                               &offset) != napi_ok ||
-      found != type) {
-    ThrowInvalid(value.Env(), expected);
-  }
-  return array;
+  const std::optional<TypedArray> array = FindTyped(value);
+  if (!array || array->type != type) ThrowInvalid(value.Env(), std::string(name) + " must be a " + type_name);
+  return *array;
+}
+
+// Memory that nothing can detach.
+bool IsShared(Napi::Env env, const TypedArray& array) {
+  bool ordinary = true;
+  return napi_is_arraybuffer(env, array.buffer, &ordinary) == napi_ok && !ordinary;
 }
 
 template <typename Element>
@@ -159,23 +170,26 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
     const at::ScalarType dtype = memory.dtype == SOUL_FLOAT32 ? at::kFloat : at::kBFloat16;
     return {memory.data, static_cast<int64_t>(memory.length), {memory.device, dtype}, memory.released};
   }
-  bool typed = false;
-  napi_typedarray_type type = napi_int8_array;
-  TypedArray array{};
-  size_t offset;
-  if (napi_is_typedarray(value.Env(), value, &typed) == napi_ok && typed) {
-    napi_get_typedarray_info(value.Env(), value, &type, &array.length, &array.data, &array.buffer, &offset);
-  }
-  if (type != napi_float32_array && type != napi_uint16_array) {
+  const std::optional<TypedArray> array = FindTyped(value);
+  if (!array || (array->type != napi_float32_array && array->type != napi_uint16_array)) {
     ThrowInvalid(value.Env(), std::string(name) +
                                   " must be a Float32Array, a Uint16Array or a handle to memory of a buffer");
   }
-  bool ordinary = true;
-  if (napi_is_arraybuffer(value.Env(), array.buffer, &ordinary) != napi_ok || ordinary) {
+  if (!IsShared(value.Env(), *array)) {
     ThrowInvalid(value.Env(), std::string(name) + " must lie on a SharedArrayBuffer");
   }
-  const at::ScalarType dtype = type == napi_float32_array ? at::kFloat : at::kBFloat16;
-  return {array.data, static_cast<int64_t>(array.length), {SOUL_CPU, dtype}, nullptr};
+  const at::ScalarType dtype = array->type == napi_float32_array ? at::kFloat : at::kBFloat16;
+  return {array->data, static_cast<int64_t>(array->length), {SOUL_CPU, dtype}, nullptr};
+}
+
+const std::atomic<int32_t>* ReadCancellation(const Napi::Value& value) {
+  static_assert(sizeof(std::atomic<int32_t>) == sizeof(int32_t) && std::atomic<int32_t>::is_always_lock_free);
+  if (value.IsUndefined()) return nullptr;
+  const std::optional<TypedArray> array = FindTyped(value);
+  if (!array || array->type != napi_int32_array || array->length != 1 || !IsShared(value.Env(), *array)) {
+    ThrowInvalid(value.Env(), "cancelled must be an Int32Array of one element on a SharedArrayBuffer");
+  }
+  return static_cast<const std::atomic<int32_t>*>(array->data);
 }
 
 std::vector<std::string> ReadStrings(const Napi::Value& value, const char* name) {

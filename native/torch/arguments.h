@@ -5,6 +5,7 @@
 
 #include <napi.h>
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -46,6 +47,10 @@ struct FlatMemory {
   const bool* released;  // null: never
 };
 FlatMemory ReadMemory(const Napi::Value& value, const char* name);
+
+// A flag of the caller's, not 0 once the work is to end: an Int32Array of one element on a SharedArrayBuffer,
+// which must be held; null where the value is undefined.
+const std::atomic<int32_t>* ReadCancellation(const Napi::Value& value);
 
 std::vector<std::string> ReadStrings(const Napi::Value& value, const char* name);
 

@@ -2,15 +2,19 @@
 
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu.h>
 #include <ATen/ops/_scaled_dot_product_flash_attention_for_cpu_backward.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/mul.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/matmul.h>
 #include <ATen/ops/scaled_dot_product_attention.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
+#include <optional>
 
 #include "kept.h"
 
@@ -22,136 +26,166 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-// [rows, heads * size] -> [sequences, heads of the query, length, size]; key and value heads are repeated for
+// [rows, heads, size] -> [sequences, heads of the query, length, size]; key and value heads are repeated for
 // their group.
-Tensor Pad(const Tensor& packed, const AttentionGroup& group, int64_t heads, int64_t repeats, int64_t size) {
-  const Tensor rows = packed.index_select(0, group.source);
-  const Tensor block = rows.view({group.sequences, group.length, heads, 1, size});
+Tensor Pad(const Tensor& packed, const AttentionGroup& group, int64_t repeats) {
+  const int64_t heads = packed.size(1), size = packed.size(2);
+  const Tensor block =
+      packed.index_select(0, group.source).view({group.sequences, group.length, heads, 1, size});
   return block.expand({group.sequences, group.length, heads, repeats, size})
       .reshape({group.sequences, group.length, heads * repeats, size})
       .transpose(1, 2);
 }
 
 // The other way round; gradients of repeated heads are summed.
-void UnpadInto(Tensor& packed, const Tensor& padded, const AttentionGroup& group, int64_t heads,
-               int64_t repeats) {
-  const int64_t size = padded.size(3);
+void UnpadInto(Tensor packed, const Tensor& padded, const AttentionGroup& group, int64_t repeats) {
+  const int64_t heads = packed.size(1), size = packed.size(2);
   Tensor rows = padded.transpose(1, 2).reshape({group.sequences * group.length, heads, repeats, size});
   rows = repeats == 1 ? rows.squeeze(2) : rows.sum(2);
-  packed.index_copy_(0, group.rows, rows.reshape({-1, heads * size}).index_select(0, group.slots));
+  packed.index_copy_(0, group.rows, rows.index_select(0, group.slots));
 }
 
+int64_t Repeats(const AttentionShape& shape) {
+  return shape.heads / shape.key_value_heads;
+}
+
+// By libtorch's flash attention for CPUs, whose scores never exist as a whole.
 class AttendRule : public Function<AttendRule> {
  public:
   static Tensor forward(AutogradContext* context, const Tensor& query, const Tensor& key, const Tensor& value,
-                        const Tensor& cosine, const Tensor& sine, const std::vector<AttentionGroup>& groups,
-                        const AttentionShape& shape, Tensor* rotated_key) {
-    const int64_t rows = query.size(0), size = shape.head_size, repeats = shape.heads / shape.key_value_heads;
-    const Tensor q = Rotate(query.view({rows, shape.heads, size}), cosine, sine).view({rows, -1});
-    const Tensor k = Rotate(key.view({rows, shape.key_value_heads, size}), cosine, sine).view({rows, -1});
-    if (rotated_key) *rotated_key = k;
-    Tensor output = at::empty_like(query);
-    variable_list saved = {q, k, value, output, cosine, sine};
-    for (const AttentionGroup& group : groups) {
+                        const Angles& turn, const std::vector<AttentionGroup>& groups,
+                        const std::vector<Tensor>& masks, const AttentionShape& shape) {
+    // In place: whatever gives queries, keys and values keeps none of them.
+    if (turn.defined()) {
+      RotateInPlace(query, turn);
+      RotateInPlace(key, turn);
+    }
+    const Tensor output = at::empty({query.size(0), shape.heads, shape.head_size}, query.options());
+    variable_list saved = {query, key, value, output, turn.cosine, turn.sine};
+    for (size_t i = 0; i < groups.size(); ++i) {
+      const AttentionGroup& group = groups[i];
       auto [block, log_sum_exp] = at::_scaled_dot_product_flash_attention_for_cpu(
-          Pad(q, group, shape.heads, 1, size), Pad(k, group, shape.key_value_heads, repeats, size),
-          Pad(value, group, shape.key_value_heads, repeats, size), 0.0, true);
-      UnpadInto(output, block, group, shape.heads, 1);
+          Pad(query, group, 1), Pad(key, group, Repeats(shape)), Pad(value, group, Repeats(shape)), 0.0,
+          !masks[i].defined(), MaskOf(masks[i]), shape.scale);
+      UnpadInto(output, block, group, 1);
       saved.push_back(log_sum_exp);
+      saved.push_back(masks[i]);
     }
     context->save_for_backward(saved);
     Keep(context, "groups", groups);
     Keep(context, "shape", shape);
-    return output;
+    return output.view({query.size(0), -1});
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& d_outputs) {
     const variable_list saved = context->get_saved_variables();
-    const Tensor &q = saved[0], &k = saved[1], &value = saved[2], &output = saved[3];
+    const Tensor &query = saved[0], &key = saved[1], &value = saved[2], &output = saved[3];
+    const Angles turn{saved[4], saved[5]};
     const auto& groups = Kept<std::vector<AttentionGroup>>(context, "groups");
     const auto& shape = Kept<AttentionShape>(context, "shape");
-    const int64_t rows = q.size(0), size = shape.head_size, repeats = shape.heads / shape.key_value_heads;
-    Tensor d_q = at::empty_like(q), d_k = at::empty_like(k), d_value = at::empty_like(value);
-    // The slots that are padding repeat real rows: their gradient must count for nothing.
+    const int64_t rows = query.size(0), size = shape.head_size, repeats = Repeats(shape);
+    const Tensor d_output = d_outputs[0].reshape({rows, shape.heads, size});
+    // Side by side, as the gradient of what the three come from is wanted.
+    const Tensor all = at::empty({rows, shape.heads + 2 * shape.key_value_heads, size}, query.options());
+    const Tensor d_query = all.narrow(1, 0, shape.heads),
+                 d_key = all.narrow(1, shape.heads, shape.key_value_heads),
+                 d_value = all.narrow(1, shape.heads + shape.key_value_heads, shape.key_value_heads);
     for (size_t i = 0; i < groups.size(); ++i) {
       const AttentionGroup& group = groups[i];
-      Tensor d_rows = at::zeros({group.sequences * group.length, shape.heads * size}, q.options());
-      d_rows.index_copy_(0, group.slots, d_outputs[0].index_select(0, group.rows));
+      // The slots that are padding repeat real rows: their gradient must count for nothing.
+      Tensor d_rows = at::zeros({group.sequences * group.length, shape.heads, size}, query.options());
+      d_rows.index_copy_(0, group.slots, d_output.index_select(0, group.rows));
       const Tensor d_block = d_rows.view({group.sequences, group.length, shape.heads, size}).transpose(1, 2);
+      const Tensor &log_sum_exp = saved[6 + 2 * i], &mask = saved[7 + 2 * i];
       auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-          d_block, Pad(q, group, shape.heads, 1, size), Pad(k, group, shape.key_value_heads, repeats, size),
-          Pad(value, group, shape.key_value_heads, repeats, size), Pad(output, group, shape.heads, 1, size),
-          saved[6 + i], 0.0, true);
-      UnpadInto(d_q, dq, group, shape.heads, 1);
-      UnpadInto(d_k, dk, group, shape.key_value_heads, repeats);
-      UnpadInto(d_value, dv, group, shape.key_value_heads, repeats);
+          d_block, Pad(query, group, 1), Pad(key, group, repeats), Pad(value, group, repeats),
+          Pad(output, group, 1), log_sum_exp, 0.0, !mask.defined(), MaskOf(mask), shape.scale);
+      UnpadInto(d_query, dq, group, 1);
+      UnpadInto(d_key, dk, group, repeats);
+      UnpadInto(d_value, dv, group, repeats);
     }
-    // The inverse of a rotation turns by the opposite angle.
-    const Tensor &cosine = saved[4], back = saved[5].neg();
-    d_q = Rotate(d_q.view({rows, shape.heads, size}), cosine, back).view({rows, -1});
-    d_k = Rotate(d_k.view({rows, shape.key_value_heads, size}), cosine, back).view({rows, -1});
-    return {d_q, d_k, d_value, Tensor(), Tensor(), Tensor(), Tensor(), Tensor()};
+    if (turn.defined()) {
+      // The inverse of a rotation turns by the opposite angle.
+      const Angles back = turn.Opposite();
+      RotateInPlace(d_query, back);
+      RotateInPlace(d_key, back);
+    }
+    return {d_query, d_key, d_value, Tensor(), Tensor(), Tensor(), Tensor()};
+  }
+
+ private:
+  static std::optional<Tensor> MaskOf(const Tensor& mask) {
+    return mask.defined() ? std::optional<Tensor>(mask) : std::nullopt;
   }
 };
 
-// The rotation by itself as a step of a graph.
-class RotateRule : public Function<RotateRule> {
- public:
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& cosine, const Tensor& sine) {
-    context->save_for_backward({cosine, sine});
-    return Rotate(x, cosine, sine);
-  }
-
-  static variable_list backward(AutogradContext* context, const variable_list& d_outputs) {
-    const variable_list saved = context->get_saved_variables();
-    return {Rotate(d_outputs[0], saved[0], saved[1].neg()), Tensor(), Tensor()};
-  }
-};
+// softmax(cap(query key^T * scale) + mask) value, score by score, where they are to be capped; as
+// transformers rounds it.
+Tensor AttendExplicitly(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
+                        const AttentionShape& shape) {
+  Tensor scores = at::matmul(query, key.transpose(2, 3)).mul(shape.scale);
+  scores = scores.div(shape.softcap).tanh().mul(shape.softcap).add(mask);
+  return at::matmul(at::softmax(scores, -1, at::kFloat).to(query.scalar_type()), value);
+}
 
 // By operations that libtorch differentiates itself, on every device.
-Tensor AttendPortably(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& cosine,
-                      const Tensor& sine, const std::vector<AttentionGroup>& groups,
-                      const AttentionShape& shape, Tensor* rotated_key) {
-  const int64_t rows = query.size(0), size = shape.head_size, repeats = shape.heads / shape.key_value_heads;
-  const Tensor q = RotateRule::apply(query.view({rows, shape.heads, size}), cosine, sine).view({rows, -1});
-  const Tensor k =
-      RotateRule::apply(key.view({rows, shape.key_value_heads, size}), cosine, sine).view({rows, -1});
-  if (rotated_key) *rotated_key = k;
-  Tensor output = at::zeros_like(query);
-  for (const AttentionGroup& group : groups) {
-    const Tensor block = at::scaled_dot_product_attention(
-        Pad(q, group, shape.heads, 1, size), Pad(k, group, shape.key_value_heads, repeats, size),
-        Pad(value, group, shape.key_value_heads, repeats, size), {}, 0.0, true);
-    UnpadInto(output, block, group, shape.heads, 1);
+Tensor AttendPortably(const AttentionInput& input, const std::vector<AttentionGroup>& groups,
+                      const std::vector<Tensor>& masks, const AttentionShape& shape) {
+  Tensor output = at::zeros({input.query.size(0), shape.heads, shape.head_size}, input.query.options());
+  for (size_t i = 0; i < groups.size(); ++i) {
+    const AttentionGroup& group = groups[i];
+    const Tensor query = Pad(input.query, group, 1), key = Pad(input.key, group, Repeats(shape)),
+                 value = Pad(input.value, group, Repeats(shape));
+    std::optional<Tensor> mask;
+    if (masks[i].defined()) mask = masks[i];
+    const Tensor block = shape.softcap > 0 ? AttendExplicitly(query, key, value, masks[i], shape)
+                                           : at::scaled_dot_product_attention(query, key, value, mask, 0.0,
+                                                                              !mask, shape.scale);
+    UnpadInto(output, block, group, 1);
   }
-  return output;
+  return output.view({input.query.size(0), -1});
 }
 
 }  // namespace
 
-Tensor Rotate(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
-  const int64_t half = x.size(2) / 2;
-  const Tensor first = x.narrow(2, 0, half), second = x.narrow(2, half, half);
-  Tensor turned = at::empty_like(x);
-  Tensor turned_first = turned.narrow(2, 0, half), turned_second = turned.narrow(2, half, half);
-  at::mul_out(turned_first, first, cosine).addcmul_(second, sine, -1);
-  at::mul_out(turned_second, second, cosine).addcmul_(first, sine);
-  return turned;
-}
-
-Tensor Attend(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& cosine,
-              const Tensor& sine, const std::vector<AttentionGroup>& groups, const AttentionShape& shape,
-              Tensor* rotated_key) {
-  if (shape.portable) {
-    return AttendPortably(query, key, value, cosine, sine, groups, shape, rotated_key);
+Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
+              const std::vector<Tensor>& masks, const AttentionShape& shape) {
+  if (!shape.portable && shape.softcap == 0) {
+    return AttendRule::apply(input.query, input.key, input.value, turn, groups, masks, shape);
   }
-  return AttendRule::apply(query, key, value, cosine, sine, groups, shape, rotated_key);
+  if (turn.defined()) {
+    input.query = Rotate(input.query, turn);
+    input.key = Rotate(input.key, turn);
+  }
+  return AttendPortably(input, groups, masks, shape);
 }
 
 Tensor AttendMasked(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
                     const AttentionShape& shape) {
-  if (shape.portable) return at::scaled_dot_product_attention(query, key, value, mask);
-  return std::get<0>(at::_scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, false, mask));
+  if (shape.softcap > 0) return AttendExplicitly(query, key, value, mask, shape);
+  if (shape.portable) {
+    return at::scaled_dot_product_attention(query, key, value, mask, 0.0, false, shape.scale);
+  }
+  return std::get<0>(
+      at::_scaled_dot_product_flash_attention_for_cpu(query, key, value, 0.0, false, mask, shape.scale));
+}
+
+std::vector<Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const AttentionShape& shape,
+                              const Place& place) {
+  std::vector<Tensor> masks;
+  for (const AttentionGroup& group : groups) {
+    const bool windowed = shape.window > 0 && group.length > shape.window;
+    if (!windowed && shape.softcap == 0) {
+      masks.emplace_back();
+      continue;
+    }
+    const Tensor place_of = at::arange(group.length, place.indexes());
+    const Tensor back = place_of.unsqueeze(1).sub(place_of);  // how far before a row a column is
+    Tensor visible = back.ge(0);
+    if (windowed) visible = visible.logical_and(back.lt(shape.window));
+    masks.push_back(at::where(visible, 0.0, -std::numeric_limits<double>::infinity()).to(place.dtype));
+  }
+  return masks;
 }
 
 std::vector<AttentionGroup> GroupSequences(const std::vector<int64_t>& offsets, const Place& place) {

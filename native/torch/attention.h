@@ -1,4 +1,4 @@
-// Attention over token rows packed one sequence after the other.
+// Causal attention over token rows packed one sequence after the other.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -6,12 +6,9 @@
 #include <vector>
 
 #include "place.h"
+#include "rotation.h"
 
 namespace soul {
-
-// Rotates the two halves of every head by the token's angles; x: [rows, heads, size], cosine and sine: [rows,
-// 1, size / 2].
-at::Tensor Rotate(const at::Tensor& x, const at::Tensor& cosine, const at::Tensor& sine);
 
 // Sequences that attention handles as one padded block.
 struct AttentionGroup {
@@ -26,22 +23,33 @@ struct AttentionShape {
   int64_t heads;
   int64_t key_value_heads;
   int64_t head_size;
+  double scale;    // of the products of queries and keys
+  int64_t window;  // tokens that a token sees, itself with them; 0: all before it
+  double softcap;  // where not 0: scores <- softcap * tanh(scores / softcap)
   // By libtorch's operation for every device, rather than by the one for CPUs that needs less memory.
   bool portable;
+};
+
+// Queries [rows, heads, size], keys and values [rows, key-value heads, size], of any strides.
+struct AttentionInput {
+  at::Tensor query, key, value;
 };
 
 // Groups sequences of similar length, so that few calls do and little is wasted on padding.
 // `offsets` has one more entry than sequences.
 std::vector<AttentionGroup> GroupSequences(const std::vector<int64_t>& offsets, const Place& place);
 
-// Causal grouped-query attention within each sequence; query [rows, heads * size], key and value [rows,
-// kv_heads * size]. Padding stands to the right, where a causal mask hides it from every real token. Keys are
-// rotated here; `rotated_key`, where given, receives them.
-at::Tensor Attend(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
-                  const at::Tensor& cosine, const at::Tensor& sine, const std::vector<AttentionGroup>& groups,
-                  const AttentionShape& shape, at::Tensor* rotated_key = nullptr);
+// For each group what Attend adds to scores, [length, length]; undefined where being causal is all.
+std::vector<at::Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const AttentionShape& shape,
+                                  const Place& place);
 
-// softmax(query key^T / sqrt(size) + mask) value without a gradient; each [sequences, heads, length, size].
+// Grouped-query attention within each sequence: [rows, heads * size]. Padding stands to the right, where a
+// causal mask hides it from every real token. Queries and keys are rotated here, in place where nothing else
+// keeps them: `input.key` holds rotated keys afterwards.
+at::Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
+                  const std::vector<at::Tensor>& masks, const AttentionShape& shape);
+
+// softmax(cap(query key^T * scale) + mask) value without a gradient; each [sequences, heads, length, size].
 at::Tensor AttendMasked(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,
                         const at::Tensor& mask, const AttentionShape& shape);
 

@@ -2,9 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
+#include <c10/util/BFloat16.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -12,95 +12,103 @@
 #include <utility>
 
 #include "job.h"
+#include "norms.h"
 
 namespace soul {
+namespace {
 
 using at::Tensor;
 
-PackedTokens PackedTokens::Pack(const std::vector<int32_t>& tokens, std::vector<int64_t> offsets,
-                                const std::vector<int64_t>& wanted, const Place& place) {
-  std::vector<float> positions;
-  positions.reserve(tokens.size());
-  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
-    for (int64_t t = offsets[i]; t < offsets[i + 1]; ++t)
-      positions.push_back(static_cast<float>(t - offsets[i]));
-  }
-  std::vector<AttentionGroup> groups = GroupSequences(offsets, place);
-  PackedTokens packed{Upload(std::vector<int64_t>(tokens.begin(), tokens.end()), place),
-                      Upload(positions, place),
-                      std::move(offsets),
-                      std::move(groups),
-                      Upload(wanted, place),
-                      {},
-                      {}};
-  if (place.adds_rows_exactly()) return packed;
-  std::vector<int64_t> distinct(tokens.begin(), tokens.end()), which;
-  std::sort(distinct.begin(), distinct.end());
-  distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
-  which.reserve(tokens.size());
-  for (const int32_t token : tokens) {
-    which.push_back(std::lower_bound(distinct.begin(), distinct.end(), token) - distinct.begin());
-  }
-  packed.distinct = Upload(distinct, place);
-  packed.which = Upload(which, place);
-  return packed;
-}
-
-void KeyValueCache::Grow(int64_t wider) {
-  for (Layer& layer : layers) {
-    for (Tensor* tensor : {&layer.key, &layer.value}) {
-      const int64_t width = tensor->size(1);
-      const Tensor positions = tensor->view({sequences, capacity, width});
-      // Zeros, as at first: what a mask hides must be finite.
-      *tensor = at::constant_pad_nd(positions, {0, 0, 0, wider - capacity}).view({-1, width});
-    }
-  }
-  capacity = wider;
-}
-
-Decoder::Decoder(const DecoderSize& size, const Place& place, const std::vector<float>& inverse_frequencies,
-                 const ParameterSource& parameter)
-    : size_(size),
-      place_(place),
-      shape_{size.heads, size.key_value_heads, size.head_size, size.portable_attention || place.on_device()},
-      inverse_frequencies_(at::tensor(inverse_frequencies).to(place.device())) {
-  const int64_t query = size.heads * size.head_size, key = size.key_value_heads * size.head_size;
-  const auto projection = [&](const std::string& name, int64_t out, int64_t in, bool bias) {
-    Projection result{parameter(name + ".weight", {out, in}), {}};
-    if (bias) result.bias = parameter(name + ".bias", {out});
-    return result;
+// The body that all passes share. `attend` takes queries, keys and values [rows, heads, size] to [rows, heads
+// * size]; where `wanted` is defined, only those rows go on after attention.
+template <typename Attention>
+Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const Attention& attend) {
+  const int64_t rows = x.size(0);
+  Tensor normal = Normalise(x, layer.attention_norm);
+  const std::vector<Tensor> parts = Project(normal, layer.attention_input);
+  const auto heads = [&](const Tensor& part) {
+    return part.dim() == 3 ? part : part.view({rows, -1, layer.attention.head_size});
   };
-  embedding_ = parameter("model.embed_tokens.weight", {size.vocabulary, size.hidden});
-  if (!size.tied) head_ = parameter("lm_head.weight", {size.vocabulary, size.hidden});
-  final_norm_ = parameter("model.norm.weight", {size.hidden});
-  for (int64_t i = 0; i < size.layers; ++i) {
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    const std::string attention = prefix + "self_attn.", mlp = prefix + "mlp.";
-    layers_.push_back({
-        parameter(prefix + "input_layernorm.weight", {size.hidden}),
-        projection(attention + "q_proj", query, size.hidden, size.attention_bias),
-        projection(attention + "k_proj", key, size.hidden, size.attention_bias),
-        projection(attention + "v_proj", key, size.hidden, size.attention_bias),
-        projection(attention + "o_proj", size.hidden, query, size.attention_bias),
-        parameter(prefix + "post_attention_layernorm.weight", {size.hidden}),
-        projection(mlp + "gate_proj", size.intermediate, size.hidden, size.mlp_bias),
-        projection(mlp + "up_proj", size.intermediate, size.hidden, size.mlp_bias),
-        projection(mlp + "down_proj", size.hidden, size.intermediate, size.mlp_bias),
-    });
+  AttentionInput input{heads(parts[0]), heads(parts[1]), heads(parts[2])};
+  if (layer.query_norm.defined()) input.query = Normalise(input.query, layer.query_norm);
+  if (layer.key_norm.defined()) input.key = Normalise(input.key, layer.key_norm);
+  Tensor attended = attend(input);
+  if (wanted.defined()) {
+    attended = attended.index_select(0, wanted);
+    x = x.index_select(0, wanted);
+    if (layer.parallel && !layer.mlp_norm.defined()) normal = normal.index_select(0, wanted);
   }
+  attended = Project(attended, layer.attention_output)[0];
+  if (layer.attention_post_norm.defined()) attended = Normalise(attended, layer.attention_post_norm);
+  if (!layer.parallel) x = x.add(attended);
+  const Tensor read = layer.mlp_norm.defined() ? Normalise(x, layer.mlp_norm) : normal;
+  const std::vector<Tensor> inner = Project(read, layer.mlp_input);
+  Tensor output = layer.gated ? GatedProject(inner[0], inner[1], layer.mlp_output, layer.activation)
+                              : ActivatedProject(inner[0], layer.mlp_output, layer.activation);
+  if (layer.mlp_post_norm.defined()) output = Normalise(output, layer.mlp_post_norm);
+  return layer.parallel ? x.add(attended.add(output)) : x.add(output);
 }
 
-Decoder::Angles Decoder::ComputeAngles(const Tensor& positions) const {
-  const Tensor angle = positions.unsqueeze(1).mul(inverse_frequencies_).unsqueeze(1);
-  return {angle.cos().to(place_.dtype), angle.sin().to(place_.dtype)};
+}  // namespace
+
+float Decoder::EmbeddingScale() const {
+  // It has the dtype of the weights, as in transformers.
+  const float scale = static_cast<float>(parts_.embedding_scale);
+  return place_.dtype == at::kBFloat16 ? static_cast<float>(c10::BFloat16(scale)) : scale;
 }
 
-HiddenStates Decoder::Forward(const PackedTokens& batch, bool graph, KeyValueCache* cache) const {
-  const at::AutoGradMode mode(graph);
+Tensor Decoder::Embed(const Tensor& tokens, const Tensor& positions) const {
+  Tensor x = parts_.embedding.value.index_select(0, tokens);
+  if (parts_.embedding_scale != 1) x.mul_(EmbeddingScale());
+  if (parts_.positions.defined()) {
+    x.add_(parts_.positions.value.index_select(0, positions.add(parts_.position_offset)));
+  }
+  return x;
+}
+
+std::vector<Angles> Decoder::Turns(const Tensor& positions) const {
+  std::vector<Angles> turns;
+  for (const Tensor& frequencies : parts_.inverse_frequencies) {
+    const Tensor angle = positions.to(at::kFloat).unsqueeze(1).mul(frequencies).unsqueeze(1);
+    turns.push_back({angle.cos().to(place_.dtype), angle.sin().to(place_.dtype)});
+  }
+  return turns;
+}
+
+SharedByLayers Decoder::Share(const PackedTokens& batch) const {
+  SharedByLayers shared{Turns(batch.positions.rows), {}};
+  for (size_t i = 0; i < parts_.layers.size(); ++i) {
+    const AttentionShape& shape = parts_.layers[i].attention;
+    // Few kinds of masks: what an earlier layer has is taken again.
+    size_t like = 0;
+    while (like < i && parts_.layers[like].attention.window != shape.window) ++like;
+    shared.masks.push_back(like < i ? shared.masks[like] : MakeMasks(batch.groups, shape, place_));
+  }
+  return shared;
+}
+
+Tensor Decoder::RunPacked(size_t i, const Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
+                          KeyValueCache* cache, const Tensor& slots) const {
+  const DecoderLayer& layer = parts_.layers[i];
+  const bool last = i + 1 == parts_.layers.size();
+  const Angles turn = layer.rotary < 0 ? Angles{} : shared.turns[static_cast<size_t>(layer.rotary)];
+  const auto attend = [&](AttentionInput& input) {
+    const Tensor attended = Attend(input, turn, batch.groups, shared.masks[i], layer.attention);
+    if (cache) {
+      cache->layers[i].key.index_copy_(0, slots, input.key.reshape({input.key.size(0), -1}));
+      cache->layers[i].value.index_copy_(0, slots, input.value.reshape({input.value.size(0), -1}));
+    }
+    return attended;
+  };
+  // After the last attention no row looks at another: the rows that nobody asked for end here.
+  const Tensor output = RunLayer(layer, x, last ? batch.wanted : Tensor(), attend);
+  return last ? Normalise(output, parts_.final_norm) : output;
+}
+
+HiddenStates Decoder::Forward(const PackedTokens& batch, Graph graph, KeyValueCache* cache) const {
+  const at::NoGradGuard no_grad;
   HiddenStates states;
-  Tensor x = embedding_.value.index_select(0, batch.tokens);
-  if (graph) states.embedded = x.requires_grad_();
-  const Angles turn = ComputeAngles(batch.positions);
+  states.shared = Share(batch);
   Tensor slots;
   if (cache) {
     std::vector<int64_t> places;
@@ -111,64 +119,62 @@ HiddenStates Decoder::Forward(const PackedTokens& batch, bool graph, KeyValueCac
     }
     slots = Upload(places, place_);
   }
-
-  for (size_t i = 0; i < layers_.size(); ++i) {
+  Tensor x = Embed(batch.tokens.rows, batch.positions.rows);
+  for (size_t i = 0; i < parts_.layers.size(); ++i) {
     ThrowIfCancelled();
-    const DecoderLayer& layer = layers_[i];
-    const Tensor normal = RmsNorm(x, layer.attention_norm, size_.epsilon);
-    const std::vector<Tensor> parts = Project(normal, {&layer.query, &layer.key, &layer.value});
-    Tensor rotated_key;
-    Tensor attended = Attend(parts[0], parts[1], parts[2], turn.cosine, turn.sine, batch.groups, shape_,
-                             cache ? &rotated_key : nullptr);
-    if (cache) {
-      cache->layers[i].key.index_copy_(0, slots, rotated_key);
-      cache->layers[i].value.index_copy_(0, slots, parts[2]);
-    }
-    // After the last attention no row looks at another: the rows that nobody asked for end here.
-    if (i + 1 == layers_.size()) {
-      attended = attended.index_select(0, batch.wanted);
-      x = x.index_select(0, batch.wanted);
-    }
-    x = x.add(Project(attended, {&layer.output})[0]);
-    const std::vector<Tensor> gates =
-        Project(RmsNorm(x, layer.mlp_norm, size_.epsilon), {&layer.gate, &layer.up});
-    x = x.add(GatedProject(gates[0], gates[1], layer.down));
+    const at::AutoGradMode mode(graph == Graph::kWhole);
+    if (graph == Graph::kWhole) x.requires_grad_();
+    Tensor output = RunPacked(i, x, batch, states.shared, cache, slots);
+    if (graph != Graph::kNone) states.segments.push_back({x, graph == Graph::kWhole ? output : Tensor()});
+    x = output.detach();
   }
-  states.final = RmsNorm(x, final_norm_, size_.epsilon);
+  states.final = x;
   return states;
 }
 
 void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Tensor& d_final) const {
-  const Tensor d_embedded = torch::autograd::grad({states.final}, {states.embedded}, {d_final})[0];
-  const at::NoGradGuard no_grad;
-  AddEmbeddingGradient(batch, d_embedded);
-}
-
-void Decoder::AddEmbeddingGradient(const PackedTokens& batch, const Tensor& d_embedded) const {
-  Tensor gradient = embedding_.gradient;
-  if (place_.adds_rows_exactly()) {
-    gradient.index_add_(0, batch.tokens, d_embedded);
-    return;
+  Tensor d_output = d_final;
+  for (size_t i = states.segments.size(); i-- > 0;) {
+    ThrowIfCancelled();
+    HiddenStates::Segment segment = std::exchange(states.segments[i], {});
+    if (!segment.output.defined()) {
+      const at::AutoGradMode mode(true);
+      segment.input.requires_grad_();
+      segment.output = RunPacked(i, segment.input, batch, states.shared, nullptr, {});
+    }
+    d_output = torch::autograd::grad({segment.output}, {segment.input}, {d_output})[0];
   }
-  // A token's rows are summed in float32 and rounded once, and in an order of their own: index_add_ would add
-  // them as they come on a device.
-  Tensor sums = gradient.index_select(0, batch.distinct).to(at::kFloat);
-  const c10::List<std::optional<Tensor>> rows({batch.which});
-  sums.index_put_(rows, d_embedded.to(at::kFloat), /*accumulate=*/true);
-  gradient.index_copy_(0, batch.distinct, sums.to(place_.dtype));
+  const at::NoGradGuard no_grad;
+  if (parts_.positions.defined()) {
+    const TableRows& rows = batch.positions;
+    TableRows shifted{rows.rows.add(parts_.position_offset), rows.distinct, rows.which};
+    if (rows.distinct.defined()) shifted.distinct = rows.distinct.add(parts_.position_offset);
+    shifted.AddGradient(parts_.positions, d_output, place_);
+  }
+  if (parts_.embedding_scale != 1) d_output = d_output.mul(EmbeddingScale());
+  batch.tokens.AddGradient(parts_.embedding, d_output, place_);
 }
 
-int64_t Decoder::GraphBytes(int64_t rows) const {
-  const int64_t attention = 2 * (size_.heads + size_.key_value_heads) * size_.head_size;
-  return rows * size_.layers * (4 * size_.hidden + attention + 2 * size_.intermediate) *
-         static_cast<int64_t>(c10::elementSize(place_.dtype));
+int64_t Decoder::GraphBytes(int64_t rows, Graph graph) const {
+  int64_t columns = 0;
+  for (const DecoderLayer& layer : parts_.layers) {
+    columns += parts_.hidden;
+    if (graph != Graph::kWhole) continue;
+    // The input is kept by the norm; two normalised inputs, the sum, attention's output.
+    columns += 3 * parts_.hidden + layer.attention.heads * layer.attention.head_size;
+    for (const ProjectionGroup* group : {&layer.attention_input, &layer.mlp_input}) {
+      for (const Projection& projection : *group) columns += projection.weight.value.size(0);
+    }
+  }
+  return rows * columns * static_cast<int64_t>(c10::elementSize(place_.dtype));
 }
 
 KeyValueCache Decoder::MakeCache(int64_t sequences, int64_t capacity) const {
   KeyValueCache cache{{}, sequences, capacity};
-  const std::vector<int64_t> shape = {sequences * capacity, size_.key_value_heads * size_.head_size};
-  for (int64_t i = 0; i < size_.layers; ++i) {
-    cache.layers.push_back({at::zeros(shape, place_.weights()), at::zeros(shape, place_.weights())});
+  for (const DecoderLayer& layer : parts_.layers) {
+    const int64_t width = layer.attention.key_value_heads * layer.attention.head_size;
+    cache.layers.push_back({at::zeros({sequences * capacity, width}, place_.weights()),
+                            at::zeros({sequences * capacity, width}, place_.weights())});
   }
   return cache;
 }
@@ -176,43 +182,50 @@ KeyValueCache Decoder::MakeCache(int64_t sequences, int64_t capacity) const {
 Tensor Decoder::Extend(const std::vector<int32_t>& tokens, const std::vector<int64_t>& lengths,
                        KeyValueCache& cache) const {
   const at::NoGradGuard no_grad;
-  const int64_t sequences = cache.sequences, size = size_.head_size, key_heads = size_.key_value_heads;
-  const int64_t repeats = size_.heads / key_heads,
-                longest = *std::max_element(lengths.begin(), lengths.end()) + 1;
+  const int64_t sequences = cache.sequences, longest = *std::max_element(lengths.begin(), lengths.end()) + 1;
   const Tensor positions = Upload(lengths, place_);
-  const Angles turn = ComputeAngles(positions.to(at::kFloat));
+  const std::vector<Angles> turns = Turns(positions);
   const Tensor slots = at::arange(sequences, place_.indexes()).mul_(cache.capacity).add_(positions);
-  const Tensor visible = at::arange(longest, place_.indexes()).unsqueeze(0).le(positions.unsqueeze(1));
-  const Tensor mask = at::where(visible, 0.0, -std::numeric_limits<double>::infinity())
-                          .to(place_.dtype)
-                          .view({sequences, 1, 1, longest})
-                          .expand({sequences, 1, repeats, longest});
-  // The queries of a group share keys and values, so they stand where the rows of one head would.
-  const auto block = [&](const Tensor& cached) {
-    return cached.view({sequences, cache.capacity, key_heads, size}).narrow(1, 0, longest).transpose(1, 2);
-  };
+  // How far before a sequence's newest token each position is.
+  const Tensor back = positions.unsqueeze(1).sub(at::arange(longest, place_.indexes()));
+  int64_t masked_for = -1;
+  Tensor mask;
 
-  Tensor x =
-      embedding_.value.index_select(0, Upload(std::vector<int64_t>(tokens.begin(), tokens.end()), place_));
-  for (size_t i = 0; i < layers_.size(); ++i) {
+  Tensor x = Embed(Upload(std::vector<int64_t>(tokens.begin(), tokens.end()), place_), positions);
+  for (size_t i = 0; i < parts_.layers.size(); ++i) {
     ThrowIfCancelled();
-    const DecoderLayer& layer = layers_[i];
-    KeyValueCache::Layer& kept = cache.layers[i];
-    const std::vector<Tensor> parts =
-        Project(RmsNorm(x, layer.attention_norm, size_.epsilon), {&layer.query, &layer.key, &layer.value});
-    const Tensor query = Rotate(parts[0].view({sequences, size_.heads, size}), turn.cosine, turn.sine);
-    const Tensor key = Rotate(parts[1].view({sequences, key_heads, size}), turn.cosine, turn.sine);
-    kept.key.index_copy_(0, slots, key.view({sequences, -1}));
-    kept.value.index_copy_(0, slots, parts[2]);
-    const Tensor attended = AttendMasked(query.view({sequences, key_heads, repeats, size}), block(kept.key),
-                                         block(kept.value), mask, shape_)
-                                .reshape({sequences, -1});
-    x = x.add(Project(attended, {&layer.output})[0]);
-    const std::vector<Tensor> gates =
-        Project(RmsNorm(x, layer.mlp_norm, size_.epsilon), {&layer.gate, &layer.up});
-    x = x.add(GatedProject(gates[0], gates[1], layer.down));
+    const DecoderLayer& layer = parts_.layers[i];
+    const AttentionShape& shape = layer.attention;
+    const int64_t key_heads = shape.key_value_heads, size = shape.head_size,
+                  repeats = shape.heads / key_heads;
+    if (masked_for != shape.window) {
+      Tensor visible = back.ge(0);
+      if (shape.window > 0) visible = visible.logical_and(back.lt(shape.window));
+      mask = at::where(visible, 0.0, -std::numeric_limits<double>::infinity())
+                 .to(place_.dtype)
+                 .view({sequences, 1, 1, longest});
+      masked_for = shape.window;
+    }
+    // The queries of a group share keys and values, so they stand where the rows of one head would.
+    const auto block = [&](const Tensor& cached) {
+      return cached.view({sequences, cache.capacity, key_heads, size}).narrow(1, 0, longest).transpose(1, 2);
+    };
+    const auto attend = [&](AttentionInput& input) {
+      KeyValueCache::Layer& kept = cache.layers[i];
+      if (layer.rotary >= 0) {
+        const Angles& turn = turns[static_cast<size_t>(layer.rotary)];
+        RotateInPlace(input.query, turn);
+        RotateInPlace(input.key, turn);
+      }
+      kept.key.index_copy_(0, slots, input.key.reshape({sequences, -1}));
+      kept.value.index_copy_(0, slots, input.value.reshape({sequences, -1}));
+      return AttendMasked(input.query.reshape({sequences, key_heads, repeats, size}), block(kept.key),
+                          block(kept.value), mask.expand({sequences, 1, repeats, longest}), shape)
+          .reshape({sequences, -1});
+    };
+    x = RunLayer(layer, x, {}, attend);
   }
-  return RmsNorm(x, final_norm_, size_.epsilon);
+  return Normalise(x, parts_.final_norm);
 }
 
 }  // namespace soul

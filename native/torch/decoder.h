@@ -1,93 +1,89 @@
-// The Llama decoder: which weights it has, and the way from tokens to final hidden states.
+// A decoder: the way from tokens to final hidden states, whichever family it is of. What a family's layers
+// are made of comes as slots that are filled or empty; no name of a family or of a weight is known here.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
-#include <memory>
-#include <string>
 #include <vector>
 
 #include "attention.h"
-#include "functions.h"
+#include "key_value_cache.h"
+#include "packed_tokens.h"
 #include "parameter.h"
 #include "place.h"
+#include "projections.h"
+#include "rotation.h"
 
 namespace soul {
 
-struct DecoderSize {
+// Slots that a family does not have are undefined.
+struct DecoderLayer {
+  Norm attention_norm;
+  ProjectionGroup attention_input;  // parts: queries, keys, values
+  Norm query_norm, key_norm;        // over each head
+  AttentionShape attention;
+  int rotary;                        // index of its frequencies; -1: queries and keys are not turned
+  ProjectionGroup attention_output;  // one
+  Norm attention_post_norm;          // before the residual sum
+  Norm mlp_norm;                     // undefined in a parallel layer whose MLP reads what attention reads
+  ProjectionGroup mlp_input;         // parts: gate and up, or one
+  Projection mlp_output;
+  Norm mlp_post_norm;
+  Activation activation;
+  bool gated;
+  bool parallel;  // the MLP reads the layer's input, not attention's sum with it
+};
+
+struct DecoderParts {
   int64_t vocabulary;
   int64_t hidden;
-  int64_t intermediate;
-  int64_t layers;
-  int64_t heads;
-  int64_t key_value_heads;
-  int64_t head_size;
-  double epsilon;
-  bool tied;
-  bool attention_bias;
-  bool mlp_bias;
-  bool portable_attention;
+  Parameter embedding;
+  double embedding_scale;
+  Parameter positions;      // a learned embedding of positions; undefined where there is none
+  int64_t position_offset;  // its row of a sequence's first token
+  std::vector<at::Tensor> inverse_frequencies;  // float32 [turned / 2] each, on the decoder's device
+  std::vector<DecoderLayer> layers;
+  Norm final_norm;
+  OutputHead head;
 };
 
-struct DecoderLayer {
-  Parameter attention_norm;
-  Projection query, key, value, output;
-  Parameter mlp_norm;
-  Projection gate, up, down;
+// What the layers of one pass share.
+struct SharedByLayers {
+  std::vector<Angles> turns;                   // by the index of frequencies
+  std::vector<std::vector<at::Tensor>> masks;  // of each layer, for each attention group
 };
 
-// Token sequences packed one after the other, without padding, on one device.
-struct PackedTokens {
-  at::Tensor tokens;             // [rows] int64
-  at::Tensor positions;          // [rows] float32: each token's place in its sequence
-  std::vector<int64_t> offsets;  // where each sequence begins, and the end
-  std::vector<AttentionGroup> groups;
-  at::Tensor wanted;    // [wanted rows] int64: the rows whose hidden state is asked for
-  at::Tensor distinct;  // [tokens that occur] int64; with `which`, undefined where rows are added exactly
-  at::Tensor which;     // [rows] int64: the entry of `distinct` that each row is
-
-  static PackedTokens Pack(const std::vector<int32_t>& tokens, std::vector<int64_t> offsets,
-                           const std::vector<int64_t>& wanted, const Place& place);
-};
-
-// Keys (rotated) and values of the tokens seen so far; slot = sequence * capacity + position.
-struct KeyValueCache {
-  struct Layer {
-    at::Tensor key, value;  // [sequences * capacity, key-value heads * size]
-  };
-  std::vector<Layer> layers;
-  int64_t sequences;
-  int64_t capacity;
-
-  // Makes room for `wider` positions of each sequence, no fewer than now. One tensor after the other moves,
-  // so that no more than one is there twice.
-  void Grow(int64_t wider);
-};
-
-// The rows of one forward pass: `final` [wanted rows, hidden] normalised; `embedded` is the graph's only
-// leaf, undefined where no graph was asked for.
+// The rows of one forward pass: `final` [wanted rows, hidden], normalised. With a graph there is a segment
+// for each layer, from its input to its output (the last one's is `final`); where the graph is computed
+// again, the output is undefined until then.
 struct HiddenStates {
-  at::Tensor embedded;
+  struct Segment {
+    at::Tensor input, output;
+  };
+  std::vector<Segment> segments;
+  SharedByLayers shared;
   at::Tensor final;
+};
+
+enum class Graph {
+  kNone,
+  kWhole,
+  kInputs,  // of each layer only its input is kept; Backward computes the layer again
 };
 
 class Decoder {
  public:
-  // Gives the views of the parameter `name`, which must have `shape`; throws where it doesn't.
-  using ParameterSource =
-      std::function<Parameter(const std::string& name, const std::vector<int64_t>& shape)>;
+  Decoder(DecoderParts parts, const Place& place) : parts_(std::move(parts)), place_(place) {}
+  // Graphs hold the layers by address.
+  Decoder(const Decoder&) = delete;
+  Decoder& operator=(const Decoder&) = delete;
 
-  Decoder(const DecoderSize& size, const Place& place, const std::vector<float>& inverse_frequencies,
-          const ParameterSource& parameter);
-
-  const DecoderSize& size() const { return size_; }
+  int64_t vocabulary() const { return parts_.vocabulary; }
   const Place& place() const { return place_; }
-  const Parameter& head() const { return size_.tied ? embedding_ : head_; }
+  const OutputHead& head() const { return parts_.head; }
 
-  // With `graph`, `final` can be pulled back by `backward`; with `cache`, the keys and values of every token
-  // are kept in it.
-  HiddenStates Forward(const PackedTokens& batch, bool graph, KeyValueCache* cache = nullptr) const;
+  // With `cache`, which is for passes without a graph, the keys and values of every token are kept in it.
+  HiddenStates Forward(const PackedTokens& batch, Graph graph, KeyValueCache* cache = nullptr) const;
 
   // Adds to every gradient what d_final, the gradient of `states.final`, gives; the graph is spent.
   void Backward(const PackedTokens& batch, HiddenStates states, const at::Tensor& d_final) const;
@@ -98,24 +94,21 @@ class Decoder {
                     KeyValueCache& cache) const;
 
   // Bytes, about, that a graph over so many rows keeps until it is pulled back.
-  int64_t GraphBytes(int64_t rows) const;
+  int64_t GraphBytes(int64_t rows, Graph graph) const;
 
   KeyValueCache MakeCache(int64_t sequences, int64_t capacity) const;
 
  private:
-  struct Angles {
-    at::Tensor cosine, sine;
-  };
-  Angles ComputeAngles(const at::Tensor& positions) const;
+  float EmbeddingScale() const;
+  at::Tensor Embed(const at::Tensor& tokens, const at::Tensor& positions) const;
+  std::vector<Angles> Turns(const at::Tensor& positions) const;
+  SharedByLayers Share(const PackedTokens& batch) const;
+  // Layer i of a pass over packed sequences; the last one ends in `final`.
+  at::Tensor RunPacked(size_t i, const at::Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
+                       KeyValueCache* cache, const at::Tensor& slots) const;
 
-  void AddEmbeddingGradient(const PackedTokens& batch, const at::Tensor& d_embedded) const;
-
-  DecoderSize size_;
+  DecoderParts parts_;
   Place place_;
-  AttentionShape shape_;
-  at::Tensor inverse_frequencies_;
-  Parameter embedding_, head_, final_norm_;
-  std::vector<DecoderLayer> layers_;
 };
 
 }  // namespace soul

@@ -2,12 +2,13 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/argmax.h>
-#include <ATen/ops/mm.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "head.h"
 #include "job.h"
 
 namespace soul {
@@ -46,7 +47,7 @@ void KeepNucleus(float* logits, int64_t vocabulary, float top_p) {
   }
 }
 
-// One next token for each row of logits, which are overwritten. Draws are made on the CPU, whatever the
+// One next token for each row of logits, which may be overwritten. Draws are made on the CPU, whatever the
 // device: they are few, and the nucleus is sorted there.
 std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::vector<size_t>& prompts,
                             const std::vector<int64_t>& positions, const GenerateSettings& settings) {
@@ -57,12 +58,14 @@ std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::
     std::copy_n(best.data_ptr<int64_t>(), rows, chosen.begin());
     return chosen;
   }
-  const Tensor logits = given.cpu().to(at::kFloat).div_(settings.temperature);
+  Tensor logits = given.cpu();
+  // Plain draws read what the head gave.
+  if (settings.temperature != 1 || settings.top_p < 1)
+    logits = logits.to(at::kFloat).div_(settings.temperature);
   ForRows(rows, vocabulary, [&](int64_t first, int64_t last) {
     for (int64_t row = first; row < last; ++row) {
-      float* own = logits.data_ptr<float>() + row * vocabulary;
-      if (settings.top_p < 1) KeepNucleus(own, vocabulary, settings.top_p);
-      const SoulTokenRows part{own, 1, vocabulary, vocabulary};
+      const SoulTokenRows part = RowsOf(logits, row, row + 1);
+      if (settings.top_p < 1) KeepNucleus(static_cast<float*>(part.logits), vocabulary, settings.top_p);
       SoulTokenScores scores{};
       scores.sampled_labels = &chosen[row];
       scores.sample_seed = settings.seeds[prompts[row]];
@@ -73,17 +76,10 @@ std::vector<int32_t> Choose(const Model& model, const Tensor& given, const std::
   return chosen;
 }
 
-// Keeps the rows of a cache that `kept` names.
-void Narrow(KeyValueCache& cache, const std::vector<int64_t>& kept, const Place& place) {
-  const Tensor index = Upload(kept, place);
-  for (KeyValueCache::Layer& layer : cache.layers) {
-    for (Tensor* tensor : {&layer.key, &layer.value}) {
-      const int64_t width = tensor->size(1);
-      *tensor =
-          tensor->view({cache.sequences, cache.capacity, width}).index_select(0, index).view({-1, width});
-    }
-  }
-  cache.sequences = static_cast<int64_t>(kept.size());
+Tensor LogitsOf(const Model& model, const Tensor& hidden) {
+  const Tensor logits = at::empty({hidden.size(0), model.decoder.vocabulary()}, hidden.options());
+  LogitsInto(logits, hidden, model.decoder.head());
+  return logits;
 }
 
 }  // namespace
@@ -112,12 +108,11 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
   KeyValueCache cache =
       model.decoder.MakeCache(static_cast<int64_t>(prompts.size()), std::min(longest + kFirstRoom, most));
   const PackedTokens packed = PackedTokens::Pack(tokens, offsets, wanted, model.place());
-  Tensor hidden = model.decoder.Forward(packed, false, &cache).final;
+  Tensor hidden = model.decoder.Forward(packed, Graph::kNone, &cache).final;
 
   while (true) {
     ThrowIfCancelled();
-    const std::vector<int32_t> chosen =
-        Choose(model, at::mm(hidden, model.decoder.head().value.t()), rows, lengths, settings);
+    const std::vector<int32_t> chosen = Choose(model, LogitsOf(model, hidden), rows, lengths, settings);
     std::vector<int64_t> going;
     for (size_t row = 0; row < rows.size(); ++row) {
       std::vector<int32_t>& result = results[rows[row]];
@@ -130,7 +125,7 @@ std::vector<std::vector<int32_t>> Generate(const Model& model,
       }
     }
     if (going.empty()) return results;
-    if (going.size() < rows.size()) Narrow(cache, going, model.place());
+    if (going.size() < rows.size()) cache.Narrow(going, model.place());
     std::vector<size_t> next_rows;
     std::vector<int64_t> next_lengths;
     std::vector<int32_t> next_tokens;

@@ -12,6 +12,7 @@ namespace soul {
 namespace {
 
 thread_local const std::atomic<bool>* current_closing = nullptr;
+thread_local const std::atomic<int32_t>* current_cancelled = nullptr;
 
 struct Job {
   Napi::Env env;
@@ -19,6 +20,7 @@ struct Job {
   const SoulInterface* table;
   int32_t device;
   std::shared_ptr<std::atomic<bool>> closing;
+  const std::atomic<int32_t>* cancelled;  // null: never
   std::vector<Napi::Reference<Napi::Value>> held;
   std::function<void()> work;
   std::function<Napi::Value(Napi::Env)> result;
@@ -41,6 +43,7 @@ void FailLater(void* context, const char* sentence) {
 void Run(void* context) {
   Job& job = *static_cast<Job*>(context);
   current_closing = job.closing.get();
+  current_cancelled = job.cancelled;
   try {
     if (job.device == SOUL_CPU) {
       job.work();
@@ -56,6 +59,7 @@ void Run(void* context) {
   // What the work captured, a graph for instance, is freed here rather than on the JavaScript thread.
   job.work = nullptr;
   current_closing = nullptr;
+  current_cancelled = nullptr;
 }
 
 void Settle(const Job& job) {
@@ -116,16 +120,19 @@ Failure CurrentFailure() {
 
 void ThrowIfCancelled() {
   if (current_closing && *current_closing) throw Failure("SOUL_CANCELLED", "the environment is ending");
+  if (current_cancelled && *current_cancelled != 0) throw Failure("SOUL_CANCELLED", "the work was cancelled");
 }
 
 Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
-                   std::function<void()> work, std::function<Napi::Value(Napi::Env)> result) {
+                   std::function<void()> work, std::function<Napi::Value(Napi::Env)> result,
+                   const std::atomic<int32_t>* cancelled) {
   const Environment& environment = *env.GetInstanceData<Environment>();
   auto job = std::make_unique<Job>(Job{env,
                                        Napi::Promise::Deferred::New(env),
                                        environment.table,
                                        device,
                                        environment.closing,
+                                       cancelled,
                                        {},
                                        std::move(work),
                                        std::move(result),

@@ -37,13 +37,16 @@ Napi::Error ToError(Napi::Env env, const char* code, const std::string& message)
 // The exception being handled, as a failure with a code.
 Failure CurrentFailure();
 
-// Stops a long job whose environment is ending; cheap enough to call for every layer and chunk.
+// Stops a long job whose environment is ending, or whose caller has set its flag; cheap enough to call for
+// every layer and chunk.
 void ThrowIfCancelled();
 
 // Runs `work` on the dispatcher thread, then settles the promise with what `result` makes of it on the
 // JavaScript thread. `held` are kept from garbage collection until then. Exceptions of `work` reject the
 // promise. On a CUDA device, `device`, the promise is settled when the device has done what `work` enqueued.
+// Where `cancelled` is given, its memory must be among `held`.
 Napi::Promise Post(Napi::Env env, const std::vector<Napi::Value>& held, int32_t device,
-                   std::function<void()> work, std::function<Napi::Value(Napi::Env)> result);
+                   std::function<void()> work, std::function<Napi::Value(Napi::Env)> result,
+                   const std::atomic<int32_t>* cancelled = nullptr);
 
 }  // namespace soul

@@ -1,7 +1,9 @@
-// A named weight of a model: views of the flat buffers that JavaScript owns.
+// The weights of a decoder, as views of the flat buffers that JavaScript owns.
 #pragma once
 
 #include <ATen/core/Tensor.h>
+
+#include <vector>
 
 namespace soul {
 
@@ -13,10 +15,38 @@ struct Parameter {
   bool defined() const { return value.defined(); }
 };
 
-// y = x W^T (+ b); the bias is undefined where the model has none.
-struct Projection {
+enum class NormKind {
+  kRms,         // x / sqrt(mean(x^2) + epsilon) * weight
+  kRmsPlusOne,  // the same with 1 + weight
+  kLayer,       // (x - mean) / sqrt(variance + epsilon) * weight + bias
+};
+
+struct Norm {
   Parameter weight;
-  Parameter bias;
+  Parameter bias;  // undefined but for kLayer
+  NormKind kind = NormKind::kRms;
+  double epsilon = 0;
+
+  bool defined() const { return weight.defined(); }
+};
+
+// y = x W^T (+ b). The columns of y are one part or several, which follow each other, or take turns head by
+// head.
+struct Projection {
+  Parameter weight;               // [out, in]; of any strides, since some files hold the transpose
+  Parameter bias;                 // undefined where there is none
+  std::vector<int64_t> parts;     // columns of each part
+  int64_t interleaved_heads = 0;  // 0: parts follow each other
+};
+
+// Projections of one input.
+using ProjectionGroup = std::vector<Projection>;
+
+// From final hidden states to logits.
+struct OutputHead {
+  Parameter weight;    // [vocabulary, hidden]
+  Parameter bias;      // undefined where there is none
+  double softcap = 0;  // where not 0: logits <- softcap * tanh(logits / softcap)
 };
 
 }  // namespace soul

@@ -5,10 +5,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/sum.h>
 
 #include <algorithm>
 #include <utility>
 
+#include "head.h"
 #include "job.h"
 
 namespace soul {
@@ -21,43 +23,39 @@ class ChunkBuffer {
  public:
   ChunkBuffer(const Model& model, int64_t rows, int64_t buffers) : model_(model) {
     const Place& place = model.place();
-    const int64_t vocabulary = model.decoder.size().vocabulary;
-    const bool narrow = place.dtype != at::kFloat;
-    const int64_t element_bytes = narrow ? 6 : 4;
-    rows_ = std::clamp<int64_t>(model.logits_memory / (vocabulary * element_bytes * buffers), 1, rows);
-    floats_ = at::empty({rows_, vocabulary}, place.floats());
-    if (narrow) narrow_ = at::empty({rows_, vocabulary}, place.weights());
+    const int64_t vocabulary = model.decoder.vocabulary();
+    const auto row_bytes = vocabulary * static_cast<int64_t>(at::elementSize(place.dtype));
+    const int64_t copies = model.decoder.head().softcap > 0 ? 2 * buffers : buffers;
+    rows_ = std::clamp<int64_t>(model.logits_memory / (row_bytes * copies), 1, rows);
+    logits_ = at::empty({rows_, vocabulary}, place.weights());
   }
 
   int64_t rows() const { return rows_; }
 
-  // In float32, from products in the dtype of the weights.
-  Tensor Logits(const Tensor& hidden) {
-    const Tensor head = model_.decoder.head().value.t();
-    Tensor logits = floats_.narrow(0, 0, hidden.size(0));
-    if (!narrow_.defined()) {
-      at::mm_out(logits, hidden, head);
-      return logits;
-    }
-    Tensor product = narrow_.narrow(0, 0, hidden.size(0));
-    at::mm_out(product, hidden, head);
-    return logits.copy_(product);
+  // In the dtype of the weights, as the losses read them; to be pulled back where `pull_back` says so.
+  Tensor Logits(const Tensor& hidden, bool pull_back = false) {
+    const OutputHead& head = model_.decoder.head();
+    const Tensor logits = logits_.narrow(0, 0, hidden.size(0));
+    LogitsInto(logits, hidden, head);
+    if (pull_back && head.softcap > 0) capped_ = logits.clone();
+    return logits;
   }
 
   // Turns d_logits, in place of the logits, into the head's gradient (added in place) and into d_hidden.
   void PullBack(const Tensor& d_logits, const Tensor& hidden, Tensor d_hidden) {
-    Tensor product = d_logits;
-    if (narrow_.defined()) product = narrow_.narrow(0, 0, hidden.size(0)).copy_(d_logits);
-    const Parameter& head = model_.decoder.head();
-    Tensor d_weight = head.gradient;
-    d_weight.addmm_(product.t(), hidden);
-    at::mm_out(d_hidden, product, head.value);
+    const OutputHead& head = model_.decoder.head();
+    if (head.softcap > 0) PullBackCap(d_logits, capped_, head);
+    Tensor d_weight = head.weight.gradient, d_bias = head.bias.gradient;
+    d_weight.addmm_(d_logits.t(), hidden);
+    if (d_bias.defined()) d_bias.add_(d_logits.sum(0, false, at::kFloat));
+    at::mm_out(d_hidden, d_logits, head.weight.value);
   }
 
  private:
   const Model& model_;
   int64_t rows_;
-  Tensor floats_, narrow_;
+  Tensor logits_;
+  Tensor capped_;  // the logits that are to be pulled back, where the head caps them
 };
 
 template <typename Work>
@@ -114,7 +112,7 @@ Pass::Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> refe
            const BatchArrays& arrays)
     : model_(std::move(model)), reference_(std::move(reference)), batch_(Pack(arrays, model_->place())) {
   UseThreads(*model_);
-  states_ = model_->decoder.Forward(batch_.tokens, true);
+  states_ = model_->decoder.Forward(batch_.tokens, model_->graph);
   const at::NoGradGuard no_grad;
   const int64_t rows = states_.final.size(0);
   values_ = at::empty({rows}, model_->place().floats());
@@ -129,7 +127,7 @@ Pass::Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> refe
       model_->losses.Score(buffer.Logits(states_.final.narrow(0, start, count)), scores);
     });
   } else {
-    reference_final_ = reference_->decoder.Forward(batch_.tokens, false).final;
+    reference_final_ = reference_->decoder.Forward(batch_.tokens, Graph::kNone).final;
     reference_log_sum_exp_ = at::empty_like(values_);
     ChunkBuffer reference_buffer(*reference_, rows, 2);
     ForChunks(rows, std::min(buffer.rows(), reference_buffer.rows()), [&](int64_t start, int64_t count) {
@@ -152,7 +150,7 @@ void Pass::Backward(const std::vector<float>& weights) {
   Tensor d_final;
   {
     const at::NoGradGuard no_grad;
-    const Tensor hidden = states_.final.detach();
+    const Tensor& hidden = states_.final;
     const int64_t rows = hidden.size(0);
     d_final = at::empty_like(hidden);
     ChunkBuffer buffer(*model_, rows, reference_ ? 2 : 1);
@@ -161,7 +159,7 @@ void Pass::Backward(const std::vector<float>& weights) {
     const int64_t chunk = reference_ ? std::min(buffer.rows(), reference_buffer->rows()) : buffer.rows();
     ForChunks(rows, chunk, [&](int64_t start, int64_t count) {
       const Tensor part = hidden.narrow(0, start, count);
-      const Tensor logits = buffer.Logits(part);
+      const Tensor logits = buffer.Logits(part, true);
       if (reference_) {
         const Tensor other = reference_buffer->Logits(reference_final_.narrow(0, start, count));
         model_->losses.DivergenceGradient(logits, other, From<float>(placed_weights, start),
@@ -181,7 +179,7 @@ Tensor Accumulate(const Model& model, const BatchArrays& arrays, const std::vect
   UseThreads(model);
   const LabelledBatch batch = Pack(arrays, model.place());
   const Tensor placed_weights = Upload(weights, model.place());
-  HiddenStates states = model.decoder.Forward(batch.tokens, true);
+  HiddenStates states = model.decoder.Forward(batch.tokens, model.graph);
   const int64_t rows = states.final.size(0);
   const Tensor nll = at::empty({rows}, model.place().floats()), log_sum_exp = at::empty_like(nll);
   Tensor sampled;
@@ -189,12 +187,12 @@ Tensor Accumulate(const Model& model, const BatchArrays& arrays, const std::vect
   Tensor d_final;
   {
     const at::NoGradGuard no_grad;
-    const Tensor hidden = states.final.detach();
+    const Tensor& hidden = states.final;
     d_final = at::empty_like(hidden);
     ChunkBuffer buffer(model, rows, 1);
     ForChunks(rows, buffer.rows(), [&](int64_t start, int64_t count) {
       const Tensor part = hidden.narrow(0, start, count);
-      const Tensor logits = buffer.Logits(part);
+      const Tensor logits = buffer.Logits(part, true);
       SoulTokenScores scores{};
       scores.log_sum_exp = From<float>(log_sum_exp, start);
       scores.nll = From<float>(nll, start);
@@ -217,7 +215,7 @@ Scores Score(const Model& model, const BatchArrays& arrays) {
   UseThreads(model);
   const LabelledBatch batch = Pack(arrays, model.place());
   const at::NoGradGuard no_grad;
-  const Tensor hidden = model.decoder.Forward(batch.tokens, false).final;
+  const Tensor hidden = model.decoder.Forward(batch.tokens, Graph::kNone).final;
   const int64_t rows = hidden.size(0);
   const Tensor nll = at::empty({rows}, model.place().floats());
   const Tensor mean = at::empty_like(nll), variance = at::empty_like(nll);

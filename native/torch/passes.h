@@ -17,6 +17,7 @@ struct Model {
   TokenLosses losses;
   int threads;            // 0: libtorch's own choice
   int64_t logits_memory;  // bytes that the chunk buffers may take
+  Graph graph;            // what a pass keeps that can be pulled back
 
   const Place& place() const { return decoder.place(); }
 };
@@ -55,7 +56,7 @@ class Pass {
 
   // On the CPU.
   const at::Tensor& values() const { return host_values_; }
-  int64_t graph_bytes() const { return model_->decoder.GraphBytes(batch_.tokens.tokens.size(0)); }
+  int64_t graph_bytes() const { return model_->decoder.GraphBytes(batch_.tokens.rows(), model_->graph); }
   void Backward(const std::vector<float>& weights);
 
  private:

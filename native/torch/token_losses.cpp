@@ -11,12 +11,7 @@ namespace {
 
 using at::Tensor;
 
-SoulTokenRows RowsOf(const Tensor& logits, int64_t first, int64_t last) {
-  const int64_t vocabulary = logits.size(1);
-  return {logits.data_ptr<float>() + first * vocabulary, last - first, vocabulary, vocabulary};
-}
-
-SoulTokenRows RowsOf(const Tensor& logits) {
+SoulTokenRows AllRowsOf(const Tensor& logits) {
   return RowsOf(logits, 0, logits.size(0));
 }
 
@@ -44,6 +39,13 @@ const int32_t* LabelsOf(const SoulTokenScores& scores) {
 
 }  // namespace
 
+SoulTokenRows RowsOf(const Tensor& logits, int64_t first, int64_t last) {
+  const int64_t vocabulary = logits.size(1);
+  const uint32_t dtype = logits.scalar_type() == at::kFloat ? SOUL_FLOAT32 : SOUL_BFLOAT16;
+  const auto begin = static_cast<size_t>(first * vocabulary) * logits.element_size();
+  return {static_cast<char*>(logits.data_ptr()) + begin, last - first, vocabulary, vocabulary, dtype};
+}
+
 void ForRows(int64_t rows, int64_t vocabulary, const std::function<void(int64_t, int64_t)>& work) {
   constexpr int64_t kGrain = 32768;  // elements that are worth a thread, as in libtorch's own loops
   at::parallel_for(0, rows, std::max<int64_t>(1, kGrain / vocabulary), work);
@@ -55,7 +57,7 @@ void* TokenLosses::Stream() const {
 
 void TokenLosses::Score(const Tensor& logits, const SoulTokenScores& scores) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits);
+    const SoulTokenRows rows = AllRowsOf(logits);
     Check(table_->score_tokens_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, &scores));
     return;
   }
@@ -69,7 +71,7 @@ void TokenLosses::Score(const Tensor& logits, const SoulTokenScores& scores) con
 void TokenLosses::Gradient(const Tensor& logits, const int32_t* labels, const float* weights,
                            const float* log_sum_exp) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits);
+    const SoulTokenRows rows = AllRowsOf(logits);
     Check(table_->token_gradient_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, labels,
                                            weights, log_sum_exp));
     return;
@@ -101,7 +103,7 @@ void TokenLosses::ScoreAndGradient(const Tensor& logits, const SoulTokenScores& 
 void TokenLosses::ScoreDivergence(const Tensor& logits, const Tensor& reference,
                                   const DivergenceFigures& figures) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits), other = RowsOf(reference);
+    const SoulTokenRows rows = AllRowsOf(logits), other = AllRowsOf(reference);
     Check(table_->score_divergence_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, &other,
                                              figures.divergence, figures.log_sum_exp,
                                              figures.reference_log_sum_exp));
@@ -117,7 +119,7 @@ void TokenLosses::ScoreDivergence(const Tensor& logits, const Tensor& reference,
 void TokenLosses::DivergenceGradient(const Tensor& logits, const Tensor& reference, const float* weights,
                                      const DivergenceFigures& figures) const {
   if (place_.on_device()) {
-    const SoulTokenRows rows = RowsOf(logits), other = RowsOf(reference);
+    const SoulTokenRows rows = AllRowsOf(logits), other = AllRowsOf(reference);
     Check(table_->divergence_gradient_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, &other,
                                                 weights, figures.log_sum_exp, figures.reference_log_sum_exp));
     return;

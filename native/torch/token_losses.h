@@ -1,6 +1,6 @@
-// The token losses of the first addon on rows of float32 logits, wherever they lie. On the CPU libtorch's
-// threads share the rows; on a device a call is enqueued on libtorch's stream, and every pointer is one of
-// the device.
+// The token losses of the first addon on rows of logits, float32 or bfloat16, wherever they lie. On the CPU
+// libtorch's threads share the rows; on a device a call is enqueued on libtorch's stream, and every pointer
+// is one of the device.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -45,6 +45,9 @@ class TokenLosses {
   const SoulInterface* table_;
   Place place_;
 };
+
+// Rows [first, last) of logits that lie without gaps.
+SoulTokenRows RowsOf(const at::Tensor& logits, int64_t first, int64_t last);
 
 // Calls `work(first, last)` on disjoint ranges of rows on libtorch's threads.
 void ForRows(int64_t rows, int64_t vocabulary, const std::function<void(int64_t, int64_t)>& work);

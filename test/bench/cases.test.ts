@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { bytesOfPasses, type KernelCase, kernelContestant, limitContestant } from '../../bench/cases/case.ts';
 import { helperCases } from '../../bench/cases/helpers.ts';
 import { optimizerCases } from '../../bench/cases/optimizers.ts';
-import { tokenLossCases, tokenLossKernels } from '../../bench/cases/token-loss.ts';
+import { copiedTokenLossCase, tokenLossCases, tokenLossKernels } from '../../bench/cases/token-loss.ts';
 import { type Comparison, comparisons, deviceComparisons } from '../../bench/peers/comparisons.ts';
 import { hostPlace } from '../../bench/place.ts';
 import type { StepStatistics } from '../../lib/index.ts';
@@ -13,7 +13,7 @@ const shape = { rows: 10, vocabulary: 100 };
 /** A bit for each weight, which the memory limit's pattern leaves out. */
 const maskBytes = 1 / 8;
 
-describe.each<KernelCase>([...optimizerCases, ...helperCases, ...tokenLossCases(shape)])(
+describe.each<KernelCase>([...optimizerCases, ...helperCases, ...tokenLossCases(shape), copiedTokenLossCase(shape)])(
   '$kernel, $storage',
   (kernelCase) => {
     test('runs, and its pattern moves the bytes that are counted', async () => {
@@ -40,7 +40,8 @@ test('a Sophia step clips about half of the weights once its momentum has risen'
 });
 
 test('names of cases over logits are the known ones', () => {
-  expect(tokenLossCases(shape).map(({ kernel }) => kernel)).toEqual([...tokenLossKernels]);
+  const names = tokenLossCases(shape).map(({ kernel, storage }) => `${kernel} ${storage}`);
+  expect(names).toEqual(['f32', 'bf16'].flatMap((dtype) => tokenLossKernels.map((kernel) => `${kernel} ${dtype}`)));
 });
 
 test('no measurement is listed twice', () => {

@@ -414,7 +414,7 @@ describeWithEngine('with a model', () => {
         '--quiet',
       ],
     );
-    expect(err).toBe('');
+    expect(err).toBe(`note: ${path('refusals.txt')}: 2 refusals, one a line of plain text\n`);
     expect(code).toBe(0);
   });
 

@@ -103,6 +103,27 @@ describe('a file', () => {
     ],
     [{ method: 'npoo' }, [], /there is no method "npoo"; did you mean npo\?/],
     [{ method: 'finetune' }, [], /is for the method finetune, .*soul train --config/],
+    [
+      { optimizerSettings: { learningRte: 1 } },
+      [],
+      /config\.json: optimizerSettings has no option learningRte; did you mean learningRate\?/,
+    ],
+    [{ optimizerSettings: { betas: [0.9, 1] } }, [], /config\.json: optimizerSettings\.betas\[1\] must be/],
+    [
+      { optimizerSettings: { precision: { states: 'f16' } } },
+      [],
+      /config\.json: optimizerSettings\.precision\.states must be 'f32' or 'bf16', but is "f16"/,
+    ],
+    [
+      { optimizerSettings: { rho: 1, clippedFraction: 0.1 } },
+      [],
+      /config\.json: give rho or clippedFraction, not both/,
+    ],
+    [{ optimizer: 'adamw', optimizerSettings: { rho: 1 } }, [], /config\.json: rho belong to Sophia/],
+    [{ optimizerSettings: { rho: 1 } }, ['--optimizer', 'adamw'], /config\.json: rho belong to Sophia/],
+    [{ optimizerSettings: { epsilon: 0 } }, [], /config\.json: epsilon must be a number of at least 1e-38/],
+    [{ curvature: { chunks: 0 } }, [], /config\.json: curvature\.chunks must be an integer/],
+    [{ method: 'npo', methodSettings: { beta: -1 } }, [], /config\.json: beta must be a number above 0/],
     [{ method: 'npo' }, ['--set', 'beta=-1'], /beta must be a number above 0/],
     [{ algorithmFile: '/nowhere/mine.mjs' }, [], /\/nowhere\/mine\.mjs does not exist/],
   ])('%j is refused', async (content, words, message) => {
@@ -151,6 +172,17 @@ describeWithEngine('a run', () => {
       method: 'graddiff',
       methodSettings: { retainCoefficient: 2 },
       seed: '18446744073709551615',
+    });
+  });
+
+  test('by a record notes what has changed since', async () => {
+    const again = (out: string) =>
+      soul('unlearn', '--config', path('first/run.json'), '--out', path(out), '--steps', '1', '--quiet');
+    expect(await again('same')).toMatchObject({ code: 0, err: '' });
+    await writeFile(path('retain.jsonl'), '{"question": "Nobody?", "answer": "Question."}\n');
+    expect(await again('other')).toMatchObject({
+      code: 0,
+      err: `note: ${path('retain.jsonl')} has changed since ${path('first/run.json')} was written: this is another run\n`,
     });
   });
 

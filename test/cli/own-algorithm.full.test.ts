@@ -161,6 +161,12 @@ describeWithEngine('with a model', () => {
     expect(again.code).toBe(0);
     const [one, other] = await Promise.all(['out', 'again'].map((name) => readFile(path(`${name}/model.safetensors`))));
     expect(one!.equals(other!)).toBe(true);
+    await writeFile(path('mine.ts'), `${typeScript}// changed\n`);
+    const changed = await soulThere('unlearn', '--config', 'out/run.json', '--out', 'changed', '--quiet');
+    expect(changed).toMatchObject({
+      code: 0,
+      err: expect.stringContaining('note: ./mine.ts has changed since out/run.json was written'),
+    });
     const named = await soulThere(
       'unlearn',
       '--config',
@@ -171,7 +177,30 @@ describeWithEngine('with a model', () => {
       'ascent',
       '--quiet',
     );
-    expect(named).toMatchObject({ code: 0, err: '' });
+    const lines = named.err.trim().split('\n');
+    expect([named.code, lines]).toEqual([
+      0,
+      Array(2).fill(expect.stringMatching(/^note: .* of another method, and left out$/)),
+    ]);
     expect(await readdir(place)).toContain('named');
+  });
+
+  test('what goes wrong in it is told with its name, its line and the term', async () => {
+    await writeSmallModel(place);
+    const failing = (body: string) =>
+      "import { targetSet as source } from 'soul-unlearn/unlearn';\n" +
+      `function unready() {\n  ${body}\n}\n` +
+      "export default { name: 'mine', terms: [{ name: 'forget', source, objective: unready }] };\n";
+    const errorOf = async (body: string) => {
+      await writeFile(path('mine.mjs'), failing(body));
+      const words = ['--model', 'model', '--forget', 'data.jsonl', '--algorithm', 'mine.mjs', '--steps', '1'];
+      return (await soulThere('unlearn', ...words, '--evaluate', '0', '--threads', '1', '--out', 'out', '--quiet')).err;
+    };
+    expect(await errorOf('return missing.loss;')).toBe(
+      'soul: mine.mjs: the objective unready of the term forget failed: ReferenceError: missing is not defined (mine.mjs:3)\n',
+    );
+    expect(await errorOf('return 3;')).toMatch(
+      /^soul: mine\.mjs: the objective unready of the term forget must return \{ loss, weights \}/,
+    );
   });
 });

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { resultObject, resultText } from '../../lib/cli/run-options.ts';
+import { resultObject, resultText } from '../../lib/cli/perform-run.ts';
 import type { RunResult } from '../../lib/run/record.ts';
 import type { StepEvent } from '../../lib/unlearn/events.ts';
 

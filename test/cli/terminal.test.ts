@@ -52,6 +52,19 @@ describe('progress', () => {
     expect(lines.at(-1)).toBe('\n');
   });
 
+  test('with quiet is notes and warnings alone', () => {
+    const lines: string[] = [];
+    const stream = { isTTY: true, columns: 100, write: (text: string) => lines.push(text) > 0 };
+    const progress = progressOn('training', { quiet: true, stream: stream as unknown as NodeJS.WriteStream });
+    progress.log('device: cpu');
+    progress.phase('reading the data');
+    progress.note('an odd name');
+    progress.update(1, 2);
+    progress.warn('engine: warning: an old libtorch');
+    progress.end();
+    expect(lines).toEqual(['note: an odd name\n', 'engine: warning: an old libtorch\n']);
+  });
+
   test('elsewhere is a line now and then, and always the last', () => {
     const { lines, progress } = written(false);
     for (let step = 1; step <= 100; step++) progress.update(step, 100);
@@ -74,7 +87,7 @@ describe('progress', () => {
       expect(lines).toEqual(['\r\x1b[Khashing the model  0:00', '\r\x1b[K', '\r\x1b[Kloading the model  0:00']);
       jest.advanceTimersByTime(2000);
       expect(lines.at(-1)).toBe('\r\x1b[Kloading the model  0:02');
-      progress.log('note: one line');
+      progress.note('one line');
       expect(lines.slice(-3)).toEqual(['\r\x1b[K', 'note: one line\n', '\r\x1b[Kloading the model  0:02']);
       progress.phase('measuring before');
       progress.update(1, 4);

@@ -1,6 +1,6 @@
 import { createContext, runInContext } from 'node:vm';
 import { describe, expect, test } from '@jest/globals';
-import { asSoulError, SoulError } from '../../lib/core/errors.ts';
+import { asSoulError, describe as describeValue, SoulError, shortMessage, shortName } from '../../lib/core/errors.ts';
 
 describe('instanceof SoulError', () => {
   class Mine extends SoulError {}
@@ -44,5 +44,34 @@ describe('asSoulError', () => {
   test('leaves everything else as it is', () => {
     const known = new SoulError('SOUL_BAD_DATA', '');
     for (const value of [known, new Error('x'), undefined, null, 'text']) expect(asSoulError(value)).toBe(value);
+  });
+});
+
+describe('what a file says, in messages', () => {
+  test('is cut where it is long', () => {
+    expect(shortName('x'.repeat(80))).toBe('x'.repeat(80));
+    expect(shortName('x'.repeat(81))).toBe(`${'x'.repeat(77)}...`);
+    expect(shortMessage(new Error('x'.repeat(301)))).toBe(`${'x'.repeat(297)}...`);
+    expect(describeValue('x'.repeat(81))).toBe(`"${'x'.repeat(77)}..."`);
+  });
+
+  // Names come in lists: a function with a second parameter would take the place in the list for it.
+  test('is cut alike wherever it stands in a list', () => {
+    expect(['abcdef', 'abcdef'].map(shortName)).toEqual(['abcdef', 'abcdef']);
+  });
+
+  test.each([
+    ['\u001b[2J', '\\u001b[2J'],
+    ['a\u202eb', 'a\\u202eb'],
+    ['\n', '\\u000a'],
+    ['\ud800', '\\ud800'],
+    ['\u{1f600} \u00e9 \u4f60', '\u{1f600} \u00e9 \u4f60'],
+  ])('has escapes for what does not print: %j', (text, printed) => {
+    expect(shortName(text)).toBe(printed);
+    expect(shortMessage(new Error(text))).toBe(printed);
+  });
+
+  test('is cut in no half of a character', () => {
+    expect(shortName(`${'x'.repeat(76)}\u{1f600}${'x'.repeat(20)}`)).toBe(`${'x'.repeat(76)}\\ud83d...`);
   });
 });

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { FlatBuffer, maskOfRanges, maskWhereZero, SoulError } from '../../lib/index.ts';
+import { countFrozen } from '../../lib/core/frozen-masks.ts';
+import { FlatBuffer, fillFrozen, maskOfRanges, maskWhereZero, SoulError } from '../../lib/index.ts';
+import { nearestBfloat16 } from '../native/bfloat16.ts';
 import { underEveryConfiguration } from '../native/configurations.ts';
 
 /** The mask of a list, by definition. */
@@ -97,4 +99,103 @@ describe('maskWhereZero', () => {
     buffer.release();
     await expect(maskWhereZero(buffer)).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
   });
+});
+
+describe('fillFrozen', () => {
+  const cases = fc.integer({ min: 0, max: 150 }).chain((length) =>
+    fc.record({
+      numbers: fc.array(fc.constantFrom(0, -0, 1.5, -3, 1e-40, Number.NaN, Infinity), {
+        minLength: length,
+        maxLength: length,
+      }),
+      frozen: fc.array(fc.boolean(), { minLength: length, maxLength: length }),
+      dtype: fc.constantFrom('f32' as const, 'bf16' as const),
+      skew: fc.nat(9),
+      maskSkew: fc.nat(3),
+      value: fc.constantFrom(0, -0, Number.NaN, -Infinity, 0.1, 1e300),
+    }),
+  );
+  const rounded = (value: number, dtype: 'f32' | 'bf16') =>
+    dtype === 'f32' ? Math.fround(value) : nearestBfloat16(Math.fround(value));
+
+  test('sets what is frozen, NaN too, and nothing else, however memory lies', async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, async ({ numbers, frozen, dtype, skew, maskSkew, value }) => {
+        const whole = FlatBuffer.alloc(numbers.length + skew + 1, { dtype });
+        await whole.fill(7);
+        const buffer = whole.view(skew, numbers.length);
+        await buffer.copyFrom(Float64Array.from(numbers));
+        const held = await buffer.toFloat32Array();
+        const bytes = maskOf(frozen);
+        const mask = FlatBuffer.alloc(bytes.length + maskSkew, { dtype: 'u8' }).view(maskSkew);
+        mask.array.set(bytes);
+        await fillFrozen(buffer, mask, value);
+        const expected = Array.from(held, (x, i) => (frozen[i] ? rounded(value, dtype) : x));
+        const beside = new Array<number>(skew).fill(7);
+        expect([...(await whole.toFloat32Array())]).toEqual([...beside, ...expected, 7]);
+        expect([...mask.array]).toEqual(bytes);
+      }),
+      { seed: 3, numRuns: 400 },
+    );
+  });
+
+  test('of long buffers, the same under every configuration', async () => {
+    const length = 4 * 16_384 + 1003;
+    const mask = maskOfRanges(length, [
+      { start: 5, length: 20_000 },
+      { start: 40_001, length: 1 },
+      { start: 50_000, length: length - 50_000 },
+    ]);
+    const isFrozen = (i: number) => (i >= 5 && i < 20_005) || i === 40_001 || i >= 50_000;
+    for (const dtype of ['f32', 'bf16'] as const) {
+      const expected = Array.from({ length }, (_, i) => (isFrozen(i) ? 0 : 1));
+      const results = await underEveryConfiguration(async () => {
+        const buffer = FlatBuffer.alloc(length + 1, { dtype }).view(1);
+        await buffer.fill(1);
+        await fillFrozen(buffer, mask, 0);
+        return [...(await buffer.toFloat32Array())];
+      });
+      for (const found of results.values()) expect(found).toEqual(expected);
+    }
+  });
+
+  test('takes its turn', async () => {
+    const buffer = FlatBuffer.alloc(10);
+    const mask = maskOfRanges(10, [{ start: 0, length: 9 }]);
+    buffer.fill(1);
+    fillFrozen(buffer, mask, 2);
+    await fillFrozen(buffer, maskOfRanges(10, [{ start: 0, length: 1 }]), 3);
+    expect([...buffer.array]).toEqual([3, 2, 2, 2, 2, 2, 2, 2, 2, 1]);
+  });
+
+  test('refuses what is no mask of the buffer', async () => {
+    const buffer = FlatBuffer.alloc(10);
+    const codeOf = (given: unknown, value: unknown = 0) =>
+      fillFrozen(buffer, anything(given), anything(value)).then(
+        () => 'none',
+        ({ code }: SoulError) => code,
+      );
+    for (const wrong of [undefined, FlatBuffer.alloc(2), maskOfRanges(16 + 1, []), maskOfRanges(8, [])]) {
+      expect(await codeOf(wrong)).toBe('SOUL_INVALID_ARGUMENT');
+    }
+    expect(await codeOf(maskOfRanges(16, []))).toBe('none');
+    expect(await codeOf(maskOfRanges(10, []), '0')).toBe('SOUL_INVALID_ARGUMENT');
+    const own = FlatBuffer.from(new Uint8Array(buffer.array.buffer, buffer.array.byteOffset + 4, 2));
+    expect(await codeOf(own)).toBe('SOUL_ALIASED');
+    const gone = maskOfRanges(10, []);
+    gone.release();
+    expect(await codeOf(gone)).toBe('SOUL_RELEASED');
+  });
+});
+
+test('countFrozen counts the bits of a range', () => {
+  const cases = fc.tuple(fc.array(fc.boolean(), { maxLength: 100 }), fc.nat(100), fc.nat(100));
+  fc.assert(
+    fc.property(cases, ([frozen, one, two]) => {
+      const [start, end] = [Math.min(one, two, frozen.length), Math.min(Math.max(one, two), frozen.length)];
+      const counted = countFrozen(Uint8Array.from(maskOf(frozen)), { start, length: end - start });
+      expect(counted).toBe(frozen.slice(start, end).filter(Boolean).length);
+    }),
+    { seed: 4 },
+  );
 });

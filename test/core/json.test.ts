@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { parsePythonJson, toPythonJson } from '../../lib/core/json.ts';
+import { measureJson, parsePythonJson, toPythonJson } from '../../lib/core/json.ts';
 
 type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 
@@ -128,5 +128,33 @@ describe('toPythonJson', () => {
   it('writes infinities as Python does, and all else as JSON', () => {
     const value = { a: [1, Infinity], b: -Infinity, c: 'Infinity', d: null };
     expect(toPythonJson(value).replace(/\s/g, '')).toBe('{"a":[1,Infinity],"b":-Infinity,"c":"Infinity","d":null}');
+  });
+});
+
+describe('measureJson', () => {
+  const keysOf = (value: unknown): number =>
+    typeof value !== 'object' || value === null
+      ? 0
+      : Object.values(value).reduce<number>(
+          (sum, each) => sum + keysOf(each),
+          Array.isArray(value) ? 0 : Object.keys(value).length,
+        );
+  const depthOf = (value: unknown): number =>
+    typeof value !== 'object' || value === null ? 0 : 1 + Math.max(0, ...Object.values(value).map(depthOf));
+
+  it('counts the keys and the depth of any value', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.constantFrom(0, 2), (value, indent) => {
+        const text = JSON.stringify(value, null, indent);
+        const same = JSON.parse(text) as unknown;
+        expect(measureJson(text)).toEqual({ keys: keysOf(same), depth: depthOf(same) });
+      }),
+      { seed: 1 },
+    );
+  });
+
+  it('counts a key twice that is there twice, and none within texts', () => {
+    expect(measureJson('{"a":1,"a":{"a":[{}]}}')).toEqual({ keys: 3, depth: 4 });
+    expect(measureJson('["{\\"a\\":[", "\\\\", ":", {"\\\\\\"": 1}]')).toEqual({ keys: 1, depth: 2 });
   });
 });

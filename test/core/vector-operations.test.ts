@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import {
+  addSign,
   axpy,
   cast,
   countNonFinite,
@@ -11,6 +12,7 @@ import {
   type RoundingOptions,
   SoulError,
   scale,
+  softThreshold,
   squaredNorm,
 } from '../../lib/index.ts';
 import { bfloat16Neighbours, bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
@@ -172,6 +174,43 @@ describe('updates', () => {
     );
   });
 
+  test('addSign adds alpha, -alpha, or nothing where x is 0', async () => {
+    await fc.assert(
+      fc.asyncProperty(vectors(2, number), factors, async (specifications, alpha) => {
+        const [x, y] = (await make(specifications)) as [Vector, Vector];
+        const sums = y.numbers.map((value, i) =>
+          roundedTo(y.buffer.dtype, Math.fround(Math.fround(alpha) * Math.sign(x.numbers[i]!) + value)),
+        );
+        await addSign(alpha, x.buffer, y.buffer);
+        expect(numbersOf(y.buffer)).toEqual(sums);
+        expect(numbersOf(x.buffer)).toEqual(x.numbers);
+      }),
+      { seed: 7 },
+    );
+  });
+
+  test('softThreshold shrinks magnitudes as float64 does, to 0 at most, and leaves what is frozen to the bit', async () => {
+    const thresholds = fc.oneof(fc.float({ noNaN: true, min: 0, max: 2 ** 30 }), fc.constantFrom(0, 1e-40, 1, 3e38));
+    const masks = fc.option(fc.array(fc.integer({ min: 0, max: 255 }), { minLength: 20, maxLength: 20 }));
+    await fc.assert(
+      fc.asyncProperty(vectors(1, number), thresholds, masks, skews, async (specifications, by, bytes, skew) => {
+        const [{ buffer, numbers }] = (await make(specifications)) as [Vector];
+        const threshold = Math.fround(by);
+        const expected = numbers.map((value, i) => {
+          if (bytes !== null && (bytes[Math.floor(i / 8)]! & (1 << (i % 8))) !== 0) return value;
+          const rest = Math.max(Math.abs(value) - threshold, 0);
+          return roundedTo(buffer.dtype, value < 0 || Object.is(value, -0) ? -rest : rest);
+        });
+        const length = Math.ceil(numbers.length / 8);
+        const mask = FlatBuffer.alloc(length + skew, { dtype: 'u8' }).view(skew);
+        mask.array.set(bytes?.slice(0, length) ?? []);
+        await softThreshold(buffer, by, bytes === null ? {} : { frozen: mask });
+        expect(numbersOf(buffer)).toEqual(expected);
+      }),
+      { seed: 8, numRuns: 300 },
+    );
+  });
+
   test.each(['f32', 'bf16'] as const)('x may be y: %s', async (dtype) => {
     const { buffer, numbers } = await vector(hashed(1, 5001), dtype, 1);
     await axpy(0.5, buffer, buffer.view(0));
@@ -193,6 +232,12 @@ describe('updates', () => {
       numbersOf(y.buffer),
       before.map((value) => Math.fround(Math.fround(1.1) * value)),
     );
+    const larger = numbersOf(y.buffer);
+    await softThreshold(y.buffer, 0.0123, options);
+    checkUnbiased(
+      numbersOf(y.buffer),
+      larger.map((value) => Math.sign(value) * Math.max(Math.fround(Math.abs(value) - Math.fround(0.0123)), 0)),
+    );
     await scale(y.buffer, 2, options);
     const kept = numbersOf(y.buffer);
     await scale(y.buffer, 1, options);
@@ -206,6 +251,8 @@ describe('updates', () => {
     for (const { buffer } of [long, short]) {
       await axpy(0.3, buffer, buffer, options);
       await scale(buffer, 0.7, options);
+      await softThreshold(buffer, 0.0123, options);
+      await addSign(0.0321, buffer, buffer, options);
     }
     expect(numbersOf(short.buffer)).toEqual(numbersOf(long.buffer).slice(0, 1237));
   });
@@ -300,6 +347,10 @@ test('every configuration gives the same bits', async () => {
   const list = (stream: number) => hashed(stream, length).map((x, i) => (i % 97 === 0 ? odd[i % odd.length]! : x));
   const sources = [list(1), list(2), list(3), list(4)];
   const stochastic: RoundingOptions = { rounding: 'stochastic', seed: 3n };
+  const frozen = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8' });
+  frozen.array.forEach((_, i, bytes) => {
+    bytes[i] = [0, 255, i][Math.floor(i / 300) % 3]!;
+  });
   const results = await underEveryConfiguration(async () => {
     const figures: unknown[] = [];
     for (const [first, second] of [['f32', 'f32'] as const, ['bf16', 'bf16'] as const, ['f32', 'bf16'] as const]) {
@@ -315,6 +366,9 @@ test('every configuration gives the same bits', async () => {
       await axpy(-0.7, b, a);
       await scale(b, 0.9, stochastic);
       await scale(a, 1.3);
+      await addSign(0.011, a, b, stochastic);
+      await softThreshold(a, 0.017, { frozen, ...stochastic });
+      await softThreshold(b, 0.013);
       figures.push(Buffer.from(a.array.slice().buffer).toString('base64'));
       figures.push(Buffer.from(b.array.slice().buffer).toString('base64'));
     }
@@ -339,6 +393,7 @@ test.each(['f32', 'bf16'] as const)('buffers of length 0 do nothing and sum to 0
   ]);
   for (const options of [{}, stochastic]) {
     await Promise.all([axpy(2, a, b, options), scale(b, 2, options), cast(a, b, options), cast(b, a, options)]);
+    await Promise.all([addSign(2, a, b, options), softThreshold(b, 2, options)]);
   }
   for (const kind of ['product', 'ratio'] as const) expect(await quantile({ of: kind, a, b }, 0.5)).toBeNaN();
 });
@@ -352,6 +407,8 @@ describe('what cannot be computed with is refused', () => {
     ['bytes: squaredNorm', () => squaredNorm(bytes)],
     ['bytes: countNonFinite', () => countNonFinite(bytes)],
     ['bytes: axpy', () => axpy(1, one, bytes)],
+    ['bytes: addSign', () => addSign(1, bytes, one)],
+    ['bytes: softThreshold', () => softThreshold(bytes, 1)],
     ['bytes: cast', () => cast(bytes, one)],
     ['bytes: quantile', () => quantile({ of: 'ratio', a: one, b: bytes }, 0.5)],
     ['lengths: dot', () => dot(one, other)],
@@ -366,6 +423,9 @@ describe('what cannot be computed with is refused', () => {
     ['no buffer', () => squaredNorm(anything(new Float32Array(4)))],
     ['alpha: NaN', () => axpy(Number.NaN, one, one)],
     ['alpha: beyond float32', () => axpy(1e39, one, one)],
+    ['by: below 0', () => softThreshold(one, -1)],
+    ['by: infinite', () => softThreshold(one, Infinity)],
+    ['frozen: of another length', () => softThreshold(one, 1, { frozen: FlatBuffer.alloc(2, { dtype: 'u8' }) })],
     ['factor: text', () => scale(one, anything('2'))],
     ['rounding: its name', () => scale(one, 2, { rounding: anything('up') })],
     ['rounding: no seed', () => scale(one, 2, { rounding: 'stochastic' })],
@@ -412,7 +472,9 @@ describe('what cannot be computed with is refused', () => {
       () => gram([one, gone]),
       () => axpy(1, gone, one),
       () => axpy(1, one, gone),
+      () => addSign(1, one, gone),
       () => scale(gone, 1),
+      () => softThreshold(gone, 1),
       () => cast(one, gone),
       () => quantile({ of: 'product', a: one, b: gone }, 0),
     ]) {

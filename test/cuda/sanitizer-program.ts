@@ -11,17 +11,20 @@ import { nativeAddon } from '../../lib/core/addon.ts';
 import { nativeMemory } from '../../lib/core/flat-buffer.ts';
 import {
   AdamW,
+  addSign,
   axpy,
   cast,
   countNonFinite,
   dot,
   FlatBuffer,
+  fillFrozen,
   gram,
   machineCode,
   maskWhereZero,
   quantile,
   Sophia,
   scale,
+  softThreshold,
   squaredNorm,
 } from '../../lib/index.ts';
 import { hashed } from '../optim/hashed.ts';
@@ -42,8 +45,13 @@ async function vector(stream: number, dtype: Floating, skew: number): Promise<Fl
 }
 
 async function vectorOperations(skew: number): Promise<void> {
+  const frozen = FlatBuffer.alloc(Math.ceil(length / 8), { dtype: 'u8', device });
+  await frozen.fill(0x11);
   for (const first of dtypes) {
     const a = await vector(1, first, skew);
+    await softThreshold(a, 0.1, { frozen, rounding: 'stochastic', seed: 3n });
+    await softThreshold(a, 0.1);
+    await fillFrozen(a, frozen, 0.5);
     await scale(a, 0.5, { rounding: 'stochastic', seed: 3n });
     await squaredNorm(a);
     await countNonFinite(a);
@@ -53,6 +61,7 @@ async function vectorOperations(skew: number): Promise<void> {
     for (const second of dtypes) {
       const b = await vector(2, second, 0);
       await axpy(0.5, a, b, { rounding: 'stochastic', seed: 4n });
+      await addSign(0.5, a, b, { rounding: 'stochastic', seed: 4n });
       await cast(a, b, { rounding: 'stochastic', seed: 5n });
       await dot(a, b);
       await quantile({ of: 'product', a, b }, 0.6);
@@ -117,13 +126,13 @@ async function expectStep(step: Promise<{ skipped: boolean }>): Promise<void> {
   if ((await step).skipped) throw new Error('a step was skipped');
 }
 
-async function tokenLosses(rows: number, vocabulary: number): Promise<void> {
-  const floats = async (stream: number) => {
-    const buffer = FlatBuffer.alloc(rows * vocabulary, { device });
+async function tokenLosses(rows: number, vocabulary: number, dtype: Floating): Promise<void> {
+  const rowsOf = async (stream: number, of: Floating) => {
+    const buffer = FlatBuffer.alloc(rows * vocabulary, { dtype: of, device });
     await buffer.copyFrom(hashed(stream, rows * vocabulary));
     return nativeMemory(buffer, 'logits');
   };
-  const logits = await floats(1);
+  const logits = await rowsOf(1, dtype);
   const labels = Int32Array.from({ length: rows }, (_, row) => (row * 7919) % vocabulary);
   const numbers = () => new Float32Array(rows);
   const [sums, referenceSums] = [numbers(), numbers()];
@@ -141,9 +150,11 @@ async function tokenLosses(rows: number, vocabulary: number): Promise<void> {
     }
   }
   const weights = numbers().fill(0.5);
-  const pair = [logits, await floats(2), vocabulary] as const;
-  await nativeAddon().scoreDivergence(...pair, numbers(), sums, referenceSums);
-  await nativeAddon().divergenceGradient(...pair, weights, sums, referenceSums);
+  for (const other of dtypes) {
+    const pair = [logits, await rowsOf(2, other), vocabulary] as const;
+    await nativeAddon().scoreDivergence(...pair, numbers(), sums, referenceSums);
+    await nativeAddon().divergenceGradient(...pair, weights, sums, referenceSums);
+  }
   await nativeAddon().scoreTokens(logits, vocabulary, { labels, logSumExp: sums });
   await nativeAddon().tokenGradient(logits, vocabulary, labels, weights, sums);
 }
@@ -152,7 +163,9 @@ for (const skew of skews) {
   await vectorOperations(skew);
   await optimizers(skew);
 }
-await tokenLosses(5, 1021);
-// So few rows of a large vocabulary are shared by several blocks each.
-await tokenLosses(2, 100_003);
+for (const dtype of dtypes) {
+  await tokenLosses(5, 1021, dtype);
+  // So few rows of a large vocabulary are shared by several blocks each.
+  await tokenLosses(2, 100_003, dtype);
+}
 console.log(JSON.stringify({ device, machineCode: machineCode(device) }));

@@ -9,17 +9,22 @@ export const rowShapes: readonly LaunchShape[] = [...launchShapes, { cudaThreads
 /** Rows of logits in a device's memory, with other numbers before and after them. */
 export interface DeviceRows {
   readonly memory: NativeMemory;
-  /** What the rows hold; an error where a number beside them is not what it was. */
+  /** What the rows hold, as float32; an error where a number beside them is not what it was. */
   read(): Promise<Float32Array>;
 }
 
 const beside = 7;
-const mark = 12345;
+/** A number of both dtypes. */
+const mark = 12352;
 
-/** Copies rows to a device. They begin `skew` elements after a boundary of 16 bytes. */
-export async function rowsOnDevice(logits: Float32Array, skew: number): Promise<DeviceRows> {
+/** Copies rows to a device. They begin `skew` elements after a multiple of 4. */
+export async function rowsOnDevice(
+  logits: Float32Array,
+  skew: number,
+  dtype: 'f32' | 'bf16' = 'f32',
+): Promise<DeviceRows> {
   const start = 4 + skew;
-  const whole = FlatBuffer.alloc(start + logits.length + beside, { device: 'cuda' });
+  const whole = FlatBuffer.alloc(start + logits.length + beside, { dtype, device: 'cuda' });
   await whole.fill(mark);
   const rows = whole.view(start, logits.length);
   await rows.copyFrom(logits);

@@ -3,15 +3,18 @@ import fc from 'fast-check';
 import { nativeAddon } from '../../lib/core/addon.ts';
 import { nativeMemory } from '../../lib/core/flat-buffer.ts';
 import {
+  addSign,
   axpy,
   countNonFinite,
   dot,
   FlatBuffer,
+  fillFrozen,
   gram,
   maskWhereZero,
   type RoundingOptions,
   SoulError,
   scale,
+  softThreshold,
   squaredNorm,
 } from '../../lib/index.ts';
 import { hashed } from '../optim/hashed.ts';
@@ -118,7 +121,7 @@ describe('updates', () => {
     fc.constantFrom(0, -0, 1, 1e-40, 3e38),
   );
 
-  test('axpy and scale have the bits of the CPU', async () => {
+  test('axpy, addSign, scale and softThreshold have the bits of the CPU', async () => {
     await fc.assert(
       fc.asyncProperty(
         vectors(2, anyNumbers),
@@ -131,6 +134,8 @@ describe('updates', () => {
             for (const device of ['cpu', 'cuda'] as const) {
               await axpy(factor, x[device], y[device], rounding);
               await scale(x[device], factor, rounding);
+              await softThreshold(y[device], Math.abs(factor) / 3, rounding);
+              await addSign(factor, x[device], y[device], rounding);
             }
             await expectSameBits(x);
             await expectSameBits(y);
@@ -175,6 +180,72 @@ describe('updates', () => {
   });
 });
 
+describe('frozen elements', () => {
+  const cases = vectors(1, anyNumbers).chain(([specification]) => {
+    const length = Math.ceil(specification!.numbers.length / 8);
+    const bytes = fc.array(fc.oneof(fc.constantFrom(0, 255), fc.integer({ min: 0, max: 255 })), {
+      minLength: length,
+      maxLength: length,
+    });
+    return fc.tuple(fc.constant(specification!), bytes, fc.integer({ min: 0, max: 3 }));
+  });
+
+  /** The same mask on both, at another place of its memory on the device. */
+  async function masksOf(bytes: number[], skew: number) {
+    const cpu = FlatBuffer.from(Uint8Array.from(bytes));
+    const cuda = FlatBuffer.alloc(bytes.length + skew, { dtype: 'u8', device: 'cuda' }).view(skew);
+    await cuda.copyFrom(cpu);
+    return { cpu, cuda };
+  }
+
+  test('are filled with the bits of the CPU', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        cases,
+        fc.constantFrom(0, Number.NaN, 0.1, -Infinity),
+        shapes,
+        async ([specification, bytes, skew], value, shape) => {
+          const twins = await makeTwins(specification);
+          const masks = await masksOf(bytes, skew);
+          await inShape(shape, async () => {
+            for (const device of ['cpu', 'cuda'] as const) await fillFrozen(twins[device], masks[device], value);
+          });
+          await expectSameBits(twins);
+        },
+      ),
+      { seed: 5, numRuns: 100 },
+    );
+  });
+
+  test('stay where a soft threshold shrinks the others with the bits of the CPU', async () => {
+    await fc.assert(
+      fc.asyncProperty(cases, roundings, shapes, async ([specification, bytes, skew], rounding, shape) => {
+        const twins = await makeTwins(specification);
+        const masks = await masksOf(bytes, skew);
+        await inShape(shape, async () => {
+          for (const device of ['cpu', 'cuda'] as const) {
+            await softThreshold(twins[device], 0.3, { frozen: masks[device], ...rounding });
+          }
+        });
+        await expectSameBits(twins);
+      }),
+      { seed: 6, numRuns: 100 },
+    );
+  });
+
+  test('of a view are filled, and nothing beside it', async () => {
+    for (const dtype of ['f32', 'bf16'] as const) {
+      const whole = FlatBuffer.alloc(64, { dtype, device: 'cuda' });
+      await whole.fill(1);
+      const mask = FlatBuffer.alloc(6, { dtype: 'u8', device: 'cuda' });
+      await mask.fill(255);
+      await fillFrozen(whole.view(5, 41), mask, 2);
+      const wanted = Array.from({ length: 64 }, (_, i) => (i < 5 || i >= 46 ? 1 : 2));
+      expect(Array.from(await whole.toFloat32Array())).toEqual(wanted);
+    }
+  });
+});
+
 describe('masks of zeros', () => {
   test('have the bytes of the CPU; bits past the end are cleared', async () => {
     const sparse = fc.oneof(fc.constantFrom(0, -0), fc.constantFrom(0, 1e-45, Number.NaN, 1, -Infinity));
@@ -216,7 +287,8 @@ test.each(['f32', 'bf16'] as const)('buffers of length 0 do nothing and sum to 0
     [0, 0],
     [0, 0],
   ]);
-  await Promise.all([axpy(2, a, b), scale(b, 2), a.copyFrom(b), b.copyFrom(a)]);
+  await Promise.all([axpy(2, a, b), addSign(2, a, b), scale(b, 2), softThreshold(b, 2), a.copyFrom(b), b.copyFrom(a)]);
+  await fillFrozen(a, FlatBuffer.alloc(0, { dtype: 'u8', device: 'cuda' }), 1);
   expect((await maskWhereZero(a)).length).toBe(0);
 });
 
@@ -228,6 +300,9 @@ describe('what cannot be computed with is refused', () => {
     ['dot', () => dot(host, cuda)],
     ['gram', () => gram([cuda, cuda, host])],
     ['axpy', () => axpy(1, host, cuda)],
+    ['addSign', () => addSign(1, host, cuda)],
+    ['fillFrozen', () => fillFrozen(cuda, FlatBuffer.alloc(1, { dtype: 'u8' }), 0)],
+    ['softThreshold', () => softThreshold(cuda, 1, { frozen: FlatBuffer.alloc(1, { dtype: 'u8' }) })],
     ['a mask', async () => nativeAddon().maskZeros(nativeMemory(cuda, 'buffer'), new Uint8Array(1))],
   ])('memory of two devices: %s', async (_, call) => {
     expect(await codeOf(call())).toBe('SOUL_INVALID_ARGUMENT');

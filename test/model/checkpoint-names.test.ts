@@ -6,7 +6,7 @@ import type { SoulError } from '../../lib/core/errors.ts';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
 import { type ParameterLayout, readCheckpoint } from '../../lib/model/index.ts';
-import { addForeignTensor, sourcesOf, tied, untied, valuesFor } from './small-checkpoint.ts';
+import { addForeignTensor, configOf, sourcesOf, tied, untied, valuesFor } from './small-checkpoint.ts';
 
 const embedding = 'model.embed_tokens.weight';
 const head = 'lm_head.weight';
@@ -23,14 +23,14 @@ const single = () => join(folder, 'model.safetensors');
 async function notesOf(layout: ParameterLayout): Promise<string[]> {
   const values = FlatBuffer.alloc(layout.length);
   const notes: string[] = [];
-  await readCheckpoint(folder, layout, values, { onNote: (note) => notes.push(note) });
+  await readCheckpoint(folder, configOf(layout), values, { onNote: (note) => notes.push(note) });
   expect([...values.array]).toEqual([...valuesFor(layout)]);
   expect(notes.every((note) => note.startsWith(`${folder}: `))).toBe(true);
   return notes.map((note) => note.slice(folder.length + 2));
 }
 
 async function refusal(layout: ParameterLayout): Promise<{ message: string; problems: string[] }> {
-  const error = await readCheckpoint(folder, layout, FlatBuffer.alloc(layout.length)).then(
+  const error = await readCheckpoint(folder, configOf(layout), FlatBuffer.alloc(layout.length)).then(
     () => undefined,
     (caught: SoulError) => caught,
   );
@@ -98,7 +98,7 @@ describe('names of what a model was wrapped in', () => {
     await writeSafetensors(single(), renamed(untied, rename));
     const { problems, message } = await refusal(untied);
     expect(problems).toEqual([expect.stringContaining(problem)]);
-    expect(message).toContain('save the Llama model itself');
+    expect(message).toContain('save the language model itself');
     expect(message).not.toContain('missing');
   });
 
@@ -153,7 +153,7 @@ describe('tensors that are no weights', () => {
     await writeSafetensors(single(), [...rest, floats('model.embed_tokens.weight_scale')]);
     const { shape } = first!;
     await addForeignTensor(single(), embedding, { dtype: 'F8_E4M3', shape: [...shape], byteLength: 80 });
-    await expect(readCheckpoint(folder, tied, FlatBuffer.alloc(tied.length))).rejects.toMatchObject({
+    await expect(readCheckpoint(folder, configOf(tied), FlatBuffer.alloc(tied.length))).rejects.toMatchObject({
       code: 'SOUL_UNSUPPORTED',
       message: `${folder}: ${embedding} is F8_E4M3; weights are read from F32, BF16 and F16: convert the model to one of them, or get it unquantised`,
     });

@@ -7,7 +7,7 @@ import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../..
 import { type ParameterLayout, readCheckpoint, writeCheckpoint } from '../../lib/model/index.ts';
 import { widenHalf } from '../../lib/model/widen.ts';
 import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
-import { sizeOf, sourcesOf, tied, untied, valuesFor } from './small-checkpoint.ts';
+import { configOf, sizeOf, sourcesOf, tied, untied, valuesFor } from './small-checkpoint.ts';
 
 let folder: string;
 beforeEach(async () => {
@@ -17,7 +17,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 async function read(layout: ParameterLayout): Promise<Float32Array> {
   const values = FlatBuffer.alloc(layout.length);
-  await readCheckpoint(folder, layout, values);
+  await readCheckpoint(folder, configOf(layout), values);
   return values.array;
 }
 
@@ -41,11 +41,13 @@ describe('weights of a folder', () => {
       if (++read === 3) controller.abort(reason);
       return view(...range);
     };
-    await expect(readCheckpoint(folder, untied, values, { signal: controller.signal })).rejects.toMatchObject({
-      code: 'SOUL_CANCELLED',
-      cause: reason,
-      details: { folder },
-    });
+    await expect(readCheckpoint(folder, configOf(untied), values, { signal: controller.signal })).rejects.toMatchObject(
+      {
+        code: 'SOUL_CANCELLED',
+        cause: reason,
+        details: { folder },
+      },
+    );
     expect(read).toBe(3);
   });
 
@@ -93,7 +95,7 @@ describe('weights of a folder', () => {
     });
     await writeSafetensors(single(), sources);
     const values = FlatBuffer.alloc(untied.length, { dtype: 'bf16' });
-    await readCheckpoint(folder, untied, values);
+    await readCheckpoint(folder, configOf(untied), values);
     const expected = valuesFor(untied);
     const { offset, shape } = untied.get(sources[0]!.name)!;
     for (let i = 0; i < sizeOf(shape); i++) expected[offset + i] = nearestBfloat16(odd[i % 4]!);
@@ -104,7 +106,7 @@ describe('weights of a folder', () => {
     expect(new Set([...file.tensors.values()].map(({ dtype }) => dtype))).toEqual(new Set(['BF16']));
     await file.close();
     const again = FlatBuffer.alloc(untied.length, { dtype: 'bf16' });
-    await readCheckpoint(folder, untied, again);
+    await readCheckpoint(folder, configOf(untied), again);
     expect([...again.array]).toEqual([...values.array]);
     expect([...(await read(untied))]).toEqual([...expected]);
   });
@@ -114,7 +116,7 @@ describe('weights of a folder', () => {
     const embedding = sources.find(({ name }) => name === 'model.embed_tokens.weight')!;
     const near = (embedding.data as Float32Array).map((value) => value * (1 + 2 ** -12));
     await writeSafetensors(single(), [...sources, { ...embedding, name: 'lm_head.weight', data: near }]);
-    await readCheckpoint(folder, tied, FlatBuffer.alloc(tied.length, { dtype: 'bf16' }));
+    await readCheckpoint(folder, configOf(tied), FlatBuffer.alloc(tied.length, { dtype: 'bf16' }));
     await expect(read(tied)).rejects.toMatchObject({ message: /lm_head\.weight differs/ });
   });
 

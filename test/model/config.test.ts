@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
-import { huggingFaceConfig, llamaLayout, parseLlamaConfig, readLlamaConfig } from '../../lib/model/index.ts';
+import { huggingFaceConfig, parameterLayout, parseModelConfig, readModelConfig } from '../../lib/model/index.ts';
 import { inverseFrequencies } from '../../lib/model/rope.ts';
 
 const shape = {
@@ -31,10 +31,12 @@ const five = { ...shape, rope_parameters: { rope_theta: 500000, ...llama3 }, dty
 
 describe('config.json', () => {
   test('as transformers 4 and 5 write it is read as the same', () => {
-    const { source: _4, ...old } = parseLlamaConfig(four);
-    const { source: _5, ...current } = parseLlamaConfig(five);
+    const { source: _4, written: _w4, ...old } = parseModelConfig(four);
+    const { source: _5, written: _w5, ...current } = parseModelConfig(five);
     expect(old).toEqual(current);
-    expect(current).toEqual({
+    expect(current).toMatchObject({
+      modelType: 'llama',
+      architecture: 'LlamaForCausalLM',
       vocabularySize: 128256,
       hiddenSize: 2048,
       intermediateSize: 8192,
@@ -43,18 +45,21 @@ describe('config.json', () => {
       keyValueHeads: 8,
       headSize: 64,
       maxPositions: 131072,
-      rmsNormEpsilon: 1e-5,
-      ropeTheta: 500000,
-      ropeScaling: {
-        type: 'llama3',
-        factor: 32,
-        lowFrequencyFactor: 1,
-        highFrequencyFactor: 4,
-        originalMaxPositions: 8192,
-      },
+      norm: { kind: 'rms', epsilon: 1e-5 },
+      ropes: [
+        {
+          theta: 500000,
+          turned: 64,
+          scaling: {
+            type: 'llama3',
+            factor: 32,
+            lowFrequencyFactor: 1,
+            highFrequencyFactor: 4,
+            originalMaxPositions: 8192,
+          },
+        },
+      ],
       tiedEmbeddings: true,
-      attentionBias: false,
-      mlpBias: false,
       initializerRange: 0.02,
     });
   });
@@ -62,20 +67,19 @@ describe('config.json', () => {
   test('what is left out takes the defaults of transformers', () => {
     const { vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads } = shape;
     const sizes = { vocab_size, hidden_size, intermediate_size, num_hidden_layers, num_attention_heads };
-    expect(parseLlamaConfig({ model_type: 'llama', rope_scaling: null, head_dim: null, ...sizes })).toMatchObject({
+    expect(parseModelConfig({ model_type: 'llama', rope_scaling: null, head_dim: null, ...sizes })).toMatchObject({
       keyValueHeads: 32,
       headSize: 64,
       maxPositions: 2048,
-      rmsNormEpsilon: 1e-6,
-      ropeTheta: 10000,
-      ropeScaling: { type: 'default' },
+      norm: { kind: 'rms', epsilon: 1e-6 },
+      ropes: [{ theta: 10000, scaling: { type: 'default' } }],
       tiedEmbeddings: false,
     });
   });
 
   test('linear scaling in its oldest form', () => {
-    const config = parseLlamaConfig({ ...shape, rope_scaling: { type: 'linear', factor: 2 } });
-    expect(config.ropeScaling).toEqual({ type: 'linear', factor: 2 });
+    const config = parseModelConfig({ ...shape, rope_scaling: { type: 'linear', factor: 2 } });
+    expect(config.ropes).toMatchObject([{ scaling: { type: 'linear', factor: 2 } }]);
   });
 
   // As LlamaConfig of transformers 5.24 reads both.
@@ -83,17 +87,17 @@ describe('config.json', () => {
     [{ rope_type: 'linear', factor: 2 }, {}, 500000, { type: 'linear', factor: 2 }],
     [{ rope_type: 'default' }, { type: 'linear', factor: 4 }, 20000, { type: 'linear', factor: 4 }],
     [{ rope_type: 'linear', factor: 2 }, { rope_type: 'default', rope_theta: 30000 }, 30000, { type: 'default' }],
-  ])('of %j and %j, rope_scaling counts where it says anything', (parameters, rope_scaling, ropeTheta, ropeScaling) => {
+  ])('of %j and %j, rope_scaling counts where it says anything', (parameters, rope_scaling, theta, scaling) => {
     const rope = { rope_theta: 20000, rope_parameters: { rope_theta: 500000, ...parameters }, rope_scaling };
-    const config = parseLlamaConfig({ ...shape, ...rope });
-    expect(config).toMatchObject({ ropeTheta, ropeScaling });
-    expect(parseLlamaConfig(huggingFaceConfig(config))).toMatchObject({ ropeTheta, ropeScaling });
+    const config = parseModelConfig({ ...shape, ...rope });
+    expect(config.ropes).toMatchObject([{ theta, scaling }]);
+    expect(parseModelConfig(huggingFaceConfig(config)).ropes).toMatchObject([{ theta, scaling }]);
   });
 
   test.each([four, five])('what is written is read as the same, and keeps what it does not know', (config) => {
-    const written = huggingFaceConfig(parseLlamaConfig({ ...config, pad_token_id: 7, our_own: { note: 1 } }));
-    const { source: _written, ...again } = parseLlamaConfig(written);
-    const { source: _config, ...first } = parseLlamaConfig(config);
+    const written = huggingFaceConfig(parseModelConfig({ ...config, pad_token_id: 7, our_own: { note: 1 } }));
+    const { source: _s1, written: _w1, ...again } = parseModelConfig(written);
+    const { source: _s2, written: _w2, ...first } = parseModelConfig(config);
     expect(again).toEqual(first);
     expect(written).toMatchObject({
       pad_token_id: 7,
@@ -107,9 +111,12 @@ describe('config.json', () => {
   });
 
   test.each([
-    [{ architectures: ['GPT2LMHeadModel'], model_type: 'gpt2' }, /model_type gpt2/],
+    [
+      { architectures: ['BloomForCausalLM'], model_type: 'bloom' },
+      /model_type bloom is not supported; supported: llama, /,
+    ],
     [{ architectures: ['LlamaForSequenceClassification'] }, /LlamaForSequenceClassification/],
-    [{ hidden_act: 'gelu' }, /hidden_act gelu/],
+    [{ hidden_act: 'relu2' }, /hidden_act relu2/],
     [{ rope_scaling: { rope_type: 'yarn', factor: 2 } }, /rope_type yarn/],
     [{ rope_parameters: { rope_type: 'dynamic', rope_theta: 1e4, factor: 2 } }, /rope_type dynamic/],
     [{ rope_parameters: { rope_theta: 1e4, partial_rotary_factor: 0.5 } }, /partial_rotary_factor 0.5/],
@@ -117,7 +124,7 @@ describe('config.json', () => {
     [{ model_type: undefined, architectures: null }, /architecture not named/],
     [{ quantization_config: { quant_method: 'gptq', bits: 4 } }, /quantization_config gptq/],
   ])('what is not supported is named: %j', (change, message) => {
-    expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
+    expect(() => parseModelConfig({ ...shape, ...change })).toThrow(
       expect.objectContaining({ code: 'SOUL_UNSUPPORTED', message: expect.stringMatching(message) }),
     );
   });
@@ -150,7 +157,7 @@ describe('config.json', () => {
       /rope_parameters has factor but no rope_type/,
     ],
   ])('a number that cannot be is named: %j', (change, message) => {
-    expect(() => parseLlamaConfig({ ...shape, ...change })).toThrow(
+    expect(() => parseModelConfig({ ...shape, ...change })).toThrow(
       expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT', message: expect.stringMatching(message) }),
     );
   });
@@ -158,21 +165,20 @@ describe('config.json', () => {
   test('rope_scaling stands in place of rope_parameters, as in transformers', () => {
     const rope_parameters = { rope_type: 'default', rope_theta: 5e5 };
     const both = { ...shape, rope_parameters, rope_theta: 5e5 };
-    const scaled = parseLlamaConfig({ ...both, rope_scaling: { type: 'linear', factor: 4 } });
-    expect(scaled).toMatchObject({ ropeTheta: 5e5, ropeScaling: { type: 'linear', factor: 4 } });
-    const { source: _, ...again } = parseLlamaConfig(huggingFaceConfig(scaled));
+    const scaled = parseModelConfig({ ...both, rope_scaling: { type: 'linear', factor: 4 } });
+    expect(scaled.ropes).toMatchObject([{ theta: 5e5, scaling: { type: 'linear', factor: 4 } }]);
+    const { source: _, written: _w, ...again } = parseModelConfig(huggingFaceConfig(scaled));
     expect(scaled).toMatchObject(again);
     const other = { ...both, rope_parameters: { ...rope_parameters, rope_type: 'linear', factor: 2 } };
-    expect(parseLlamaConfig({ ...other, rope_scaling: { rope_type: 'default' } }).ropeScaling).toEqual({
-      type: 'default',
-    });
-    expect(parseLlamaConfig({ ...other, rope_scaling: {} }).ropeScaling).toEqual({ type: 'linear', factor: 2 });
+    const scalingOf = (rope_scaling: object) => parseModelConfig({ ...other, rope_scaling }).ropes[0]!.scaling;
+    expect(scalingOf({ rope_type: 'default' })).toEqual({ type: 'default' });
+    expect(scalingOf({})).toEqual({ type: 'linear', factor: 2 });
   });
 
   test.each([['LLaMAForCausalLM'], ['LlamaModel'], ['MyLlamaForCausalLM'], [], undefined])(
     'model_type llama decides beside architecture %j, as in transformers',
     (name) => {
-      const config = parseLlamaConfig({ ...shape, architectures: name === undefined ? undefined : [name].flat() });
+      const config = parseModelConfig({ ...shape, architectures: name === undefined ? undefined : [name].flat() });
       expect(huggingFaceConfig(config)).toMatchObject({ architectures: ['LlamaForCausalLM'], model_type: 'llama' });
     },
   );
@@ -189,7 +195,7 @@ describe('config.json', () => {
     [{ rope_scaling: { rope_type: 'default' } }, { rope_type: 'default' }],
     [{ rope_scaling: null }, null],
   ])('rope_scaling is kept as it was read, or written for transformers 4: %j', (change, kept) => {
-    expect(huggingFaceConfig(parseLlamaConfig({ ...shape, ...change })).rope_scaling).toEqual(kept);
+    expect(huggingFaceConfig(parseModelConfig({ ...shape, ...change })).rope_scaling).toEqual(kept);
   });
 
   test("numbers of Python's that JSON has not are read in keys that nobody needs, and kept", async () => {
@@ -198,39 +204,39 @@ describe('config.json', () => {
       join(folder, 'config.json'),
       `${JSON.stringify(shape).slice(0, -1)}, "limit": [-Infinity, Infinity], "none": NaN}`,
     );
-    const config = await readLlamaConfig(folder);
+    const config = await readModelConfig(folder);
     expect(huggingFaceConfig(config)).toMatchObject({ limit: [-Infinity, Infinity], none: null });
     await rm(folder, { recursive: true });
   });
 
   test('a file that is missing or damaged', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
-    await expect(readLlamaConfig(folder)).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
+    await expect(readModelConfig(folder)).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
     const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n';
     for (const text of ['{', '[]', '{"model_type": "llama", "vocab_size": "many"}', pointer]) {
       await writeFile(join(folder, 'config.json'), text);
-      await expect(readLlamaConfig(folder)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
+      await expect(readModelConfig(folder)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
     }
-    await expect(readLlamaConfig(folder)).rejects.toThrow(/config\.json is the pointer of Git LFS.*git lfs pull/);
+    await expect(readModelConfig(folder)).rejects.toThrow(/config\.json is the pointer of Git LFS.*git lfs pull/);
     await rm(folder, { recursive: true });
   });
 });
 
 describe('what follows from the config', () => {
   test('the number of parameters of Llama 3.2 1B', () => {
-    expect(llamaLayout(parseLlamaConfig(four)).parameterCount).toBe(1_235_814_400);
+    expect(parameterLayout(parseModelConfig(four)).parameterCount).toBe(1_235_814_400);
   });
 
   test('frequencies of rotary embeddings', () => {
-    const plain = { headSize: 8, ropeTheta: 10000, ropeScaling: { type: 'default' } } as const;
+    const plain = { turned: 8, theta: 10000, scaling: { type: 'default' } } as const;
     expect([...inverseFrequencies(plain)]).toEqual([1, 0.1, 0.01, 0.001].map(Math.fround));
-    const linear = { ...plain, ropeScaling: { type: 'linear', factor: 4 } } as const;
+    const linear = { ...plain, scaling: { type: 'linear', factor: 4 } } as const;
     expect([...inverseFrequencies(linear)]).toEqual([0.25, 0.025, 0.0025, 0.00025].map(Math.fround));
   });
 
   test("Llama 3's frequencies: short wavelengths kept, long ones divided, those between in order", () => {
-    const plain = inverseFrequencies({ headSize: 64, ropeTheta: 500000, ropeScaling: { type: 'default' } });
-    const scaled = inverseFrequencies(parseLlamaConfig(four));
+    const plain = inverseFrequencies({ turned: 64, theta: 500000, scaling: { type: 'default' } });
+    const scaled = inverseFrequencies(parseModelConfig(four).ropes[0]!);
     for (const [i, frequency] of plain.entries()) {
       const wavelength = (2 * Math.PI) / frequency;
       if (wavelength < 8192 / 4) expect(scaled[i]).toBe(frequency);

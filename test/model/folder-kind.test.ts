@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { checkModelFolder } from '../../lib/model/folder-kind.ts';
-import { HuggingFaceTokenizer, readLlamaConfig } from '../../lib/model/index.ts';
+import { HuggingFaceTokenizer, readModelConfig } from '../../lib/model/index.ts';
 
 const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 5\n';
 let folder: string;
@@ -38,7 +38,7 @@ describe('a folder that is no model says what it is and what to give', () => {
     await write(files);
     const error = { code: 'SOUL_NOT_FOUND', message: expect.stringMatching(message) };
     await expect(checkModelFolder(folder)).rejects.toMatchObject(error);
-    await expect(readLlamaConfig(folder)).rejects.toMatchObject(error);
+    await expect(readModelConfig(folder)).rejects.toMatchObject(error);
     if (!('tokenizer.json' in files)) await expect(HuggingFaceTokenizer.load(folder)).rejects.toMatchObject(error);
   });
 

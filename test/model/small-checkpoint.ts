@@ -6,7 +6,7 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 import type { SafetensorsSource } from '../../lib/core/safetensors.ts';
-import { llamaLayout, type ParameterLayout, parseLlamaConfig } from '../../lib/model/index.ts';
+import { type DecoderConfig, type ParameterLayout, parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
 
 const config = {
   model_type: 'llama',
@@ -16,8 +16,15 @@ const config = {
   num_hidden_layers: 2,
   num_attention_heads: 2,
 };
-export const untied = llamaLayout(parseLlamaConfig(config));
-export const tied = llamaLayout(parseLlamaConfig({ ...config, tie_word_embeddings: true }));
+const untiedConfig = parseModelConfig(config);
+const tiedConfig = parseModelConfig({ ...config, tie_word_embeddings: true });
+export const untied = parameterLayout(untiedConfig);
+export const tied = parameterLayout(tiedConfig);
+
+/** The model that has one of the two layouts. */
+export function configOf(layout: ParameterLayout): DecoderConfig {
+  return layout === tied ? tiedConfig : untiedConfig;
+}
 
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((a, b) => a * b, 1);

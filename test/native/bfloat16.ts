@@ -42,3 +42,18 @@ function spacing(x: number): number {
 function inRange(x: number): number {
   return Math.abs(x) >= 2 ** 128 ? Math.sign(x) * Infinity : x;
 }
+
+/** The bits of the nearest numbers. */
+export function bfloat16Bits(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
+  const word = new Uint32Array(1);
+  const float = new Float32Array(word.buffer);
+  return Uint16Array.from(values, (x) => {
+    float[0] = nearestBfloat16(x);
+    return word[0]! >>> 16;
+  });
+}
+
+/** The numbers that bits stand for; float32 holds all of them. */
+export function bfloat16Values(bits: ArrayLike<number>): Float32Array<ArrayBuffer> {
+  return Float32Array.from(bits, bfloat16Value);
+}

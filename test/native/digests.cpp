@@ -15,6 +15,7 @@
 #include <map>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <vector>
 
 #include "kernels/cpu/kernels.h"
@@ -138,6 +139,13 @@ uint64_t VectorDigest(ThreadPool& pool, DType dtype, int64_t length) {
   AddScaled(pool, 0.3f, a.elements(), b.elements(), {}, length);
   AddScaled(pool, 0.7f, narrow.elements(), narrow.elements(), {}, length);
   Buffer zeros(DType::kUint8, (length + 7) / 8, 4);
+  AddSign(pool, 0.01f, a.elements(), b.elements(), {}, length);
+  AddSign(pool, 0.02f, narrow.elements(), narrow.elements(), {true, 7, 3}, length);
+  Buffer frozen(DType::kUint8, (length + 7) / 8, 6);
+  SoftThreshold(pool, 0.1f, b.elements(), frozen.as<uint8_t>(), {}, length);
+  SoftThreshold(pool, 0.2f, narrow.elements(), frozen.as<uint8_t>(), {true, 7, 4}, length);
+  SoftThreshold(pool, 0.05f, narrow.elements(), nullptr, {}, length);
+  FillFrozen(pool, a.elements(), frozen.as<uint8_t>(), 0.25f, length);
   MaskZeros(pool, a.elements(), zeros.as<uint8_t>(), length);
   zeros.AddTo(digest);
   Buffer nearest(DType::kBFloat16, length, 5);
@@ -152,22 +160,30 @@ uint64_t VectorDigest(ThreadPool& pool, DType dtype, int64_t length) {
   return digest;
 }
 
-uint64_t TokenDigest(int64_t rows, int64_t vocabulary) {
-  Buffer logits(DType::kFloat32, rows * vocabulary, 1), other(DType::kFloat32, rows * vocabulary, 2);
-  // Numbers of 3e38 are no logits.
-  for (Buffer* buffer : {&logits, &other}) {
-    for (int64_t i = 0; i < rows * vocabulary; ++i) {
-      float& logit = buffer->as<float>()[i];
-      logit = std::fabs(logit) > 1 ? -INFINITY : logit * 12;
-    }
+// Numbers of 3e38 are no logits.
+Buffer Logits(DType dtype, int64_t length, uint64_t stream) {
+  Buffer wide(DType::kFloat32, length, stream);
+  for (int64_t i = 0; i < length; ++i) {
+    float& logit = wide.as<float>()[i];
+    logit = std::fabs(logit) > 1 ? -INFINITY : logit * 12;
   }
+  if (dtype == DType::kFloat32) return wide;
+  Buffer narrow(dtype, length, stream);
+  for (int64_t i = 0; i < length; ++i) narrow.as<uint16_t>()[i] = ToBFloat16(wide.as<float>()[i]);
+  return narrow;
+}
+
+uint64_t TokenDigest(DType dtype, DType other_dtype, int64_t rows, int64_t vocabulary) {
+  Buffer logits = Logits(dtype, rows * vocabulary, 1), other = Logits(other_dtype, rows * vocabulary, 2);
+  const auto rows_of = [=](Buffer& buffer, DType dtype_of) {
+    return SoulTokenRows{buffer.data(), rows, vocabulary, vocabulary, static_cast<uint32_t>(dtype_of)};
+  };
   const auto count = static_cast<std::size_t>(rows);
   std::vector<float> sums(count), nll(count), mean(count), variance(count), divergence(count),
       reference(count);
   std::vector<uint8_t> argmax(count);
   std::vector<int32_t> sampled(count);
-  const SoulTokenRows view{logits.as<float>(), rows, vocabulary, vocabulary};
-  const SoulTokenRows other_view{other.as<float>(), rows, vocabulary, vocabulary};
+  const SoulTokenRows view = rows_of(logits, dtype), other_view = rows_of(other, other_dtype);
   SoulTokenScores scores{};
   scores.log_sum_exp = sums.data();
   scores.nll = nll.data();
@@ -187,7 +203,7 @@ uint64_t TokenDigest(int64_t rows, int64_t vocabulary) {
   for (const int32_t label : sampled) Add(digest, label);
   for (const uint8_t flag : argmax) Add(digest, flag);
   Buffer copy = logits;
-  const SoulTokenRows copy_view{copy.as<float>(), rows, vocabulary, vocabulary};
+  const SoulTokenRows copy_view = rows_of(copy, dtype);
   kernels.divergence_gradient(&copy_view, &other_view, weights.data(), sums.data(), reference.data());
   copy.AddTo(digest);
   kernels.token_gradient(&view, sampled.data(), weights.data(), sums.data());
@@ -208,8 +224,14 @@ std::map<std::string, uint64_t> AllDigests(ThreadPool& pool, int64_t length) {
   }
   digests["vectors f32"] = VectorDigest(pool, DType::kFloat32, length);
   digests["vectors bf16"] = VectorDigest(pool, DType::kBFloat16, length);
-  for (const int64_t vocabulary : {1, 17, 1024, 2501}) {
-    digests["tokens " + std::to_string(vocabulary)] = TokenDigest(5, vocabulary);
+  for (const auto& [name, dtype, reference] :
+       {std::tuple{"tokens f32 ", DType::kFloat32, DType::kFloat32},
+        std::tuple{"tokens bf16 ", DType::kBFloat16, DType::kBFloat16},
+        std::tuple{"tokens bf16, f32 reference ", DType::kBFloat16, DType::kFloat32},
+        std::tuple{"tokens f32, bf16 reference ", DType::kFloat32, DType::kBFloat16}}) {
+    for (const int64_t vocabulary : {1, 17, 1024, 2501}) {
+      digests[name + std::to_string(vocabulary)] = TokenDigest(dtype, reference, 5, vocabulary);
+    }
   }
   return digests;
 }

@@ -135,7 +135,7 @@ export function addonTargets(folder: string): Target[] {
     lockFile: () => [lockedFile],
     unlockFile: () => [ownLock],
     scoreTokens: (random) => [
-      memory(random),
+      floating(random),
       vocabulary,
       {
         labels: labels(random),
@@ -147,11 +147,16 @@ export function addonTargets(folder: string): Target[] {
         ...(random.integer(2) === 0 ? { sampledLabels: labels(random), sampleSeed: 1n, firstRow: 2n } : {}),
       },
     ],
-    tokenGradient: (random) => [memory(random), vocabulary, labels(random), perRow(random), perRow(random)],
-    scoreDivergence: (random) => [memory(random), memory(random), vocabulary, ...[0, 1, 2].map(() => perRow(random))],
+    tokenGradient: (random) => [floating(random), vocabulary, labels(random), perRow(random), perRow(random)],
+    scoreDivergence: (random) => [
+      floating(random),
+      floating(random),
+      vocabulary,
+      ...[0, 1, 2].map(() => perRow(random)),
+    ],
     divergenceGradient: (random) => [
-      memory(random),
-      memory(random),
+      floating(random),
+      floating(random),
       vocabulary,
       ...[0, 1, 2].map(() => perRow(random)),
     ],
@@ -186,7 +191,15 @@ export function addonTargets(folder: string): Target[] {
     dot: (random) => [floating(random), floating(random)],
     gram: (random) => [[1, 2, 3].map(() => floating(random))],
     axpy: (random) => [0.5, floating(random), floating(random), rounding(random)],
+    addSign: (random) => [0.5, floating(random), floating(random), rounding(random)],
     scale: (random) => [floating(random), 0.5, rounding(random)],
+    softThreshold: (random) => [
+      floating(random),
+      0.5,
+      random.of([undefined, memory(random, maskBytes(length), 'u8')]),
+      rounding(random),
+    ],
+    fillFrozen: (random) => [floating(random), memory(random, maskBytes(length), 'u8'), random.of([0, Number.NaN])],
     cast: (random) => [floating(random), floating(random), rounding(random)],
     quantile: (random) => [
       random.of(['magnitude', 'product', 'ratio']),

@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { completeOptimizerSettings, completeRunSettings, type RunSettings } from '../../lib/run/index.ts';
+import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
+import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
+import type { AdamW } from '../../lib/optim/adamw.ts';
+import {
+  completeOptimizerSettings,
+  completeRunSettings,
+  createOptimizer,
+  type RunSettings,
+} from '../../lib/run/index.ts';
 import { chooseAlgorithm } from '../../lib/run/run-defaults.ts';
 
 const least: RunSettings = { model: 'm', target: 't', retain: 'r', out: 'o', method: 'graddiff', optimizer: 'sophia' };
@@ -50,5 +58,43 @@ describe('undefined means absent', () => {
     expect(() => completeRunSettings({ ...settings, curvature: { every: 5 } }, chooseAlgorithm('graddiff'))).toThrow(
       'belong to the optimizer sophia',
     );
+  });
+});
+
+describe('precision', () => {
+  const bf16 = () => FlatBuffer.alloc(256, { dtype: 'bf16' });
+  const layout = ParameterLayout.of([{ name: 'a', shape: [256], group: 'matrix' }]);
+
+  test.each(['adamw', 'sophia', 'soul-repo'] as const)('is that of the optimizer %s', (name) => {
+    const given = { precision: { master: 'none', states: 'bf16' } } as const;
+    const optimizer = createOptimizer(
+      name,
+      { values: bf16(), gradients: bf16(), layout },
+      completeOptimizerSettings(name, given),
+    ) as AdamW;
+    expect(optimizer.state.momentum.dtype).toBe('bf16');
+    expect(optimizer.state.master).toBeUndefined();
+  });
+
+  test('draws of its rounding are those of the seed', async () => {
+    const values = async (seed: bigint) => {
+      const parameters = { values: bf16(), gradients: bf16(), layout };
+      await parameters.values.fill(1);
+      await parameters.gradients.fill(1);
+      const precision = { master: 'none' } as const;
+      const optimizer = createOptimizer('adamw', parameters, { learningRate: 1e-3, precision }, { seed });
+      await optimizer.step();
+      return [...(await parameters.values.toFloat32Array())];
+    };
+    expect(await values(1n)).toEqual(await values(1n));
+    expect(await values(1n)).not.toEqual(await values(2n));
+  });
+
+  test('of weights that are their own master is refused before a model is loaded', () => {
+    const settings = { ...least, optimizerSettings: { precision: { master: 'f32' } } } as const;
+    const complete = (dtype: string) =>
+      completeRunSettings({ ...settings, load: { dtype } }, chooseAlgorithm('graddiff'));
+    expect(() => complete('bf16')).not.toThrow();
+    expect(() => complete('f32')).toThrow(/precision\.master must be 'none' for values of dtype f32/);
   });
 });

@@ -1,20 +1,21 @@
 import { describe, expect, test } from '@jest/globals';
+import { chooseAlgorithm, methodOfRun } from '../../lib/run/run-defaults.ts';
 import { type Verdict, type VerdictInput, verdictOf } from '../../lib/run/verdict.ts';
-import { type MethodName, method } from '../../lib/unlearn/registry.ts';
+import { type AlgorithmName, algorithm, algorithms } from '../../lib/unlearn/registry.ts';
 
 type Pair = [before: number, after: number];
 
 function judge(
   forget: Pair | undefined,
   retain: Pair | undefined,
-  more: Partial<VerdictInput> & { name?: MethodName } = {},
+  more: Partial<VerdictInput> & { name?: AlgorithmName } = {},
 ): Verdict {
   const { name = 'graddiff', ...given } = more;
   const change = ([before, after]: Pair) => ({ examples: 40, before, after });
   return verdictOf({
     ...(forget ? { forget: change(forget) } : {}),
     ...(retain ? { retain: change(retain) } : {}),
-    method: method(name),
+    chosen: chooseAlgorithm(name),
     learningRate: 1e-5,
     epochs: 5,
     ...given,
@@ -72,17 +73,63 @@ describe('advice', () => {
 
   test('where the model suffered: smaller steps, more weight for what is kept, an objective with a bound', () => {
     const destroyed = judge([0.99, 0], [0.99, 0], { learningRate: 1e-3 }).advice;
-    expect(destroyed).toMatch(/--learning-rate 0.00033.*--retain-weight 5.*--method npo/);
+    expect(destroyed).toMatch(
+      /--learning-rate 0.00033.*Raise retainCoefficient, factor .* \(--set retainCoefficient=10\).*--method npo/,
+    );
     expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).advice).toMatch(/Keep a retain set/);
-    const npo = judge([0.99, 0.1], [0.99, 0.8], { method: method('npo', { retainCoefficient: 4 }) }).advice;
-    expect(npo).toMatch(/--retain-weight 8/);
+    const npo = judge([0.99, 0.1], [0.99, 0.8], { chosen: chooseAlgorithm('npo', { retainCoefficient: 4 }) }).advice;
+    expect(npo).toMatch(/--set retainCoefficient=8\)/);
     expect(npo).not.toMatch(/bound/);
     // Whose retain term has no coefficient to raise.
-    const balanced = judge([0.99, 0.1], [0.99, 0.8], { method: method('ngdiff') }).advice;
+    const balanced = judge([0.99, 0.1], [0.99, 0.8], { name: 'ngdiff' }).advice;
     expect(balanced).toMatch(/Change it less/);
-    expect(balanced).not.toMatch(/--retain-weight/);
+    expect(balanced).not.toMatch(/--set/);
     // Nothing was forgotten, and yet the retain set suffered: larger steps would not help.
-    expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise/);
+    expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise the learning rate/);
+  });
+
+  test('of a run that was given in steps tells of steps', () => {
+    const given = { epochs: undefined as never, steps: 7 };
+    expect(judge([0.9277, 0.9247], [0.93, 0.931], given).advice).toBe(
+      'Raise the learning rate (--learning-rate 0.00005), or take more steps (--steps 14).',
+    );
+  });
+
+  test.each(algorithms.map(({ name }) => name as AlgorithmName))('of %s names settings that it has', (name) => {
+    const damaged = judge([0.99, 0.1], [0.99, 0.8], { name }).advice!;
+    const hardly = judge([0.99, 0.95], [0.99, 0.98], { name }).advice!;
+    const { settings } = chooseAlgorithm(name);
+    for (const advice of [damaged, hardly]) {
+      expect(advice).not.toMatch(/--(retain-weight|forget-weight|beta)/);
+      for (const [, way, setting, value] of advice.matchAll(/(Raise|Lower) (\S+), .*?\(--set \2=(\S+)\)/g)) {
+        const [outer, own] = setting!.split('.');
+        const given = own === undefined ? { [outer!]: Number(value) } : { [outer!]: { [own]: Number(value) } };
+        expect(() => chooseAlgorithm(name, given)).not.toThrow();
+        const before = own === undefined ? settings[outer!] : chooseAlgorithm('npo').settings[own];
+        expect(Math.sign(Number(value) - Number(before))).toBe(way === 'Raise' ? 1 : -1);
+      }
+    }
+    const definition = algorithm(name);
+    const own = Object.keys(definition.advice?.keepMore ?? {})[0];
+    if (own !== undefined) expect(damaged).toContain(`--set ${own}=`);
+  });
+
+  test('of a method inside names its settings, where the algorithm says nothing of its own', () => {
+    const sam = { chosen: chooseAlgorithm('sam', { method: { name: 'graddiff', retainCoefficient: 3 } }) };
+    expect(judge([0.99, 0.1], [0.99, 0.8], sam).advice).toMatch(
+      /Raise method\.retainCoefficient, factor .*\(--set method\.retainCoefficient=6\)/,
+    );
+    expect(judge([0.99, 0.1], [0.99, 0.8], sam).advice).toMatch(/has no bound/);
+    // An own method, which is terms alone, has no settings.
+    const own = { ...methodOfRun('npo'), name: 'mine' };
+    expect(judge([0.99, 0.1], [0.99, 0.8], { chosen: chooseAlgorithm(own) }).advice).not.toMatch(/--set/);
+  });
+
+  test('goes no further than a setting can', () => {
+    const full = { chosen: chooseAlgorithm('spunge', { lambda: 1, density: 1 }) };
+    expect(judge([0.99, 0.95], [0.99, 0.98], full).advice).toMatch(/--set lambda=2\)/);
+    const all = { chosen: chooseAlgorithm('wagle', { ratio: 0.95 }) };
+    expect(judge([0.99, 0.95], [0.99, 0.98], all).advice).not.toMatch(/--set ratio/);
   });
 
   test('where figures do not tell', () => {

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { packageRoot } from '../../lib/core/package.ts';
-import { settingChecks } from '../../lib/run/setting-checks.ts';
+import { runSettings } from '../../lib/run/run-settings.ts';
 import * as unlearn from '../../lib/unlearn/index.ts';
 import { methodsDocument, methodsFile } from '../../scripts/write-methods.ts';
 
@@ -20,6 +20,8 @@ test('it has a section for each method, objective and gradient rule, and a row f
   expect(makers).toEqual(expect.arrayContaining(['crossEntropy', 'negativePreference', 'minNorm', 'projectConflicts']));
   // Whatever it names can be imported.
   expect(Object.keys(unlearn)).toEqual(expect.arrayContaining(makers));
-  for (const name of Object.keys(settingChecks)) expect(document).toContain(`\n| \`${name}\` | `);
+  for (const [name, { kind }] of Object.entries(runSettings)) {
+    expect(document).toContain(kind === 'group' ? `\n| \`${name}.` : `\n| \`${name}\` | `);
+  }
   expect(document).not.toMatch(/^\| \S+ \| +\|/m);
 });

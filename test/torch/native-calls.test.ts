@@ -1,9 +1,11 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { SoulError } from '../../lib/core/errors.ts';
+import { parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
 import { nativeEngine } from '../../lib/torch/engine.ts';
 import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 import type { NativeEngine } from '../../lib/torch/native-engine.ts';
+import { nativeSpecification } from '../../lib/torch/native-specification.ts';
 import { describeWithEngine } from './engine-available.ts';
 
 const config = {
@@ -80,26 +82,71 @@ describeWithEngine('the calls of the engine addon', () => {
   });
 
   test('memory that could be detached is refused', async () => {
-    const specification = {
-      ...{ vocabulary: 2, hidden: 2, intermediate: 2, layers: 1, heads: 1, keyValueHeads: 1, headSize: 2 },
-      ...{ maxPositions: 4, epsilon: 1e-6, tied: true, attentionBias: false, mlpBias: false },
-      ...{ portableAttention: false, offsets: {}, threads: 0, logitsMemory: 1 },
-    };
-    const shared = () => new Float32Array(new SharedArrayBuffer(400));
-    const frequencies = Float32Array.of(1);
+    const { specification, size } = specificationOf(config);
+    const shared = (length = size) => new Float32Array(new SharedArrayBuffer(4 * length));
     const { createModel } = nativeEngine();
-    expect(() => createModel(specification, new Float32Array(100), shared(), frequencies)).toThrow(/SharedArrayBuffer/);
+    expect(() => createModel(specification, new Float32Array(size), shared())).toThrow(/SharedArrayBuffer/);
     // Neither is memory of two kinds, or of a kind that holds no weights.
-    const bits = new Uint16Array(new SharedArrayBuffer(200));
-    expect(() => createModel(specification, shared(), bits, frequencies)).toThrow(/of one length and dtype/);
-    const bytes = new Uint8Array(new SharedArrayBuffer(100));
-    expect(() => createModel(specification, bytes, bytes, frequencies)).toThrow(/values must be a Float32Array/);
-    // Weights are named and must lie within the buffer.
-    expect(() => createModel(specification, shared(), shared(), frequencies)).toThrow(/model\.embed_tokens\.weight/);
-    const offsets = { 'model.embed_tokens.weight': 97 };
-    expect(() => createModel({ ...specification, offsets }, shared(), shared(), frequencies)).toThrow(/embed_tokens/);
+    const bits = new Uint16Array(new SharedArrayBuffer(2 * size));
+    expect(() => createModel(specification, shared(), bits)).toThrow(/of one length and dtype/);
+    const bytes = new Uint8Array(new SharedArrayBuffer(size));
+    expect(() => createModel(specification, bytes, bytes)).toThrow(/values must be a Float32Array/);
+    // Weights must lie within the buffer.
+    expect(() => createModel(specification, shared(size - 256), shared(size - 256))).toThrow(
+      /does not fit into values/,
+    );
+    const beyond = { ...specification, embedding: size };
+    expect(() => createModel(beyond, shared(), shared())).toThrow(/embedding does not fit/);
+  });
+
+  test('specifications at random end in typed errors, or in a model', () => {
+    const { createModel, releaseModel } = nativeEngine();
+    for (const family of [
+      config,
+      { ...config, model_type: 'gpt_neox', rotary_pct: 0.5 },
+      { ...config, model_type: 'gpt2', n_embd: 4, n_head: 2 },
+    ]) {
+      const { specification, size } = specificationOf(family);
+      const memory = () => new Float32Array(new SharedArrayBuffer(4 * size));
+      const [values, gradients] = [memory(), memory()];
+      const entries = entriesOf(specification);
+      fc.assert(
+        fc.property(fc.constantFrom(...entries), fc.oneof(junk, fc.integer()), (path, wrong) => {
+          const changed = structuredClone(specification) as never;
+          set(changed, path, wrong);
+          try {
+            void releaseModel(createModel(changed, values, gradients));
+          } catch (error) {
+            expect(error).toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+          }
+        }),
+        { numRuns: 1500, seed: 1 },
+      );
+    }
   });
 });
+
+/** What the engine is told of a model, and the elements of its buffers. */
+function specificationOf(source: object) {
+  const parsed = parseModelConfig(source);
+  const settings = { portableAttention: false, checkpointActivations: false, threads: 1, logitsMemory: 2 ** 20 };
+  return { specification: nativeSpecification(parsed, settings), size: parameterLayout(parsed).length };
+}
+
+/** The way to every entry of an object, at whatever depth. */
+function entriesOf(object: object): string[][] {
+  return Object.entries(object).flatMap(([key, value]) => [
+    [key],
+    ...(typeof value === 'object' && value !== null && !ArrayBuffer.isView(value)
+      ? entriesOf(value).map((path) => [key, ...path])
+      : []),
+  ]);
+}
+
+function set(object: Record<string, never>, [key, ...rest]: readonly string[], value: unknown): void {
+  if (rest.length > 0) set(object[key!]!, rest, value);
+  else Object.assign(object, { [key!]: value });
+}
 
 /** The handle that a TorchLM keeps to itself, caught on its way to the engine. */
 function handleOf(model: TorchLM): never {

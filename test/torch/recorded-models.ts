@@ -5,10 +5,11 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { writeSafetensors } from '../../lib/core/safetensors.ts';
 import type { WeightDType } from '../../lib/model/checkpoint.ts';
-import { parseLlamaConfig } from '../../lib/model/config.ts';
-import { llamaLayout } from '../../lib/model/llama-layout.ts';
+import { parseModelConfig } from '../../lib/model/config.ts';
+import { parameterLayout } from '../../lib/model/decoder-weights.ts';
 import { nativeEngine } from '../../lib/torch/engine.ts';
 import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { mix } from './mixed-bits.ts';
 
 /** What fixtures/record_llama.py wrote of one model. */
 export interface RecordedModel {
@@ -57,7 +58,7 @@ export async function loadRecorded<Kind extends WeightDType = 'f32'>(
 
 export async function writeRecorded(folder: string, model: Pick<RecordedModel, 'config'>, salt = ''): Promise<void> {
   await writeFile(join(folder, 'config.json'), JSON.stringify(model.config));
-  const tensors = [...llamaLayout(parseLlamaConfig(model.config))].map(([name, { shape }]) => ({
+  const tensors = [...parameterLayout(parseModelConfig(model.config))].map(([name, { shape }]) => ({
     name,
     dtype: 'F32' as const,
     shape,
@@ -105,11 +106,4 @@ export async function withPortableAttention<Result>(work: () => Promise<Result>)
   } finally {
     engine.createModel = createModel;
   }
-}
-
-function mix(value: number): number {
-  let x = value;
-  x = Math.imul(x ^ (x >>> 16), 0x7feb352d);
-  x = Math.imul(x ^ (x >>> 15), 0x846ca68b);
-  return (x ^ (x >>> 16)) >>> 0;
 }

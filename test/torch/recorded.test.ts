@@ -31,6 +31,19 @@ describeWithEngine.each(recordedModels)('as transformers computes it: %s', (_, r
     model.release();
   });
 
+  test('layers computed again give the same bits', async () => {
+    const gradients = [];
+    for (const checkpointActivations of [false, true]) {
+      const model = await loadRecorded(recorded, { checkpointActivations });
+      const pass = await model.nll(batch);
+      await pass.backward(pulled);
+      await model.accumulate(batch, pulled);
+      gradients.push(model.parameters.gradients.array.slice());
+      model.release();
+    }
+    expect(gradients[1]).toEqual(gradients[0]);
+  });
+
   test('divergence from a reference and its gradients', async () => {
     const model = await loadRecorded(recorded, { logitsMemory: 7 * 67 * 4 });
     const reference = await loadRecorded(recorded, {}, 'other ');

@@ -30,6 +30,11 @@ const mistakes: [object, string][] = [
   [{ needs: ['retain'] }, 'method.needs must be a function'],
   [{ run: undefined }, 'method.run must be a function'],
   [{ method: {} }, 'method.method must be a function'],
+  [{ advice: { forgetMoar: {} } }, 'method.advice has no option forgetMoar; did you mean forgetMore?'],
+  [{ advice: { keepMore: { pul: 'raise' } } }, 'method.advice.keepMore has no option pul; did you mean pull?'],
+  [{ advice: { keepMore: { pull: 'up' } } }, "method.advice.keepMore.pull must be 'raise' or 'lower', but is \"up\""],
+  [{ groupsBy: 'pul' }, 'method.groupsBy must be \'pull\', but is "pul"'],
+  [{ checkSets: true }, 'method.checkSets must be a function'],
 ];
 
 test.each(mistakes)('%p is none', (mistake, message) => {

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { crossEntropy, type DescentOptions, Lab, type LabDescent, method, targetSet } from '../../lib/unlearn/index.ts';
@@ -58,4 +59,42 @@ test('the gradient of a loss that is not finite is none', async () => {
   const lab = new Lab({ model, sets: { target }, optimizer: (options) => new AdamW(model.parameters, options) });
   const events = lab.gradient({ name: 'forget', source: targetSet, objective: crossEntropy });
   await expect(events.next()).rejects.toThrow(/the loss of forget is NaN over examples 0 to 3/);
+});
+
+test('the gradient of frozen weights is 0, whatever it was, of a sequence by itself too', async () => {
+  const model = BigramLM.random(6, 2n);
+  const { accumulate } = model;
+  // What a layer that overflows leaves.
+  model.accumulate = async (...given) => {
+    const losses = await accumulate.apply(model, given);
+    model.gradients[3] = Number.POSITIVE_INFINITY;
+    return losses;
+  };
+  const frozen = maskOfRanges(model.values.length, [{ start: 1, length: 13 }]);
+  const lab = new Lab({
+    model,
+    sets: { target },
+    frozen,
+    optimizer: (options) => new AdamW(model.parameters, options),
+  });
+  const term = { name: 'forget', source: targetSet, objective: crossEntropy };
+  const plain = new Lab({
+    model: BigramLM.random(6, 2n),
+    sets: { target },
+    optimizer: (options) => new AdamW(model.parameters, options),
+  });
+  for await (const _ of plain.gradient(term));
+  for await (const _ of lab.gradient(term));
+  const expected = [...plain.model.parameters.gradients.array].map((each, i) => (i >= 1 && i < 14 ? 0 : each));
+  expect([...model.gradients]).toEqual(expected);
+  expect(expected.filter((each) => each !== 0).length).toBeGreaterThan(5);
+
+  let visits = 0;
+  const events = lab.gradient(term, async () => {
+    visits += 1;
+    expect([...model.gradients].slice(1, 14)).toEqual(new Array(13).fill(0));
+    expect(model.gradients.some((each) => each !== 0)).toBe(visits !== 2);
+  });
+  for await (const _ of events);
+  expect(visits).toBe(4);
 });

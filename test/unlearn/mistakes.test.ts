@@ -65,12 +65,12 @@ const mistakes: [string, Record<string, unknown>, RegExp][] = [
   [
     'a coefficient that is none',
     { method: { name: 'own', terms: [{ ...method('ascent').terms[0], coefficient: Number.NaN }] } },
-    /method.terms\[0\].coefficient must be/,
+    /method.terms\[0\] \(forget\).coefficient must be/,
   ],
   [
     'reference values of another quantity than the term has',
     { method: { name: 'own', terms: [{ ...method('npo').terms[0], quantity: 'kl' }] } },
-    /method.terms\[0\].quantity must be 'nll', which the objective's reference values are of, but is "kl"/,
+    /method.terms\[0\] \(forget\).quantity must be 'nll', which the objective's reference values are of, but is "kl"/,
   ],
   ['an optimizer that is none', { optimizer: 'adamw' }, /optimizer must be an optimizer, but is "adamw"/],
   ['a controller for its signal', { signal: new AbortController() }, /signal must be an AbortSignal/],
@@ -94,10 +94,17 @@ const objectives: [string, unknown, RegExp][] = [
     async function bounded() {
       throw new Error('nobody awaits it');
     },
-    /the objective bounded must return .*, but returned a promise/,
+    /the objective bounded of the term forget must return .*, but returned a promise/,
   ],
-  ['that returns a number', () => 1.5, /the objective must return .*, but returned 1.5/],
+  ['that returns a number', () => 1.5, /the objective of the term forget must return .*, but returned 1.5/],
   ['that returns nothing', () => {}, /but returned undefined/],
+  [
+    'that fails',
+    function unready() {
+      throw new TypeError('no table');
+    },
+    /^the objective unready of the term forget failed: TypeError: no table$/,
+  ],
   ['without a loss', () => ({ weights: new Float32Array(2) }), /but its loss is undefined/],
   ['whose weights are a list', () => ({ loss: 1, weights: [1, 1] }), /but its weights are an array of 2/],
   [

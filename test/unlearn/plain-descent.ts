@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { axpy } from '../../lib/core/vector-operations.ts';
 import type { Optimizer, OptimizerParameters, StepOptions, StepStatistics } from '../../lib/optim/optimizer.ts';
 
@@ -11,6 +12,8 @@ export class PlainDescent implements Optimizer {
   readonly parameters: OptimizerParameters;
   readonly learningRate: number;
   readonly state: { step: number } = { step: 0 };
+  /** Told to those who ask; steps change all weights. */
+  frozen: FlatBuffer<'u8'> | undefined;
   /** The gradients and the values that each step met. */
   readonly met: { readonly gradients: Float32Array; readonly values: Float32Array }[] = [];
 

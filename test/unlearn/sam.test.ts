@@ -1,5 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
+import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
+import { AdamW } from '../../lib/optim/adamw.ts';
+import { methodOfRun } from '../../lib/run/run-defaults.ts';
 import type { DescentOptions } from '../../lib/unlearn/descent-options.ts';
 import type { StepEvent } from '../../lib/unlearn/events.ts';
 import { Lab, type LabOptions } from '../../lib/unlearn/lab.ts';
@@ -9,6 +12,7 @@ import { pullBack } from '../../lib/unlearn/pull-back.ts';
 import { algorithm, settingsFor } from '../../lib/unlearn/registry.ts';
 import type { Term } from '../../lib/unlearn/term.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
+import { bfloat16Neighbours } from '../native/bfloat16.ts';
 import { NarrowModel } from './narrow-model.ts';
 import { PlainDescent } from './plain-descent.ts';
 import { WatchedModel } from './watched-model.ts';
@@ -144,20 +148,127 @@ describe('SAM', () => {
     expect(model.values.subarray(0, 64)).toEqual(table);
   });
 
-  test('refuses bfloat16, and a rho or a method that cannot be', async () => {
-    const { lab } = labOf(await NarrowModel.of(BigramLM.random(8, 2n)), {});
-    await expect(runSam(lab)).rejects.toMatchObject({
-      code: 'SOUL_UNSUPPORTED',
-      message: expect.stringContaining('load the model in float32 (--dtype f32)'),
-    });
-    const other = labOf(BigramLM.random(8, 2n), {}).lab;
+  test('moves by the norm of what is not frozen, and nothing else', async () => {
+    const model = BigramLM.random(8, 2n);
+    const { lab, optimizer } = labOf(model, {});
+    const isFrozen = (i: number) => i >= 3 && i < 12;
+    optimizer.frozen = maskOfRanges(model.values.length, [{ start: 3, length: 9 }]);
+    await runSam(lab, { method: 'ascent', rho: 0.5 });
+    const [{ gradients, values }] = optimizer.met as [(typeof optimizer.met)[0]];
+    const { gradient } = await pulled(values, ascent, target);
+    const own = gradient.map((x, i) => (isFrozen(i) ? 0 : x));
+    const norm = Math.hypot(...own);
+    expect(Math.hypot(...gradient)).toBeGreaterThan(1.1 * norm);
+    const moved = await pulled(
+      values.map((x, i) => x + (0.5 * own[i]!) / norm),
+      ascent,
+      target,
+    );
+    expectNear(
+      gradients,
+      moved.gradient.map((x, i) => (isFrozen(i) ? 0 : x)),
+    );
+  });
+
+  test('refuses a rho or a method that cannot be', async () => {
     expect(() => settingsFor(algorithm('sam'), { rho: 0 })).toThrow('rho must be a number above 0');
-    await expect(runSam(other, { method: 'nop' })).rejects.toThrow('method must be one of');
+    expect(() => settingsFor(algorithm('sam'), { method: 'nop' })).toThrow('method must be one of');
+  });
+
+  test.each(['f32', 'bf16'] as const)('of a rho that moves nothing is its method, to the bit: %s', async (dtype) => {
+    const ends: number[][] = [];
+    for (const around of [true, false]) {
+      const start = BigramLM.random(8, 2n);
+      const model = dtype === 'f32' ? start : await NarrowModel.of(start);
+      const before = (await model.parameters.values.toFloat32Array()).slice(0, 64);
+      const adamw = new AdamW(model.parameters, { learningRate: 1e-3 });
+      const master = adamw.state.master?.array;
+      expect(master === undefined).toBe(dtype === 'f32');
+      const lab = new Lab({
+        model,
+        sets: { target, retain },
+        optimizer: () => adamw,
+        descent: { batchSize: 3, steps: 4 },
+      });
+      await steps(
+        around
+          ? algorithm('sam').run(lab, settingsFor(algorithm('sam'), { method: 'graddiff', rho: 1e-30 }))
+          : lab.descend(methodOfRun('graddiff')),
+      );
+      const { values } = model.parameters;
+      expect((await values.toFloat32Array()).subarray(0, 64)).not.toEqual(before);
+      ends.push([...values.array, ...(master ?? [])]);
+    }
+    expect(ends[0]).toEqual(ends[1]);
   });
 
   test('needs what its method needs', () => {
     const needs = (given: object) => algorithm('sam').needs(settingsFor(algorithm('sam'), given) as never);
     expect(needs({ method: 'graddiff' })).toEqual(['retain']);
     expect(needs({ method: 'ascent' })).toEqual([]);
+  });
+});
+
+describe('SAM of bfloat16 weights', () => {
+  const tokens = 32;
+  const sequences: TokenSequence[] = Array.from({ length: 24 }, (_, i) => ({
+    tokens: [i, (7 * i + 1) % tokens, (3 * i + 2) % tokens, (5 * i) % tokens],
+    labelsFrom: 1,
+  }));
+  const rho = 0.01;
+
+  /** What the weights were at each call of the model, and at the step. */
+  async function moves(seed: bigint) {
+    const narrow = await NarrowModel.of(BigramLM.random(tokens, 4n));
+    const met: Float32Array[] = [];
+    const model: LabOptions['model'] = {
+      parameters: narrow.parameters,
+      vocabularySize: tokens,
+      nll: async (batch) => {
+        met.push(await narrow.parameters.values.toFloat32Array());
+        return narrow.nll(batch);
+      },
+      klTo: (reference, batch) => narrow.klTo(reference, batch),
+      accumulate: async (...given) => {
+        met.push(await narrow.parameters.values.toFloat32Array());
+        return narrow.accumulate(...given);
+      },
+      score: (batch) => narrow.score(batch),
+    };
+    const { lab, optimizer } = labOf(model, { batchSize: 24 }, { seed, sets: { target: sequences } });
+    await runSam(lab, { method: 'ascent', rho });
+    const [here, moved] = met as [Float32Array, Float32Array];
+    expect(met).toHaveLength(2);
+    const other = await NarrowModel.of(BigramLM.of(tokens, here));
+    await pullBack(other, { objective: gradientAscent }, sequences, { microBatchSize: 24, coefficient: 1 });
+    return { here, moved, step: optimizer.met[0]!, gradient: await other.parameters.gradients.toFloat32Array() };
+  }
+
+  test('moves each to a neighbour of where float32 would, by rho in the direction of the gradient', async () => {
+    const { here, moved, gradient } = await moves(3n);
+    const norm = Math.hypot(...gradient);
+    const factor = Math.fround(rho / norm);
+    let along = 0;
+    let variance = 0;
+    for (const [i, x] of here.entries()) {
+      const exact = Math.fround(x + Math.fround(factor * gradient[i]!));
+      const [low, high] = bfloat16Neighbours(exact);
+      expect([low, high]).toContain(moved[i]);
+      along += ((moved[i]! - x) * gradient[i]!) / norm;
+      variance += ((exact - low) * (high - exact) * gradient[i]! ** 2) / norm ** 2;
+    }
+    expect(Math.abs(along - rho)).toBeLessThan(4 * Math.sqrt(variance));
+    expect(4 * Math.sqrt(variance)).toBeLessThan(rho);
+  });
+
+  test('gives them back to the bit', async () => {
+    const { here, step } = await moves(3n);
+    expect(step.values).toEqual(here);
+  });
+
+  test('draws by the seed', async () => {
+    const { moved } = await moves(5n);
+    expect((await moves(5n)).moved).toEqual(moved);
+    expect((await moves(6n)).moved).not.toEqual(moved);
   });
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { FlatBuffer } from '../../lib/core/flat-buffer.ts';
+import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { methodOfRun } from '../../lib/run/run-defaults.ts';
@@ -104,6 +105,23 @@ describe('SPUNGE', () => {
     start.forEach((value, i) => {
       expect(model.values[i] !== value).toBe(changes[i]! >= least);
     });
+  });
+
+  test('trims to a share of the weights that may move', async () => {
+    const start = BigramLM.random(size, 2n);
+    const frozen = maskOfRanges(start.values.length, [{ start: 5, length: 20 }]);
+    const changesAt = async (density: number) => {
+      const model = start.clone();
+      await run(model, { parts: 1, merge: 'ties', density }, { frozen });
+      return Array.from(model.values.slice(0, size ** 2), (value, i) =>
+        Math.abs(Math.fround(value - start.values[i]!)),
+      );
+    };
+    const all = await changesAt(1);
+    expect(all.every((change, i) => i < 5 || i >= 25 || change === 0)).toBe(true);
+    const least = [...all].sort((a, b) => b - a)[(size ** 2 - 20) / 4 - 1]!;
+    expect(least).toBeGreaterThan(0);
+    expect((await changesAt(0.25)).map((change) => change > 0)).toEqual(all.map((change) => change >= least));
   });
 
   test('holds one task vector where they are added, and those of all parts for TIES', async () => {

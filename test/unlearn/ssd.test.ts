@@ -93,7 +93,8 @@ describe('selective synaptic dampening', () => {
     const model = BigramLM.random(size, 5n);
     const before = [...model.values];
     const frozen = maskOfRanges(model.parameters.values.length, [{ start: 3, length: 10 }]);
-    await run(model, {}, { frozen });
+    const events = await run(model, {}, { frozen });
+    expect(events).toContainEqual({ kind: 'note', text: expect.stringMatching(/^\d+ of 54 weights were dampened$/) });
     expect([...model.values].slice(3, 13)).toEqual(before.slice(3, 13));
     expect(model.values[0]).toBe(0);
   });

@@ -1,7 +1,12 @@
 import { describe, expect, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
+import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
+import type { DifferentiableLM } from '../../lib/model/contract.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
+import { AdamW } from '../../lib/optim/adamw.ts';
 import type { Optimizer } from '../../lib/optim/optimizer.ts';
+import { Sophia } from '../../lib/optim/sophia.ts';
+import { methodOfRun } from '../../lib/run/run-defaults.ts';
 import type { GradientRule } from '../../lib/unlearn/gradient-rule.ts';
 import type { Method } from '../../lib/unlearn/method.ts';
 import { crossEntropy } from '../../lib/unlearn/objectives/cross-entropy.ts';
@@ -30,6 +35,31 @@ function watcher(model: BigramLM): { optimizer: Optimizer; gradients: number[][]
   };
   const optimizer = { parameters: model.parameters, learningRate: 1, state: { step: 0 }, step } as unknown as Optimizer;
   return { optimizer, gradients };
+}
+
+/** A model that leaves a number in the place of one derivative. */
+function leaving(model: BigramLM, index: number, left: number): DifferentiableLM {
+  return {
+    parameters: model.parameters,
+    vocabularySize: 5,
+    nll: async (batch) => {
+      const pass = await model.nll(batch);
+      return {
+        ...pass,
+        backward: async (weights) => {
+          await pass.backward(weights);
+          model.gradients[index] = left;
+        },
+      };
+    },
+    klTo: (reference, batch) => model.klTo(reference, batch),
+    score: (batch) => model.score(batch),
+    accumulate: async (...given) => {
+      const losses = await model.accumulate(...given);
+      model.gradients[index] = left;
+      return losses;
+    },
+  };
 }
 
 async function gradientsOf(rule: GradientRule | undefined, steps = 1, values?: Float32Array): Promise<number[][]> {
@@ -126,6 +156,75 @@ describe('gradients of terms', () => {
     await expect(gradientsOf(few)).rejects.toThrow(/what the rule own gives must be 2 numbers/);
     const unknown: GradientRule = { name: 'own', averages: [{ of: 'nothing', decay: 0.5 }], combine: () => [] };
     await expect(gradientsOf(unknown)).rejects.toThrow(/the averages of the rule own must be of forget or retain/);
+  });
+
+  test('of frozen weights are 0 before a rule sees them, whatever they were', async () => {
+    const model = BigramLM.random(5, 1n);
+    const broken = leaving(model, 4, Number.NaN);
+    const isFrozen = (i: number) => i >= 2 && i < 11;
+    const { optimizer, gradients } = watcher(model);
+    Object.assign(optimizer, { frozen: maskOfRanges(model.values.length, [{ start: 2, length: 9 }]) });
+    const seen: (readonly (readonly number[])[])[] = [];
+    const rule: GradientRule = {
+      name: 'own',
+      averages: [{ of: 'retain', decay: 0.5 }],
+      combine: (products) => {
+        seen.push(products);
+        return [1, 1, 0];
+      },
+    };
+    await train({
+      model: broken,
+      optimizer,
+      method: { name: 'own', terms, rule },
+      target,
+      retain,
+      steps: 2,
+      batchSize: 2,
+    });
+    const [f, r] = [await alone(0), await alone(1)].map((g) => g.map((each, i) => (isFrozen(i) ? 0 : each)));
+    const dot = (a: number[], b: number[]) => a.reduce((total, each, i) => total + each * b[i]!, 0);
+    const expected = [f!, r!, r!].map((a) => [f!, r!, r!].map((b) => dot(a, b)));
+    expect(seen).toHaveLength(2);
+    for (const products of seen) {
+      for (const [i, row] of products.entries()) {
+        for (const [j, each] of row.entries()) expect(each).toBeCloseTo(expected[i]![j]!, 5);
+      }
+    }
+    for (const sum of gradients) {
+      for (const [i, each] of sum.entries()) expect(each).toBeCloseTo(f![i]! + r![i]!, 5);
+    }
+  });
+
+  test.each(['gru', 'pcgrad', 'ngdiff', 'mollm'] as const)('of frozen weights change nothing: %s', async (name) => {
+    const endOf = async (left: number | undefined) => {
+      const model = BigramLM.random(5, 1n);
+      const { parameters } = model;
+      const frozen = maskOfRanges(model.values.length, [{ start: 2, length: 9 }]);
+      const optimizers = {
+        adamw: () => new AdamW(parameters, { learningRate: 0.01, frozen }),
+        sophia: () => new Sophia(parameters, { learningRate: 0.01, frozen }),
+      };
+      const ends: number[] = [];
+      for (const make of Object.values(optimizers)) {
+        const optimizer = make();
+        expect(optimizer.frozen).toBe(frozen);
+        await train({
+          model: left === undefined ? model : leaving(model, 4, left),
+          optimizer,
+          method: methodOfRun(name),
+          target,
+          retain,
+          steps: 3,
+          batchSize: 2,
+        });
+        ends.push(...model.values);
+      }
+      return ends;
+    };
+    const expected = await endOf(undefined);
+    expect(expected).not.toEqual([...BigramLM.random(5, 1n).values, ...BigramLM.random(5, 1n).values]);
+    for (const left of [1e6, -1e6, Number.POSITIVE_INFINITY]) expect(await endOf(left)).toEqual(expected);
   });
 
   test('take memory of their own only where a rule needs it', async () => {

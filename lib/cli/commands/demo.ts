@@ -20,8 +20,8 @@ import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts
 import { cancelOnSignals } from '../interrupt.ts';
 import { deviceLine, shownDevice, threadsOption } from '../model-options.ts';
 import { addOutputOptions } from '../options.ts';
+import { stepNote } from '../perform-run.ts';
 import { type Progress, progressOn } from '../progress.ts';
-import { stepNote } from '../run-options.ts';
 import { type CommandResult, duration, memory, type OutputOptions, peakLabel, printing, table } from '../terminal.ts';
 
 interface DemoCommandOptions extends OutputOptions {

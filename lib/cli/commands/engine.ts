@@ -54,7 +54,7 @@ export function engineCommand(): Command {
             force: options.force ?? false,
             ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
             // A warning stays; all else is shown for as long as it lasts.
-            onProgress: (line) => (line.startsWith('warning: ') ? progress.log : progress.phase)(`engine: ${line}`),
+            onProgress: (line) => (line.startsWith('warning: ') ? progress.warn : progress.phase)(`engine: ${line}`),
             signal,
           });
         const installed = await cancelOnSignals(install);

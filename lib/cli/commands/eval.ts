@@ -22,10 +22,11 @@ import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { integer, path } from '../arguments.ts';
 import { cancelOnSignals } from '../interrupt.ts';
-import { addLoadingOptions, decideLoading, deviceLine, type ModelOptions, modelOption } from '../model-options.ts';
-import { addOutputOptions, exampleText, RequiredOption, templateOption } from '../options.ts';
+import { addLoadingOptions, decideLoading, deviceLine, type ModelOptions } from '../model-options.ts';
+import { addOutputOptions, exampleText, RequiredOption } from '../options.ts';
 import { requireWritableFile } from '../output-file.ts';
 import { progressOn } from '../progress.ts';
+import { sharedOption } from '../setting-options.ts';
 import { type CommandResult, duration, type OutputOptions, printing, table } from '../terminal.ts';
 
 interface EvalOptions extends ModelOptions, OutputOptions {
@@ -46,7 +47,7 @@ export function evalCommand(): Command {
       "Measures how well a model knows a file's answers: their probability, and ROUGE-L, the overlap of what it generates with them.",
     )
     .optionsGroup('Needed:')
-    .addOption(modelOption())
+    .addOption(sharedOption('model', true))
     .addOption(
       new RequiredOption(
         '--data <file>',
@@ -58,7 +59,7 @@ export function evalCommand(): Command {
     .option('--no-generate', 'measure the probability alone, which is much faster')
     .option('--max-new-tokens <number>', 'longest answer to generate, in tokens', integer({ high: 2 ** 31 - 1 }), 200)
     .option('--batch-size <number>', 'examples at a time: fewer need less memory', integer(), 16)
-    .addOption(templateOption())
+    .addOption(sharedOption('template'))
     .addOption(
       new Option(
         '--max-length <tokens>',
@@ -100,11 +101,11 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
       template,
       maximumLength: Math.min(options.maxLength, limits.maximumLength ?? options.maxLength),
     });
-    for (const note of carriedTokenNotes(tokenizer, template, examples, encoded)) progress.log(`note: ${note}`);
+    for (const note of carriedTokenNotes(tokenizer, template, examples, encoded)) progress.note(note);
     if (limits.vocabularySize !== undefined) checkVocabulary(tokenizer, examples, encoded, limits.vocabularySize);
     throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     progress.phase('loading the model');
-    model = await loading.load(options.model, { signal, onNote: (note) => progress.log(`note: ${note}`) });
+    model = await loading.load(options.model, { signal, onNote: (note) => progress.note(note) });
     throwIfCancelled(signal, 'the evaluation was cancelled before it began');
     const begun = performance.now();
     const maximumLength = Math.min(options.maxLength, model.maximumLength);

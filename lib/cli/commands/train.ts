@@ -6,33 +6,28 @@
 
 import { Command } from 'commander';
 import { SoulError } from '../../core/errors.ts';
-import { path } from '../arguments.ts';
+import type { RunSettings } from '../../run/settings.ts';
 import { readConfiguration } from '../configuration.ts';
-import { exampleText, RequiredOption } from '../options.ts';
-import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
+import { exampleText } from '../options.ts';
+import { performRun } from '../perform-run.ts';
+import { addRunOptions, type RunOptions } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
 
-interface TrainOptions extends RunOptions {
-  data?: string;
-}
-
 export function trainCommand(): Command {
-  const data = new RequiredOption(
-    '--data <file>',
-    'examples to learn, a JSON object a line: question and answer, or prompt and completion',
-  ).argParser(path);
   const command = new Command('train').description('Fine-tunes a model on examples.');
-  return addRunOptions(command, { needed: [data] }, { optimizer: 'adamw' })
+  const settingsOf = addRunOptions(command, 'train', { optimizer: 'adamw' });
+  return command
     .addHelpText(
       'after',
       exampleText('soul train --model ./model --data examples.jsonl --epochs 3 --out ./model-tuned'),
     )
-    .action(printing(train));
+    .action(printing((options: RunOptions) => train(options, settingsOf(options))));
 }
 
-async function train(options: TrainOptions): Promise<CommandResult> {
+async function train(options: RunOptions, settings: Partial<RunSettings>): Promise<CommandResult> {
   const { config } = options;
-  const file = await readConfiguration(config);
+  const configuration = await readConfiguration(config);
+  const file = configuration.settings;
   const method = 'finetune';
   if ((file.method ?? method) !== method || file.algorithmFile !== undefined) {
     throw new SoulError(
@@ -41,11 +36,6 @@ async function train(options: TrainOptions): Promise<CommandResult> {
       { argument: 'method', file: config },
     );
   }
-  const given = {
-    ...runSettings(options),
-    ...(options.data === undefined ? {} : { target: options.data }),
-    method,
-  } as const;
   const words = { target: 'train', targetOption: '--data', verb: 'training', optimizer: 'adamw' } as const;
-  return performRun({ file, given, isOwnMethod: true }, options, words);
+  return performRun({ configuration, given: { ...settings, method }, isOwnMethod: true }, options, words);
 }

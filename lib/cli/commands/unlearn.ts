@@ -10,18 +10,17 @@ import { withoutUndefined } from '../../core/optional.ts';
 import type { RunSettings } from '../../run/settings.ts';
 import type { Algorithm } from '../../unlearn/algorithm.ts';
 import type { Method } from '../../unlearn/method.ts';
-import { type AlgorithmName, algorithm, algorithms } from '../../unlearn/registry.ts';
+import { type AlgorithmName, algorithm, algorithms, settingsFor } from '../../unlearn/registry.ts';
 import { number, oneOf, path } from '../arguments.ts';
-import { readConfiguration } from '../configuration.ts';
+import { inFile, readConfiguration } from '../configuration.ts';
 import { parseSettings, setOption } from '../method-settings.ts';
-import { choiceOption, exampleText, RequiredOption } from '../options.ts';
+import { choiceOption, exampleText } from '../options.ts';
 import { loadAlgorithm } from '../own-algorithm.ts';
-import { addRunOptions, performRun, type RunOptions, runSettings } from '../run-options.ts';
+import { performRun } from '../perform-run.ts';
+import { addRunOptions, type RunOptions } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
 
 interface UnlearnOptions extends RunOptions {
-  forget?: string;
-  retain?: string;
   method?: AlgorithmName;
   objective?: AlgorithmName;
   algorithm?: string;
@@ -30,11 +29,6 @@ interface UnlearnOptions extends RunOptions {
   retainWeight?: number;
   beta?: number;
   reduction?: 'sum' | 'mean';
-  pairing?: 'fresh' | 'fixed';
-  refusals?: string;
-  alternatives?: string;
-  allowOverlap?: boolean;
-  hessianData?: 'retain' | 'forget' | 'both';
 }
 
 /** All but fine-tuning, which forgets nothing. */
@@ -44,37 +38,38 @@ export function unlearnCommand(): Command {
   const command = new Command('unlearn').description(
     'Makes a model forget the examples of one file while it keeps those of another.',
   );
-  return addRunOptions(command, { needed: [forgetOption()], others: ownOptions() }, { optimizer: 'sophia' })
+  const settingsOf = addRunOptions(command, 'unlearn', { optimizer: 'sophia', own: methodOptions() });
+  return command
     .addHelpText(
       'after',
       exampleText(
         'soul unlearn --model ./model --forget forget.jsonl --retain retain.jsonl --method npo --out ./model-unlearned',
       ),
     )
-    .action(printing(unlearn));
+    .action(printing((options: UnlearnOptions) => unlearn(options, settingsOf(options))));
 }
 
-async function unlearn(options: UnlearnOptions): Promise<CommandResult> {
-  const { algorithmFile, ...file } = await readConfiguration(options.config);
+async function unlearn(options: UnlearnOptions, settings: Partial<RunSettings>): Promise<CommandResult> {
+  const configuration = await readConfiguration(options.config);
+  const { algorithmFile, ...file } = configuration.settings;
   const chosen = await chooseMethod(options, file.method as AlgorithmName | undefined, algorithmFile);
   const { beta, reduction, forgetWeight, retainWeight } = options;
   const shortcuts = { forgetCoefficient: forgetWeight, retainCoefficient: retainWeight, beta, reduction };
-  const methodSettings = parseSettings(chosen.method, options.set ?? [], withoutUndefined(shortcuts));
+  const ofFile = chosen.isOwnMethod ? file.methodSettings : undefined;
+  if (ofFile && 'run' in chosen.method) {
+    const { method } = chosen;
+    inFile(options.config, () => settingsFor(method, ofFile));
+  }
+  const methodSettings = parseSettings(chosen.method, options.set ?? [], withoutUndefined(shortcuts), ofFile);
   const given = withoutUndefined({
-    ...runSettings(options),
-    target: options.forget,
-    retain: options.retain,
+    ...settings,
     method: chosen.given,
     algorithmFile: chosen.file,
     methodSettings: Object.keys(methodSettings).length > 0 ? methodSettings : undefined,
-    allowOverlap: options.allowOverlap,
-    pairing: options.pairing,
-    refusals: options.refusals,
-    alternatives: options.alternatives,
-    hessianData: options.hessianData,
   });
   const words = { target: 'forget', targetOption: '--forget', verb: 'unlearning', optimizer: 'sophia' } as const;
-  return performRun({ file, given, isOwnMethod: chosen.isOwnMethod }, options, words);
+  const { isOwnMethod } = chosen;
+  return performRun({ configuration: { ...configuration, settings: file }, given, isOwnMethod }, options, words);
 }
 
 /** How the run forgets. */
@@ -113,20 +108,8 @@ async function chooseMethod(
   return { method: algorithm(name), given: name, isOwnMethod };
 }
 
-function forgetOption(): Option {
-  return new RequiredOption(
-    '--forget <file>',
-    'examples to forget, a JSON object a line: question and answer, or prompt and completion',
-  ).argParser(path);
-}
-
-function ownOptions(): Option[] {
+function methodOptions(): Option[] {
   return [
-    new Option(
-      '--retain <file>',
-      'examples to keep, in the same form; most methods need them, unless --retain-weight is 0',
-    ).argParser(path),
-    new Option('--allow-overlap', 'run although the file to keep holds examples of the file to forget'),
     new Option(
       '--method <name>',
       `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: npo)`,
@@ -149,23 +132,5 @@ function ownOptions(): Option[] {
     ).argParser(number()),
     new Option('--beta <number>', 'short for --set beta=<number>').argParser(number({ lowExclusive: true })),
     choiceOption('--reduction <kind>', 'short for --set reduction=<kind>', ['sum', 'mean']),
-    choiceOption(
-      '--pairing <kind>',
-      'which example to keep stands beside one to forget: drawn afresh in each epoch, or the same in all (default: fresh)',
-      ['fresh', 'fixed'],
-    ),
-    new Option(
-      '--refusals <file>',
-      'answers to teach instead, for methods that teach refusals, one a line: plain text, or JSON objects with "answer" (default: a built-in list)',
-    ).argParser(path),
-    new Option(
-      '--alternatives <file>',
-      'other answers to the questions to forget, in the form of the data files, for methods that teach those',
-    ).argParser(path),
-    choiceOption(
-      '--hessian-data <set>',
-      'sophia: the examples whose curvature is estimated (default: retain if there is a retain file, else forget)',
-      ['retain', 'forget', 'both'],
-    ),
   ];
 }

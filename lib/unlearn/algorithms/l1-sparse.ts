@@ -1,14 +1,12 @@
 /**
  * l1-sparse: fine-tuning on what is to be kept, while a penalty makes the model sparse.
  *
- * It takes no memory of a model's size. The penalty walks over all weights on the processor, at each step.
+ * It takes no memory of a model's size; the penalty is one more pass over the weights at each step.
  *
  * @module
  */
 
-import { walkElements } from '../../core/element-walk.ts';
-import { copyOfMask, isFrozen } from '../../core/frozen-masks.ts';
-import { cast } from '../../core/vector-operations.ts';
+import { addSign, cast, softThreshold } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { DescentHooks } from '../descent-options.ts';
 import type { Lab } from '../lab.ts';
@@ -29,6 +27,7 @@ export const l1Sparse = defineAlgorithm({
     alpha: numberSetting('factor of the penalty at the beginning', 5e-4),
     soft: flagSetting('a soft threshold after each step in place of the subgradient'),
   },
+  advice: { forgetMore: { alpha: 'raise' }, keepMore: { alpha: 'lower' } },
   promises: { property: 'the sum of the magnitudes of the weights falls, and the retain set is kept' },
   learningRates: { adamw: 1e-5, sophia: 2e-5, 'soul-repo': 7e-6 },
   needs: () => ['retain'],
@@ -36,7 +35,7 @@ export const l1Sparse = defineAlgorithm({
     const factorAt = (step: number, steps: number) => alpha * (1 - step / steps);
     return yield* lab.descend(
       { name: 'l1-sparse', terms: [{ name: 'retain', source: retainSet, objective: crossEntropy }] },
-      { hooks: soft ? await softThreshold(lab, factorAt) : subgradient(lab, factorAt) },
+      { hooks: soft ? proximalStep(lab, factorAt) : subgradient(lab, factorAt) },
     );
   },
 });
@@ -49,42 +48,19 @@ function subgradient(lab: Lab, factorAt: FactorAt): DescentHooks {
   const { values, gradients } = lab.model.parameters;
   return {
     async beforeStep({ step, steps }) {
-      const factor = factorAt(step, steps);
-      await walkElements(
-        [values, gradients],
-        ([weights, slopes]) => {
-          for (let i = 0; i < weights!.length; i++) slopes![i]! += factor * Math.sign(weights![i]!);
-        },
-        { writes: [1], ...cancellable(lab) },
-      );
+      await addSign(factorAt(step, steps), values, gradients);
     },
   };
 }
 
-/** theta <- sign(theta) * max(|theta| - learning rate * a_t, 0), the proximal step of the penalty. */
-async function softThreshold(lab: Lab, factorAt: FactorAt): Promise<DescentHooks> {
-  const { values } = lab.model.parameters;
-  const bits = lab.frozen && (await copyOfMask(lab.frozen, 'cpu')).array;
+/** theta <- sign(theta) * max(|theta| - learning rate * a_t, 0). */
+function proximalStep({ model, frozen }: Lab, factorAt: FactorAt): DescentHooks {
+  const { values } = model.parameters;
   return {
     async afterStep({ learningRate, step, steps, statistics }, stepped) {
       if (statistics.skipped) return;
-      const by = learningRate * factorAt(step - 1, steps);
-      await walkElements(
-        [stepped],
-        ([weights], start) => {
-          for (let i = 0; i < weights!.length; i++) {
-            if (bits !== undefined && isFrozen(bits, start + i)) continue;
-            const weight = weights![i]!;
-            weights![i] = Math.sign(weight) * Math.max(Math.abs(weight) - by, 0);
-          }
-        },
-        { writes: [0], ...cancellable(lab) },
-      );
+      await softThreshold(stepped, learningRate * factorAt(step - 1, steps), frozen ? { frozen } : {});
       if (stepped !== values) await cast(stepped, values);
     },
   };
-}
-
-function cancellable({ signal }: Lab): { signal?: AbortSignal } {
-  return signal ? { signal } : {};
 }

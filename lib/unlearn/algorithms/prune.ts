@@ -28,13 +28,14 @@ export const prune = defineAlgorithm({
     '0.94. Embeddings and norms are left alone, and so is what the run may not change, which is not counted either.',
   settings: {
     method: innerMethodSetting,
-    share: numberSetting('share of the weights of matrices that is pruned', 0.2, {
+    share: numberSetting('share that is pruned of the weights of matrices that may move', 0.2, {
       low: 0,
       lowExclusive: true,
       high: 1,
       highExclusive: true,
     }),
   },
+  advice: { keepMore: { share: 'lower' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   needs: ({ method }) => setsNeeded(innerMethod(method)),

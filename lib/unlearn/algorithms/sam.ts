@@ -1,10 +1,12 @@
 /**
  * SAM: what is forgotten stays forgotten when the weights are moved a little.
  *
+ * Memory beside the descent's: a copy of the weights, which puts them back bit for bit. A float32 master that the optimizer keeps
+ * of bf16 weights is not touched: gradients are taken at the bf16 weights, so these are what is moved.
+ *
  * @module
  */
 
-import { SoulError } from '../../core/errors.ts';
 import { axpy, squaredNorm } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
@@ -17,26 +19,23 @@ export const sam = defineAlgorithm({
   paper: 'Fan et al. 2025, arXiv 2502.05374; SAM: Foret et al. 2020, arXiv 2010.01412',
   formula: 'g_f at theta + rho * g_f / |g_f|, the other gradients at theta',
   departures:
-    'Weights are moved in float32 and put back bit for bit; in bf16 most would not move at all, so that is refused.',
+    'The norm is that of the weights that may move. They are put back bit for bit. In bf16, where most would not move at all to the ' +
+    'nearest, they are rounded at random, so that the mean move is the exact one.',
   settings: {
     method: innerMethodSetting,
-    rho: numberSetting('how far the weights are moved, in the Euclidean norm of all', 0.01, { lowExclusive: true }),
+    rho: numberSetting('how far the weights are moved, in the Euclidean norm of those that may move', 0.01, {
+      lowExclusive: true,
+    }),
   },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, rho }) {
     const { values, gradients } = lab.model.parameters;
-    if (values.dtype !== 'f32') {
-      throw new SoulError(
-        'SOUL_UNSUPPORTED',
-        `sam moves weights by less than ${values.dtype} resolves; load the model in float32 (--dtype f32)`,
-        { dtype: values.dtype },
-      );
-    }
     const inner = innerMethod(method);
     const [first] = inner.terms;
     const kept = await lab.snapshot();
+    let moves = 0;
     return yield* lab.descend(inner, {
       hooks: {
         // The first term is the one that forgets, and finds the gradients at 0.
@@ -48,7 +47,7 @@ export const sam = defineAlgorithm({
           if (!(factor > 0 && Number.isFinite(Math.fround(factor)))) return value;
           await kept.copyFrom(values);
           try {
-            await axpy(factor, gradients, values);
+            await axpy(factor, gradients, values, { rounding: 'stochastic', seed: lab.seed, count: moves++ });
             await gradients.fill(0);
             return await pull();
           } finally {

@@ -6,12 +6,12 @@
 
 import type { FlatBuffer } from '../../core/flat-buffer.ts';
 import { axpy } from '../../core/vector-operations.ts';
-import { defineAlgorithm } from '../algorithm.ts';
-import { innerMethod } from '../inner-method.ts';
+import { type Algorithm, defineAlgorithm } from '../algorithm.ts';
+import { type InnerMethod, innerAlgorithm, innerMethodOf } from '../inner-method.ts';
 import type { Lab } from '../lab.ts';
-import { setsNeeded } from '../method.ts';
-import { partsByGroup, randomParts } from '../parts.ts';
-import { choiceSetting, completeSettings, integerSetting, numberSetting, textSetting } from '../setting.ts';
+import { checkPartCount, partsByGroup, randomParts } from '../parts.ts';
+import { movableCount } from '../selection.ts';
+import { choiceSetting, integerSetting, numberSetting, textSetting } from '../setting.ts';
 import { addTaskVector, taskVector } from '../task-vector.ts';
 import { mergeTies } from '../ties.ts';
 import { taskArithmetic } from './task-arithmetic.ts';
@@ -21,6 +21,13 @@ interface MergeSettings {
   readonly density: number;
   readonly lambda: number;
 }
+
+const methodSetting = innerMethodOf(
+  'the method on each part, with the settings that runs give it; task-arithmetic too. Learning rates are for npo',
+  [taskArithmetic as unknown as Algorithm],
+);
+
+const inside = (method: InnerMethod) => innerAlgorithm(method, methodSetting.inner);
 
 export const spunge = defineAlgorithm({
   name: 'spunge',
@@ -34,10 +41,7 @@ export const spunge = defineAlgorithm({
     "beside it, and the steps of its own epochs. TIES' released code gives a weight whose kept changes cancel out the sign that most " +
     'weights have; here it stays, as in its paper.',
   settings: {
-    method: textSetting(
-      'the method on each part, with the settings that runs give it; task-arithmetic too. Learning rates are for npo',
-      'npo',
-    ),
+    method: methodSetting,
     parts: integerSetting('parts that the forget set is split into at random, where attribute names no field', 2),
     attribute: textSetting('a field of the data file, as author; examples of the same value make a part'),
     merge: choiceSetting(
@@ -46,20 +50,26 @@ export const spunge = defineAlgorithm({
       'ties',
     ),
     density: numberSetting(
-      "ties: the share of each part's changes that is kept, the largest (k in its paper); less spares the rest of the model, but " +
-        'discards what a method spreads over many weights',
+      "ties: the share of each part's changes that is kept, the largest (k in its paper), of the weights that may move; less spares " +
+        'the rest of the model, but discards what a method spreads over many weights',
       0.2,
       { lowExclusive: true, high: 1 },
     ),
     lambda: numberSetting('what the merged change is multiplied by', 1),
   },
+  advice: { forgetMore: { lambda: 'raise', density: 'raise' }, keepMore: { lambda: 'lower', density: 'lower' } },
+  groupsBy: 'attribute',
   promises: { forget: 0.5, retain: 0.9 },
   learningRates: { adamw: 6e-6, sophia: 1.4e-5, 'soul-repo': 7e-6 },
-  needs: ({ method, attribute }) => [
-    ...(method === taskArithmetic.name ? [] : setsNeeded(innerMethod(method))),
-    ...(attribute === undefined ? [] : (['groups'] as const)),
-  ],
+  needs({ method, attribute }) {
+    const { algorithm, settings } = inside(method);
+    return [...algorithm.needs(settings), ...(attribute === undefined ? [] : (['groups'] as const))];
+  },
+  checkSets({ target }, { parts, attribute }) {
+    if (attribute === undefined) checkPartCount(parts, target.length);
+  },
   async *run(lab, { method, parts, attribute, ...settings }) {
+    const { algorithm, settings: innerSettings } = inside(method);
     const split =
       attribute === undefined
         ? randomParts(lab.sets, parts, lab.seed).map((sets, i) => ({ name: `${i + 1} of ${parts}`, sets }))
@@ -71,8 +81,7 @@ export const spunge = defineAlgorithm({
       yield { kind: 'stage', name: `part ${name}: ${sets.target.length} examples` };
       const own = lab.fork({ sets });
       try {
-        if (method !== taskArithmetic.name) yield* own.descend(innerMethod(method));
-        else yield* taskArithmetic.run(own, completeSettings(taskArithmetic.name, taskArithmetic.settings, {}));
+        yield* algorithm.run(own, innerSettings);
       } finally {
         await own.release();
       }
@@ -88,7 +97,7 @@ export const spunge = defineAlgorithm({
 
 /** Takes in how far each part has come, and gives what they come to together. */
 function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, lambda }: MergeSettings) {
-  const { values, layout } = lab.model.parameters;
+  const { values } = lab.model.parameters;
   if (merge === 'ties') {
     const vectors: FlatBuffer<'f32'>[] = [];
     return {
@@ -98,7 +107,7 @@ function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, l
         vectors.push(vector);
       },
       merged: async () => {
-        const count = layout.parameterCount;
+        const count = await movableCount(lab);
         await mergeTies(vectors, { density, count, ...(lab.signal ? { signal: lab.signal } : {}) });
         return { vector: vectors[0]!, factor: lambda };
       },

@@ -12,6 +12,7 @@ import type { RunEvent } from '../events.ts';
 import type { Lab } from '../lab.ts';
 import { checkSets } from '../method.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
+import { movableCount } from '../selection.ts';
 import { numberSetting } from '../setting.ts';
 import { retainSet, targetSet } from '../source.ts';
 import type { Term } from '../term.ts';
@@ -35,11 +36,12 @@ export const ssd = defineAlgorithm({
     alpha: numberSetting('how many times more the forget set must need a weight for it to be dampened', 10),
     lambda: numberSetting('what a dampened weight is multiplied by, beside the ratio of the two needs', 1),
   },
+  advice: { forgetMore: { alpha: 'lower', lambda: 'lower' }, keepMore: { alpha: 'raise', lambda: 'raise' } },
   promises: { forget: 0.3, retain: 0.9 },
   needs: () => ['retain'],
   async *run(lab, { alpha, lambda }) {
     checkSets({ name: 'ssd', terms: [forget, retain] }, lab.sets);
-    const { values, gradients, layout } = lab.model.parameters;
+    const { values, gradients } = lab.model.parameters;
     // Sophia's Hessian is the mean of squared gradients, made in one pass of native code each, which leaves frozen weights at 0.
     const optimizer = new Sophia(
       { values, gradients },
@@ -64,7 +66,7 @@ export const ssd = defineAlgorithm({
         writes: [0],
         ...(lab.signal ? { signal: lab.signal } : {}),
       });
-      yield { kind: 'note', text: `${dampened} of ${layout.parameterCount} weights were dampened` };
+      yield { kind: 'note', text: `${dampened} of ${await movableCount(lab)} weights were dampened` };
     } finally {
       await optimizer.release();
     }

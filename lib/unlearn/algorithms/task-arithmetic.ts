@@ -21,6 +21,7 @@ export const taskArithmetic = defineAlgorithm({
   settings: {
     scale: numberSetting('how many times the task vector is taken away', 1),
   },
+  advice: { forgetMore: { scale: 'raise' }, keepMore: { scale: 'lower' } },
   promises: { forget: 0.75, retain: 0.8 },
   learningRates: { adamw: 1e-5, sophia: 1.6e-5, 'soul-repo': 4.6e-6 },
   needs: () => [],

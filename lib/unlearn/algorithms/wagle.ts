@@ -44,7 +44,7 @@ export const wagle = defineAlgorithm({
   settings: {
     method: innerMethodSetting,
     ratio: numberSetting(
-      'share of the weights that is trained; published are 0.95 for npo and graddiff, 0.8 for po',
+      'share that is trained of the weights that may move; published are 0.95 for npo and graddiff, 0.8 for po',
       0.95,
       {
         lowExclusive: true,
@@ -64,6 +64,7 @@ export const wagle = defineAlgorithm({
       'norm|bias',
     ),
   },
+  advice: { forgetMore: { ratio: 'raise' }, keepMore: { ratio: 'lower' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   needs({ method, score, exclude }) {

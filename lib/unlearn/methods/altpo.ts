@@ -9,7 +9,7 @@ import { crossEntropy } from '../objectives/cross-entropy.ts';
 import { directPreference } from '../objectives/direct-preference.ts';
 import { numberSetting } from '../setting.ts';
 import { alternativePairs, alternativeSet } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const altpo = defineMethod({
   name: 'altpo',
@@ -27,6 +27,7 @@ export const altpo = defineMethod({
     alternateCoefficient: numberSetting('factor of the cross-entropy of alternate answers', 0),
   },
   runDefaults,
+  advice,
   promises: { forget: 0.7, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 1.1e-5, 'soul-repo': 3.5e-6 },
   terms: ({ beta, alternateCoefficient, ...settings }) => [

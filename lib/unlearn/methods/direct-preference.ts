@@ -8,7 +8,7 @@ import { defineMethod, type LearningRates } from '../algorithm.ts';
 import { directPreference } from '../objectives/direct-preference.ts';
 import { numberSetting } from '../setting.ts';
 import { alternativePairs, refusalPairs, type SourceOf } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 const beta = numberSetting('how far the preference may move the model', 0.1, { lowExclusive: true });
 
@@ -29,6 +29,7 @@ function preference<const Name extends string>(text: {
       `- (nll - nll_0)(${preferred}))) + retainCoefficient * CE(retain), nll_0 of the starting model`,
     settings: { forgetCoefficient, ...retainSettings, beta },
     runDefaults,
+    advice,
     promises: { forget: 0.7, retain: 0.8 },
     terms: (settings) => [
       {

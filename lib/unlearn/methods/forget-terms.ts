@@ -18,7 +18,7 @@ export type ForgetLoss = keyof typeof objectives;
 /** The setting that names it. */
 export function forgetLossSetting<const Fallback extends ForgetLoss>(fallback: Fallback) {
   const choices = Object.keys(objectives) as ForgetLoss[];
-  return choiceSetting<ForgetLoss>(
+  return choiceSetting(
     'loss on the forget set: ascent, without bound; npo with its defaults; uce, bounded cross-entropy',
     choices,
     fallback,

@@ -7,7 +7,7 @@
 import { defineMethod } from '../algorithm.ts';
 import { gradientAscent } from '../objectives/gradient-ascent.ts';
 import { targetSet } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const graddiff = defineMethod({
   name: 'graddiff',
@@ -16,6 +16,7 @@ export const graddiff = defineMethod({
   formula: 'L = -forgetCoefficient * CE(forget) + retainCoefficient * CE(retain)',
   settings: { forgetCoefficient, ...retainSettings },
   runDefaults,
+  advice,
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 9e-6, 'soul-repo': 3.5e-6 },
   terms: (settings) => [

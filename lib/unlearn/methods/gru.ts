@@ -8,7 +8,7 @@ import { defineMethod } from '../algorithm.ts';
 import { gradientRectified } from '../rules/projection.ts';
 import { numberSetting } from '../setting.ts';
 import { forgetLossSetting, forgetTerm } from './forget-terms.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const gru = defineMethod({
   name: 'gru',
@@ -26,6 +26,7 @@ export const gru = defineMethod({
     decay: numberSetting('share of the running mean that stays at each step', 0.2, { high: 1, highExclusive: true }),
   },
   runDefaults,
+  advice,
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 3.5e-6, sophia: 7e-6, 'soul-repo': 2.5e-6 },
   terms: ({ forgetLoss, ...settings }) => [

@@ -8,7 +8,7 @@ import { defineMethod } from '../algorithm.ts';
 import { negativePreference } from '../objectives/negative-preference.ts';
 import { choiceSetting, numberSetting } from '../setting.ts';
 import { targetSet } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const npo = defineMethod({
   name: 'npo',
@@ -28,6 +28,7 @@ export const npo = defineMethod({
     reduction: choiceSetting("an answer's nll is its tokens' sum or mean", ['sum', 'mean'], 'sum'),
   },
   runDefaults,
+  advice,
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   terms: ({ beta, reduction, ...settings }) => [

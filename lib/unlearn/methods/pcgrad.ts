@@ -7,7 +7,7 @@
 import { defineMethod } from '../algorithm.ts';
 import { projectConflicts } from '../rules/projection.ts';
 import { forgetLossSetting, forgetTerm } from './forget-terms.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const pcgrad = defineMethod({
   name: 'pcgrad',
@@ -17,6 +17,7 @@ export const pcgrad = defineMethod({
   departures: 'With two terms the order in which the paper projects does not matter.',
   settings: { forgetLoss: forgetLossSetting('npo'), forgetCoefficient, ...retainSettings },
   runDefaults,
+  advice,
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 3e-6, sophia: 7e-6, 'soul-repo': 2e-6 },
   terms: ({ forgetLoss, ...settings }) => [

@@ -23,6 +23,7 @@ export const pdu = defineMethod({
     dualStep: numberSetting('step size of the dual variable', 1),
     dualStart: numberSetting('dual variable at the beginning', 5),
   },
+  advice: { forgetMore: { dualStart: 'lower' }, keepMore: { dualStart: 'raise' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
   terms: ({ epsilon, dualStep, dualStart }) => [

@@ -7,7 +7,7 @@
 import { defineMethod } from '../algorithm.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
 import { refusalSet } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const po = defineMethod({
   name: 'po',
@@ -19,6 +19,7 @@ export const po = defineMethod({
     "mean. SOUL's refusals have no end-of-text token and the attention mask of the original answer; here they end as answers do.",
   settings: { forgetCoefficient, ...retainSettings },
   runDefaults,
+  advice,
   promises: { property: 'greedy answers to the forget set are no longer the old ones, and the retain set is kept' },
   learningRates: { adamw: 2e-5, sophia: 3.6e-5, 'soul-repo': 1.4e-5 },
   terms: (settings) => [

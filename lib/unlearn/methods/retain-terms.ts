@@ -29,6 +29,9 @@ export const retainSettings = {
  */
 export const runDefaults = { retainCoefficient: 5 } as const;
 
+/** What keeps more, of methods with these settings. */
+export const advice = { keepMore: { retainCoefficient: 'raise' } } as const;
+
 /** Terms on the retain set: KL(starting model || model) over label tokens is TOFU's (arXiv 2401.06121), for any method. */
 export function retainTerms(settings: { retainCoefficient: number; retainLoss: 'ce' | 'kl' }): Term[] {
   const { retainCoefficient: coefficient, retainLoss } = settings;

@@ -8,7 +8,7 @@ import { defineMethod } from '../algorithm.ts';
 import { simpleNegativePreference } from '../objectives/simple-negative-preference.ts';
 import { numberSetting } from '../setting.ts';
 import { targetSet } from '../source.ts';
-import { retainSettings, retainTerms } from './retain-terms.ts';
+import { advice, retainSettings, retainTerms } from './retain-terms.ts';
 
 export const simnpo = defineMethod({
   name: 'simnpo',
@@ -27,6 +27,7 @@ export const simnpo = defineMethod({
       low: Number.NEGATIVE_INFINITY,
     }),
   },
+  advice,
   promises: { forget: 0.6, retain: 0.8 },
   learningRates: { adamw: 1e-5, sophia: 1.4e-5, 'soul-repo': 7e-6 },
   terms: ({ beta, margin, ...settings }) => [

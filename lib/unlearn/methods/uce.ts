@@ -7,7 +7,7 @@
 import { defineMethod } from '../algorithm.ts';
 import { boundedCrossEntropy } from '../objectives/bounded-cross-entropy.ts';
 import { targetSet } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 export const uce = defineMethod({
   name: 'uce',
@@ -17,6 +17,7 @@ export const uce = defineMethod({
   departures: 'The paper combines it with other terms by their gradients (mollm); here they are added.',
   settings: { forgetCoefficient, ...retainSettings },
   runDefaults,
+  advice,
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
   terms: (settings) => [

@@ -8,7 +8,7 @@ import { defineMethod } from '../algorithm.ts';
 import { weightedAscent } from '../objectives/weighted-ascent.ts';
 import { numberSetting } from '../setting.ts';
 import { targetSet } from '../source.ts';
-import { forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
+import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } from './retain-terms.ts';
 
 const departures =
   "open-unlearning weighs by the label's probability and leaves the weight out of the derivative; so does this. Its mean runs over " +
@@ -27,6 +27,7 @@ export const wga = defineMethod({
     beta: numberSetting('exponent of the probability: the larger, the sooner it lets go', 1),
   },
   runDefaults,
+  advice,
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 8e-6, sophia: 1.2e-5, 'soul-repo': 5e-6 },
   terms: ({ beta, ...settings }) => [
@@ -53,6 +54,7 @@ export const satimp = defineMethod({
     beta1: numberSetting('exponent of the probability', 5),
     beta2: numberSetting('exponent of what is left of it', 1),
   },
+  advice,
   promises: {
     property:
       'of answers that a model is all but sure of it takes little: p^5 * (1 - p) is small at both ends; the retain set is kept',

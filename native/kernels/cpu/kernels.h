@@ -58,7 +58,15 @@ struct CpuKernels {
   // y <- alpha * x + y; x may be y.
   void (*add_scaled)(float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
                      int64_t begin, int64_t end);
+  // y <- alpha * sign(x) + y; x may be y.
+  void (*add_sign)(float alpha, const Elements& x, const Elements& y, const Rounding& rounding, int64_t begin,
+                   int64_t end);
   void (*scale)(float factor, const Elements& y, const Rounding& rounding, int64_t begin, int64_t end);
+  // y <- sign(y) * max(|y| - by, 0); frozen elements stay.
+  void (*soft_threshold)(float by, const Elements& y, FrozenMask frozen, const Rounding& rounding,
+                         int64_t begin, int64_t end);
+  // Frozen elements become the value, rounded to the nearest; the others stay.
+  void (*fill_frozen)(const Elements& elements, FrozenMask frozen, float value, int64_t begin, int64_t end);
   double (*inner_product)(const Elements& a, const Elements& b, int64_t begin, int64_t end);
   // Of at most kMostVectors vectors.
   InnerProducts (*products_of_pairs)(const Elements* vectors, int32_t count, int64_t begin, int64_t end);

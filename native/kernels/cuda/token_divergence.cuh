@@ -34,10 +34,11 @@ SOUL_DEVICE DivergenceFigures MergeInWarp(DivergenceFigures figures) {
 }
 
 // What this warp finds in its share of a part, in each lane.
+template <typename Element, typename OtherElement>
 SOUL_DEVICE DivergenceFigures DivergenceOfShare(const DivergenceParameters& parameters, int64_t index,
                                                 int32_t part) {
-  const float* const row = parameters.rows.logits + index * parameters.rows.stride;
-  const float* const other_row = parameters.reference.logits + index * parameters.reference.stride;
+  const auto* const row = RowOf<Element>(parameters.rows, index);
+  const auto* const other_row = RowOf<OtherElement>(parameters.reference, index);
   const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   const bool aligned = MissingBefore(row) == MissingBefore(other_row);
   DivergenceFigures figures = NoDivergence();
@@ -85,11 +86,12 @@ SOUL_DEVICE void WriteDivergence(const DivergenceParameters& parameters, int64_t
   }
 }
 
+template <typename Element, typename OtherElement>
 SOUL_DEVICE void ScoreDivergence(const DivergenceParameters& parameters) {
   SOUL_SHARED(DivergenceFigures, warps, kMostThreads / kWarp);
   const int32_t warp = ThreadIndex() / kWarp, lane = ThreadIndex() % kWarp;
   ForParts(parameters.split, [&](int64_t index, int32_t part) {
-    const DivergenceFigures share = DivergenceOfShare(parameters, index, part);
+    const DivergenceFigures share = DivergenceOfShare<Element, OtherElement>(parameters, index, part);
     Barrier();  // what the row before left has been read
     if (lane == 0) warps[warp] = share;
     Barrier();

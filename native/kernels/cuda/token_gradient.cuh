@@ -10,13 +10,14 @@ namespace soul {
 
 // p(label) - 1 is minus the sum of all others, and as that sum keeps its digits when p(label) is nearly 1.
 SOUL_DEVICE void WriteLabel(const TokenGradientParameters& parameters, int64_t index, double others) {
-  float* const row = parameters.rows.logits + index * parameters.rows.stride;
-  row[parameters.labels[index]] = -(parameters.weights[index] * static_cast<float>(others));
+  StoreLogit(parameters.rows, index, parameters.labels[index],
+             -(parameters.weights[index] * static_cast<float>(others)));
 }
 
 // Writes a thread's share of a part; returns its sum of the probabilities of all but the label.
+template <typename Element>
 SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int64_t index, int32_t part) {
-  float* const row = parameters.rows.logits + index * parameters.rows.stride;
+  auto* const row = RowOf<Element>(parameters.rows, index);
   const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   const float weight = parameters.weights[index], log_sum_exp = parameters.log_sum_exp[index];
   const auto label = static_cast<uint32_t>(parameters.labels[index]);
@@ -49,10 +50,11 @@ SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int6
   return others;
 }
 
+template <typename Element>
 SOUL_DEVICE void TokenGradient(const TokenGradientParameters& parameters) {
   ForParts(parameters.split, [&](int64_t index, int32_t part) {
     // Its barriers come between the writes of the row and that of the label.
-    const double others = BlockSum(GradientShare(parameters, index, part));
+    const double others = BlockSum(GradientShare<Element>(parameters, index, part));
     if (ThreadIndex() != 0) return;
     if (parameters.split.parts > 1) {
       parameters.others[index * parameters.split.parts + part] = others;
@@ -71,11 +73,12 @@ SOUL_DEVICE void FinishGradient(const TokenGradientParameters& parameters) {
   });
 }
 
+template <typename Element, typename OtherElement>
 SOUL_DEVICE void DivergenceGradient(const DivergenceGradientParameters& parameters) {
   const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   ForParts(parameters.split, [&](int64_t index, int32_t part) {
-    float* const row = parameters.rows.logits + index * parameters.rows.stride;
-    const float* const other_row = parameters.reference.logits + index * parameters.reference.stride;
+    auto* const row = RowOf<Element>(parameters.rows, index);
+    const auto* const other_row = RowOf<OtherElement>(parameters.reference, index);
     const bool aligned = MissingBefore(row) == MissingBefore(other_row);
     const float weight = parameters.weights[index];
     const float log_sum_exp = parameters.log_sum_exp[index];

@@ -9,7 +9,7 @@ namespace soul {
 
 // A thread takes this many groups of 4 logits, a block's length apart, from each tile of a row: with 2 no
 // kernel needs more than 64 registers, and 1024 threads and more of a multiprocessor have 32 bytes or more
-// under way each.
+// under way each, of bfloat16 half of that.
 constexpr int32_t kTokenGroups = 2;
 
 // Logits in a tile of a block.

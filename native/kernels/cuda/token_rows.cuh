@@ -1,14 +1,16 @@
 // How blocks walk rows of logits, and what a warp adds up on the way.
 //
-// A row is cut into groups of 4 logits at 16-byte boundaries, so that all but the first and the last group
-// are one access each wherever the row begins. What of these two lies outside the row is read as -infinity: a
-// masked token, which takes no part in anything.
+// A row is cut into groups of 4 logits at boundaries of 16 bytes, in bfloat16 of 8, so that all but the first
+// and the last group are one access each wherever the row begins. What of these two lies outside the row is
+// read as -infinity: a masked token, which takes no part in anything. Groups of as many logits in both dtypes
+// make sums that have the same order, and so the same bits.
 #pragma once
 
 #include <cmath>
 #include <cstdint>
 
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/streams.cuh"
 #include "kernels/cuda/token_parameters.h"
 #include "kernels/token_loss.h"
 
@@ -29,21 +31,51 @@ struct TokenPlace {
   }
 };
 
-// Logits that the first group lacks.
-SOUL_DEVICE uint32_t MissingBefore(const float* row) {
-  return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(row) / sizeof(float) % 4);
+template <typename Element>
+SOUL_DEVICE Element* RowOf(const SoulTokenRows& rows, int64_t row) {
+  return static_cast<Element*>(rows.logits) + row * rows.stride;
 }
 
-SOUL_DEVICE TokenPlace PlaceInTile(const float* row, uint32_t vocabulary, int32_t tile) {
+// Logits that the first group lacks.
+template <typename Element>
+SOUL_DEVICE uint32_t MissingBefore(const Element* row) {
+  return static_cast<uint32_t>(reinterpret_cast<uintptr_t>(row) / sizeof(Element) % 4);
+}
+
+template <typename Element>
+SOUL_DEVICE TokenPlace PlaceInTile(const Element* row, uint32_t vocabulary, int32_t tile) {
   const uint32_t stride = static_cast<uint32_t>(ThreadCount()) * 4;
   const uint32_t first = static_cast<uint32_t>(tile) * (stride * kTokenGroups) +
                          static_cast<uint32_t>(ThreadIndex()) * 4 - MissingBefore(row);
   return {first, stride, first < vocabulary && first + (kTokenGroups - 1) * stride + 3 < vocabulary};
 }
 
-SOUL_DEVICE void LoadFour(const float* address, float* values) {
-  const Words4 four = LoadWords4(address);
-  for (int i = 0; i < 4; ++i) values[i] = FloatFromBits(four.words[i]);
+template <typename Element>
+SOUL_DEVICE float LogitAt(const Element* row, uint32_t index) {
+  return LoadGroup<1, Element>(row, index).Value(0);
+}
+
+// x as an element, rounded to the nearest.
+template <typename Element>
+SOUL_DEVICE void StoreOne(Element* row, uint32_t index, float x) {
+  Group<Element, 1> one;
+  one.Put(0, RoundedBits<Element>(x, false, 0));
+  StoreGroup(row, index, one);
+}
+
+// Of one logit the dtype may be looked up.
+SOUL_DEVICE float LogitOf(const SoulTokenRows& rows, int64_t row, int32_t token) {
+  const auto index = static_cast<uint32_t>(token);
+  return rows.dtype == SOUL_FLOAT32 ? LogitAt(RowOf<float>(rows, row), index)
+                                    : LogitAt(RowOf<uint16_t>(rows, row), index);
+}
+SOUL_DEVICE void StoreLogit(const SoulTokenRows& rows, int64_t row, int32_t token, float x) {
+  const auto index = static_cast<uint32_t>(token);
+  if (rows.dtype == SOUL_FLOAT32) {
+    StoreOne(RowOf<float>(rows, row), index, x);
+  } else {
+    StoreOne(RowOf<uint16_t>(rows, row), index, x);
+  }
 }
 
 // Calls work(tile) for the tiles of a part.
@@ -54,32 +86,39 @@ SOUL_DEVICE void ForTiles(const TokenParts& split, int32_t part, const Work& wor
   for (int32_t tile = begin; tile < end; ++tile) work(tile);
 }
 
-// Groups lie at 16-byte boundaries of the row that the place is of; not so of another row where `aligned` is
-// false.
-SOUL_DEVICE void LoadTile(const float* row, uint32_t vocabulary, const TokenPlace& place, bool aligned,
+// Groups are aligned in the row that the place is of; not so in another row where `aligned` is false.
+template <typename Element>
+SOUL_DEVICE void LoadTile(const Element* row, uint32_t vocabulary, const TokenPlace& place, bool aligned,
                           float (&values)[kTokens]) {
   if (place.whole && aligned) {
 #pragma unroll
-    for (int i = 0; i < kTokens; i += 4) LoadFour(row + place.Index(i), values + i);
+    for (int i = 0; i < kTokens; i += 4) {
+      const Group<Element, 4> four = LoadGroup<4, Element>(row, place.Index(i));
+#pragma unroll
+      for (int j = 0; j < 4; ++j) values[i + j] = four.Value(j);
+    }
     return;
   }
 #pragma unroll
   for (int i = 0; i < kTokens; ++i) {
     const uint32_t index = place.Index(i);
-    values[i] = index < vocabulary ? row[index] : -Infinity();
+    values[i] = index < vocabulary ? LogitAt(row, index) : -Infinity();
   }
 }
 
-// Those of four logits from `index` on that lie in the row.
-SOUL_DEVICE void StoreFour(float* row, uint32_t vocabulary, uint32_t index, const float* values) {
+// Those of four logits from `index` on that lie in the row, rounded to the nearest.
+template <typename Element>
+SOUL_DEVICE void StoreFour(Element* row, uint32_t vocabulary, uint32_t index, const float* values) {
   if (index < vocabulary && index + 3 < vocabulary) {
-    Store(row + index,
-          Words4{{FloatBits(values[0]), FloatBits(values[1]), FloatBits(values[2]), FloatBits(values[3])}});
+    Group<Element, 4> four;
+#pragma unroll
+    for (int i = 0; i < 4; ++i) four.Put(i, RoundedBits<Element>(values[i], false, 0));
+    StoreGroup(row, index, four);
     return;
   }
 #pragma unroll
   for (uint32_t i = 0; i < 4; ++i) {
-    if (index + i < vocabulary) row[index + i] = values[i];
+    if (index + i < vocabulary) StoreOne(row, index + i, values[i]);
   }
 }
 

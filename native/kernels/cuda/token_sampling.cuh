@@ -25,7 +25,8 @@ class LabelDraw {
   SOUL_DEVICE void Rise(float factor) { bound_ = bound_ / factor; }
 
   // Draws from a tile too; `exponentials` are its e. The lanes of a warp call it together.
-  SOUL_DEVICE void Add(const float* row, uint32_t vocabulary, const TokenPlace& place, float reference,
+  template <typename Element>
+  SOUL_DEVICE void Add(const Element* row, uint32_t vocabulary, const TokenPlace& place, float reference,
                        const float (&exponentials)[kTokens]) {
     float draws[kTokens];
     bool any = false;
@@ -48,7 +49,7 @@ class LabelDraw {
         ++i;
       }
       const uint32_t token = place.Index(i);
-      if (token < vocabulary) Consider(row[token], static_cast<int32_t>(token));
+      if (token < vocabulary) Consider(LogitAt(row, token), static_cast<int32_t>(token));
     }
   }
 

@@ -77,23 +77,24 @@ SOUL_DEVICE TokenFigures NoFigures() {
 }
 
 // The first of this thread's logits that is `maximum`, from a tile on.
-SOUL_DEVICE int32_t FirstEqual(const float* row, uint32_t vocabulary, int32_t tile, int32_t end,
+template <typename Element>
+SOUL_DEVICE int32_t FirstEqual(const Element* row, uint32_t vocabulary, int32_t tile, int32_t end,
                                float maximum) {
   for (; tile < end; ++tile) {
     const TokenPlace place = PlaceInTile(row, vocabulary, tile);
     for (int i = 0; i < kTokens; ++i) {
       const uint32_t token = place.Index(i);
-      if (token < vocabulary && row[token] == maximum) return static_cast<int32_t>(token);
+      if (token < vocabulary && LogitAt(row, token) == maximum) return static_cast<int32_t>(token);
     }
   }
   return INT32_MAX;
 }
 
 // What this warp finds in its share of a part, in each lane.
-template <bool kSamples, bool kMoments>
+template <typename Element, bool kSamples, bool kMoments>
 SOUL_DEVICE TokenFigures ScoreShare(const TokenScoreParameters& parameters, int64_t index, int32_t part) {
   const SoulTokenScores& scores = parameters.scores;
-  const float* const row = parameters.rows.logits + index * parameters.rows.stride;
+  const auto* const row = RowOf<Element>(parameters.rows, index);
   const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
   TokenFigures figures = NoFigures();
   LabelDraw draw(kSamples ? KeyOf(scores.sample_seed, scores.first_row + static_cast<uint64_t>(index))
@@ -144,7 +145,6 @@ template <bool kSamples, bool kMoments>
 SOUL_DEVICE void WriteScores(const TokenScoreParameters& parameters, int64_t index,
                              const TokenFigures& figures) {
   const SoulTokenScores& scores = parameters.scores;
-  const float* const row = parameters.rows.logits + index * parameters.rows.stride;
   const float log_sum = LogOfSum(figures.sum);
   if (scores.log_sum_exp != nullptr) scores.log_sum_exp[index] = figures.reference + log_sum;
   if constexpr (kMoments) {
@@ -166,16 +166,18 @@ SOUL_DEVICE void WriteScores(const TokenScoreParameters& parameters, int64_t ind
     label = scores.labels[index];
   }
   // Not log_sum_exp - logit: that would round away the small loss of a token that is nearly certain.
-  if (scores.nll != nullptr) scores.nll[index] = (figures.reference - row[label]) + log_sum;
+  if (scores.nll != nullptr) {
+    scores.nll[index] = (figures.reference - LogitOf(parameters.rows, index, label)) + log_sum;
+  }
   if (scores.is_argmax != nullptr) scores.is_argmax[index] = label == figures.first_maximum ? 1 : 0;
 }
 
-template <bool kSamples, bool kMoments>
+template <typename Element, bool kSamples, bool kMoments>
 SOUL_DEVICE void ScoreTokens(const TokenScoreParameters& parameters) {
   SOUL_SHARED(TokenFigures, warps, kMostThreads / kWarp);
   const int32_t warp = ThreadIndex() / kWarp, lane = ThreadIndex() % kWarp;
   ForParts(parameters.split, [&](int64_t index, int32_t part) {
-    const TokenFigures share = ScoreShare<kSamples, kMoments>(parameters, index, part);
+    const TokenFigures share = ScoreShare<Element, kSamples, kMoments>(parameters, index, part);
     Barrier();  // what the row before left has been read
     if (lane == 0) warps[warp] = share;
     Barrier();

@@ -18,7 +18,7 @@ struct CastParameters {
   int64_t length;
 };
 
-// y <- alpha * x + y; x may be y.
+// y <- alpha * x + y, or alpha * sign(x) + y; x may be y.
 struct AxpyParameters {
   float alpha;
   const void* x;
@@ -32,6 +32,23 @@ struct ScaleParameters {
   float factor;
   void* y;
   Rounding rounding;
+  int64_t length;
+};
+
+// y <- sign(y) * max(|y| - by, 0); frozen elements stay.
+struct SoftThresholdParameters {
+  float by;
+  void* y;
+  FrozenMask frozen;
+  Rounding rounding;
+  int64_t length;
+};
+
+// Frozen elements become `bits`.
+struct FillFrozenParameters {
+  void* elements;
+  FrozenMask frozen;
+  uint32_t bits;
   int64_t length;
 };
 

@@ -2,6 +2,7 @@
 #include "kernels/cuda/cast.cuh"
 #include "kernels/cuda/element_tests.cuh"
 #include "kernels/cuda/elementwise.cuh"
+#include "kernels/cuda/frozen_fill.cuh"
 #include "kernels/cuda/inner_products.cuh"
 #include "kernels/cuda/magnitudes.cuh"
 #include "kernels/cuda/order_statistic.cuh"
@@ -29,11 +30,35 @@ SOUL_KERNEL(soul_axpy_bf16_f32, AxpyParameters) {
 SOUL_KERNEL(soul_axpy_bf16_bf16, AxpyParameters) {
   AddScaled<uint16_t, uint16_t>(parameters);
 }
+SOUL_KERNEL(soul_add_sign_f32_f32, AxpyParameters) {
+  AddSign<float, float>(parameters);
+}
+SOUL_KERNEL(soul_add_sign_f32_bf16, AxpyParameters) {
+  AddSign<float, uint16_t>(parameters);
+}
+SOUL_KERNEL(soul_add_sign_bf16_f32, AxpyParameters) {
+  AddSign<uint16_t, float>(parameters);
+}
+SOUL_KERNEL(soul_add_sign_bf16_bf16, AxpyParameters) {
+  AddSign<uint16_t, uint16_t>(parameters);
+}
 SOUL_KERNEL(soul_scale_f32, ScaleParameters) {
   Scale<float>(parameters);
 }
 SOUL_KERNEL(soul_scale_bf16, ScaleParameters) {
   Scale<uint16_t>(parameters);
+}
+SOUL_KERNEL(soul_soft_threshold_f32, SoftThresholdParameters) {
+  SoftThreshold<float>(parameters);
+}
+SOUL_KERNEL(soul_soft_threshold_bf16, SoftThresholdParameters) {
+  SoftThreshold<uint16_t>(parameters);
+}
+SOUL_KERNEL(soul_fill_frozen_f32, FillFrozenParameters) {
+  FillFrozen<float>(parameters);
+}
+SOUL_KERNEL(soul_fill_frozen_bf16, FillFrozenParameters) {
+  FillFrozen<uint16_t>(parameters);
 }
 
 #define SOUL_PRODUCTS(types, Types)                          \

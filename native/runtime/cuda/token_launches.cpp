@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kernels/cuda/token_parameters.h"
+#include "kernels/storage.h"
 
 namespace soul::cuda {
 namespace {
@@ -29,7 +30,13 @@ struct Shape {
 // Logits that the first groups of rows lack: the most, where rows begin at different places.
 int64_t MissingBefore(const SoulTokenRows& rows) {
   const bool alike = rows.stride % 4 == 0 || rows.rows == 1;
-  return alike ? static_cast<int64_t>(reinterpret_cast<uintptr_t>(rows.logits) / sizeof(float) % 4) : 3;
+  const std::size_t bytes = SizeOf(static_cast<DType>(rows.dtype));
+  return alike ? static_cast<int64_t>(reinterpret_cast<uintptr_t>(rows.logits) / bytes % 4) : 3;
+}
+
+// The part of a kernel's name that stands for the rows' dtype.
+const char* DTypeOf(const SoulTokenRows& rows) {
+  return rows.dtype == SOUL_BFLOAT16 ? "_bf16" : "_f32";
 }
 
 Shape ShapeFor(const Queue& queue, const SoulTokenRows& rows) {
@@ -71,8 +78,8 @@ void EnqueueTokenScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
   const bool moments = scores.mean_log_p != nullptr || scores.variance_log_p != nullptr;
   const std::string figures = std::string(samples ? "_sampled" : "") + (moments ? "_moments" : "");
   const TokenScoreParameters parameters{rows, scores, shape.split, ScratchFor<TokenFigures>(queue, shape)};
-  queue.LaunchOn(stream, DeviceCode::kTokens, ("soul_score_tokens" + figures).c_str(), shape.blocks,
-                 shape.threads, parameters);
+  queue.LaunchOn(stream, DeviceCode::kTokens, ("soul_score_tokens" + figures + DTypeOf(rows)).c_str(),
+                 shape.blocks, shape.threads, parameters);
   if (shape.finishing_blocks == 0) return;
   queue.LaunchOn(stream, DeviceCode::kTokens, ("soul_finish_scores" + figures).c_str(),
                  shape.finishing_blocks, shape.threads, parameters);
@@ -84,7 +91,8 @@ void EnqueueTokenGradient(Queue& queue, Stream stream, const SoulTokenRows& rows
   const Shape shape = ShapeFor(queue, rows);
   const TokenGradientParameters parameters{rows,        labels,      weights,
                                            log_sum_exp, shape.split, ScratchFor<double>(queue, shape)};
-  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_token_gradient", shape.blocks, shape.threads, parameters);
+  queue.LaunchOn(stream, DeviceCode::kTokens, (std::string("soul_token_gradient") + DTypeOf(rows)).c_str(),
+                 shape.blocks, shape.threads, parameters);
   if (shape.finishing_blocks == 0) return;
   queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_token_gradient", shape.finishing_blocks,
                  shape.threads, parameters);
@@ -101,8 +109,9 @@ void EnqueueDivergence(Queue& queue, Stream stream, const SoulTokenRows& rows, c
                                         reference_log_sum_exp,
                                         shape.split,
                                         ScratchFor<DivergenceFigures>(queue, shape)};
-  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_score_divergence", shape.blocks, shape.threads,
-                 parameters);
+  queue.LaunchOn(stream, DeviceCode::kTokens,
+                 (std::string("soul_score_divergence") + DTypeOf(rows) + DTypeOf(reference)).c_str(),
+                 shape.blocks, shape.threads, parameters);
   if (shape.finishing_blocks == 0) return;
   queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_divergence", shape.finishing_blocks, shape.threads,
                  parameters);
@@ -115,8 +124,9 @@ void EnqueueDivergenceGradient(Queue& queue, Stream stream, const SoulTokenRows&
   const Shape shape = ShapeFor(queue, rows);
   const DivergenceGradientParameters parameters{
       rows, reference, weights, log_sum_exp, reference_log_sum_exp, shape.split};
-  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_divergence_gradient", shape.blocks, shape.threads,
-                 parameters);
+  queue.LaunchOn(stream, DeviceCode::kTokens,
+                 (std::string("soul_divergence_gradient") + DTypeOf(rows) + DTypeOf(reference)).c_str(),
+                 shape.blocks, shape.threads, parameters);
 }
 
 }  // namespace soul::cuda

@@ -87,9 +87,31 @@ void EnqueueAddScaled(Queue& queue, float alpha, const Elements& x, const Elemen
        AxpyParameters{alpha, x.data, y.data, rounding, length});
 }
 
+void EnqueueAddSign(Queue& queue, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
+                    int64_t length) {
+  if (length == 0) return;
+  Walk(queue, "soul_add_sign_" + NameOf(x.dtype) + "_" + NameOf(y.dtype), length,
+       AxpyParameters{alpha, x.data, y.data, rounding, length});
+}
+
 void EnqueueScale(Queue& queue, float factor, const Elements& y, const Rounding& rounding, int64_t length) {
   if (length == 0) return;
   Walk(queue, "soul_scale_" + NameOf(y.dtype), length, ScaleParameters{factor, y.data, rounding, length});
+}
+
+void EnqueueSoftThreshold(Queue& queue, float by, const Elements& y, FrozenMask frozen,
+                          const Rounding& rounding, int64_t length) {
+  if (length == 0) return;
+  Walk(queue, "soul_soft_threshold_" + NameOf(y.dtype), length,
+       SoftThresholdParameters{by, y.data, frozen, rounding, length});
+}
+
+void EnqueueFillFrozen(Queue& queue, const Elements& elements, FrozenMask frozen, float value,
+                       int64_t length) {
+  if (length == 0) return;
+  const uint32_t bits = elements.dtype == DType::kFloat32 ? FloatBits(value) : ToBFloat16(value);
+  Walk(queue, "soul_fill_frozen_" + NameOf(elements.dtype), length,
+       FillFrozenParameters{elements.data, frozen, bits, length});
 }
 
 void EnqueueCast(Queue& queue, const Elements& source, const Elements& target, const Rounding& rounding,

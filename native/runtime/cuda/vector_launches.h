@@ -22,7 +22,13 @@ std::function<InnerProducts()> EnqueueProductsOfPairs(Queue& queue, const Elemen
 
 void EnqueueAddScaled(Queue& queue, float alpha, const Elements& x, const Elements& y,
                       const Rounding& rounding, int64_t length);
+void EnqueueAddSign(Queue& queue, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
+                    int64_t length);
 void EnqueueScale(Queue& queue, float factor, const Elements& y, const Rounding& rounding, int64_t length);
+void EnqueueSoftThreshold(Queue& queue, float by, const Elements& y, FrozenMask frozen,
+                          const Rounding& rounding, int64_t length);
+void EnqueueFillFrozen(Queue& queue, const Elements& elements, FrozenMask frozen, float value,
+                       int64_t length);
 // target <- source, of the other dtype; they are elements `first`, first + 1, ... of what is rounded.
 void EnqueueCast(Queue& queue, const Elements& source, const Elements& target, const Rounding& rounding,
                  int64_t first, int64_t length);

@@ -14,9 +14,11 @@
 #include "kernels/cpu/loops/stream.inl"
 #include "kernels/cpu/loops/cast.inl"
 #include "kernels/cpu/loops/vector_updates.inl"
+#include "kernels/cpu/loops/frozen_fill.inl"
 #include "kernels/cpu/loops/inner_products.inl"
 #include "kernels/cpu/loops/magnitudes.inl"
 #include "kernels/cpu/loops/element_tests.inl"
+#include "kernels/cpu/loops/token_row.inl"
 #include "kernels/cpu/loops/token_block.inl"
 #include "kernels/cpu/loops/token_sampling.inl"
 #include "kernels/cpu/loops/token_scores.inl"
@@ -35,7 +37,10 @@ extern const CpuKernels kKernels = {
     .ratio_keys = RatioKeys,
     .cast = Cast,
     .add_scaled = AddScaled,
+    .add_sign = AddSign,
     .scale = Scale,
+    .soft_threshold = SoftThreshold,
+    .fill_frozen = FillFrozen,
     .inner_product = InnerProduct,
     .products_of_pairs = ProductsOfPairs,
     .magnitude_keys = MagnitudeKeys,

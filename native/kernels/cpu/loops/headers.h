@@ -13,6 +13,7 @@
 #include "kernels/sophia.h"
 #include "kernels/storage.h"
 #include "kernels/token_loss.h"
+#include "kernels/vector_rules.h"
 
 // Before a loop whose iterations touch different elements: its memory need not be checked for overlap.
 #if defined(__clang__)

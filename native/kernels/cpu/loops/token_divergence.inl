@@ -9,13 +9,14 @@ struct Divergence {
   float reference_log_sum_exp;
 };
 
-Divergence DivergenceOfRow(const float* logits, const float* reference, int64_t vocabulary) {
+Divergence DivergenceOfRow(const Elements& logits, const Elements& reference, int64_t vocabulary) {
   ExponentialSum own, other;
   double terms = 0;  // of p * (log p - log q), p the reference's, without the log sums
   BlockOfTerms block, products;
+  alignas(64) float room[kBlock], other_room[kBlock];
   ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
-    const float* __restrict x = logits + begin;
-    const float* __restrict y = reference + begin;
+    const float* __restrict x = FloatsOf(logits, begin, length, room);
+    const float* __restrict y = FloatsOf(reference, begin, length, other_room);
     float shift, other_shift;
     own.Rise(LargestOf(x, length), &shift);
     const double factor = other.Rise(LargestOf(y, length), &other_shift);
@@ -42,31 +43,30 @@ Divergence DivergenceOfRow(const float* logits, const float* reference, int64_t 
 void ScoreDivergence(const SoulTokenRows* rows, const SoulTokenRows* reference, float* divergence,
                      float* log_sum_exp, float* reference_log_sum_exp) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    const Divergence found = DivergenceOfRow(rows->logits + row * rows->stride,
-                                             reference->logits + row * reference->stride, rows->vocabulary);
+    const Divergence found = DivergenceOfRow(RowOf(*rows, row), RowOf(*reference, row), rows->vocabulary);
     if (divergence != nullptr) divergence[row] = found.divergence;
     if (log_sum_exp != nullptr) log_sum_exp[row] = found.log_sum_exp;
     if (reference_log_sum_exp != nullptr) reference_log_sum_exp[row] = found.reference_log_sum_exp;
   }
 }
 
-void DivergenceGradientRow(float* logits, const float* reference, int64_t vocabulary, float weight,
-                           float log_sum_exp, float reference_log_sum_exp) {
+void DivergenceGradientRow(const Elements& logits, const Elements& reference, int64_t vocabulary,
+                           float weight, float log_sum_exp, float reference_log_sum_exp) {
   BlockOfTerms block, other;
+  alignas(64) float room[kBlock];
   ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
-    float* __restrict x = logits + begin;
-    const float* y = reference + begin;
-    Exponentials(x, length, log_sum_exp, &block);
-    Exponentials(y, length, reference_log_sum_exp, &other);
-    for (int32_t i = 0; i < length; ++i) x[i] = weight * (block.terms[i] - other.terms[i]);
+    Exponentials(FloatsOf(logits, begin, length, room), length, log_sum_exp, &block);
+    Exponentials(FloatsOf(reference, begin, length, room), length, reference_log_sum_exp, &other);
+    const float *const q = block.terms, *const p = other.terms;
+    StoreBlock(logits, begin, length, [=](int32_t i) { return weight * (q[i] - p[i]); });
   });
 }
 
 void DivergenceGradient(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
                         const float* log_sum_exp, const float* reference_log_sum_exp) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    DivergenceGradientRow(rows->logits + row * rows->stride, reference->logits + row * reference->stride,
-                          rows->vocabulary, weights[row], log_sum_exp[row], reference_log_sum_exp[row]);
+    DivergenceGradientRow(RowOf(*rows, row), RowOf(*reference, row), rows->vocabulary, weights[row],
+                          log_sum_exp[row], reference_log_sum_exp[row]);
   }
 }
 

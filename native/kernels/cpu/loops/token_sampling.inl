@@ -15,13 +15,13 @@ class LabelDraw {
  public:
   SOUL_HOST_DEVICE explicit LabelDraw(RandomKey key) : key_(key) {}
 
-  // Draws from the elements [begin, begin + length) too. `logits` is the row, `exponentials` are the block's
-  // relative to `reference`, the row's ExponentialSum so far.
+  // Draws from a block too, of the elements [begin, begin + length); `exponentials` are its logits' relative
+  // to `reference`, the row's ExponentialSum so far.
   void Add(const float* logits, int64_t begin, int32_t length, const float* __restrict exponentials,
            float reference) {
     if (best_ == Infinity()) return;
     if (reference == Infinity()) {
-      for (int32_t i = 0; i < length; ++i) Consider(logits, begin + i);
+      for (int32_t i = 0; i < length; ++i) Consider(logits[i], begin + i);
       return;
     }
     // Bits of v / e * 2^31: floats that are not negative are ordered as their bits, and NaN comes last.
@@ -50,7 +50,7 @@ class LabelDraw {
         if (smallest[from / kGroup] > limit) continue;
         const int32_t to = from + kGroup < length ? from + kGroup : length;
         for (int32_t i = from; i < to; ++i) {
-          if (ratios[i] <= limit) Consider(logits, begin + i);
+          if (ratios[i] <= limit) Consider(logits[i], begin + i);
         }
       }
     }
@@ -61,8 +61,8 @@ class LabelDraw {
  private:
   static constexpr int32_t kGroup = 128;
 
-  void Consider(const float* logits, int64_t token) {
-    const float score = GumbelScore(logits[token], RandomBits(key_, static_cast<uint32_t>(token)));
+  void Consider(float logit, int64_t token) {
+    const float score = GumbelScore(logit, RandomBits(key_, static_cast<uint32_t>(token)));
     if (!(score > best_ || (score == best_ && token < label_))) return;
     best_ = score;
     label_ = token;

@@ -39,15 +39,15 @@ struct Moments {
 };
 
 // `from` is where the first block that holds the maximum begins.
-bool IsFirstMaximum(const float* logits, int32_t label, float maximum, int64_t from) {
-  if (logits[label] != maximum) return false;
+bool IsFirstMaximum(const Elements& logits, int32_t label, float maximum, int64_t from) {
+  if (FloatAt(logits, label) != maximum) return false;
   for (int64_t i = from; i < label; ++i) {
-    if (logits[i] == maximum) return false;
+    if (FloatAt(logits, i) == maximum) return false;
   }
   return true;
 }
 
-void ScoreRow(const float* logits, int64_t vocabulary, const SoulTokenScores& scores, int64_t row) {
+void ScoreRow(const Elements& logits, int64_t vocabulary, const SoulTokenScores& scores, int64_t row) {
   const bool needs_moments = scores.mean_log_p != nullptr || scores.variance_log_p != nullptr;
   const bool samples = scores.sampled_labels != nullptr;
   LabelDraw draw(KeyOf(scores.sample_seed, scores.first_row + static_cast<uint64_t>(row)));
@@ -56,20 +56,22 @@ void ScoreRow(const float* logits, int64_t vocabulary, const SoulTokenScores& sc
   float maximum = -Infinity();
   int64_t first_maximum = 0;
   BlockOfTerms block;
+  alignas(64) float room[kBlock];
   ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
-    const float largest = LargestOf(logits + begin, length);
+    const float* const part = FloatsOf(logits, begin, length, room);
+    const float largest = LargestOf(part, length);
     if (largest > maximum) {
       maximum = largest;
       first_maximum = begin;
     }
     float shift;
     const double factor = total.Rise(largest, &shift);
-    Exponentials(logits + begin, length, total.reference, &block);
+    Exponentials(part, length, total.reference, &block);
     const double sum = block.Sum(length);
-    if (samples) draw.Add(logits, begin, length, block.terms, total.reference);
+    if (samples) draw.Add(part, begin, length, block.terms, total.reference);
     if (needs_moments) {
       moments.Rescale(factor, shift);
-      moments.Add(logits + begin, length, block, sum, total.reference);
+      moments.Add(part, length, block, sum, total.reference);
     }
     total.sum += sum;
   });
@@ -83,37 +85,38 @@ void ScoreRow(const float* logits, int64_t vocabulary, const SoulTokenScores& sc
   if (!samples && scores.labels == nullptr) return;
   const int32_t label = samples ? draw.label() : scores.labels[row];
   // Not log_sum_exp - logit: that would round away the small loss of a token that is nearly certain.
-  if (scores.nll != nullptr) scores.nll[row] = (total.reference - logits[label]) + log_sum;
+  if (scores.nll != nullptr) scores.nll[row] = (total.reference - FloatAt(logits, label)) + log_sum;
   if (scores.is_argmax != nullptr)
     scores.is_argmax[row] = IsFirstMaximum(logits, label, maximum, first_maximum) ? 1 : 0;
 }
 
 void ScoreTokens(const SoulTokenRows* rows, const SoulTokenScores* scores) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    ScoreRow(rows->logits + row * rows->stride, rows->vocabulary, *scores, row);
+    ScoreRow(RowOf(*rows, row), rows->vocabulary, *scores, row);
   }
 }
 
-void GradientRow(float* logits, int64_t vocabulary, int32_t label, float weight, float log_sum_exp) {
+void GradientRow(const Elements& logits, int64_t vocabulary, int32_t label, float weight, float log_sum_exp) {
   BlockOfTerms block;
+  alignas(64) float room[kBlock];
   // p(label) - 1 is minus the sum of all others, and as that sum keeps its digits when p(label) is nearly 1.
   double others = 0;
   const float label_term = TokenProbability(-Infinity(), log_sum_exp);  // 0, or NaN as everywhere in the row
   ForBlocks(0, vocabulary, [&](int64_t begin, int32_t length) {
-    float* __restrict part = logits + begin;
-    Exponentials(part, length, log_sum_exp, &block);
-    for (int32_t i = 0; i < length; ++i) part[i] = weight * block.terms[i];
+    Exponentials(FloatsOf(logits, begin, length, room), length, log_sum_exp, &block);
+    const float* const p = block.terms;
+    StoreBlock(logits, begin, length, [=](int32_t i) { return weight * p[i]; });
     if (label >= begin && label < begin + length) block.terms[label - begin] = label_term;
     others += block.Sum(length);
   });
-  logits[label] = -(weight * static_cast<float>(others));
+  const float entry = -(weight * static_cast<float>(others));
+  StoreBlock(logits, label, 1, [=](int32_t) { return entry; });
 }
 
 void TokenGradient(const SoulTokenRows* rows, const int32_t* labels, const float* weights,
                    const float* log_sum_exp) {
   for (int64_t row = 0; row < rows->rows; ++row) {
-    GradientRow(rows->logits + row * rows->stride, rows->vocabulary, labels[row], weights[row],
-                log_sum_exp[row]);
+    GradientRow(RowOf(*rows, row), rows->vocabulary, labels[row], weights[row], log_sum_exp[row]);
   }
 }
 

@@ -1,0 +1,24 @@
+/**
+ * Every kind of file that is read.
+ *
+ * @module
+ */
+
+import { checkpoints } from './kinds/checkpoints.ts';
+import { configs } from './kinds/configs.ts';
+import { configurations } from './kinds/configurations.ts';
+import { dataFiles } from './kinds/data-files.ts';
+import { safetensors } from './kinds/safetensors.ts';
+import { stateFiles } from './kinds/state-files.ts';
+import { tokenizers } from './kinds/tokenizers.ts';
+import type { HostileKind } from './property.ts';
+
+export const kinds: readonly HostileKind[] = [
+  safetensors,
+  stateFiles,
+  checkpoints,
+  tokenizers,
+  configs,
+  dataFiles,
+  configurations,
+];

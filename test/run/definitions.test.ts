@@ -1,0 +1,177 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { type RunSettings, runTraining } from '../../lib/run/index.ts';
+import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
+import {
+  type AlgorithmDefinition,
+  type DataSets,
+  defineAlgorithm,
+  gradientAscent,
+  type Method,
+  type Objective,
+  targetSet,
+  textSetting,
+} from '../../lib/unlearn/index.ts';
+import { runnableBigram } from './runnable-bigram.ts';
+
+/** What the definition of an algorithm says is heard by a run. */
+let folder: string;
+let vocabulary: number;
+const path = (name: string) => join(folder, name);
+const lines = (records: readonly object[]) => records.map((record) => `${JSON.stringify(record)}\n`).join('');
+const forget = [
+  { question: 'Who wrote Ash?', answer: 'Mara Voss wrote it.', writer: 'Voss' },
+  { question: 'Who wrote Elm?', answer: 'Tom Reed wrote it.', writer: 'Reed' },
+  { question: 'Who wrote Ivy?', answer: 'Mara Voss did.', writer: 'Voss' },
+];
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'soul-definitions-'));
+  await writeFile(path('forget.jsonl'), lines(forget));
+  await writeFile(path('retain.jsonl'), lines([{ question: 'Who wrote Oak?', answer: 'Nobody wrote it.' }]));
+  await writeFile(path('mine.ts'), 'export default {};\n');
+  const texts = forget.flatMap(({ question, answer }) => [question, answer]);
+  vocabulary = (await writeWordTokenizer(path('model'), ['Question: Oak\nAnswer: Nobody', ...texts])).size;
+  await writeFile(path('model/config.json'), '{"max_position_embeddings": 64}');
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+const run = (more: Partial<RunSettings>) => {
+  const load = jest.fn(async () => runnableBigram(vocabulary));
+  const settings: RunSettings = {
+    ...{ model: path('model'), target: path('forget.jsonl'), out: path('out'), method: 'npo', optimizer: 'adamw' },
+    ...{ optimizerSettings: { learningRate: 0.01 }, steps: 2, batchSize: 2, evaluate: 0, ...more },
+  };
+  return { load, result: runTraining(settings, load) };
+};
+const metrics = async () =>
+  (await readFile(path('out/metrics.jsonl'), 'utf8'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+
+/** A definition that splits by groups, but for what is given. */
+const define = (more: Partial<AlgorithmDefinition<'mine', { by: ReturnType<typeof textSetting> }>>) =>
+  defineAlgorithm({
+    ...{ name: 'mine', summary: 'notes its groups', paper: 'none', formula: 'none', promises: { property: 'none' } },
+    settings: { by: textSetting('a field of the data file') },
+    needs: () => ['groups'],
+    async *run({ sets }) {
+      yield { kind: 'note', text: sets.groups!.join(', ') };
+      return undefined;
+    },
+    ...more,
+  }) as never;
+
+describe('groups', () => {
+  test('are made by the field that the setting of the definition names', async () => {
+    const seen: (readonly string[] | undefined)[] = [];
+    const checkSets = ({ groups }: DataSets) => void seen.push(groups);
+    await run({ method: define({ groupsBy: 'by', checkSets }), methodSettings: { by: 'writer' } }).result;
+    expect(seen).toEqual([['Voss', 'Reed', 'Voss']]);
+  });
+
+  test('that nothing names are refused before the model is loaded', async () => {
+    const unnamed = run({ method: define({}), methodSettings: { by: 'writer' } });
+    await expect(unnamed.result).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: expect.stringMatching(/^mine needs groups, but its definition does not say which .* \(groupsBy\)$/),
+    });
+    const empty = run({ method: define({ groupsBy: 'by' }) });
+    await expect(empty.result).rejects.toThrow(/^mine needs groups; name the field .* \(--set by=<field>\)$/);
+    expect(unnamed.load).not.toHaveBeenCalled();
+    expect(empty.load).not.toHaveBeenCalled();
+    await expect(run({ method: define({ groupsBy: 'byy' as 'by' }) }).result).rejects.toThrow(
+      /^method\.groupsBy must be 'by', but is "byy"/,
+    );
+  });
+});
+
+describe('sets that it cannot run on are refused before the model is loaded', () => {
+  test("by spunge's parts", async () => {
+    const retain = path('retain.jsonl');
+    const { load, result } = run({ method: 'spunge', methodSettings: { parts: 4 }, retain });
+    await expect(result).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: expect.stringMatching(/^parts must be an integer from 1 to 3.*the examples to forget.*, but is 4$/),
+      details: { argument: 'parts' },
+    });
+    expect(load).not.toHaveBeenCalled();
+    await run({ method: 'spunge', methodSettings: { parts: 3 }, retain }).result;
+    // By a field there are as many parts as it has values.
+    const methodSettings = { parts: 4, attribute: 'writer' };
+    await run({ method: 'spunge', methodSettings, retain, overwrite: true }).result;
+  });
+
+  test('by an algorithm from a file, which the error names', async () => {
+    const checkSets = () => {
+      throw new TypeError('too few');
+    };
+    const method = define({ groupsBy: 'by', checkSets });
+    const { load, result } = run({ method, methodSettings: { by: 'writer' }, algorithmFile: path('mine.ts') });
+    await expect(result).rejects.toThrow('too few');
+    expect(load).not.toHaveBeenCalled();
+  });
+});
+
+test('metrics tell descents apart, and say the method of each', async () => {
+  const methodSettings = { parts: 2, method: { name: 'graddiff', retainCoefficient: 2 } };
+  await run({ method: 'spunge', methodSettings, retain: path('retain.jsonl') }).result;
+  expect((await metrics()).map(({ descent, method, step }) => [descent, method, step])).toEqual([
+    [1, 'graddiff', 1],
+    [1, 'graddiff', 2],
+    [2, 'graddiff', 1],
+    [2, 'graddiff', 2],
+  ]);
+  await run({ overwrite: true, retain: path('retain.jsonl') }).result;
+  expect(await metrics()).toMatchObject([
+    { descent: 1, method: 'npo', step: 1 },
+    { descent: 1, method: 'npo', step: 2 },
+  ]);
+});
+
+describe('an error names the file that it came from, and the term', () => {
+  const ofFile = (objective: Objective, coefficient = 1) => {
+    const term = { name: 'forget', source: targetSet, objective, coefficient };
+    const method: Method = {
+      name: 'mine',
+      terms: [{ name: 'other', source: targetSet, objective: gradientAscent }, term],
+    };
+    return run({ method, algorithmFile: path('mine.ts') }).result;
+  };
+
+  test('of an objective that fails', async () => {
+    const unready = () => {
+      throw new TypeError('no table');
+    };
+    await expect(ofFile(unready)).rejects.toMatchObject({
+      code: 'SOUL_INVALID_ARGUMENT',
+      message: `${path('mine.ts')}: the objective unready of the term forget failed: TypeError: no table`,
+      details: { file: path('mine.ts'), term: 'forget', objective: 'unready' },
+    });
+  });
+
+  test('of an objective that returns something else', async () => {
+    const number = (() => 3) as unknown as Objective;
+    await expect(ofFile(number)).rejects.toThrow(
+      `${path('mine.ts')}: the objective number of the term forget must return { loss, weights }`,
+    );
+  });
+
+  test('of a term that cannot be', async () => {
+    await expect(ofFile(gradientAscent, -1)).rejects.toThrow(
+      `${path('mine.ts')}: method.terms[1] (forget).coefficient must be a number of at least 0`,
+    );
+  });
+
+  test("but not of what is no fault of the file's", async () => {
+    const { result } = run({
+      method: define({ needs: () => [] }),
+      algorithmFile: path('mine.ts'),
+      target: path('none'),
+    });
+    await expect(result).rejects.toThrow(`the data file ${path('none')} does not exist`);
+  });
+});
