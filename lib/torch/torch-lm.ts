@@ -37,6 +37,7 @@ import type { TokenBatch } from '../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
 import { cancellableCall } from './cancellable-call.ts';
+import { defaultLogitsMemory } from './defaults.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, checkPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
@@ -376,7 +377,7 @@ function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedO
   const {
     dtype = 'f32' as Kind,
     threads = engineThreads(),
-    logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30,
+    logitsMemory = defaultLogitsMemory(device),
     checkpointActivations = false,
   } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
