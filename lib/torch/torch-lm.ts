@@ -196,7 +196,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   }
 
   /**
-   * A model with random weights, as transformers draws them; each is a function of (seed, parameter, element).
+   * A model with random weights: normal with the configuration's standard deviation, norms that scale by 1, biases 0. Each draw is a
+   * function of (seed, parameter, element).
    *
    * @param config the content of a config.json
    * @throws SoulError of {@link parseModelConfig}; SOUL_ENGINE_MISSING, SOUL_UNSUPPORTED, SOUL_OUT_OF_MEMORY as `load`
