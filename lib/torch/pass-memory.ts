@@ -18,6 +18,9 @@ export interface PassMemoryOptions {
   readonly logitsMemory?: number;
 }
 
+/** What oneDNN keeps for products in bf16: code and buffers for up to 64 shapes, measured. */
+const productsMemory = 2 ** 27;
+
 /** The bytes that a pass over a batch of this shape takes at its height. */
 export function passMemory(config: DecoderConfig, batch: BatchShape, options: PassMemoryOptions): PassMemory {
   const { device, dtype, checkpointActivations = false } = options;
@@ -31,7 +34,8 @@ export function passMemory(config: DecoderConfig, batch: BatchShape, options: Pa
   const row = config.vocabularySize * size.element * (config.logitSoftcap === undefined ? 1 : 2);
   const rows = Math.min(batch.labels, Math.max(1, Math.floor(logitsMemory / row)));
   const finals = 2 * batch.labels * config.hiddenSize * size.element;
-  return { activations: whole + finals, work: Math.max(rows * row, size.work(batch)) };
+  const products = device === 'cpu' && dtype === 'bf16' ? productsMemory : 0;
+  return { activations: whole + finals, work: Math.max(rows * row, size.work(batch)) + products };
 }
 
 /** Bytes of one layer. */
