@@ -5,7 +5,7 @@
  */
 
 import { Option } from 'commander';
-import { checkInteger } from '../core/checks.ts';
+import { checkBoolean, checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkNames } from '../core/option-names.ts';
@@ -120,12 +120,16 @@ export function mergeLoading<Options extends ModelOptions>(
   return inFile(file, () => {
     const parts = load as Record<string, unknown>;
     // What a record says beside them, of its own machine.
-    checkNames('load', parts, ['device', 'dtype', 'threads', 'deviceReason', 'engine']);
-    const { device, dtype, threads } = parts;
+    checkNames('load', parts, ['device', 'dtype', 'threads', 'checkpointActivations', 'deviceReason', 'engine']);
+    const { device, dtype, threads, checkpointActivations } = parts;
     const read: ModelOptions = withoutUndefined({
       device: device === undefined ? undefined : parsed('load.device', device, deviceName),
       dtype: dtype === undefined ? undefined : parsed('load.dtype', dtype, oneOf(['f32', 'bf16'])),
       threads: threads === undefined ? undefined : checkInteger('load.threads', threads, { high: 4096 }),
+      checkpointActivations:
+        checkpointActivations === undefined
+          ? undefined
+          : checkBoolean('load.checkpointActivations', checkpointActivations),
     });
     return { ...read, ...withoutUndefined(given) } as Options;
   });

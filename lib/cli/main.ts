@@ -17,6 +17,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
 import { methodsCommand } from './commands/methods.ts';
+import { planCommand } from './commands/plan.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
 import { exitCodeOf } from './interrupt.ts';
@@ -51,6 +52,7 @@ export async function main(words: readonly string[]): Promise<number> {
     unlearnCommand(),
     methodsCommand(),
     trainCommand(),
+    planCommand(),
     evalCommand(),
     demoCommand(),
     doctorCommand(),

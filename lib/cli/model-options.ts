@@ -5,9 +5,13 @@
  */
 
 import { type Command, Option } from 'commander';
-import { recordDevice } from '../core/devices.ts';
-import type { ModelLoader } from '../run/runnable-model.ts';
+import { type Device, recordDevice } from '../core/devices.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import { readModelConfig } from '../model/config.ts';
+import { parameterLayout } from '../model/decoder-weights.ts';
+import type { ModelLoader, ModelLoaderOptions } from '../run/runnable-model.ts';
 import { installedEngine, nativeEngine } from '../torch/engine.ts';
+import { type PassMemoryOptions, passMemory } from '../torch/pass-memory.ts';
 import { engineThreads, TorchLM } from '../torch/torch-lm.ts';
 import { integer } from './arguments.ts';
 import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
@@ -19,6 +23,8 @@ export interface ModelOptions {
   /** Default 'f32'. */
   dtype?: 'f32' | 'bf16';
   threads?: number;
+  /** Of commands that compute gradients; default false. */
+  checkpointActivations?: boolean;
 }
 
 /** How models are loaded in one run of a command. */
@@ -55,12 +61,20 @@ export function addLoadingOptions(command: Command): Command {
     .addOption(threadsOption('threads on the CPU (default: all that this process may use)'));
 }
 
+export function checkpointActivationsOption(): Option {
+  return new Option(
+    '--checkpoint-activations',
+    'keep the inputs of layers alone and compute each layer again for its gradient: less memory, about a third more time',
+  );
+}
+
 /**
  * Decides where models run, and loads the engine that runs them: without one nothing else needs to be read.
  *
  * @throws SoulError of {@link chooseDevice} and {@link nativeEngine}
  */
-export function decideLoading({ device: wanted = 'auto', dtype = 'f32', threads }: ModelOptions): Loading {
+export function decideLoading(options: ModelOptions): Loading {
+  const { device: wanted = 'auto', dtype = 'f32', threads, checkpointActivations = false } = options;
   const choice = chooseDevice(wanted);
   const { device, reason } = choice;
   nativeEngine();
@@ -68,16 +82,30 @@ export function decideLoading({ device: wanted = 'auto', dtype = 'f32', threads 
   return {
     ...choice,
     threads: used,
-    load: (folder, options) =>
-      TorchLM.load(folder, { ...options, device, dtype, ...(threads === undefined ? {} : { threads }) }),
+    load: Object.assign(
+      (folder: string, options?: ModelLoaderOptions) =>
+        TorchLM.load(folder, { ...options, device, dtype, checkpointActivations, ...withoutUndefined({ threads }) }),
+      { memory: modelMemory({ device, dtype, checkpointActivations }) },
+    ),
     shown: { ...shownDevice(choice), dtype },
     record: {
       device,
       deviceReason: reason,
       dtype,
       threads: used,
+      ...(checkpointActivations ? { checkpointActivations } : {}),
       engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
     },
+  };
+}
+
+/** What a model would take that is held so. */
+export function modelMemory(options: PassMemoryOptions & { device: Device }): NonNullable<ModelLoader['memory']> {
+  return async (folder, batch) => {
+    const config = await readModelConfig(folder);
+    const pass = passMemory(config, batch, options);
+    const { device, dtype } = options;
+    return { device, dtype, elements: parameterLayout(config).length, pass };
   };
 }
 

@@ -18,7 +18,7 @@ import {
   requireSettings,
 } from './configuration.ts';
 import { cancelOnSignals } from './interrupt.ts';
-import { decideLoading, deviceLine, type Loading } from './model-options.ts';
+import { decideLoading, deviceLine, type Loading, type ModelOptions } from './model-options.ts';
 import { type Progress, progressOn } from './progress.ts';
 import type { RunOptions } from './run-options.ts';
 import { type CommandResult, duration, memory, peakLabel, table } from './terminal.ts';
@@ -42,22 +42,18 @@ export interface RunWords {
 }
 
 /** Runs with progress on stderr. */
-export async function performRun(
-  { configuration, given, isOwnMethod }: PlannedRun,
-  options: RunOptions,
-  words: RunWords,
-): Promise<CommandResult> {
-  const { settings: file, content } = configuration;
-  const loadingOptions = mergeLoading(options.config, file.load, options);
-  const optimizer = given.optimizer ?? file.optimizer ?? words.optimizer;
-  checkConfiguredOptimizer(options.config, file, optimizer, loadingOptions.dtype);
-  const notes: string[] = [];
-  const merged = mergeSettings(file, given, isOwnMethod, (note) => notes.push(note));
-  requireSettings(merged, { model: '--model', target: words.targetOption, out: '--out' }, options.config ?? '');
-  for (const path of await changedInputs(content, merged)) {
+export async function performRun(run: PlannedRun, options: RunOptions, words: RunWords): Promise<CommandResult> {
+  const settled = settleRun(run, options, words.optimizer);
+  const { loadingOptions, notes } = settled;
+  requireSettings(
+    settled.settings,
+    { model: '--model', target: words.targetOption, out: '--out' },
+    options.config ?? '',
+  );
+  for (const path of await changedInputs(run.configuration.content, settled.settings)) {
     notes.push(`${path} has changed since ${options.config} was written: this is another run`);
   }
-  const settings = { ...merged, optimizer } as RunSettings;
+  const settings = settled.settings as RunSettings;
   const progress = progressOn(words.verb, { quiet: options.quiet ?? false });
   return cancelOnSignals(async (signal) => {
     const loading = decideLoading(loadingOptions);
@@ -73,6 +69,20 @@ export async function performRun(
       progress.end();
     }
   });
+}
+
+/** Settings of a run from its configuration file and the command line, and how its model is held. */
+export function settleRun<Options extends ModelOptions & { config?: string }>(
+  { configuration: { settings: file }, given, isOwnMethod }: PlannedRun,
+  options: Options,
+  defaultOptimizer: OptimizerName,
+) {
+  const loadingOptions = mergeLoading(options.config, file.load, options);
+  const optimizer = given.optimizer ?? file.optimizer ?? defaultOptimizer;
+  checkConfiguredOptimizer(options.config, file, optimizer, loadingOptions.dtype);
+  const notes: string[] = [];
+  const merged = mergeSettings(file, given, isOwnMethod, (note) => notes.push(note));
+  return { settings: { ...merged, optimizer }, loadingOptions, notes };
 }
 
 /** Shows what a run says. */
@@ -120,7 +130,7 @@ export function resultObject({ out, summary, ...others }: RunResult, { shown }: 
 
 /** The result of a run in words; it ends with what the run came to. */
 export function resultText(result: RunResult, target: string, { device }: Pick<Loading, 'device'>): string {
-  const { out, summary, evaluation, peakMemory, verdict } = result;
+  const { out, summary, evaluation, peakMemory, plannedMemory, verdict } = result;
   const lines: string[] = [];
   if (evaluation) {
     const rows = [
@@ -147,7 +157,8 @@ export function resultText(result: RunResult, target: string, { device }: Pick<L
         `${summary.curvatureShare > 0 ? `, ${(100 * summary.curvatureShare).toFixed(0)} % of it for curvature` : ''})`
       : '';
   lines.push(
-    `${summary.steps} steps in ${duration(summary.seconds)}${skipped}${each}, ${peakLabel(device)} ${memory(peakMemory)}`,
+    `${summary.steps} steps in ${duration(summary.seconds)}${skipped}${each}, ${peakLabel(device)} ${memory(peakMemory)}` +
+      (plannedMemory === undefined || device !== 'cpu' ? '' : ` (${memory(plannedMemory)} planned)`),
     `written: ${out}`,
   );
   if (verdict !== undefined) {

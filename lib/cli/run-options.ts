@@ -9,7 +9,7 @@ import type { OptimizerName } from '../run/optimizer-choice.ts';
 import type { Command as CommandName } from '../run/run-setting.ts';
 import type { RunSettings } from '../run/settings.ts';
 import { configOption } from './configuration.ts';
-import { addLoadingOptions, type ModelOptions } from './model-options.ts';
+import { addLoadingOptions, checkpointActivationsOption, type ModelOptions } from './model-options.ts';
 import { addOutputOptions } from './options.ts';
 import { addSettingOptions, givenSettings, settingOptions } from './setting-options.ts';
 import type { OutputOptions } from './terminal.ts';
@@ -31,6 +31,7 @@ export function addRunOptions(
 ): (given: object) => Partial<RunSettings> {
   const options = settingOptions(name, { optimizer });
   addSettingOptions(command, options, { Options: [configOption(), ...own] });
-  addOutputOptions(addLoadingOptions(command).optionsGroup('Output:'));
+  addLoadingOptions(command).addOption(checkpointActivationsOption());
+  addOutputOptions(command.optionsGroup('Output:'));
   return (given) => givenSettings(options, given);
 }

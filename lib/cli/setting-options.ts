@@ -21,8 +21,16 @@ interface SettingOption {
 /** The heading under which the options stand that a command needs. */
 const needed = 'Needed';
 
-/** The options of a command, in the order of help. */
-export function settingOptions(command: CommandName, defaults: { readonly optimizer: string }): SettingOption[] {
+/**
+ * The options of a command, in the order of help.
+ *
+ * @param given.optimizer the default
+ * @param given.needs names of the settings that it cannot do without; default those of the first heading
+ */
+export function settingOptions(
+  command: CommandName,
+  given: { readonly optimizer: string; readonly needs?: readonly string[] },
+): SettingOption[] {
   let heading = needed;
   function* walk(schema: RunSchema, path: readonly string[]): Generator<SettingOption> {
     for (const [name, entry] of Object.entries(schema)) {
@@ -32,8 +40,9 @@ export function settingOptions(command: CommandName, defaults: { readonly optimi
         continue;
       }
       heading = entry.heading ?? heading;
-      const asked = name === 'optimizer' ? { ...entry, otherwise: defaults.optimizer } : entry;
-      const option = optionOf(asked, command, heading === needed);
+      const asked = name === 'optimizer' ? { ...entry, otherwise: given.optimizer } : entry;
+      const isNeeded = heading === needed && (given.needs?.includes(name) ?? true);
+      const option = optionOf(asked, command, isNeeded);
       if (option === undefined) continue;
       const other = entry.insteadOf === undefined ? undefined : schema[entry.insteadOf];
       if (other !== undefined) option.conflicts(optionOf(other as RunSetting, command)!.attributeName());

@@ -6,6 +6,7 @@
 
 import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
+import { batchParts } from '../model/batch-parts.ts';
 
 export interface EvaluationProgress {
   /** What is being computed. */
@@ -19,6 +20,8 @@ export interface EvaluationProgress {
 export interface BatchedOptions extends Cancellable {
   /** Examples that the model sees at once; 8 by default. */
   batchSize?: number;
+  /** Tokens that the model sees at once; an example that has more comes by itself. Default: no bound. */
+  batchTokens?: number;
   /** Called after every batch. */
   onProgress?: (progress: EvaluationProgress) => void;
 }
@@ -26,12 +29,13 @@ export interface BatchedOptions extends Cancellable {
 /** Names of {@link BatchedOptions}, for `checkNames`. */
 export const batchedOptionNames = [
   'batchSize',
+  'batchTokens',
   'onProgress',
   'signal',
 ] as const satisfies readonly (keyof BatchedOptions)[];
 
 /**
- * Runs `work` on batches of examples of like length, longest first so that memory peaks at the start.
+ * Runs `work` on batches of examples of like length, the longest first.
  *
  * @param lengths the length of every example
  * @param work takes indices of examples, gives one result for each
@@ -43,21 +47,26 @@ export async function inBatches<T>(
   options: BatchedOptions,
   work: (indices: readonly number[]) => Promise<readonly T[]>,
 ): Promise<T[]> {
-  const { batchSize = 8, onProgress, signal } = options;
+  const { batchSize = 8, batchTokens, onProgress, signal } = options;
   checkInteger('batchSize', batchSize);
+  if (batchTokens !== undefined) checkInteger('batchTokens', batchTokens);
   checkSignal('signal', signal);
-  const order = lengths.map((_, i) => i).sort((a, b) => lengths[b]! - lengths[a]! || a - b);
   const results = new Array<T>(lengths.length);
-  for (let start = 0; start < order.length; start += batchSize) {
-    throwIfCancelled(signal, `the evaluation was cancelled after ${start} of ${order.length} examples`, {
+  let done = 0;
+  const parts = batchParts(
+    lengths.map((length) => [length]),
+    { examples: batchSize, tokens: batchTokens },
+  );
+  for (const indices of parts) {
+    throwIfCancelled(signal, `the evaluation was cancelled after ${done} of ${lengths.length} examples`, {
       phase,
-      done: start,
-      total: order.length,
+      done,
+      total: lengths.length,
     });
-    const indices = order.slice(start, start + batchSize);
     const computed = await work(indices);
     for (const [i, index] of indices.entries()) results[index] = computed[i]!;
-    onProgress?.({ phase, done: start + indices.length, total: order.length });
+    done += indices.length;
+    onProgress?.({ phase, done, total: lengths.length });
   }
   return results;
 }

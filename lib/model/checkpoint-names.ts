@@ -37,8 +37,8 @@ const computed = /(^|\.)rotary_emb\.(original_)?(inv_freq|_?cos_cached|_?sin_cac
 /**
  * Finds the tensor of every parameter of a model.
  *
- * Names may hold those of wrappers, and may lack the body's prefix (`model.`) or have it twice, which transformers takes too; of a tied model either
- * of the two tied weights will do. What is no parameter and could be none (what is computed anyway, an empty marker, a counter) is
+ * Names may hold those of wrappers, and may lack the body's prefix or have it twice, which transformers takes too; of a tied model
+ * either of the two tied weights will do. What is no parameter and could be none (what is computed anyway, an empty marker, a counter) is
  * left alone, with a note. A further weight is an error, where transformers warns and goes on: config.json would describe another
  * model than the one that was trained.
  *

@@ -30,8 +30,8 @@ export interface ReadCheckpointOptions extends Cancellable {
  * Reads every parameter of a model into its place in `values`; float32, bfloat16 and float16 are taken, widened or rounded
  * to the nearest. No more than one tensor at a time is held beside.
  *
- * A tied model may carry `lm_head.weight` all the same, beside the embedding, which it must then equal, or in its place. Where the
- * two differ transformers takes the model as not tied; here config.json must say so.
+ * A tied model may carry its output layer's weight all the same, beside the embedding, which it must then equal, or in its place. Where
+ * the two differ transformers takes the model as not tied; here config.json must say so.
  *
  * @param values as long as the model's layout, on any device
  * @throws SoulError SOUL_NOT_FOUND (no weights), SOUL_BAD_FILE (a weight missing, extra, of another shape, a damaged

@@ -100,7 +100,8 @@ export class ConfigReader {
   only(key: string, ...supported: readonly unknown[]): void {
     const value = this.get(key);
     if (value !== undefined && !supported.includes(value)) {
-      throw this.unsupported(key, value, supported.map((each) => JSON.stringify(each)).join(' or '));
+      const known = supported.map((each) => JSON.stringify(each)).join(' or ');
+      throw this.unsupported(key, value, known === '' ? 'none, leave it out' : known);
     }
   }
 

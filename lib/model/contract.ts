@@ -58,6 +58,23 @@ export interface AccumulateOptions extends Cancellable {
   labels?: 'given' | { sampledWith: bigint };
 }
 
+/** What of a batch decides how much memory a pass over it takes. */
+export interface BatchShape {
+  /** Tokens that the model reads: of each sequence all but the last, which is a label only. */
+  readonly rows: number;
+  readonly labels: number;
+  /** Rows of the longest sequence. */
+  readonly longest: number;
+}
+
+/** Bytes that a pass takes at its height, beside the weights and their gradients. */
+export interface PassMemory {
+  /** Kept from the forward pass until the backward pass has come to it. */
+  readonly activations: number;
+  /** What one layer's gradient, or a chunk of logits, takes for a moment. */
+  readonly work: number;
+}
+
 /** Values of one forward pass, one per label token, that can be pulled back once. */
 export interface Pass {
   /** One per label token, sequence after sequence. */

@@ -14,8 +14,9 @@ import type { DecoderConfig } from './decoder-config.ts';
 import { parameterLayout } from './decoder-weights.ts';
 
 /**
- * Fills `values` as transformers initialises a Llama: matrices and embeddings normal with the configuration's standard deviation,
- * norms such that they scale by 1, biases 0. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
+ * Fills `values` as transformers initialises a decoder: matrices and embeddings normal with the configuration's standard deviation,
+ * norms such that they scale by 1, biases 0. Of GPT-2, transformers draws the projections into the residual sum smaller; here they are
+ * as the rest. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
  *
  * @throws SoulError SOUL_CANCELLED when the signal fired between two parameters
  */

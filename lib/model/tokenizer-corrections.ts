@@ -1,5 +1,5 @@
 /**
- * Where the tokenizer library and Python's tokenizers part ways on Llama-like models, put right.
+ * Where the tokenizer library and Python's tokenizers part ways, put right.
  *
  * Each was found by comparing tokens and texts of random Unicode strings. A later version of the library that has them
  * right is not harmed. One difference stays: a character that needs a byte the vocabulary lacks (SmolLM2: some control

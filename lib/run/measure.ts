@@ -47,11 +47,12 @@ export async function measureSets(
   options: {
     limit: number;
     batchSize: number;
+    batchTokens?: number | undefined;
     signal?: AbortSignal | undefined;
     onProgress?: ((done: number, total: number) => void) | undefined;
   },
 ): Promise<MeasuredSets | undefined> {
-  const { limit, batchSize, signal, onProgress } = options;
+  const { limit, batchSize, batchTokens, signal, onProgress } = options;
   if (limit === 0) return undefined;
   const target = sets.target.encoded.slice(0, limit);
   const retain = sets.retain?.encoded.slice(0, limit);
@@ -59,7 +60,7 @@ export async function measureSets(
   const measure = async (encoded: EncodedExample[], doneBefore: number): Promise<MeasuredSet> => {
     const items = await probability(model, encoded, {
       batchSize,
-      ...withoutUndefined({ signal }),
+      ...withoutUndefined({ batchTokens, signal }),
       onProgress: ({ done }) => onProgress?.(doneBefore + done, total),
     });
     return { examples: items.length, probability: mean(items.map((item) => item.probability)) };

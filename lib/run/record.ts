@@ -8,6 +8,7 @@ import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import { nativeAddon } from '../core/addon.ts';
 import type { Device, DeviceRecord } from '../core/devices.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { packageVersion } from '../core/package.ts';
 import { usableProcessors } from '../core/processors.ts';
 import type { Overlap } from '../data/overlap.ts';
@@ -37,6 +38,8 @@ export interface RunResult {
    * GPU does not count.
    */
   peakMemory: number;
+  /** What {@link planRun} computed of it before the model was loaded, in bytes: on a GPU, what lies there. */
+  plannedMemory?: number;
   /** What a run of unlearning came to, in a sentence, and what to do where that is not what was wanted. */
   verdict?: Verdict;
 }
@@ -104,6 +107,7 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       ...(result.verdict ? { verdict: result.verdict } : {}),
       ...(failure === undefined ? {} : { before, notMeasuredAfter: failure }),
       peakMemory: result.peakMemory,
+      ...withoutUndefined({ plannedMemory: result.plannedMemory }),
       peakMemoryScope: parts.meter.scope,
     },
   };

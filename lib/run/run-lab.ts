@@ -47,6 +47,7 @@ export function labOf(
         steps: settings.steps,
         curvature: settings.curvature,
         hessianData: settings.hessianData,
+        batchTokens: settings.batchTokens,
       }),
       batchSize: settings.batchSize,
       microBatchSize: settings.microBatchSize,

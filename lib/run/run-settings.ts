@@ -142,6 +142,11 @@ export const runSettings = {
     option: '--micro-batch-size <number>',
     otherwise: 'the batch size',
   },
+  batchTokens: {
+    ...integerSetting('tokens in memory at a time, likewise; an example that has more comes by itself', undefined),
+    option: '--batch-tokens <number>',
+    otherwise: 'no bound',
+  },
   schedule: {
     ...choiceSetting('how the learning rate goes on after the warm-up', ['constant', 'linear', 'cosine'], 'linear'),
     option: '--schedule <shape>',
@@ -179,9 +184,9 @@ export const runSettings = {
   },
   load: {
     ...valueSetting<Record<string, unknown>>(
-      'how the model is loaded, `device`, `dtype` and `threads`, as the commands do it; to `runTraining` for the record alone',
+      'how the model is loaded, `device`, `dtype`, `threads` and `checkpointActivations`, as the commands do it; to `runTraining` for the record alone',
     ),
-    by: ['--device', '--dtype', '--threads'],
+    by: ['--device', '--dtype', '--threads', '--checkpoint-activations'],
   },
 } as const satisfies RunSchema;
 

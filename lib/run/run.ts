@@ -25,6 +25,7 @@ import { measurePeakMemory } from './peak-memory.ts';
 import { type RunResult, runRecord } from './record.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
 import { dataSetsOf, labOf } from './run-lab.ts';
+import { memoryNote, planRun } from './run-memory.ts';
 import { runSettings } from './run-settings.ts';
 import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
@@ -101,6 +102,9 @@ export async function runTraining(
       const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
       const dataSets = dataSetsOf(sets);
       ofFile(() => chosen.algorithm.checkSets?.(dataSets, chosen.settings));
+      const planned = await planRun(checked, chosen, dataSets, loadModel);
+      const shortage = planned && memoryNote(planned);
+      if (shortage !== undefined) onNote(shortage);
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
@@ -152,6 +156,7 @@ export async function runTraining(
         ...(sets.overlap ? { overlap: sets.overlap } : {}),
         ...(before && after ? { evaluation: beforeAndAfter(before, after) } : {}),
         peakMemory: await meter.peak(),
+        ...(planned ? { plannedMemory: planned.total } : {}),
       };
       if (failure === undefined && chosen.algorithm.name !== 'finetune') {
         result.verdict = verdictOf({
@@ -259,7 +264,7 @@ async function perform(
 async function measure(
   model: RunnableModel,
   sets: RunSets,
-  { evaluate: limit, microBatchSize: batchSize }: CompleteRunSettings,
+  { evaluate: limit, microBatchSize: batchSize, batchTokens }: CompleteRunSettings,
   options: RunOptions,
   phase: 'measuring before' | 'measuring after',
 ): Promise<MeasuredSets | undefined> {
@@ -267,7 +272,7 @@ async function measure(
   begin(phase, options);
   const { signal, onEvent } = options;
   const onProgress = (done: number, total: number) => onEvent?.({ kind: 'progress', what: phase, done, total });
-  return measureSets(model, sets, { limit, batchSize, signal, onProgress });
+  return measureSets(model, sets, { limit, batchSize, batchTokens, signal, onProgress });
 }
 
 /** A model may take less than its config.json says. */

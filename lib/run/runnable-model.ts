@@ -5,7 +5,8 @@
  */
 
 import type { Cancellable } from '../core/cancellation.ts';
-import type { DifferentiableLM, TextGenerator } from '../model/contract.ts';
+import type { Device } from '../core/devices.ts';
+import type { BatchShape, DifferentiableLM, PassMemory, TextGenerator } from '../model/contract.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 
 export interface RunnableModel extends DifferentiableLM, TextGenerator {
@@ -23,4 +24,18 @@ export interface ModelLoaderOptions extends Cancellable {
 }
 
 /** Loads a Hugging Face folder, unless the signal fires meanwhile; what ties a run to an engine. */
-export type ModelLoader = (folder: string, options?: ModelLoaderOptions) => Promise<RunnableModel>;
+export interface ModelLoader {
+  (folder: string, options?: ModelLoaderOptions): Promise<RunnableModel>;
+  /** What the model would take, from its config.json alone; absent where nobody can say. */
+  readonly memory?: (folder: string, batch: BatchShape) => Promise<ModelMemory>;
+}
+
+/** The memory of a model that is not loaded. */
+export interface ModelMemory {
+  readonly device: Device;
+  readonly dtype: 'f32' | 'bf16';
+  /** Elements of its flat buffer. */
+  readonly elements: number;
+  /** Of the batch that was asked about. */
+  readonly pass: PassMemory;
+}

@@ -37,6 +37,7 @@ import type { TokenBatch } from '../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
 import { cancellableCall } from './cancellable-call.ts';
+import { defaultLogitsMemory } from './defaults.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 import { checkGenerateOptions, checkPrompts } from './generation.ts';
 import type { NativeBatch } from './native-engine.ts';
@@ -195,7 +196,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   }
 
   /**
-   * A model with random weights, as transformers draws them; each is a function of (seed, parameter, element).
+   * A model with random weights: normal with the configuration's standard deviation, norms that scale by 1, biases 0. Each draw is a
+   * function of (seed, parameter, element).
    *
    * @param config the content of a config.json
    * @throws SoulError of {@link parseModelConfig}; SOUL_ENGINE_MISSING, SOUL_UNSUPPORTED, SOUL_OUT_OF_MEMORY as `load`
@@ -376,7 +378,7 @@ function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedO
   const {
     dtype = 'f32' as Kind,
     threads = engineThreads(),
-    logitsMemory = device === 'cpu' ? 2 ** 26 : 2 ** 30,
+    logitsMemory = defaultLogitsMemory(device),
     checkpointActivations = false,
   } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);

@@ -44,6 +44,13 @@ export type Promises = { readonly forget: number; readonly retain: number } | { 
 /** Which way a setting should go. */
 export type Directions<Settings> = { readonly [Name in keyof Settings]?: 'raise' | 'lower' };
 
+/** How many flat buffers of the weights' length are held. */
+export interface HeldBuffers {
+  /** In the weights' dtype. */
+  readonly copies?: number;
+  readonly float32?: number;
+}
+
 interface Definition<Name extends string, Settings extends Schema> extends AlgorithmText<Name> {
   readonly settings: Settings;
   /** Defaults that a whole run takes in place of the schema's. */
@@ -54,6 +61,8 @@ interface Definition<Name extends string, Settings extends Schema> extends Algor
   readonly advice?: { readonly forgetMore?: Directions<Settings>; readonly keepMore?: Directions<Settings> };
   /** The setting that names the field of the data by which `sets.groups` are made. */
   readonly groupsBy?: keyof Settings & string;
+  /** Flat buffers of the weights' length that it holds at a time, beside the model, its gradients and an optimizer. */
+  buffers?(settings: CompleteSettings<Settings>): HeldBuffers;
   /** Refuses sets that it could not run on, before a model is loaded; throws. */
   checkSets?(sets: DataSets, settings: CompleteSettings<Settings>): void;
 }
@@ -71,7 +80,7 @@ export interface Algorithm<Name extends string = string, Settings extends Schema
 
 const definitionNames = [
   ...['name', 'summary', 'paper', 'formula', 'departures', 'promises'],
-  ...['settings', 'runDefaults', 'learningRates', 'advice', 'groupsBy', 'checkSets'],
+  ...['settings', 'runDefaults', 'learningRates', 'advice', 'groupsBy', 'buffers', 'checkSets'],
 ];
 
 export interface MethodDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {

@@ -9,6 +9,7 @@ import { checkNumber } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
 import { fillFrozen } from '../core/frozen-masks.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { axpy, cast, scale } from '../core/vector-operations.ts';
 import { type CurvatureEstimate, curvaturePlan, estimateCurvature } from './curvature.ts';
 import { type CheckedDescent, checkDescent, type DescentInput, type DescentOptions } from './descent-options.ts';
@@ -99,6 +100,7 @@ async function* steps(
       const pull = async (): Promise<TermValue> => {
         const value = await pullBack(model, term, sequences, {
           microBatchSize: run.microBatchSize,
+          ...withoutUndefined({ batchTokens: run.batchTokens }),
           coefficient: used.get(term.name)!,
           width: source.width,
           ...(term.objective.needsReference ? { reference: references.of(sequences) } : {}),
@@ -174,7 +176,10 @@ async function* referencesOf(
   for (const [i, { objective, name }] of run.terms.entries()) {
     if (!objective.needsReference) continue;
     yield { kind: 'stage', name: `reference values of ${name}` };
-    await references.add(run.model, run.draws.all(sources[i]!, run.steps), run.microBatchSize, cancellable);
+    await references.add(run.model, run.draws.all(sources[i]!, run.steps), run.microBatchSize, {
+      ...cancellable,
+      ...withoutUndefined({ batchTokens: run.batchTokens }),
+    });
   }
   return references;
 }

@@ -49,6 +49,8 @@ export interface DescentOptions {
   batchSize?: number;
   /** Sequences in memory at a time; a step's gradient is the same for any value. Default `batchSize`. */
   microBatchSize?: number;
+  /** Tokens in memory at a time; an example that has more comes by itself. Default: no bound but `microBatchSize`. */
+  batchTokens?: number;
   /**
    * The retain sequence (and the refusal) beside a target sequence: drawn afresh in each epoch (default), or the same in all,
    * as TOFU's code has it.
@@ -107,6 +109,7 @@ export interface CheckedDescent {
   readonly steps: number;
   readonly epochs: number;
   readonly microBatchSize: number;
+  readonly batchTokens: number | undefined;
   readonly learningRate: number;
   readonly schedule: Schedule;
   /** What estimates are made with, for an optimizer that takes them. */
@@ -120,6 +123,7 @@ export const descentOptionNames = [
   'steps',
   'batchSize',
   'microBatchSize',
+  'batchTokens',
   'pairing',
   'schedule',
   'learningRate',
@@ -176,6 +180,7 @@ export function checkDescent(input: DescentInput, method: Method, options: Desce
     steps,
     epochs,
     microBatchSize: checkInteger('microBatchSize', options.microBatchSize ?? batchSize),
+    batchTokens: options.batchTokens === undefined ? undefined : checkInteger('batchTokens', options.batchTokens),
     learningRate,
     schedule: scheduleOf(options.schedule, steps),
     curvature: takesEstimates(optimizer)

@@ -8,6 +8,7 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
 import { fillFrozen, maskUnion } from '../core/frozen-masks.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import { type Releasable, thenRelease } from '../core/release.ts';
 import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
@@ -115,6 +116,7 @@ export class Lab {
       const sequences = examples(begin, begin + count);
       const value = await pullBack(this.model, term, sequences, {
         microBatchSize: batchSize,
+        ...withoutUndefined({ batchTokens: this.descent.batchTokens }),
         width: source.width,
         ...(whole ? { whole } : {}),
         ...(term.objective.needsReference

@@ -9,6 +9,7 @@ import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { batchParts, type PartLimits } from '../model/batch-parts.ts';
 import type { DifferentiableLM, ReferenceLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 import { evaluateObjective, type Objective, type ObjectiveInput } from './objective.ts';
@@ -24,6 +25,8 @@ export interface TermValue {
 export interface PullBackOptions extends Cancellable {
   /** Sequences in memory at a time; of an example that has several, never fewer than those. */
   microBatchSize: number;
+  /** Tokens in memory at a time; an example that has more comes by itself. Default: no bound. */
+  batchTokens?: number;
   /** Factor of the objective. Default 1. */
   coefficient?: number;
   /** Sequences of an example, which stand one behind the other and are never parted. Default 1. */
@@ -38,6 +41,7 @@ export interface PullBackOptions extends Cancellable {
 
 const optionNames = [
   'microBatchSize',
+  'batchTokens',
   'coefficient',
   'width',
   'whole',
@@ -49,7 +53,7 @@ const optionNames = [
 /**
  * Adds `coefficient * d objective / d theta` over all sequences to the model's gradients, a few sequences at a time.
  *
- * The result does not depend on `microBatchSize` but for rounding: means run over the whole batch. Where the loss is not
+ * The result does not depend on `microBatchSize` and `batchTokens` but for rounding: means run over the whole batch. Where the loss is not
  * finite, or the work was cancelled between two passes, the gradients hold a part of the term: zero them.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for what is no sequence, or an objective that does not return a loss and its
@@ -62,8 +66,9 @@ export async function pullBack(
   options: PullBackOptions,
 ): Promise<TermValue> {
   checkNames('options', options, optionNames);
-  const { microBatchSize, coefficient = 1, width = 1, referenceModel, signal } = options;
+  const { microBatchSize, batchTokens, coefficient = 1, width = 1, referenceModel, signal } = options;
   checkInteger('microBatchSize', microBatchSize);
+  if (batchTokens !== undefined) checkInteger('batchTokens', batchTokens);
   checkSequences('sequences', sequences, model?.vocabularySize);
   if (sequences.length % checkInteger('width', width) !== 0) {
     throw invalidArgument('sequences', `a multiple of ${width}, the sequences of an example`, sequences.length);
@@ -78,7 +83,7 @@ export async function pullBack(
     });
   const evaluate = (tokens: ObjectiveInput) => evaluateObjective(term.objective, tokens, term.name);
   let loss = 0;
-  for (const part of byLength(sequences, width, microBatchSize)) {
+  for (const part of partsOf(sequences, width, { examples: microBatchSize, tokens: batchTokens })) {
     pause();
     const batch = TokenBatch.of(part.map((index) => sequences[index]!));
     const reference = options.reference && concatenated(part.map((index) => options.reference![index]!));
@@ -129,21 +134,14 @@ function passOf(
   return model.klTo(referenceModel, batch, options);
 }
 
-/** Indices of sequences in parts of like length, so that little is padded; those of an example stay together, in order. */
-function byLength(sequences: readonly TokenSequence[], width: number, size: number): number[][] {
-  const examples = Array.from({ length: sequences.length / width }, (_, example) => example);
-  const perPart = Math.max(1, Math.floor(size / width));
-  const lengthOf = (example: number) => {
-    let longest = 0;
-    for (let i = 0; i < width; i++) longest = Math.max(longest, sequences[example * width + i]!.tokens.length);
-    return longest;
-  };
-  if (examples.length > perPart) examples.sort((a, b) => lengthOf(b) - lengthOf(a) || a - b);
-  return Array.from({ length: Math.ceil(examples.length / perPart) }, (_, part) =>
-    examples
-      .slice(part * perPart, (part + 1) * perPart)
-      .flatMap((example) => Array.from({ length: width }, (_, i) => example * width + i)),
+/** Indices of sequences in parts; those of an example stay together, in order. */
+function partsOf(sequences: readonly TokenSequence[], width: number, { examples, tokens }: PartLimits): number[][] {
+  const ofExample = (example: number) => Array.from({ length: width }, (_, i) => example * width + i);
+  const lengths = Array.from({ length: sequences.length / width }, (_, example) =>
+    ofExample(example).map((index) => sequences[index]!.tokens.length),
   );
+  const limits = { examples: Math.max(1, Math.floor(examples / width)), tokens };
+  return batchParts(lengths, limits).map((part) => part.flatMap(ofExample));
 }
 
 function concatenated(parts: readonly Float32Array[]): Float32Array {

@@ -9,10 +9,13 @@ import { checkInteger } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { batchParts } from '../model/batch-parts.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 
 export interface ReferenceOptions extends Cancellable {
+  /** Tokens that the model sees at once; a longer sequence comes by itself. Default: no bound. */
+  batchTokens?: number;
   onProgress?: (done: number, total: number) => void;
 }
 
@@ -29,32 +32,33 @@ export async function referenceValues(
   options: ReferenceOptions = {},
 ): Promise<Float32Array[]> {
   checkInteger('batchSize', batchSize);
-  checkNames('options', options, ['signal', 'onProgress']);
+  checkNames('options', options, ['batchTokens', 'signal', 'onProgress']);
+  const { batchTokens } = options;
+  if (batchTokens !== undefined) checkInteger('batchTokens', batchTokens);
   checkSequences('sequences', sequences, model?.vocabularySize);
-  const references: Float32Array[] = [];
-  for (let begin = 0; begin < sequences.length; begin += batchSize) {
-    throwIfCancelled(
-      options.signal,
-      `reference values were cancelled after ${begin} of ${sequences.length} sequences`,
-      {
-        done: begin,
-        total: sequences.length,
-      },
-    );
-    const batch = TokenBatch.of(sequences.slice(begin, begin + batchSize));
+  const references = new Array<Float32Array>(sequences.length);
+  let done = 0;
+  const lengths = sequences.map(({ tokens }) => [tokens.length]);
+  for (const part of batchParts(lengths, { examples: batchSize, tokens: batchTokens })) {
+    throwIfCancelled(options.signal, `reference values were cancelled after ${done} of ${sequences.length} sequences`, {
+      done,
+      total: sequences.length,
+    });
+    const batch = TokenBatch.of(part.map((index) => sequences[index]!));
     const { logProbability, offsets } = await model.score(batch, withoutUndefined({ signal: options.signal }));
-    for (let i = 0; i + 1 < offsets.length; i++) {
+    for (const [i, index] of part.entries()) {
       const values = logProbability.slice(offsets[i], offsets[i + 1]).map((value) => -value);
       if (!values.every(Number.isFinite)) {
         throw new SoulError(
           'SOUL_NON_FINITE',
-          `the model gives sequence ${begin + i} a likelihood that is not finite; its weights may be damaged (\`soul eval\`)`,
-          { sequence: begin + i },
+          `the model gives sequence ${index} a likelihood that is not finite; its weights may be damaged (\`soul eval\`)`,
+          { sequence: index },
         );
       }
-      references.push(values);
+      references[index] = values;
     }
-    options.onProgress?.(references.length, sequences.length);
+    done += part.length;
+    options.onProgress?.(done, sequences.length);
   }
   return references;
 }

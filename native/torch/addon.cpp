@@ -9,6 +9,7 @@
 #include "arguments.h"
 #include "device_turn.h"
 #include "generate.h"
+#include "host.h"
 #include "job.h"
 #include "passes.h"
 #include "specification.h"
@@ -123,6 +124,7 @@ Napi::Value Init(const Napi::CallbackInfo& info) {
   Environment& environment = *info.Env().GetInstanceData<Environment>();
   if (environment.table) return info.Env().Undefined();
   environment.table = &table;
+  Guarded(info.Env(), [] { PrepareHost(); });
   // Hooks run in reverse order: jobs of this addon end before anything they use is freed.
   info.Env().AddCleanupHook([closing = environment.closing, &table] {
     *closing = true;

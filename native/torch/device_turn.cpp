@@ -9,6 +9,8 @@
 
 #include <utility>
 
+#include "block_pool.h"
+
 namespace soul {
 namespace {
 
@@ -51,7 +53,7 @@ void* CurrentStream(int32_t ordinal) {
 }
 
 void GiveMemoryBack(int32_t ordinal) {
-  if (ordinal == SOUL_CPU) return;
+  if (ordinal == SOUL_CPU) return BlockPool::Instance().Trim();
   auto* const allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(c10::DeviceType::CUDA));
   if (allocator != nullptr) allocator->emptyCache();
 }

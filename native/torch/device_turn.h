@@ -23,7 +23,7 @@ void PrepareDevice(int32_t ordinal);
 // The stream that libtorch works on now.
 void* CurrentStream(int32_t ordinal);
 
-// What libtorch keeps of a CUDA device for later goes back to the device; nothing for the CPU.
+// What is kept of a device's memory, or the host's, for later goes back to it.
 void GiveMemoryBack(int32_t ordinal);
 
 // A failure that a sentence of the first addon tells of.

@@ -10,8 +10,8 @@ namespace soul {
 // Into `logits`, [rows, vocabulary] of the dtype of `hidden`.
 void LogitsInto(at::Tensor logits, const at::Tensor& hidden, const OutputHead& head);
 
-// From the gradient of capped logits, in place, that of the logits before the cap; `capped` is overwritten. Only for a
-// head with a cap.
+// From the gradient of capped logits, in place, that of the logits before the cap; `capped` is overwritten.
+// Only for a head with a cap.
 void PullBackCap(at::Tensor d_logits, at::Tensor capped, const OutputHead& head);
 
 }  // namespace soul

@@ -11,7 +11,7 @@ import { nativeEngine } from '../../lib/torch/engine.ts';
 import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 import { mix } from './mixed-bits.ts';
 
-/** What fixtures/record_llama.py wrote of one model. */
+/** What fixtures/record_llama.py wrote of one model: figures of all calls. All families, by losses and gradients: recorded-families.ts. */
 export interface RecordedModel {
   config: Record<string, unknown>;
   sequences: { tokens: number[]; labelsFrom: number }[];

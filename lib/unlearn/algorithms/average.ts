@@ -24,6 +24,7 @@ export const average = defineAlgorithm({
   },
   promises: { forget: 0.7, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  buffers: () => ({ copies: 1, float32: 1 }),
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, every, from }) {
     const { values } = lab.model.parameters;

@@ -29,6 +29,7 @@ export const sam = defineAlgorithm({
   },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  buffers: () => ({ copies: 1 }),
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, rho }) {
     const { values, gradients } = lab.model.parameters;

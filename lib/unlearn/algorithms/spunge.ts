@@ -61,6 +61,7 @@ export const spunge = defineAlgorithm({
   groupsBy: 'attribute',
   promises: { forget: 0.5, retain: 0.9 },
   learningRates: { adamw: 6e-6, sophia: 1.4e-5, 'soul-repo': 7e-6 },
+  buffers: ({ merge, parts }) => ({ copies: 1, float32: merge === 'ties' ? parts : 1 }),
   needs({ method, attribute }) {
     const { algorithm, settings } = inside(method);
     return [...algorithm.needs(settings), ...(attribute === undefined ? [] : (['groups'] as const))];

@@ -38,6 +38,7 @@ export const ssd = defineAlgorithm({
   },
   advice: { forgetMore: { alpha: 'lower', lambda: 'lower' }, keepMore: { alpha: 'raise', lambda: 'raise' } },
   promises: { forget: 0.3, retain: 0.9 },
+  buffers: () => ({ float32: 3 }),
   needs: () => ['retain'],
   async *run(lab, { alpha, lambda }) {
     checkSets({ name: 'ssd', terms: [forget, retain] }, lab.sets);
