@@ -47,8 +47,8 @@ export interface ModelSides {
 /** Seconds that a row may take: both load the model, each has seven turns or three processes. */
 const rowMayTake = 120;
 const processes = 3;
-/** Calls of a process whose peak is taken; the first one is before them, in which states are made. */
-const calls = 2;
+/** Calls of a process whose peak is taken, after the one in which states are made. */
+const calls = 1;
 /** Of the figures that the two give, relative; bf16 rounds to three digits. */
 const agreement = 0.02;
 const worker = fileURLToPath(new URL('whole-model-process.ts', import.meta.url));

@@ -54,7 +54,7 @@ const wholeModelWords =
   'AdamW with the settings and dtypes of torch.optim.AdamW, without clipping and, of ours, without a look for what is not ' +
   'finite; labels are the answers. What a user of transformers writes pads and masks, computes the logits of all positions, and ' +
   "runs AdamW fused, as its Trainer does by default, in bfloat16 with bfloat16 averages; so does ours. The two sides' losses, or " +
-  'numbers of new tokens, must agree. Peak memory is that of processes that load the model and do the work three times, ' +
+  'numbers of new tokens, must agree. Peak memory is that of processes that load the model and do the work twice, ' +
   'interpreter and libraries included.';
 
 const deviceTimeWords =
