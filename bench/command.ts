@@ -4,6 +4,7 @@
  * @module
  */
 
+import { basename } from 'node:path';
 import { Command, Option } from 'commander';
 import { integer, number } from '../lib/cli/arguments.ts';
 import { nativeAddon } from '../lib/core/addon.ts';
@@ -102,6 +103,8 @@ async function configureAddon({ threads, instructionSet }: BenchmarkOptions): Pr
 
 /** Options that change no figure. */
 const unrecorded = ['--json', '--out', '--python'];
+/** Options with the path of a folder, of which the record keeps the name alone. */
+const folders = ['--model'];
 
 /**
  * Sets the addon up, describes the machine as it is before anything is measured, and takes the device.
@@ -153,7 +156,11 @@ export function givenCommand(script: string, given: readonly string[] = process.
   const words: string[] = [];
   for (let i = 0; i < given.length; i++) {
     const word = given[i]!;
-    if (!unrecorded.includes(word.split('=')[0]!)) words.push(word);
+    const [option, value] = word.split(/=(.*)/s) as [string, string?];
+    if (folders.includes(option)) {
+      const folder = basename(value ?? given[++i] ?? '');
+      words.push(...(value === undefined ? [option, folder] : [`${option}=${folder}`]));
+    } else if (!unrecorded.includes(option)) words.push(word);
     else if (!word.includes('=') && !(given[i + 1] ?? '').startsWith('--')) i++; // its value
   }
   return [`npm run ${script}`, ...(words.length > 0 ? ['--', ...words.map(quoted)] : [])].join(' ');

@@ -39,6 +39,15 @@ export const tokenLossGoals = {
   memory: atMost(1 / 2),
 } as const satisfies Readonly<Record<string, Goal>>;
 
+/** Of whole-model work on the CPU, beside transformers with PyTorch. */
+export const wholeModelGoals = {
+  trainingInF32: atMost(0.7),
+  trainingInBf16: atMost(1),
+  generation: atMost(1),
+  /** Of the whole process. */
+  memory: atMost(1),
+} as const satisfies Readonly<Record<string, Goal>>;
+
 function atMost(value: number): Goal {
   return { bound: 'at most', value };
 }

@@ -7,6 +7,7 @@
 import { type Command, Option } from 'commander';
 import { integer } from '../lib/cli/arguments.ts';
 import { progressOn } from '../lib/cli/progress.ts';
+import { readModelConfig } from '../lib/model/config.ts';
 import { plannedCalls } from './cases/calls.ts';
 import type { LogitsShape } from './cases/token-loss.ts';
 import {
@@ -21,12 +22,14 @@ import {
   runCommand,
 } from './command.ts';
 import { tokenLossGoals } from './goals.ts';
+import { Omissions } from './omissions.ts';
 import { shapes } from './options.ts';
 import { callsPerTurn, comparisonRow } from './peers/compare.ts';
 import { comparisons, compiles, deviceComparisons } from './peers/comparisons.ts';
 import { hasWords, measureRow, type PlannedRow } from './peers/planned-row.ts';
 import { deviceMemoryRow, memoryRows } from './peers/token-loss-memory.ts';
 import { TorchPeer } from './peers/torch-process.ts';
+import { wholeModelRows, whyNoModel } from './peers/whole-model.ts';
 import { peerTable } from './report/peer-tables.ts';
 import { textTable } from './report/table.ts';
 import { callSubject, type PeerResults, type PeerRow, resultsHead } from './results.ts';
@@ -34,6 +37,7 @@ import { callSubject, type PeerResults, type PeerRow, resultsHead } from './resu
 interface Options extends BenchmarkOptions {
   size?: number;
   shapes?: LogitsShape[];
+  model?: string;
   python: string;
   only?: string;
 }
@@ -54,6 +58,10 @@ const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its user
       `logits of the token losses, rows x vocabulary; by default ${defaults.cpu.shapes}, on a device ${defaults.cuda.shapes}`,
     ).argParser(shapes),
   )
+  .option(
+    '--model <folder>',
+    'a Hugging Face folder, on the CPU: rows of its training and generation beside transformers; without it there are none',
+  )
   .addOption(
     new Option('--only <words>', 'only rows whose first two columns have all of these words in them, in any case'),
   )
@@ -63,12 +71,13 @@ const command = benchmarkCommand('bench:peers', 'Ours beside PyTorch as its user
     `
 PyTorch runs in a process of its own, on as many threads, or on the same device. The two take turns of ${callsPerTurn} calls, on
 the CPU with a pause after each, in which idle threads fall asleep; a ratio is taken of each pair of turns. On a device
-times are the device's own, with cold caches. Of peak memory, each side has fresh processes on the CPU. A row that fails is
-shown with the reason. With --only, --size or --shapes nothing is written but where --out says.
+times are the device's own, with cold caches. Of peak memory, each side has fresh processes on the CPU. Rows of a whole model
+have turns of one call, take some minutes, need the libtorch engine and 8 GiB of memory for 135 million weights. A row
+that fails is shown with the reason. With --only, --size or --shapes nothing is written but where --out says.
 Without npm: node --import tsx bench/peers.ts
 
 To get PyTorch:
-  python3 -m venv torch-peer && torch-peer/bin/pip install torch==2.13.0 numpy
+  python3 -m venv torch-peer && torch-peer/bin/pip install torch==2.13.0 numpy transformers
   npm run bench:peers -- --python torch-peer/bin/python`,
   )
   .action(run);
@@ -84,12 +93,14 @@ async function run(options: Options, given: Command): Promise<void> {
   const { size = usual.size, shapes: logits = shapes(usual.shapes) } = options;
   const flushBytes = options.flush * 2 ** 20;
   const torch = new TorchPeer(options.python, { threads, device: place.device, flushBytes });
-  const plan = everyRow(torch, size, logits, options.python, begun).filter(
-    ({ head }) => options.only === undefined || hasWords(options.only, head),
-  );
+  const progress = progressOn('bench:peers');
+  const omissions = new Omissions(progress.log);
+  const plan = [
+    ...everyRow(torch, size, logits, options.python, begun),
+    ...(await modelRows(torch, options, begun, omissions)),
+  ].filter(({ head }) => options.only === undefined || hasWords(options.only, head));
   checkPlan(plan.length, filters);
   const peer = await torch.describe();
-  const progress = progressOn('bench:peers');
   const rows: PeerRow[] = [];
   try {
     for (const planned of plan) {
@@ -110,8 +121,26 @@ async function run(options: Options, given: Command): Promise<void> {
     peer,
     elements: size,
     rows,
+    ...(omissions.lines.length > 0 ? { leftOut: omissions.lines } : {}),
   };
   deliver(results, options, textTable(peerTable(rows)), filters);
+}
+
+/** Rows of whole-model work, where there is a model for them and an engine. */
+async function modelRows(
+  torch: TorchPeer,
+  { model, python }: Options,
+  { place, machine, seconds }: Run,
+  omissions: Omissions,
+): Promise<PlannedRow[]> {
+  const reason = await whyNoModel(model, place.device);
+  if (reason !== undefined) {
+    omissions.leave('rows of whole-model work', reason);
+    return [];
+  }
+  const folder = model!;
+  const { vocabularySize } = await readModelConfig(folder);
+  return wholeModelRows({ folder, vocabularySize, torch, python, threads: machine.threads, seconds });
 }
 
 function everyRow(

@@ -119,6 +119,8 @@ export interface PeerResults extends ResultsHead {
   /** Weights of every optimizer. */
   elements: number;
   rows: PeerRow[];
+  /** Which rows there are none of, and why. */
+  leftOut?: string[];
 }
 
 export interface PeerDescription {
@@ -127,6 +129,8 @@ export interface PeerDescription {
   threads: number;
   /** PyTorch's name for the instruction set that it uses. */
   instructionSet: string;
+  /** Where that is installed. */
+  transformers?: string;
   /** The CUDA version that it was built with, where it ran on a GPU. */
   cuda?: string;
 }
@@ -135,6 +139,9 @@ export type Results = KernelResults | PeerResults;
 
 /** Subject of the rows that measure what a call costs. */
 export const callSubject = 'A call from JavaScript';
+
+/** Subject of the rows that measure whole-model work. */
+export const wholeModelSubject = 'A whole model beside transformers';
 
 /** What every file begins with. */
 export function resultsHead(startedAt: Date, command: string, machine: MachineDescription): ResultsHead {

@@ -17,7 +17,7 @@ import type { TorchCase, TorchPeer } from './torch-process.ts';
 /** Calls of one turn; the turn's time is their median. */
 export const callsPerTurn = 3;
 /** Long enough for the threads of either side to fall asleep. */
-const pauseMilliseconds = 30;
+export const pauseMilliseconds = 30;
 
 /** That PyTorch may need to compile a case on a GPU. */
 const compileSeconds = 30;

@@ -6,9 +6,9 @@
  * @module
  */
 
-import { readFileSync } from 'node:fs';
 import { nativeAddon } from '../../lib/core/addon.ts';
 import { type Labels, type LogitsShape, prepareTokenLoss } from '../cases/token-loss.ts';
+import { peakMemory } from './process-memory.ts';
 import { fewLogits, type MemoryUse } from './token-loss-memory.ts';
 
 const [labels, ...numbers] = process.argv.slice(2) as [Labels, ...string[]];
@@ -25,15 +25,4 @@ async function computeLosses(shape: LogitsShape, count: number): Promise<void> {
   const prepared = await prepareTokenLoss(labels, shape, false);
   for (let i = 0; i < count; i++) await prepared.run();
   await prepared.release();
-}
-
-/** Linux keeps the peak of this program alone; elsewhere the system's figure for the process. */
-function peakMemory(): number {
-  try {
-    const kibibytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync('/proc/self/status', 'utf8'))?.[1];
-    if (kibibytes !== undefined) return Number(kibibytes) * 1024;
-  } catch {
-    // Not Linux.
-  }
-  return process.resourceUsage().maxRSS * 1024;
 }

@@ -12,10 +12,10 @@ import type { Device } from '../../lib/core/devices.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import type { PeerDescription } from '../results.ts';
 
-/** A case of optimizer_steps.py or token_loss.py, and what it is made with. */
+/** A case of optimizer_steps.py, token_loss.py or whole_model.py, and what it is made with. */
 export interface TorchCase {
-  readonly prepare: 'AdamW' | 'Sophia' | 'TokenLoss';
-  readonly with: Readonly<Record<string, string | number | boolean>>;
+  readonly prepare: 'AdamW' | 'Sophia' | 'TokenLoss' | 'TrainingStep' | 'Generation';
+  readonly with: Readonly<Record<string, string | number | boolean | readonly number[] | readonly number[][]>>;
 }
 
 /** Of the process, on a device what PyTorch has allocated there; bytes. */
@@ -52,6 +52,7 @@ export class TorchProcess {
   readonly #answers: AsyncIterator<string>;
   /** The end of what it said on stderr. */
   readonly #complaint: () => string;
+  #firstResult: number | undefined;
 
   private constructor(
     child: ChildProcessByStdio<Writable, Readable, Readable>,
@@ -103,7 +104,12 @@ export class TorchProcess {
 
   /** Makes a case and calls it once. */
   async prepare(torchCase: TorchCase): Promise<void> {
-    await this.#ask({ ...torchCase });
+    this.#firstResult = (await this.#ask<{ result?: number }>({ ...torchCase })).result;
+  }
+
+  /** What the first call of the case gave, where it gives a number. */
+  get firstResult(): number | undefined {
+    return this.#firstResult;
   }
 
   /** Nanoseconds of each of `repeats` calls. */

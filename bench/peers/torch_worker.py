@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
 """Runs PyTorch's side of `npm run bench:peers`: a JSON object a line on stdin, one a line on stdout for each.
 
-  {"prepare": "AdamW", "with": {...}}  makes a case with its tensors (classes of optimizer_steps.py and token_loss.py)
+  {"prepare": "AdamW", "with": {...}}  makes a case with its tensors (classes of optimizer_steps.py, token_loss.py and
+                                       whole_model.py): {"result": what its first call gave, where it gives a number}
   {"run": n}                           n calls: {"times": [nanoseconds, ...]}
   {"memory": true}                     {"resident": bytes at present, "peak": bytes at the highest}: see devices.py
   {"release": true}                    gives the tensors up
 
 It begins by describing itself. Where a call fails it answers {"error": "..."} and waits for the next.
 
-Needs: pip install torch==2.13.0
+Needs: pip install torch==2.13.0, for whole_model.py transformers as well
 """
 import argparse
+import importlib.metadata
 import json
 import os
 import platform
@@ -25,8 +27,9 @@ import torch
 from devices import device_of
 from optimizer_steps import AdamW, Sophia
 from token_loss import TokenLoss
+from whole_model import Generation, TrainingStep
 
-CASES = {"AdamW": AdamW, "Sophia": Sophia, "TokenLoss": TokenLoss}
+CASES = {case.__name__: case for case in (AdamW, Sophia, TokenLoss, TrainingStep, Generation)}
 DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -43,7 +46,7 @@ class Worker:
             self.device.forget_peak()
             self.case = CASES[command["prepare"]](**options)
             self.case.run()  # makes states, compiles
-            return {}
+            return {"result": self.case.result} if hasattr(self.case, "result") else {}
         if "run" in command:
             return {"times": [self.time() for _ in range(command["run"])]}
         if "memory" in command:
@@ -77,6 +80,7 @@ def main():
         "python": platform.python_version(),
         "threads": torch.get_num_threads(),
         "instructionSet": torch.backends.cpu.get_cpu_capability(),
+        **transformers(),
         **device.describe(),
     })
     worker = Worker(device)
@@ -89,6 +93,13 @@ def main():
             continue
         worker.forget()  # the error's frames, which held the case's tensors, are gone
         say({"error": message})
+
+
+def transformers():
+    try:
+        return {"transformers": importlib.metadata.version("transformers")}
+    except importlib.metadata.PackageNotFoundError:
+        return {}
 
 
 def say(answer):

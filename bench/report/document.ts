@@ -14,6 +14,7 @@ import {
   type PeerResults,
   type PeerRow,
   type Results,
+  wholeModelSubject,
 } from '../results.ts';
 import { elementCount, significant } from './figures.ts';
 import { callTable, copyTable, fractionTable, largestTable } from './kernel-tables.ts';
@@ -35,6 +36,7 @@ To repeat it on an otherwise idle machine:
 \`\`\`sh
 npm run bench                                              # kernels beside the memory limit
 npm run bench:peers -- --python torch-peer/bin/python      # beside PyTorch; --help says how to get it
+npm run bench:peers -- ... --model <folder>                # with rows of a whole model beside transformers
 npm run bench -- --device cuda                             # the same on a GPU, and bench:peers likewise
 npm run bench:report                                       # this page, from all of bench/results
 \`\`\``;
@@ -46,6 +48,14 @@ const callWords =
 const deviceCallWords =
   'What is not awaited is the time of the call alone, in which the host enqueues the step whole; what is awaited goes to the ' +
   'device and back.';
+
+const wholeModelWords =
+  'One call of each in turn, on the same drawn tokens, which end nothing. Training is a forward and a backward pass and a step of ' +
+  'AdamW with the settings and dtypes of torch.optim.AdamW, without clipping and, of ours, without a look for what is not ' +
+  'finite; labels are the answers. What a user of transformers writes pads and masks, computes the logits of all positions, and ' +
+  "runs AdamW fused, as its Trainer does by default, in bfloat16 with bfloat16 averages; so does ours. The two sides' losses, or " +
+  'numbers of new tokens, must agree. Peak memory is that of processes that load the model and do the work twice, ' +
+  'interpreter and libraries included.';
 
 const deviceTimeWords =
   "Times are the device's own, between two points of its stream around a call, with caches that hold nothing of the call's.";
@@ -91,12 +101,12 @@ export function withSummary(document: string, summary: string): string {
   return `${document.slice(0, from + begin.length)}\n\n${summary}\n\n${document.slice(to)}`;
 }
 
-function peerSection({ machine, peer, elements, rows, startedAt, command }: PeerResults): string {
+function peerSection({ machine, peer, elements, rows, leftOut = [], startedAt, command }: PeerResults): string {
   const subjects = [...new Set(rows.map(({ subject }) => subject))];
   const { gpu } = machine;
   const peerWords = gpu
     ? `PyTorch ${peer.torch}, built for CUDA ${peer.cuda ?? 'unknown'}, on Python ${peer.python}.`
-    : `PyTorch ${peer.torch} on Python ${peer.python}, ${peer.instructionSet}, ${peer.threads} threads.`;
+    : `PyTorch ${peer.torch}${peer.transformers ? ` and transformers ${peer.transformers}` : ''} on Python ${peer.python}, ${peer.instructionSet}, ${peer.threads} threads.`;
   const memoryWords = gpu
     ? 'Peak memory of a loss has its logits in it: of ours what the device lacks while the loss is there, of PyTorch what it ' +
       `allocated at the highest. ${deviceTimeWords}`
@@ -113,9 +123,15 @@ function peerSection({ machine, peer, elements, rows, startedAt, command }: Peer
     ...subjects.flatMap((subject) => [
       `### ${subject}`,
       ...(subject === callSubject ? [gpu ? deviceCallWords : callWords] : []),
+      ...(subject === wholeModelSubject ? [wholeModelWords] : []),
       markdownTable(peerTable(ofSubject(rows, subject))),
     ]),
+    ...omissionParts(leftOut),
   ].join('\n\n');
+}
+
+function omissionParts(leftOut: readonly string[]): string[] {
+  return leftOut.length > 0 ? ['Not measured:', leftOut.map((line) => `- ${line}`).join('\n')] : [];
 }
 
 function ofSubject(rows: readonly PeerRow[], wanted: string): PeerRow[] {
@@ -139,7 +155,7 @@ function kernelSection(results: KernelResults): string {
   if (calls.length > 0) {
     parts.push(`### ${callSubject}`, machine.gpu ? deviceCallWords : callWords, markdownTable(callTable(calls)));
   }
-  if (leftOut.length > 0) parts.push('Not measured:', leftOut.map((line) => `- ${line}`).join('\n'));
+  parts.push(...omissionParts(leftOut));
   return parts.join('\n\n');
 }
 

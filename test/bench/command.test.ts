@@ -13,6 +13,15 @@ test('the recorded command leaves out where results go and where Python lies', (
   expect(givenCommand('bench', ['--json', 'a.json', '--quick'])).toBe('npm run bench -- --quick');
 });
 
+test('of the folder of a model the recorded command keeps the name', () => {
+  expect(givenCommand('bench:peers', ['--model', '/somewhere/Example-1M/', '--threads', '2'])).toBe(
+    'npm run bench:peers -- --model Example-1M --threads 2',
+  );
+  expect(givenCommand('bench:peers', ['--model=a/b=c', '--only=x'])).toBe(
+    'npm run bench:peers -- --model=b=c --only=x',
+  );
+});
+
 test('the recorded command can be given to a shell', () => {
   const given = ['--only', "Sophia's step", '--kernels=a,b', '--only', ''];
   expect(givenCommand('bench', given)).toBe("npm run bench -- --only 'Sophia'\\''s step' --kernels=a,b --only ''");

@@ -35,7 +35,7 @@ describe('the document', () => {
 
   test('names the machine, the versions and the commands', () => {
     expect(document).toContain('## Beside PyTorch: Example(R) CPU @ 2.50GHz (family 6, model 85), 2 threads, avx512');
-    expect(document).toContain('PyTorch 2.13.0+cpu on Python 3.11.7');
+    expect(document).toContain('PyTorch 2.13.0+cpu and transformers 5.24.0 on Python 3.11.7');
     expect(document).toContain(
       'Measured 2026-11-20 by `npm run bench`: 4 processors, 8.00 GiB of memory, Linux 6.1 x64, ' +
         'load 0.04 before it began, Node v20.19.0, addon compiled by GCC 12.2.0, soul-unlearn 0.1.0 at 0123456789ab.',
@@ -64,6 +64,14 @@ describe('the document', () => {
       2,
     );
     expect(document).toContain('| an empty job, to another thread and back | 7.00 us | 6.65 us to 7.35 us |');
+  });
+
+  test('says how a whole model is run, and what there are no rows of', () => {
+    expect(document).toMatch(/### A whole model beside transformers\n\nOne call of each in turn/);
+    expect(document).toContain(
+      '| Peak memory of the process, training | transformers | - | 2.00 GiB | 4.00 GiB | 0.500 (0.47 to 0.53) | <= 1 | yes |',
+    );
+    expect(document).toContain('Not measured:\n\n- some rows: for a reason');
   });
 
   test('says so where there is nothing', () => {

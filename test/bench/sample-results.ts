@@ -1,6 +1,6 @@
 import type { MachineDescription } from '../../bench/machine.ts';
 import type { Spread } from '../../bench/measure.ts';
-import { type KernelResults, type PeerResults, resultsHead } from '../../bench/results.ts';
+import { type KernelResults, type PeerResults, resultsHead, wholeModelSubject } from '../../bench/results.ts';
 
 export const machine: MachineDescription = {
   processor: 'Example(R) CPU @ 2.50GHz (family 6, model 85)',
@@ -63,7 +63,7 @@ export function peerResults(): PeerResults {
   return {
     kind: 'peers',
     ...resultsHead(new Date('2026-11-21T10:00:00Z'), 'npm run bench:peers', machine),
-    peer: { torch: '2.13.0+cpu', python: '3.11.7', threads: 2, instructionSet: 'AVX512' },
+    peer: { torch: '2.13.0+cpu', python: '3.11.7', transformers: '5.24.0', threads: 2, instructionSet: 'AVX512' },
     elements: 2 ** 25,
     rows: [
       {
@@ -97,7 +97,16 @@ export function peerResults(): PeerResults {
         measured: { ours: around(12_345) },
         goal: { bound: 'at most', value: 20_000 },
       },
+      {
+        subject: wholeModelSubject,
+        ours: 'Peak memory of the process, training',
+        theirs: 'transformers',
+        unit: 'bytes',
+        measured: { ours: around(2 ** 31), theirs: around(2 ** 32), ratio: around(0.5) },
+        goal: { bound: 'at most', value: 1 },
+      },
     ],
+    leftOut: ['some rows: for a reason'],
   };
 }
 

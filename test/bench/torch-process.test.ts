@@ -30,6 +30,11 @@ test('a case that fails says why, and leaves the process as it is', async () => 
   await peer.release();
 });
 
+test('the number that the first call of a case gives is kept until the next case', async () => {
+  expect((await peer.prepare(caseThat('count'))).firstResult).toBe(512);
+  expect((await peer.prepare(caseThat('work'))).firstResult).toBeUndefined();
+});
+
 test.each([
   ['exit', /was ended with exit code 3: MemoryError: 3 GiB$/],
   ['kill', /was ended/],
