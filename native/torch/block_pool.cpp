@@ -1,9 +1,11 @@
 #include "block_pool.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/util/Exception.h>
 
 #if defined(__unix__) || defined(__APPLE__)
 #include <sys/mman.h>
+#include <unistd.h>
 #define SOUL_MAPS_MEMORY 1
 #endif
 
@@ -16,7 +18,16 @@ namespace soul {
 namespace {
 
 constexpr size_t kSmallest = 256 * 1024;
-constexpr size_t kPage = 4096;
+
+size_t PageBytes() {
+#ifdef SOUL_MAPS_MEMORY
+  // 4 KiB on most machines; a tail that begins within a page could not be given back.
+  static const auto bytes = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return bytes;
+#else
+  return 1;
+#endif
+}
 
 }  // namespace
 
@@ -37,7 +48,8 @@ void BlockPool::Install() {
 
 c10::DataPtr BlockPool::allocate(size_t bytes) {
   if (bytes < kSmallest) return small_->allocate(bytes);
-  void* block = Take((bytes + kPage - 1) / kPage * kPage);
+  const size_t page = PageBytes();
+  void* block = Take((bytes + page - 1) / page * page);
   // Libraries that allocate without a tensor want the block itself as the context.
   return {block, block, GiveBack, c10::Device(c10::DeviceType::CPU)};
 }
@@ -71,7 +83,8 @@ void* BlockPool::Take(size_t bytes) {
     const size_t most = std::max(most_in_use_, in_use_ + bytes);
     while (!idle_.empty() && in_use_ + bytes + idle_bytes_ > most) Unmap(std::prev(idle_.end()));
     block = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED) throw std::bad_alloc();
+    TORCH_CHECK_WITH(OutOfMemoryError, block != MAP_FAILED, "the engine can't allocate memory: ", bytes,
+                     " bytes were asked for");
   }
   taken_.emplace(block, bytes);
   in_use_ += bytes;

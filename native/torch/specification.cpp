@@ -143,9 +143,10 @@ class Reader {
     return object.Get(name).IsUndefined() ? Norm{} : ReadNorm(object, name, size);
   }
 
-  // From `in` columns to parts of these sizes.
+  // From `in` columns to parts of these sizes; those of `head_size`, where they are heads, may be
+  // interleaved.
   ProjectionGroup ReadProjections(const Napi::Object& object, const char* name, int64_t in,
-                                  const std::vector<int64_t>& expected) const {
+                                  const std::vector<int64_t>& expected, int64_t head_size = 0) const {
     ProjectionGroup group;
     std::vector<int64_t> found;
     for (const Napi::Object& given : ReadObjects(object, name, 3)) {
@@ -158,8 +159,8 @@ class Reader {
       projection.interleaved_heads = ReadInteger(given, "interleavedHeads", 0, 65536);
       if (projection.interleaved_heads > 0) {
         for (const int64_t part : projection.parts) {
-          if (part == projection.parts[0] && part % projection.interleaved_heads == 0) continue;
-          ThrowInvalid(env_, std::string(name) + ": interleaved parts must be alike, and whole heads");
+          if (part == projection.interleaved_heads * head_size) continue;
+          ThrowInvalid(env_, std::string(name) + ": interleaved parts must have interleavedHeads heads each");
         }
       }
       group.push_back(std::move(projection));
@@ -173,7 +174,8 @@ class Reader {
     const Napi::Value tables = given_.Get("inverseFrequencies");
     if (!tables.IsArray()) ThrowInvalid(env_, "inverseFrequencies must be an array of Float32Arrays");
     const auto array = tables.As<Napi::Array>();
-    for (uint32_t i = 0; i < std::min<uint32_t>(array.Length(), 64); ++i) {
+    if (array.Length() > 64) ThrowInvalid(env_, "inverseFrequencies must have at most 64 entries");
+    for (uint32_t i = 0; i < array.Length(); ++i) {
       const std::vector<float> frequencies = ReadFloats(array.Get(i), "inverseFrequencies");
       if (frequencies.empty()) ThrowInvalid(env_, "inverseFrequencies must not be empty");
       parts.inverse_frequencies.push_back(at::tensor(frequencies).to(values_.place.device()));
@@ -189,7 +191,7 @@ class Reader {
     if (heads % key_heads != 0) ThrowInvalid(env_, "heads must be a multiple of keyValueHeads");
     const int64_t query = heads * size, key = key_heads * size;
     layer.attention_norm = ReadNorm(given, "attentionNorm", hidden_);
-    layer.attention_input = ReadProjections(given, "attentionInput", hidden_, {query, key, key});
+    layer.attention_input = ReadProjections(given, "attentionInput", hidden_, {query, key, key}, size);
     layer.query_norm = ReadOptionalNorm(given, "queryNorm", size);
     layer.key_norm = ReadOptionalNorm(given, "keyNorm", size);
     layer.rotary = static_cast<int>(ReadInteger(given, "rotary", -1, rotary_tables - 1));

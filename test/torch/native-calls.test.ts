@@ -76,7 +76,7 @@ describeWithEngine('the calls of the engine addon', () => {
     const words = [tokens, offsets, new Int32Array(0), new BigUint64Array(prompts), options] as const;
     await expect(nativeEngine().generate(handleOf(model), ...words)).rejects.toMatchObject({
       code: 'SOUL_OUT_OF_MEMORY',
-      message: /can't allocate memory[^\n]*$/,
+      message: expect.stringMatching(/can't allocate memory[^\n]*$/),
     });
     model.release();
   });
@@ -97,6 +97,25 @@ describeWithEngine('the calls of the engine addon', () => {
     );
     const beyond = { ...specification, embedding: size };
     expect(() => createModel(beyond, shared(), shared())).toThrow(/embedding does not fit/);
+  });
+
+  test('heads of other sizes than the layer has are refused', () => {
+    const neox = { ...config, model_type: 'gpt_neox', hidden_size: 16, num_attention_heads: 2, rotary_pct: 0.5 };
+    const { specification, size } = specificationOf(neox);
+    const memory = () => new Float32Array(new SharedArrayBuffer(4 * size));
+    const { createModel } = nativeEngine();
+    const refuse = (
+      slot: 'attentionInput' | 'attentionOutput' | 'mlpInput' | 'mlpOutput',
+      interleavedHeads: number,
+    ) => {
+      const changed = structuredClone(specification);
+      changed.layers[0]![slot][0]!.interleavedHeads = interleavedHeads;
+      expect(() => createModel(changed, memory(), memory())).toThrow(new RegExp(`${slot}: interleaved parts`));
+    };
+    // Of the same number of elements in all: products fit, attention over them would not.
+    for (const heads of [1, 4, 8]) refuse('attentionInput', heads);
+    for (const slot of ['attentionOutput', 'mlpInput', 'mlpOutput'] as const) refuse(slot, 1);
+    expect(() => createModel(specification, memory(), memory())).not.toThrow();
   });
 
   test('specifications at random end in typed errors, or in a model', () => {
