@@ -61,14 +61,20 @@ describe('weights of a folder', () => {
     await writeFile(join(folder, 'model.safetensors.index.json'), JSON.stringify({ metadata: {}, weight_map }));
     expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
     await rm(join(folder, 'model-00002-of-00002.safetensors'));
-    await expect(read(untied)).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND', message: /00002-of-00002/ });
+    await expect(read(untied)).rejects.toMatchObject({
+      code: 'SOUL_NOT_FOUND',
+      message: expect.stringMatching(/00002-of-00002/),
+    });
   });
 
   test.each(['{', '{}', '{"weight_map": {}}', '{"weight_map": {"a": "../b.safetensors"}}', '{"weight_map": {"a": 1}}'])(
     'a damaged index: %s',
     async (text) => {
       await writeFile(join(folder, 'model.safetensors.index.json'), text);
-      await expect(read(untied)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE', message: /index\.json/ });
+      await expect(read(untied)).rejects.toMatchObject({
+        code: 'SOUL_BAD_FILE',
+        message: expect.stringMatching(/index\.json/),
+      });
     },
   );
 
@@ -117,7 +123,7 @@ describe('weights of a folder', () => {
     const near = (embedding.data as Float32Array).map((value) => value * (1 + 2 ** -12));
     await writeSafetensors(single(), [...sources, { ...embedding, name: 'lm_head.weight', data: near }]);
     await readCheckpoint(folder, configOf(tied), FlatBuffer.alloc(tied.length, { dtype: 'bf16' }));
-    await expect(read(tied)).rejects.toMatchObject({ message: /lm_head\.weight differs/ });
+    await expect(read(tied)).rejects.toMatchObject({ message: expect.stringMatching(/lm_head\.weight differs/) });
   });
 
   test('special half-precision numbers', () => {
@@ -174,7 +180,10 @@ describe('weights of a folder', () => {
     const other = (embedding.data as Float32Array).slice();
     other[3]! += 1;
     await writeSafetensors(single(), [...sources, { ...head, data: other }]);
-    await expect(read(tied)).rejects.toMatchObject({ code: 'SOUL_BAD_FILE', message: /lm_head\.weight differs/ });
+    await expect(read(tied)).rejects.toMatchObject({
+      code: 'SOUL_BAD_FILE',
+      message: expect.stringMatching(/lm_head\.weight differs/),
+    });
   });
 
   test('an element type that is no weight', async () => {
@@ -183,7 +192,7 @@ describe('weights of a folder', () => {
     await writeSafetensors(single(), [{ ...first!, dtype: 'I64', data: whole }, ...rest]);
     await expect(read(untied)).rejects.toMatchObject({
       code: 'SOUL_UNSUPPORTED',
-      message: /embed_tokens\.weight is I64/,
+      message: expect.stringMatching(/embed_tokens\.weight is I64/),
     });
   });
 
@@ -194,9 +203,9 @@ describe('weights of a folder', () => {
     await rm(single());
     await expect(read(untied)).rejects.toMatchObject({
       code: 'SOUL_NOT_FOUND',
-      message: /neither model\.safetensors nor/,
+      message: expect.stringMatching(/has no model\.safetensors: /),
     });
     await writeFile(join(folder, 'pytorch_model.bin'), '');
-    await expect(read(untied)).rejects.toMatchObject({ message: /convert it to safetensors/ });
+    await expect(read(untied)).rejects.toMatchObject({ message: expect.stringMatching(/convert it to safetensors/) });
   });
 });
