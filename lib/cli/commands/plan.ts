@@ -84,7 +84,7 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
   loadLibraries((note) => progress.note(note));
   const chosen = chooseAlgorithm(settings.method!, settings.methodSettings);
   const sequences = await sequencesFor(settings, chosen, config, (note) => progress.note(note));
-  const { batchSize = 8, microBatchSize = batchSize, batchTokens } = settings;
+  const { batchSize = runSettings.batchSize.fallback, microBatchSize = batchSize, batchTokens } = settings;
   const batch = largestBatch(sequences, { examples: microBatchSize, tokens: batchTokens });
   const planned = { config, folder, batch, chosen, masked: settings.trainable !== undefined };
   const { dtype = 'f32', checkpointActivations = false } = loadingOptions;
