@@ -75,8 +75,9 @@ class LayerSize {
     const key = keyValueHeads * headSize;
     // The layer's input, normalised; queries, keys and values; what attention gives.
     let columns = 2 * hiddenSize + 2 * query + 2 * key;
-    if (names.queryNorm !== undefined) columns += query;
-    if (names.keyNorm !== undefined) columns += key;
+    // Beside what comes out, what went in: a copy, since queries, keys and values lie beside each other in each row.
+    if (names.queryNorm !== undefined) columns += 2 * query;
+    if (names.keyNorm !== undefined) columns += 2 * key;
     if (names.attentionPostNorm !== undefined) columns += hiddenSize;
     // Log-sum-exps, and the norm's scale.
     let bytes = columns * this.element + 4 * (heads + 1);

@@ -42,7 +42,7 @@ describe('the memory of a pass', () => {
     const options = { device: 'cpu', dtype: 'f32' } as const;
     const base = passMemory(llama, batch, options).activations;
     const names = { ...llama.names, queryNorm: 'q', keyNorm: 'k' };
-    expect(passMemory({ ...llama, names }, batch, options).activations - base).toBe(3 * 100 * 4 * (4 + 2) * 16);
+    expect(passMemory({ ...llama, names }, batch, options).activations - base).toBe(3 * 100 * 4 * 2 * (4 + 2) * 16);
     const capped = passMemory({ ...llama, attentionSoftcap: 50 }, batch, options).activations;
     expect(capped - base).toBe(3 * 100 * (4 * (2 * 64 - 2 * 32) + 4 * 30 * 8));
   });
