@@ -26,10 +26,10 @@ function distance(found: Float32Array, expected: Float32Array): number {
 }
 
 /**
- * What the order of additions may change: in float32 some ten units of the last place along the way; in bfloat16, whose unit is
- * 2^-8, a few of them in what is largest.
+ * What the order of additions may change: in float32 some tens of units of the last place; in bfloat16, whose unit is 2^-8, as many
+ * as twenty where gradients are differences of like numbers, as those of a divergence are.
  */
-const tolerance: Record<WeightDType, number> = { f32: 2e-5, bf16: 0.06 };
+const tolerance: Record<WeightDType, number> = { f32: 2e-5, bf16: 0.1 };
 
 async function onBoth<Kind extends WeightDType>(
   dtype: Kind,
