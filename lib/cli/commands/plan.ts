@@ -42,7 +42,7 @@ const deciding: readonly (keyof RunSettings | keyof Precision)[] = [
 
 export function planCommand(): Command {
   const command = new Command('plan').description(
-    'Says how much memory a run of `soul unlearn` takes, and what would take less, without loading the model. Takes the same options.',
+    'Says how much memory a run of `soul unlearn` takes, and what would take less, without loading the model. Takes those of its options that matter here.',
   );
   const options = settingOptions('unlearn', { optimizer: 'sophia', needs: ['model'] }).filter(({ path }) =>
     (deciding as readonly string[]).includes(path.at(-1)!),
