@@ -58,6 +58,9 @@ describe('soul plan', () => {
     const nowhere = await soul('plan', '--model', join(folder, 'none'));
     expect(nowhere).toMatchObject({ code: 2, out: '' });
     expect(nowhere.err).toContain('config.json');
+    const huge = await soul('plan', '--model', folder, '--batch-size', '1000000000000');
+    expect(huge).toMatchObject({ code: 2, out: '' });
+    expect(huge.err).toContain('at most 1048576 sequences');
     expect((await soul('plan')).err).toContain("required option '--model <folder>' is missing");
   });
 });

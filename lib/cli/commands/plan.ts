@@ -59,6 +59,9 @@ export function planCommand(): Command {
     .action(printing((given: PlanOptions) => plan(given, givenSettings(options, given))));
 }
 
+/** Without data, each is an entry of an array. */
+const mostSequences = 2 ** 20;
+
 /** What plans of one model and batch have in common. */
 interface Planned {
   readonly config: DecoderConfig;
@@ -138,6 +141,14 @@ async function sequencesFor(
   if (settings.target === undefined) {
     const length = Math.min(settings.maximumLength ?? runSettings.maximumLength.fallback, maxPositions);
     const { batchSize = runSettings.batchSize.fallback, microBatchSize = batchSize } = settings;
+    if (microBatchSize > mostSequences) {
+      throw new SoulError('SOUL_INVALID_ARGUMENT', `a plan is of at most ${mostSequences} sequences at a time`, {
+        argument: 'batchSize',
+      });
+    }
+    if (settings.retain !== undefined) {
+      onNote(`without a forget file (--forget) no data are read: a batch is of sequences of ${length} tokens`);
+    }
     const sequence = { tokens: new Int32Array(length), labelsFrom: 1 };
     return Array.from({ length: microBatchSize }, () => sequence);
   }
