@@ -157,7 +157,7 @@ export function writtenRope(
  *
  * @returns `turned / 2` numbers, from 1 down
  */
-export function inverseFrequencies({ theta, scaling, turned }: Rope): Float32Array<ArrayBuffer> {
+export function inverseFrequencies({ theta, scaling, turned }: Rope): Float32Array {
   return Float32Array.from({ length: turned / 2 }, (_, pair) => {
     const frequency = theta ** ((-2 * pair) / turned);
     if (scaling.type === 'default') return frequency;

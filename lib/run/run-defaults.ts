@@ -2,8 +2,8 @@
  * Defaults of a run that depend on its method, its model and its data: how much the retain set counts, how far and how often
  * to step.
  *
- * Set on the model of `soul demo` (0.8 million weights), where every optimizer forgets with GradDiff and NPO and keeps nine tenths
- * and more of the retain set, and tried on TOFU's answers with models of 0.9 and 135 million weights. There NPO keeps everything
+ * Set on the model of `soul demo` (0.8 million weights), where every optimizer forgets with GradDiff and NPO and keeps about nine tenths
+ * of the retain set or more, and tried on TOFU's answers with models of 0.9 and 135 million weights. There NPO keeps everything
  * (0.996 and more), while GradDiff, which nothing bounds, takes a part of the retain set along (0.71 to 0.86 left). A run's
  * verdict says how it went on yours.
  *
