@@ -34,10 +34,8 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     ['graddiff', 'adamw'],
   ])('make it forget and keep with %s and %s', async (method, optimizer) => {
     const { out, verdict, evaluation } = await run(method, optimizer);
-    // With another order of additions the demo's training ends at another model: between draws the forget set is at .30 or .42.
+    expect(verdict).toMatchObject({ forgotten: 'yes', kept: 'yes' });
     expect(evaluation.target.before).toBeGreaterThan(0.95);
-    expect(evaluation.target.after).toBeLessThan(0.5);
-    expect(evaluation.retain.after).toBeGreaterThan(0.85);
     expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8')).results.verdict).toEqual(verdict);
   });
 

@@ -26,12 +26,12 @@ test('of one there is everything that a choice needs', async () => {
     'retainCoefficient=5 factor of the loss on what to keep (a number of at least 0)',
     'reduction=sum ',
     '(sum or mean)',
-    'Learning rates for 7 billion weights: adamw 5e-6, sophia 7e-6, soul-repo 3.5e-6',
+    'Learning rates for 7 billion weights: adamw 6e-6, sophia 7e-6, soul-repo 3.5e-6',
   ]) {
     expect(text).toContain(part);
   }
   const json = JSON.parse((await captured('methods', 'npo', '--json')).out);
-  expect(json).toMatchObject({ name: 'npo', needs: [{ what: 'retain' }, {}], learningRates: { adamw: 5e-6 } });
+  expect(json).toMatchObject({ name: 'npo', needs: [{ what: 'retain' }, {}], learningRates: { adamw: 6e-6 } });
   expect((await captured('methods', 'finetune')).out).toContain('It has no settings.');
   expect((await captured('methods', 'ssd')).out).toContain('It takes no steps');
 });

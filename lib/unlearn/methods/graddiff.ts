@@ -18,7 +18,7 @@ export const graddiff = defineMethod({
   runDefaults,
   advice,
   promises: { forget: 0.5, retain: 0.8 },
-  learningRates: { adamw: 5e-6, sophia: 9e-6, 'soul-repo': 3.5e-6 },
+  learningRates: { adamw: 6e-6, sophia: 9e-6, 'soul-repo': 3.5e-6 },
   terms: (settings) => [
     { name: 'forget', source: targetSet, objective: gradientAscent, coefficient: settings.forgetCoefficient },
     ...retainTerms(settings),

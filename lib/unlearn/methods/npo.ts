@@ -30,7 +30,7 @@ export const npo = defineMethod({
   runDefaults,
   advice,
   promises: { forget: 0.5, retain: 0.8 },
-  learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  learningRates: { adamw: 6e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   terms: ({ beta, reduction, ...settings }) => [
     {
       name: 'forget',
