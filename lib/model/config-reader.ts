@@ -97,7 +97,7 @@ export class ConfigReader {
   }
 
   /** Refuses an entry that is there with another value: what it asks for is not built. */
-  only(key: string, ...supported: readonly unknown[]): void {
+  refuseUnless(key: string, ...supported: readonly unknown[]): void {
     const value = this.get(key);
     if (value !== undefined && !supported.includes(value)) {
       const known = supported.map((each) => JSON.stringify(each)).join(' or ');

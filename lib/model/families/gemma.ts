@@ -21,7 +21,7 @@ export const gemma: Family = {
 
 /** What all Gemmas have. */
 export function readGemmaLike(config: ConfigReader, departures: LlamaLike): FamilyConfig {
-  config.only('use_bidirectional_attention', false);
+  config.refuseUnless('use_bidirectional_attention', false);
   const read = readLlamaLike(config, { attentionBias: config.flag('attention_bias'), tied: true, ...departures });
   return {
     ...read,

@@ -17,7 +17,7 @@ export const gemma3: Family = {
   architecture: 'Gemma3ForCausalLM',
   read(config) {
     // transformers reads it and does not use it.
-    config.only('attn_logit_softcapping');
+    config.refuseUnless('attn_logit_softcapping');
     const pattern = config.size('sliding_window_pattern', 6);
     const windowed = config.windowed(config.layers('num_hidden_layers'), (layer) => (layer + 1) % pattern !== 0);
     const read = readGemma2Like(withoutRope(config), windowed, 131_072);

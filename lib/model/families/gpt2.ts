@@ -12,7 +12,7 @@ export const gpt2: Family = {
   modelType: 'gpt2',
   architecture: 'GPT2LMHeadModel',
   read(config) {
-    config.only('add_cross_attention', false);
+    config.refuseUnless('add_cross_attention', false);
     const hiddenSize = config.size('n_embd', 768);
     const heads = config.size('n_head', 12);
     if (hiddenSize % heads !== 0) config.fail('n_head', `a divisor of n_embd, ${hiddenSize}`, heads);

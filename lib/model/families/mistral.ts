@@ -15,7 +15,7 @@ export const mistral: Family = {
     // What is absent is 4,096; what is null is no window.
     const size = config.source.sliding_window === null ? undefined : config.size('sliding_window', 4096);
     const layers = config.layers('num_hidden_layers');
-    config.only('layer_types');
+    config.refuseUnless('layer_types');
     return readLlamaLike(config, {
       keyValueHeads: 8,
       maxPositions: 131_072,

@@ -12,11 +12,11 @@ export const opt: Family = {
   modelType: 'opt',
   architecture: 'OPTForCausalLM',
   read(config) {
-    config.only('do_layer_norm_before', true);
-    config.only('_remove_final_layer_norm', false);
-    config.only('layer_norm_elementwise_affine', true);
+    config.refuseUnless('do_layer_norm_before', true);
+    config.refuseUnless('_remove_final_layer_norm', false);
+    config.refuseUnless('layer_norm_elementwise_affine', true);
     const hiddenSize = config.size('hidden_size', 768);
-    config.only('word_embed_proj_dim', hiddenSize);
+    config.refuseUnless('word_embed_proj_dim', hiddenSize);
     const heads = config.size('num_attention_heads', 12);
     if (hiddenSize % heads !== 0) config.fail('num_attention_heads', `a divisor of hidden_size, ${hiddenSize}`, heads);
     const headSize = hiddenSize / heads;

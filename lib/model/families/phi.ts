@@ -14,7 +14,7 @@ export const phi: Family = {
   modelType: 'phi',
   architecture: 'PhiForCausalLM',
   read(config) {
-    config.only('qk_layernorm', false);
+    config.refuseUnless('qk_layernorm', false);
     const heads = readHeads(config);
     const layers = config.layers('num_hidden_layers');
     const maxPositions = config.size('max_position_embeddings', 2048);
