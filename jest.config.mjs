@@ -21,6 +21,6 @@ export default {
     ],
   },
   testTimeout: long ? 600_000 : 60_000,
-  // Two workers of libtorch on a small machine would fight for the same cores.
-  maxWorkers: 1,
+  // Most of a test's time is one thread's; what two workers' libtorch does at once shares the cores.
+  maxWorkers: 2,
 };

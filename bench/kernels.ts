@@ -118,7 +118,7 @@ async function measureKernels(
   const ordered = run.place.device === 'cpu' ? all : byImportance(all);
   for (const [index, measurement] of ordered.entries()) {
     const label = labelOf(measurement);
-    progress.update(index, ordered.length, label);
+    progress.update(index, ordered.length, [label]);
     if (run.budget.isSpent()) {
       omissions.leave(label, run.budget.reason);
       continue;
@@ -178,7 +178,7 @@ async function measureCalls(
   const planned = plannedCalls(place, elements);
   const calls: CallMeasurement[] = [];
   for (const [index, { title, goal, measure: take }] of planned.entries()) {
-    progress.update(index, planned.length, title);
+    progress.update(index, planned.length, [title]);
     const time = await omissions.attempt(title, take);
     if (time) calls.push({ title, time, ...(goal ? { goal } : {}) });
   }

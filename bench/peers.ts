@@ -104,7 +104,7 @@ async function run(options: Options, given: Command): Promise<void> {
   const rows: PeerRow[] = [];
   try {
     for (const planned of plan) {
-      progress.update(rows.length, plan.length, planned.head.ours);
+      progress.update(rows.length, plan.length, [planned.head.ours]);
       const { head, mayTake } = planned;
       const spent = budget.isSpent(mayTake);
       rows.push(spent ? { ...head, missing: budget.reason } : await measureRow(planned, progress.log));

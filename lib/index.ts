@@ -24,12 +24,14 @@ export {
 export { fillFrozen, maskOfRanges, maskUnion, maskWhereZero, type WeightRange } from './core/frozen-masks.ts';
 export type { NumberArray } from './core/number-array.ts';
 export {
+  addNormal,
   addSign,
   axpy,
   cast,
   countNonFinite,
   dot,
   gram,
+  type NormalOptions,
   type QuantileOf,
   quantile,
   type RoundingOptions,
@@ -40,6 +42,7 @@ export {
 } from './core/vector-operations.ts';
 export { AdamW, type AdamWOptions, type AdamWState } from './optim/adamw.ts';
 export { estimateHessian, type HessianEstimate, type HessianEstimateOptions } from './optim/estimate-hessian.ts';
+export type { MomentumOptions, MomentumState } from './optim/momentum-optimizer.ts';
 export type {
   BufferLayout,
   GroupStatistics,
@@ -48,6 +51,7 @@ export type {
   Optimizer,
   OptimizerOptions,
   OptimizerParameters,
+  OptimizerProgress,
   ParameterGroup,
   SecondOrderOptimizer,
   SecondOrderStepOptions,
@@ -64,4 +68,6 @@ export {
   type Schedule,
   type WarmupOptions,
 } from './optim/schedules.ts';
+export { SGD } from './optim/sgd.ts';
+export { SignDescent } from './optim/sign-descent.ts';
 export { Sophia, type SophiaOptions, type SophiaState, soulRepoDefaults } from './optim/sophia.ts';

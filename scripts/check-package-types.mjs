@@ -9,10 +9,11 @@ export const oldestTypeScript = '5.2';
 
 const program = `
 import { AdamW, dot, estimateHessian, FlatBuffer, SoulError, Sophia, type SophiaOptions, type StepStatistics } from 'soul-unlearn';
+import { attackModel, quantizationFormats } from 'soul-unlearn/attack';
 import { encodeExamples, PromptTemplate, readExamples } from 'soul-unlearn/data';
 import { evaluate } from 'soul-unlearn/eval';
 import { type DifferentiableLM, HuggingFaceTokenizer, TokenBatch } from 'soul-unlearn/model';
-import { runTraining, type RunSettings } from 'soul-unlearn/run';
+import { listRuns, runEvents, runTraining, type RunSettings } from 'soul-unlearn/run';
 import { runDemo } from 'soul-unlearn/study';
 import { type LoadOptions, TorchLM } from 'soul-unlearn/torch';
 import {
@@ -21,6 +22,7 @@ import {
   defineMethod,
   type GradientRule,
   innerMethod,
+  Lab,
   method,
   numberSetting,
   type Objective,
@@ -76,7 +78,21 @@ export const twice = defineAlgorithm({
 });
 export const score = (model: DifferentiableLM) => model.score(TokenBatch.of([{ tokens: [1, 2], labelsFrom: 1 }]));
 export const run = (settings: RunSettings) => runTraining(settings, (folder) => TorchLM.load(folder));
-export const rest = [dot, fromPointer, runDemo, PromptTemplate.plain.text, HuggingFaceTokenizer.load];
+export async function watched(settings: RunSettings): Promise<string | undefined> {
+  for await (const event of runEvents(settings, (folder) => TorchLM.load(folder))) {
+    if (event.kind === 'step' && (event.losses.retain ?? 0) > 1) return undefined;
+    if (event.kind === 'result') return event.result.out;
+  }
+  return (await listRuns('.'))[0]?.folder;
+}
+export async function disposed(folder: string): Promise<number> {
+  await using model = await TorchLM.load(folder);
+  await using optimizer = new AdamW(model.parameters);
+  await using lab = new Lab({ model, sets: { target: [] }, optimizer: () => optimizer });
+  await using copy = await lab.snapshot();
+  return copy.length;
+}
+export const rest = [attackModel, quantizationFormats, dot, fromPointer, runDemo, PromptTemplate.plain.text, HuggingFaceTokenizer.load];
 export const isTyped = (error: unknown): boolean => error instanceof SoulError && error.code === 'SOUL_BUSY';
 `;
 

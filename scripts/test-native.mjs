@@ -1,5 +1,5 @@
-// Builds test/native/digests.cpp with the kernels and runs it: every instruction set and number of threads must give
-// the same bits.
+// Builds test/native/digests.cpp with the kernels and runs it: every instruction set, number of threads and stride
+// between rows must give the same bits.
 //
 //   node scripts/test-native.mjs                       optimised, as the addon is built
 //   node scripts/test-native.mjs --sanitize thread     under ThreadSanitizer (or: undefined, address)

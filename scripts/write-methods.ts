@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 import { packageRoot } from '../lib/core/package.ts';
+import { learningRatesOf } from '../lib/run/optimizer-choice.ts';
 import { defaultText, type RunSchema } from '../lib/run/run-setting.ts';
 import { runSettings } from '../lib/run/run-settings.ts';
 import {
@@ -40,9 +41,12 @@ three things here, each a small file:
    freezes are set to 0 before, so that what a rule promises of the sum holds among the weights that are stepped.
 3. An *algorithm*: what happens around a descent, or in its place: masks, several descents, merging, one pass over all weights.
 
-Any of them runs with any optimizer. Where the run freezes weights (\`--trainable\`), shares of weights below (\`ratio\`, \`share\`,
+Any of them runs with any optimizer. Where the run freezes weights (\`--trainable\`, \`--frozen\`), shares of weights below (\`ratio\`, \`share\`,
 \`density\`) are of the others. The learning rates below are for models of 7 billion weights; a run takes them times
-sqrt(7e9 / weights). What a method promises is what the tests hold it to, on a model that knows the answers.
+sqrt(7e9 / weights), but sgd's as it is, since its steps are as long as the gradient (\`lib/run/optimizers\`). What a method promises is what the tests hold it to with adamw, sign
+and sgd, on a model that knows the answers; with sgd not \`uce\`, \`wga\`, \`pdu\`, \`mollm\`, \`task-arithmetic\`, \`spunge\` and \`fo-zo\`. Their
+gradients are short while the model is sure of the answers and long soon after, so that one rate for all steps forgets too little or
+takes the rest along; give \`--learning-rate\` by what the verdict says, or take another optimizer.
 
 ## How sets are paired
 
@@ -68,7 +72,11 @@ makes, or a plain \`{ name, terms, rule }\`. It is an ES module, .js, .mjs, .ts 
 tsx beside the file. In it \`soul-unlearn\` and its parts (\`soul-unlearn/unlearn\`) are the package whose command runs, wherever the file
 lies. Its settings are given by \`--set\`; run.json has its SHA-256. What goes wrong in it is told with its name, and, in a term or its
 objective, with theirs. An algorithm that needs groups names the setting with the field that makes them (\`groupsBy\`); one may refuse
-sets before the model is loaded (\`checkSets\`), and say which of its settings a verdict should advise to change (\`advice\`).
+sets and models before the model is loaded (\`checkSets\`, \`checkModel\`), and say which of its settings a verdict should advise to
+change (\`advice\`).
+A run of it is resumed by running it again from its beginning, without the descents that were done. What else is long, or reads weights
+that a descent has changed, it does in \`lab.stage\`, which is not done again either; copies of the weights are \`lab.snapshot()\`, and what
+its hooks remember is told in \`hooks.stored\`. What to heed: [architecture.md](architecture.md#runs-that-are-resumed).
 [examples/own-method.ts](../examples/own-method.ts) has an objective of its own, [examples/own-rule.ts](../examples/own-rule.ts) a
 gradient rule, [examples/own-algorithm.ts](../examples/own-algorithm.ts) two descents. To add one to the package:
 [architecture.md](architecture.md).
@@ -76,12 +84,8 @@ gradient rule, [examples/own-algorithm.ts](../examples/own-algorithm.ts) two des
 
 const configurationText = `## Configuration files
 
-\`--config file.json\` of \`soul unlearn\` and \`soul train\` takes an object with these names; those of the command line count over it,
-setting by setting. What belongs to another method or optimizer than the one that the command line names is left out, which a note
-says. Paths are relative to the working directory. A seed is a string of decimal digits, as run.json has it; below 2^53 it may be a
-number. The run.json of an earlier run is such a file as it is: all of its settings count but \`out\` and \`overwrite\`, so that
-\`soul unlearn --config old/run.json --out new\` makes that run again. Where a data file, or the file of an algorithm, has changed since
-(run.json has their SHA-256), a note says so. In the library \`runSettingsFromJson\` of \`soul-unlearn/run\` reads one.
+\`--config\` of \`soul unlearn\` and \`soul train\` takes a JSON or YAML file with these names, or the run.json of an earlier run;
+[configuration.md](configuration.md) says how they count and are written.
 
 \`\`\`json
 {
@@ -210,7 +214,7 @@ function algorithmSection(method: AlgorithmDescription): string {
     `- Promises: ${promiseText(method)}`,
     learningRates === undefined
       ? '- Learning rates: none, it takes no steps'
-      : `- Learning rates: ${Object.entries(learningRates)
+      : `- Learning rates: ${Object.entries(learningRatesOf(learningRates))
           .map(([optimizer, rate]) => `${rate.toExponential()} (${optimizer})`)
           .join(', ')}`,
   ];

@@ -9,11 +9,13 @@ import { InvalidArgumentError } from 'commander';
 import { checkInteger, checkNumber } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
-import { PromptTemplate } from '../data/prompt-template.ts';
+import { checkTemplate } from '../data/choose-template.ts';
+import { parseCondition } from '../data/conditions.ts';
+import { listOf } from '../data/read-example-set.ts';
 import type { RunSetting } from '../run/run-setting.ts';
 
 /** The parser of a setting's text; none where the text itself is the value, whose check is the run's. */
-export function parserOf(setting: RunSetting): ((text: string, given?: string) => unknown) | undefined {
+export function parserOf(setting: RunSetting): ((text: string, given?: never) => unknown) | undefined {
   const checked = (value: unknown) => {
     accepted(() => setting.check('value', value));
     return value;
@@ -33,12 +35,38 @@ export function parserOf(setting: RunSetting): ((text: string, given?: string) =
           throw new InvalidArgumentError(`Expected ${setting.expected}, as in 0.9,0.95.`);
         }
       };
+    case 'kindNumbers':
+      return (text) => {
+        const pairs = text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));
+        const isWhole = pairs.every((pair) => pair.length === 2);
+        const values = Object.fromEntries(pairs.map(([kind, value]) => [kind, numberOf(value ?? '')]));
+        try {
+          if (isWhole) return checked(values);
+        } catch {
+          // Said below.
+        }
+        throw new InvalidArgumentError(`Expected ${setting.expected}, as in embedding=0.5,vector=0.`);
+      };
+    case 'flag':
+      return (text) => oneOf(['true', 'false'])(text) === 'true';
     case 'seed':
       return seed;
     case 'path':
       return path;
+    case 'paths':
+      return paths;
+    case 'namedPaths':
+      return (text, given) => checked(withNamed(text, given));
+    case 'choices':
+      return (text) => checked(text.split(',').map((name) => name.trim()));
+    case 'conditions':
+      return conditions;
     case 'template':
       return template;
+    case 'date':
+      return checked;
+    case 'lines':
+      return (text) => checked(text.replaceAll('\\n', '\n'));
     case 'choice':
       return oneOf(setting.choices!);
     default:
@@ -83,10 +111,38 @@ export function path(text: string, given?: string): string {
   return text;
 }
 
+/** Paths of one file or several, by an option that takes several or is given several times. */
+export function paths(text: string, given?: string | readonly string[]): string | string[] {
+  return withThose(path(text), given);
+}
+
+/** A path under a name, with those given before; several of a name stay in their order. */
+function withNamed(
+  text: string,
+  given: Readonly<Record<string, string | readonly string[]>> = {},
+): Record<string, string | readonly string[]> {
+  const [, name, file] = /^([^=]+)=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || file === undefined) {
+    throw new InvalidArgumentError('Expected a name and a file, as in holdout=holdout.jsonl.');
+  }
+  return { ...given, [name]: paths(file, Object.hasOwn(given, name) ? given[name] : undefined) };
+}
+
+/** Conditions on fields of the data, of which each takes an option of its own. */
+export function conditions(text: string, given?: string | readonly string[]): string | string[] {
+  accepted(() => parseCondition('value', text));
+  return withThose(text, given);
+}
+
+/** One value stays one, as files of settings have it. */
+function withThose(value: string, given: string | readonly string[] | undefined): string | string[] {
+  return given === undefined ? value : [...listOf(given), value];
+}
+
 /** A template of prompts, in which `\n` stands for a new line. */
 export function template(text: string): string {
   const lines = text.replaceAll('\\n', '\n');
-  accepted(() => PromptTemplate.parse(lines));
+  accepted(() => checkTemplate(lines));
   return lines;
 }
 
@@ -98,6 +154,16 @@ export function oneOf<Choice extends string>(choices: readonly Choice[]): (text:
     const closest = closestName(text, choices);
     const hint = closest === undefined ? '' : ` (Did you mean ${closest}?)`;
     throw new InvalidArgumentError(`Allowed choices are ${choices.join(', ')}.${hint}`);
+  };
+}
+
+/** Some words of a list, with commas between them. */
+export function listed(known: readonly string[]): (text: string) => string[] {
+  return (text) => {
+    const words = text.split(',').map((word) => oneOf(known)(word.trim()));
+    const twice = words.find((word, i) => words.indexOf(word) !== i);
+    if (twice !== undefined) throw new InvalidArgumentError(`${twice} is named twice.`);
+    return words;
   };
 }
 

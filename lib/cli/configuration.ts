@@ -4,12 +4,14 @@
  * @module
  */
 
+import { extname } from 'node:path';
 import { Option } from 'commander';
 import { checkBoolean, checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { readYamlFile } from '../core/yaml-file.ts';
 import { checkOptimizer, completeOptimizerSettings, type OptimizerName } from '../run/optimizer-choice.ts';
 import { chooseAlgorithm } from '../run/run-defaults.ts';
 import { mergeValues } from '../run/run-setting.ts';
@@ -24,7 +26,7 @@ import type { ModelOptions } from './model-options.ts';
 export function configOption(): Option {
   return new Option(
     '--config <file>',
-    'settings of the run as JSON (docs/methods.md), or the run.json of an earlier run; what the command line says counts over it',
+    'settings of the run as JSON, or as YAML where it ends in .yaml or .yml (docs/configuration.md), or the run.json of an earlier run; what the command line says counts over it',
   ).argParser(path);
 }
 
@@ -42,7 +44,8 @@ export interface Configuration {
  */
 export async function readConfiguration(file: string | undefined): Promise<Configuration> {
   if (file === undefined) return { settings: {} };
-  const content = await readJsonFile(file);
+  const isYaml = ['.yaml', '.yml'].includes(extname(file).toLowerCase());
+  const content = await (isYaml ? readYamlFile(file) : readJsonFile(file));
   if (content === undefined) throw new SoulError('SOUL_NOT_FOUND', `${file} does not exist`, { file });
   return { settings: inFile(file, () => runSettingsFromJson(content)), content };
 }
@@ -103,11 +106,14 @@ export function mergeSettings(
   };
 }
 
+type FileOfMethod = 'refusals' | 'alternatives' | 'generateAlternatives';
+
 /** Files that methods may need, and the given one does not: a run refuses them. */
-function filesOfNoUse({ method, methodSettings }: Partial<RunSettings>): ('refusals' | 'alternatives')[] {
+function filesOfNoUse({ method, methodSettings }: Partial<RunSettings>): FileOfMethod[] {
   if (method === undefined) return [];
   const needs = neededSets(chooseAlgorithm(method, methodSettings));
-  return (['refusals', 'alternatives'] as const).filter((name) => !needs.includes(name));
+  const generated = needs.includes('alternatives') ? [] : (['generateAlternatives'] as const);
+  return [...(['refusals', 'alternatives'] as const).filter((name) => !needs.includes(name)), ...generated];
 }
 
 /** The file's word on where and how the model is held, as a record has it too; the given options count over it. */
@@ -120,12 +126,16 @@ export function mergeLoading<Options extends ModelOptions>(
   return inFile(file, () => {
     const parts = load as Record<string, unknown>;
     // What a record says beside them, of its own machine.
-    checkNames('load', parts, ['device', 'dtype', 'threads', 'checkpointActivations', 'deviceReason', 'engine']);
-    const { device, dtype, threads, checkpointActivations } = parts;
+    checkNames('load', parts, [
+      ...['device', 'dtype', 'threads', 'logitsMemory', 'checkpointActivations'],
+      ...['deviceReason', 'engine'],
+    ]);
+    const { device, dtype, threads, logitsMemory, checkpointActivations } = parts;
     const read: ModelOptions = withoutUndefined({
       device: device === undefined ? undefined : parsed('load.device', device, deviceName),
       dtype: dtype === undefined ? undefined : parsed('load.dtype', dtype, oneOf(['f32', 'bf16'])),
       threads: threads === undefined ? undefined : checkInteger('load.threads', threads, { high: 4096 }),
+      logitsMemory: logitsMemory === undefined ? undefined : checkInteger('load.logitsMemory', logitsMemory),
       checkpointActivations:
         checkpointActivations === undefined
           ? undefined

@@ -20,9 +20,13 @@ const sameRequestMilliseconds = 1000;
  * Does work that a first signal asks to end in order, with SOUL_CANCELLED; a second one ends the process at once.
  *
  * @param work is given what tells it to end
+ * @param say tells the user that it was asked to
  * @throws SoulError SOUL_CANCELLED with `signal`, the signal's name, in its details; what the work throws
  */
-export async function cancelOnSignals<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
+export async function cancelOnSignals<Result>(
+  work: (signal: AbortSignal) => Promise<Result>,
+  say: (text: string) => void = (text) => void process.stderr.write(`\n${text}\n`),
+): Promise<Result> {
   const controller = new AbortController();
   let first: { name: EndingSignal; at: number } | undefined;
   const listen = () => {
@@ -38,9 +42,7 @@ export async function cancelOnSignals<Result>(work: (signal: AbortSignal) => Pro
     if (first === undefined) {
       first = { name, at: now };
       const how = name === 'SIGINT' ? 'press Ctrl-C again' : 'send a second signal';
-      process.stderr.write(
-        `\n${name}: ending in order, as soon as what is under way is done; ${how} to stop at once\n`,
-      );
+      say(`${name}: ending in order, as soon as what is under way is done; ${how} to stop at once`);
       controller.abort();
     } else if (name !== first.name || now - first.at > sameRequestMilliseconds) {
       stopListening();

@@ -12,24 +12,34 @@ import { asSoulError, SoulError, type SoulErrorCode } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { packageVersion } from '../core/package.ts';
 import { addonCommand } from './commands/addon.ts';
+import { askCommand } from './commands/ask.ts';
+import { attackCommand } from './commands/attack.ts';
+import { compareCommand } from './commands/compare.ts';
+import { dataCommand } from './commands/data.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
 import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
+import { runsCommand } from './commands/runs.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
+import { verifyCommand } from './commands/verify.ts';
 import { exitCodeOf } from './interrupt.ts';
 import { requireOptions } from './options.ts';
+import { jsonLine } from './progress-json.ts';
 import { outliveReaders } from './streams.ts';
+import { FailedResult } from './terminal.ts';
 
 /** Exit codes, as `soul --help` lists them; a command that a signal ended has those of {@link exitCodeOf}. */
 const exitCodes = { success: 0, failure: 1, usage: 2, missing: 3 } as const;
 
 /** Runs the command line and returns its exit code; errors are printed on stderr, as JSON where --json was given. */
 export async function main(words: readonly string[]): Promise<number> {
-  const json = words.includes('--json');
+  const isGiven = (option: RegExp) => option.test(words.join('\n'));
+  const json = words.includes('--json') || isGiven(/(^|\n)--format[=\n]json(\n|$)/);
+  const forMachines = isGiven(/(^|\n)--progress[=\n]json(\n|$)/);
   const program = new Command('soul')
     .description(
       'Makes language models forget: takes a Hugging Face model folder and what to forget, and writes a new model folder.',
@@ -40,7 +50,7 @@ export async function main(words: readonly string[]): Promise<number> {
       'after',
       '\nExit codes:\n' +
         '  0    done; also where the reader of the result went away, as in: soul doctor | head -1\n' +
-        '  1    failed\n' +
+        '  1    failed; of soul verify: the folder is not what its record says, or not what is required\n' +
         '  2    wrong options, wrong input, or an output that is there already\n' +
         '  3    addon or engine missing\n' +
         '  130  ended in order by Ctrl-C (SIGINT); 143 by SIGTERM, 129 by SIGHUP\n' +
@@ -52,8 +62,14 @@ export async function main(words: readonly string[]): Promise<number> {
     unlearnCommand(),
     methodsCommand(),
     trainCommand(),
+    dataCommand(),
     planCommand(),
     evalCommand(),
+    compareCommand(),
+    askCommand(),
+    attackCommand(),
+    runsCommand(),
+    verifyCommand(),
     demoCommand(),
     doctorCommand(),
     engineCommand(),
@@ -69,7 +85,8 @@ export async function main(words: readonly string[]): Promise<number> {
     await program.parseAsync([...words], { from: 'user' });
     return exitCodes.success;
   } catch (error) {
-    if (!(error instanceof CommanderError)) return report(asSoulError(error), json);
+    if (error instanceof FailedResult) return exitCodes.failure;
+    if (!(error instanceof CommanderError)) return report(asSoulError(error), json, forMachines);
     if (error.exitCode === 0) return exitCodes.success;
     if (json) printError('SOUL_INVALID_ARGUMENT', error.message.replace(/^error: /, ''));
     return exitCodes.usage;
@@ -85,11 +102,14 @@ function printError(code: SoulErrorCode, message: string, details: object = {}):
   process.stdout.write(toJson({ error: { code, message, details } }));
 }
 
-function report(error: unknown, json: boolean): number {
+/** @param forMachines whether standard error is read line by line, as JSON */
+function report(error: unknown, json: boolean, forMachines: boolean): number {
   const known = error instanceof SoulError ? error : undefined;
   const message = error instanceof Error ? error.message : String(error);
   if (json) printError(known?.code ?? 'SOUL_INTERNAL', message, known?.details);
-  process.stderr.write(known ? `soul: ${message}\n` : `soul: ${error instanceof Error ? error.stack : message}\n`);
+  const text = `soul: ${known || !(error instanceof Error) ? message : error.stack}\n`;
+  const { code = 'SOUL_INTERNAL', details = {} } = known ?? {};
+  process.stderr.write(forMachines ? jsonLine({ kind: 'error', error: { code, message, details } }) : text);
   switch (known?.code) {
     case 'SOUL_INVALID_ARGUMENT':
     case 'SOUL_NOT_FOUND':

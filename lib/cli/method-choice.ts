@@ -87,7 +87,7 @@ async function chooseMethod(
   if (name === 'finetune') {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${options.config} is for the method finetune, which forgets nothing; run it with: soul train --config ${options.config}`,
+      `${options.config ?? 'the run'} is for the method finetune, which forgets nothing; run it with: soul train ${options.config === undefined ? '--resume' : `--config ${options.config}`}`,
       { argument: 'method', file: options.config },
     );
   }

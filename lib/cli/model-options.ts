@@ -11,8 +11,9 @@ import { readModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/decoder-weights.ts';
 import type { ModelLoader, ModelLoaderOptions } from '../run/runnable-model.ts';
 import { installedEngine, nativeEngine } from '../torch/engine.ts';
+import { engineThreads } from '../torch/load-options.ts';
 import { type PassMemoryOptions, passMemory } from '../torch/pass-memory.ts';
-import { engineThreads, TorchLM } from '../torch/torch-lm.ts';
+import { TorchLM } from '../torch/torch-lm.ts';
 import { integer } from './arguments.ts';
 import { chooseDevice, type DeviceChoice, deviceName, type WantedDevice } from './device-choice.ts';
 import { choiceOption } from './options.ts';
@@ -23,6 +24,8 @@ export interface ModelOptions {
   /** Default 'f32'. */
   dtype?: 'f32' | 'bf16';
   threads?: number;
+  /** Bytes. */
+  logitsMemory?: number;
   /** Of commands that compute gradients; default false. */
   checkpointActivations?: boolean;
 }
@@ -53,12 +56,19 @@ export function addLoadingOptions(command: Command): Command {
       ).argParser(deviceName),
     )
     .addOption(
-      choiceOption('--dtype <name>', 'number format of the weights; bf16 takes half the memory (default: f32)', [
-        'f32',
-        'bf16',
-      ]),
+      choiceOption(
+        '--dtype <name>',
+        'number format of the weights; bf16 takes half the memory, on CPUs with AMX or AVX512-BF16 less time too, on others more (default: f32)',
+        ['f32', 'bf16'],
+      ),
     )
-    .addOption(threadsOption('threads on the CPU (default: all that this process may use)'));
+    .addOption(threadsOption('threads on the CPU (default: all that this process may use)'))
+    .addOption(
+      new Option(
+        '--logits-memory <bytes>',
+        'memory that the logits of a part of a batch may take (default: 67108864 on the CPU, 1073741824 on a GPU)',
+      ).argParser(integer()),
+    );
 }
 
 export function checkpointActivationsOption(): Option {
@@ -74,18 +84,19 @@ export function checkpointActivationsOption(): Option {
  * @throws SoulError of {@link chooseDevice} and {@link nativeEngine}
  */
 export function decideLoading(options: ModelOptions): Loading {
-  const { device: wanted = 'auto', dtype = 'f32', threads, checkpointActivations = false } = options;
+  const { device: wanted = 'auto', dtype = 'f32', threads, logitsMemory, checkpointActivations = false } = options;
   const choice = chooseDevice(wanted);
   const { device, reason } = choice;
   nativeEngine();
   const used = threads ?? engineThreads();
+  const held = { device, dtype, checkpointActivations, ...withoutUndefined({ logitsMemory }) };
   return {
     ...choice,
     threads: used,
     load: Object.assign(
       (folder: string, options?: ModelLoaderOptions) =>
-        TorchLM.load(folder, { ...options, device, dtype, checkpointActivations, ...withoutUndefined({ threads }) }),
-      { memory: modelMemory({ device, dtype, checkpointActivations }) },
+        TorchLM.load(folder, { ...options, ...held, ...withoutUndefined({ threads }) }),
+      { memory: modelMemory(held) },
     ),
     shown: { ...shownDevice(choice), dtype },
     record: {
@@ -93,6 +104,7 @@ export function decideLoading(options: ModelOptions): Loading {
       deviceReason: reason,
       dtype,
       threads: used,
+      ...withoutUndefined({ logitsMemory }),
       ...(checkpointActivations ? { checkpointActivations } : {}),
       engine: `libtorch ${installedEngine()?.torchVersion ?? 'not installed'}`,
     },
@@ -101,11 +113,13 @@ export function decideLoading(options: ModelOptions): Loading {
 
 /** What a model would take that is held so. */
 export function modelMemory(options: PassMemoryOptions & { device: Device }): NonNullable<ModelLoader['memory']> {
-  return async (folder, batch) => {
+  return async (folder, passes) => {
     const config = await readModelConfig(folder);
-    const pass = passMemory(config, batch, options);
+    const pass = passes
+      .map((each) => passMemory(config, each, options))
+      .reduce((most, each) => (each.activations + each.work > most.activations + most.work ? each : most));
     const { device, dtype } = options;
-    return { device, dtype, elements: parameterLayout(config).length, pass };
+    return { device, dtype, layers: config.layers, elements: parameterLayout(config).length, pass };
   };
 }
 

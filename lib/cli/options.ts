@@ -6,20 +6,31 @@
 
 import { type Command, Option } from 'commander';
 import { oneOf } from './arguments.ts';
+import { progressKinds } from './progress-form.ts';
 
 /**
  * An option that its command needs. Commander's own mandatory options are missed before a misspelled one is named, which is
  * what they are missing for.
  */
-export class RequiredOption extends Option {}
+export class RequiredOption extends Option {
+  #others: readonly string[] = [];
+
+  /** Not needed where one of these options was given instead, by their names in the code. */
+  unless(...others: string[]): this {
+    this.#others = others;
+    return this;
+  }
+
+  isMissing(command: Command): boolean {
+    return [this.attributeName(), ...this.#others].every((name) => command.getOptionValue(name) === undefined);
+  }
+}
 
 /** Refuses a command that lacks options it needs; runs when all that was given has been understood. */
 export function requireOptions(command: Command): void {
-  // What a file may say is asked for when it is read.
-  if (command.getOptionValue('config') !== undefined) return;
-  const missing = command.options.filter(
-    (option) => option instanceof RequiredOption && command.getOptionValue(option.attributeName()) === undefined,
-  );
+  // What a file, or a checkpoint, may say is asked for when it is read; what is only printed may be incomplete.
+  if (['config', 'resume', 'printConfig'].some((name) => command.getOptionValue(name))) return;
+  const missing = command.options.filter((option) => option instanceof RequiredOption && option.isMissing(command));
   if (missing.length === 0) return;
   const names = missing.map(({ flags }) => `'${flags}'`).join(', ');
   command.error(
@@ -39,7 +50,16 @@ export function choiceOption(flags: string, description: string, choices: readon
 export function addOutputOptions(command: Command): Command {
   return command
     .option('--json', 'print the result as one JSON object instead of text')
-    .option('--quiet', 'show no progress; notes and warnings are shown');
+    .addOption(
+      choiceOption(
+        '--progress <form>',
+        'progress on standard error: a bar, lines now and then, json (an object a line, for machines), or none (default: a bar on a terminal, else lines)',
+        progressKinds,
+      ),
+    )
+    .addOption(
+      new Option('--quiet', 'short for --progress none: notes and warnings alone are shown').conflicts('progress'),
+    );
 }
 
 /** Stands below a command's options: what a data file looks like, and a call. */

@@ -11,12 +11,15 @@ import type { RunSettings } from '../run/settings.ts';
 import { configOption } from './configuration.ts';
 import { addLoadingOptions, checkpointActivationsOption, type ModelOptions } from './model-options.ts';
 import { addOutputOptions } from './options.ts';
+import { printConfigOption } from './print-configuration.ts';
 import { addSettingOptions, givenSettings, settingOptions } from './setting-options.ts';
 import type { OutputOptions } from './terminal.ts';
 
 /** Values of the options that are no settings of a run. */
 export interface RunOptions extends ModelOptions, OutputOptions {
   config?: string;
+  printConfig?: boolean;
+  resume?: boolean;
 }
 
 /**
@@ -30,7 +33,7 @@ export function addRunOptions(
   { optimizer, own = [] }: { readonly optimizer: OptimizerName; readonly own?: readonly Option[] },
 ): (given: object) => Partial<RunSettings> {
   const options = settingOptions(name, { optimizer });
-  addSettingOptions(command, options, { Options: [configOption(), ...own] });
+  addSettingOptions(command, options, { Options: [configOption(), printConfigOption(), ...own] });
   addLoadingOptions(command).addOption(checkpointActivationsOption());
   addOutputOptions(command.optionsGroup('Output:'));
   return (given) => givenSettings(options, given);

@@ -6,19 +6,29 @@
 
 import type { Device } from '../core/devices.ts';
 import { toJson } from '../core/json.ts';
+import type { ProgressKind } from './progress-form.ts';
+
+export { gibibytes as memory } from '../core/out-of-memory.ts';
 
 export interface OutputOptions {
   /** The result as one JSON object on stdout, instead of text. */
   json?: boolean;
   /** No progress; notes and warnings are shown. */
   quiet?: boolean;
+  /** How progress is shown. */
+  progress?: ProgressKind;
 }
 
 /** What a command found or did: an object for --json, a text else. */
 export interface CommandResult {
   readonly result: object;
   readonly text: string;
+  /** Set where it is a result all the same, but not the one that was asked for: exit code 1. */
+  readonly failed?: boolean;
 }
+
+/** Thrown when a result was printed that says of a failure: nothing more is to be said. */
+export class FailedResult extends Error {}
 
 /**
  * The action of a command that prints what its work gives. That is all the work prints on stdout, and it is printed when the
@@ -29,14 +39,22 @@ export function printing<Options extends OutputOptions>(
 ): (options: Options) => Promise<void> {
   return async (options) => {
     const outcome = await work(options);
-    if (outcome !== undefined) process.stdout.write(options.json ? toJson(outcome.result) : `${outcome.text}\n`);
+    if (outcome === undefined) return;
+    process.stdout.write(options.json ? toJson(outcome.result) : `${outcome.text}\n`);
+    if (outcome.failed) throw new FailedResult();
   };
 }
 
-/** A table with a header, columns as wide as their widest cell; numbers are right-aligned. */
-export function table(header: readonly string[], rows: readonly (readonly string[])[]): string {
+/**
+ * A table with a header, columns as wide as their widest cell; numbers are right-aligned.
+ *
+ * @param texts how many columns from the left are no numbers, whatever they look like
+ */
+export function table(header: readonly string[], rows: readonly (readonly string[])[], texts = 0): string {
   const widths = header.map((name, column) => Math.max(name.length, ...rows.map((row) => row[column]!.length)));
-  const numeric = header.map((_, column) => rows.every((row) => /^[-+\d.,%x ]*([a-zA-Z]{0,3})$/.test(row[column]!)));
+  const numeric = header.map(
+    (_, column) => column >= texts && rows.every((row) => /^[-+\d.,%x ]*([a-zA-Z]{0,3})$/.test(row[column]!)),
+  );
   const line = (cells: readonly string[]) =>
     cells
       .map((cell, column) => (numeric[column] ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!)))
@@ -60,7 +78,7 @@ export function listing(rows: readonly (readonly string[])[], columns = process.
 }
 
 /** Words in lines of so many characters; a longer word has a line of its own. */
-function wrapped(text: string, room: number): string[] {
+export function wrapped(text: string, room: number): string[] {
   const lines: string[] = [];
   for (const word of text.split(' ')) {
     const last = lines.at(-1);
@@ -77,11 +95,6 @@ export function duration(seconds: number): string {
   const hours = Math.floor(whole / 3600);
   const tail = String(whole % 60).padStart(2, '0');
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, '0')}:${tail}` : `${minutes}:${tail}`;
-}
-
-/** Bytes in MiB or GiB. */
-export function memory(bytes: number): string {
-  return bytes >= 2 ** 30 ? `${(bytes / 2 ** 30).toFixed(2)} GiB` : `${(bytes / 2 ** 20).toFixed(0)} MiB`;
 }
 
 /** What the peak of the process's memory is called: where models lie on a GPU, it says nothing of the GPU's. */

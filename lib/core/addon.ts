@@ -45,6 +45,17 @@ export interface NativeTokenScores {
   varianceLogP?: NativeMemory;
 }
 
+/** For each row the distribution softmax(logits + shift * onehot(label)); `scoreTarget` fills the arrays, one entry per row. */
+export interface NativeTokenTarget {
+  labels: Int32Array;
+  /** -Infinity leaves the label out. */
+  shift: number;
+  logSumExp: NativeMemory;
+  targetLogSumExp: NativeMemory;
+  /** The larger of what the row and its own target give the label. */
+  labelProbability: NativeMemory;
+}
+
 /** What the processor offers and what is in use. */
 export interface NativeMachine {
   /** `'avx512'`, `'avx2'`, `'portable'` or `'neon'`. */
@@ -123,6 +134,8 @@ export interface NativeAddon {
 
   /** An exclusive lock of a file, which is made where it is not there; undefined where somebody else holds it. */
   lockFile(path: string): NativeExternal | undefined;
+  /** Whether somebody holds the lock of a file that is there. */
+  isLocked(path: string): boolean;
   unlockFile(lock: NativeExternal): void;
 
   /** Resolves to [count]. */
@@ -133,6 +146,14 @@ export interface NativeAddon {
   gram(buffers: readonly NativeMemory[]): Promise<number[]>;
   axpy(alpha: number, x: NativeMemory, y: NativeMemory, rounding?: NativeRounding): Promise<void>;
   addSign(alpha: number, x: NativeMemory, y: NativeMemory, rounding?: NativeRounding): Promise<void>;
+  addNormal(
+    factor: number,
+    source: NativeMemory,
+    target: NativeMemory,
+    draws: NativeRounding,
+    frozen: NativeMemory | undefined,
+    rounding?: NativeRounding,
+  ): Promise<void>;
   scale(buffer: NativeMemory, factor: number, rounding?: NativeRounding): Promise<void>;
   softThreshold(
     buffer: NativeMemory,
@@ -180,6 +201,22 @@ export interface NativeAddon {
     weights: NativeMemory,
     logSumExp: NativeMemory,
     referenceLogSumExp: NativeMemory,
+  ): Promise<void>;
+  /** Without a reference targets are the rows' own, and `labelProbability` is filled too. */
+  scoreTarget(
+    logits: NativeMemory,
+    reference: NativeMemory | undefined,
+    vocabulary: number,
+    target: NativeTokenTarget,
+    crossEntropy: NativeMemory,
+  ): Promise<void>;
+  /** From what scoreTarget left in `target`. */
+  targetGradient(
+    logits: NativeMemory,
+    reference: NativeMemory | undefined,
+    vocabulary: number,
+    target: NativeTokenTarget,
+    weights: NativeMemory,
   ): Promise<void>;
   /**
    * Resolves to [step, skipped, gradientNorm, rho, then stepped, clipped and changed counts of each segment]. Settings
@@ -230,7 +267,7 @@ export interface NativeAddon {
 }
 
 /** Raised with every change of what native/addon exports; the addon says the same number. */
-const addonVersion = 5;
+const addonVersion = 6;
 
 const require = createRequire(import.meta.url);
 let loaded: { readonly calls: NativeAddon; readonly path: string } | undefined;

@@ -6,6 +6,7 @@
 
 import { type NativeArray, nativeAddon } from './addon.ts';
 import { SoulError } from './errors.ts';
+import { gibibytes } from './out-of-memory.ts';
 
 /**
  * What `make` makes.
@@ -19,7 +20,7 @@ export function allocate<Memory>(bytes: number, make: () => Memory): Memory {
   } catch (cause) {
     throw new SoulError(
       'SOUL_OUT_OF_MEMORY',
-      `${bytes} bytes could not be allocated; free memory, or use a smaller model`,
+      `${gibibytes(bytes)} could not be allocated; free memory, or use a smaller model`,
       { bytes },
       { cause },
     );

@@ -22,7 +22,8 @@ export function checkNumber(
   if (inside) return value;
   if (low === Number.NEGATIVE_INFINITY && high === largest) throw invalidArgument(argument, 'a finite number', value);
   const from = lowExclusive ? `above ${low}` : `of at least ${low}`;
-  const to = high === largest ? 'and finite' : `${highExclusive ? 'and below' : 'and at most'} ${high}`;
+  const isOpen = high === largest && !(Number.isFinite(value) && Math.abs(value as number) > largest);
+  const to = isOpen ? 'and finite' : `${highExclusive ? 'and below' : 'and at most'} ${high}`;
   throw invalidArgument(argument, `a number ${from} ${to}`, value);
 }
 
@@ -37,7 +38,9 @@ export function checkInteger(
   { low = 1, high = Number.MAX_SAFE_INTEGER, why = '' } = {},
 ): number {
   if (Number.isSafeInteger(value) && (value as number) >= low && (value as number) <= high) return value as number;
-  const range = high === Number.MAX_SAFE_INTEGER ? `of at least ${low}` : `from ${low} to ${high}`;
+  // The largest that is exact is told to those alone who went beyond it.
+  const isOpen = high === Number.MAX_SAFE_INTEGER && !(typeof value === 'number' && value > high);
+  const range = isOpen ? `of at least ${low}` : `from ${low} to ${high}`;
   throw invalidArgument(argument, `an integer ${range}${why && `, ${why}`}`, value);
 }
 

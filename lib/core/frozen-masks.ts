@@ -52,11 +52,17 @@ export function maskOfRanges(length: number, ranges: readonly WeightRange[]): Fl
  * const frozen = await maskWhereZero(sophia.state.hessian);
  */
 export async function maskWhereZero(buffer: FlatBuffer): Promise<FlatBuffer<'u8'>> {
+  nativeMemory(buffer, 'buffer');
+  const mask = FlatBuffer.alloc(Math.ceil(buffer.length / 8), { dtype: 'u8', device: buffer.device });
+  await markZeros(buffer, mask);
+  return mask;
+}
+
+/** {@link maskWhereZero} into a mask that is there. */
+export async function markZeros(buffer: FlatBuffer, mask: FlatBuffer<'u8'>): Promise<void> {
   const memory = nativeMemory(buffer, 'buffer');
   if (buffer.dtype !== 'f32' && buffer.dtype !== 'bf16') throw otherDtype('buffer', 'f32 or bf16', buffer.dtype);
-  const mask = FlatBuffer.alloc(Math.ceil(buffer.length / 8), { dtype: 'u8', device: buffer.device });
-  await nativeAddon().maskZeros(memory, nativeMemory(mask, 'mask'));
-  return mask;
+  return nativeAddon().maskZeros(memory, nativeMask('mask', mask, buffer));
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import { SoulError, shortMessage, shortName } from './errors.ts';
-import { measureJson } from './json.ts';
+import { isObject, measureJson } from './json.ts';
 import { elementCount, isShape, shapeText } from './shape.ts';
 
 /** Bytes of one element of the types that are written, by the name that the file format uses. */
@@ -73,7 +73,7 @@ export function parseHeader(
   } catch (error) {
     throw badFile(path, `its header is not JSON: ${shortMessage(error)}`);
   }
-  if (!isRecord(parsed)) throw badFile(path, 'its header is not a JSON object');
+  if (!isObject(parsed)) throw badFile(path, 'its header is not a JSON object');
   // Of two entries of one name, readers may take either.
   if (measureJson(header).keys !== countKeys(parsed)) throw badFile(path, 'its header has a name twice');
   let metadata: Record<string, string> = {};
@@ -85,7 +85,7 @@ export function parseHeader(
     }
     // Some writers say so that there is none.
     if (value === null) continue;
-    if (!isRecord(value)) throw badFile(path, 'its __metadata__ is not an object');
+    if (!isObject(value)) throw badFile(path, 'its __metadata__ is not an object');
     const wrong = Object.keys(value).find((key) => typeof value[key] !== 'string');
     if (wrong !== undefined) throw badFile(path, `its __metadata__.${shortName(wrong)} is not a string`);
     metadata = value as Record<string, string>;
@@ -107,7 +107,7 @@ export function parseHeader(
 }
 
 function parseEntry(name: string, value: unknown, path: string): SafetensorsEntry {
-  if (!isRecord(value)) throw badFile(path, `its entry for tensor ${shortName(name)} is not an object`);
+  if (!isObject(value)) throw badFile(path, `its entry for tensor ${shortName(name)} is not an object`);
   const { dtype, shape, data_offsets: offsets } = value;
   if (typeof dtype !== 'string') throw badFile(path, `tensor ${shortName(name)} has no valid dtype`);
   if (!isShape(shape)) throw badFile(path, `tensor ${shortName(name)} has no valid shape`);
@@ -139,10 +139,6 @@ function countKeys(value: unknown): number {
     for (const each of inner) if (typeof each === 'object') open.push(each);
   }
   return count;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The error of a file that is damaged, or none of the format. */

@@ -32,6 +32,8 @@ export interface SafetensorsFile {
   read(name: string): Promise<Uint8Array<ArrayBuffer>>;
   /** Reads one tensor into memory of exactly its size. */
   readInto(name: string, target: ArrayBufferView): Promise<void>;
+  /** Reads as many bytes of a tensor as `target` has, from the byte `begin` of it on. */
+  readPart(name: string, begin: number, target: ArrayBufferView): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -40,8 +42,11 @@ export interface SafetensorsSource {
   name: string;
   dtype: SafetensorsDType;
   shape: readonly number[];
-  /** Exactly the tensor's bytes, or a function that makes them when their turn comes, so that one is held at a time. */
-  data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView>);
+  /**
+   * Exactly the tensor's bytes, or a function that makes them when their turn comes, so that one is held at a time; whole, or in
+   * pieces, each of which is written before the next is asked for.
+   */
+  data: ArrayBufferView | (() => ArrayBufferView | Promise<ArrayBufferView> | AsyncIterable<ArrayBufferView>);
 }
 
 const longestHeader = 100_000_000;
@@ -92,11 +97,13 @@ export async function writeSafetensors(
     try {
       let position = await writeAll(file, header, 0);
       for (const { name, data, byteLength } of sources) {
-        const bytes = bytesOf(typeof data === 'function' ? await data() : data);
-        if (bytes.byteLength !== byteLength) {
-          throw invalidArgument(`the data of tensor ${name}`, `${byteLength} bytes long`, bytes.byteLength);
+        const begin = position;
+        for await (const bytes of piecesOf(await (typeof data === 'function' ? data() : data))) {
+          position = await writeAll(file, bytes, position);
         }
-        position = await writeAll(file, bytes, position);
+        if (position - begin !== byteLength) {
+          throw invalidArgument(`the data of tensor ${name}`, `${byteLength} bytes long`, position - begin);
+        }
       }
       await file.sync();
     } finally {
@@ -130,11 +137,19 @@ function safetensorsFile(
     }
     await readAll(file, path, bytesOf(target), dataBegin + entry.begin);
   };
+  const readPart = async (name: string, begin: number, target: ArrayBufferView): Promise<void> => {
+    const entry = find(name);
+    if (!ArrayBuffer.isView(target) || begin < 0 || begin + target.byteLength > entry.byteLength) {
+      throw invalidArgument('target', `a typed array within the ${entry.byteLength} bytes of tensor ${name}`, target);
+    }
+    await readAll(file, path, bytesOf(target), dataBegin + entry.begin + begin);
+  };
   return {
     path,
     tensors: new Map(entries.map(({ name, dtype, shape, byteLength }) => [name, { dtype, shape, byteLength }])),
     metadata,
     readInto,
+    readPart,
     async read(name) {
       const { byteLength } = find(name);
       const bytes = allocate(byteLength, () => new Uint8Array(byteLength));
@@ -218,6 +233,11 @@ function encodeHeader(
   new DataView(bytes.buffer).setBigUint64(0, BigInt(length), true);
   bytes.set(json, 8);
   return bytes;
+}
+
+async function* piecesOf(data: ArrayBufferView | AsyncIterable<ArrayBufferView>): AsyncGenerator<Uint8Array> {
+  if (!(Symbol.asyncIterator in data)) yield bytesOf(data);
+  else for await (const piece of data) yield bytesOf(piece);
 }
 
 function bytesOf(view: ArrayBufferView): Uint8Array {

@@ -6,7 +6,8 @@
 
 import type { TextTokenizer } from '../model/tokenizer.ts';
 import { type Example, whereIs } from './example.ts';
-import type { PromptTemplate } from './prompt-template.ts';
+import type { ExampleTemplate } from './example-template.ts';
+import { PromptTemplate } from './prompt-template.ts';
 
 /** The end of a text that holds its token itself. */
 export type CarriedToken = 'beginning' | 'end';
@@ -26,22 +27,28 @@ export function endOnce(tokens: readonly number[], ends: readonly number[]): num
 }
 
 /** Whether the labels have a token of the end behind which there is nothing but white space. */
-export function endsItself(tokenizer: TextTokenizer, labels: readonly number[]): boolean {
-  const last = labels.findLastIndex((token) => tokenizer.endOfTextTokens.includes(token));
+export function endsItself(
+  tokenizer: TextTokenizer,
+  labels: readonly number[],
+  ends: readonly number[] = tokenizer.endOfTextTokens,
+): boolean {
+  const last = labels.findLastIndex((token) => ends.includes(token));
   return last >= 0 && tokenizer.decode(labels.slice(last + 1)).trim() === '';
 }
 
 /** Sentences on the texts of a data set that hold such a token: the template's, or the lines'. */
 export function carriedTokenNotes(
   tokenizer: TextTokenizer,
-  template: PromptTemplate,
+  template: ExampleTemplate,
   examples: readonly Example[],
   encoded: readonly { readonly carried: readonly CarriedToken[] }[],
 ): string[] {
   const plain = (text: string) => tokenizer.encode(text, { addSpecialTokens: false });
+  // A chat template writes both as a matter of course.
+  const isText = template instanceof PromptTemplate;
   const byTemplate: Record<CarriedToken, boolean> = {
-    beginning: plain(template.beforeQuestion)[0] === tokenizer.beginOfText,
-    end: endsItself(tokenizer, plain(template.afterAnswer)),
+    beginning: isText && plain(template.beforeQuestion)[0] === tokenizer.beginOfText,
+    end: isText && endsItself(tokenizer, plain(template.afterAnswer)),
   };
   const names: Record<CarriedToken, number | undefined> = {
     beginning: tokenizer.beginOfText,
@@ -57,7 +64,7 @@ export function carriedTokenNotes(
     const ofLines = those.filter((example) => !ofTemplate.includes(example));
     const more = ofLines.length > 1 ? ` and ${ofLines.length - 1} more` : '';
     return [
-      ...(ofTemplate.length > 0 ? [`the template ${JSON.stringify(template.text)} has ${what}`] : []),
+      ...(ofTemplate.length > 0 ? [`${template.name} has ${what}`] : []),
       ...(ofLines[0] ? [`${whereIs(ofLines[0])}${more} ${more ? 'have' : 'has'} ${what}`] : []),
     ];
   });

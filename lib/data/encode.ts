@@ -6,37 +6,22 @@
 
 import { checkInteger } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
-import type { TokenSequence } from '../model/token-batch.ts';
 import type { TextTokenizer } from '../model/tokenizer.ts';
 import { beginOnce, type CarriedToken, endOnce, endsItself } from './carried-tokens.ts';
+import { encodeConversation } from './encode-conversation.ts';
+import { type EncodedExample, type EncodeOptions, firstToken, noLabelLeft } from './encoded-example.ts';
 import { type Example, whereIs } from './example.ts';
+import type { ExampleTemplate } from './example-template.ts';
 import { PromptTemplate } from './prompt-template.ts';
 
-export interface EncodeOptions {
-  /** How a question becomes text; {@link PromptTemplate.plain} by default. */
-  template?: PromptTemplate;
-  /** Longer sequences lose tokens at their end; no limit by default. */
-  maximumLength?: number;
-  /** Whether the end-of-text token is put behind a text that does not end with one itself; true by default. */
-  appendEndOfText?: boolean;
-}
-
-/** A {@link TokenSequence} ready for `TokenBatch.of`. */
-export interface EncodedExample extends TokenSequence {
-  readonly tokens: readonly number[];
-  /** The prompt alone, for generation; where words merge across its end it is not a prefix of `tokens`. */
-  readonly promptTokens: readonly number[];
-  /** How many tokens `maximumLength` cut off, the end-of-text token included. */
-  readonly truncated: number;
-  /** At which ends the text holds the token itself, so that none was put there. */
-  readonly carried: readonly CarriedToken[];
-}
+export type { EncodedExample, EncodeOptions } from './encoded-example.ts';
 
 /**
  * Encodes prompt and completion as one text, as a model meets them.
  *
  * Labels begin where the tokens of the whole text leave those of the prompt alone: a token that joins the prompt's last
- * characters with the completion's first is a label. Where nothing would stand before the first label, the begin-of-text
+ * characters with the completion's first is a label. In a conversation (a chat template) each of the assistant's turns is one, with
+ * the token that ends it; what follows the last is left out. Where nothing would stand before the first label, the begin-of-text
  * token (else the end-of-text token) is put there. A text or template that has the token of its beginning or end itself gets no
  * second one.
  *
@@ -46,7 +31,9 @@ export interface EncodedExample extends TokenSequence {
 export function encodeExample(tokenizer: TextTokenizer, example: Example, options: EncodeOptions = {}): EncodedExample {
   const { template = PromptTemplate.plain, maximumLength, appendEndOfText = true } = options;
   if (maximumLength !== undefined) checkInteger('maximumLength', maximumLength, { low: 2 });
-  const { prompt, completion } = template.render(example);
+  const rendered = template.render(example);
+  if ('labels' in rendered) return encodeConversation(tokenizer, example, rendered, { ...options, template });
+  const { prompt, completion } = rendered;
   const promptOnly = beginOnce(encodeOpen(tokenizer, prompt), tokenizer.beginOfText);
   const added = encodeOpen(tokenizer, prompt + completion);
   let tokens = beginOnce(added, tokenizer.beginOfText);
@@ -63,15 +50,14 @@ export function encodeExample(tokenizer: TextTokenizer, example: Example, option
     tokens = endOnce(tokens, tokenizer.endOfTextTokens);
   } else if (appendEndOfText && tokenizer.endOfText !== undefined) tokens.push(tokenizer.endOfText);
   const length = Math.min(tokens.length, maximumLength ?? tokens.length);
-  if (length <= labelsFrom) {
+  if (tokens.length <= labelsFrom) {
     throw new SoulError(
       'SOUL_BAD_DATA',
-      tokens.length <= labelsFrom
-        ? `${whereIs(example)} has no label token: its completion ${JSON.stringify(completion)} adds no token to the prompt`
-        : `${whereIs(example)} has no label token left: its prompt takes ${labelsFrom} tokens of at most ${length}; raise the maximum length or leave the example out`,
+      `${whereIs(example)} has no label token: its completion ${JSON.stringify(completion)} adds no token to the prompt`,
       { ...example.source, promptTokens: labelsFrom, maximumLength },
     );
   }
+  if (length <= labelsFrom) throw noLabelLeft(example, labelsFrom, length);
   return {
     tokens: tokens.slice(0, length),
     labelsFrom,
@@ -97,9 +83,19 @@ export function encodePrompt(
   example: Example,
   options: Pick<EncodeOptions, 'template'> = {},
 ): number[] {
-  const { prompt } = (options.template ?? PromptTemplate.plain).render(example);
+  const rendered = (options.template ?? PromptTemplate.plain).render(example);
+  const { prompt } = rendered;
+  if ('labels' in rendered) return tokenizer.encode(prompt, { addSpecialTokens: false });
   const tokens = beginOnce(encodeOpen(tokenizer, prompt), tokenizer.beginOfText);
   return tokens.length > 0 ? tokens : [firstToken(tokenizer, example)];
+}
+
+/** Tokens with which a model ends its answer: those of the end of a text, and of the assistant's turn. */
+export function stopTokensOf(
+  { endOfTextTokens }: TextTokenizer,
+  template: ExampleTemplate = PromptTemplate.plain,
+): readonly number[] {
+  return [...new Set([...endOfTextTokens, ...template.endTokens])];
 }
 
 /** Tokens of a text that goes on: without the end-of-text token that some tokenizers add by themselves. */
@@ -118,16 +114,4 @@ function encodeOpen(tokenizer: TextTokenizer, text: string): number[] {
         0,
         tokens.length - Math.max(0, ends - trailing(tokenizer.encode(text, { addSpecialTokens: false }))),
       );
-}
-
-function firstToken(tokenizer: TextTokenizer, example: Example): number {
-  const token = tokenizer.beginOfText ?? tokenizer.endOfText;
-  if (token === undefined) {
-    throw new SoulError(
-      'SOUL_BAD_DATA',
-      `${whereIs(example)} has no token before its completion, and the tokenizer has none that begins a text; give the example a prompt`,
-      { ...example.source },
-    );
-  }
-  return token;
 }

@@ -7,19 +7,7 @@
 import { describe, SoulError, shortMessage } from '../core/errors.ts';
 import { parsePythonJson } from '../core/json.ts';
 import { badLine, type Line } from './lines.ts';
-
-/** An error that says what is wrong with a record, and where it stands. */
-export type Report = (problem: string) => SoulError;
-
-export interface JsonRecord {
-  readonly value: unknown;
-  /** The line; in an array the record's number. Both from 1. */
-  readonly line: number;
-  readonly report: Report;
-}
-
-/** Fields that tell a record of a data set from other objects. */
-const recordFields = ['question', 'answer', 'prompt', 'completion'];
+import { type DataRecord, exampleFields, type Report } from './record.ts';
 
 /**
  * Reads JSON lines, or, where the first that is not blank begins with `[`, one JSON array. Blank lines are skipped, `NaN`
@@ -30,7 +18,7 @@ const recordFields = ['question', 'answer', 'prompt', 'completion'];
 export async function* readJsonRecords(
   file: string,
   lines: AsyncIterable<Line> | Iterable<Line>,
-): AsyncGenerator<JsonRecord> {
+): AsyncGenerator<DataRecord> {
   let first: Line | undefined;
   // Lines of what is not a record a line: of an array, or of an object that goes on over several.
   let rest: Line[] | undefined;
@@ -80,6 +68,10 @@ function whyNoJson(text: string, message: string): string {
   if (trimmed.endsWith(',') && parsed(trimmed.slice(0, -1)) !== undefined) {
     return 'ends with a comma; leave it out, or put all records into one JSON array';
   }
+  const cells = text.split(/[,;\t]/).map((cell) => cell.trim().replaceAll('"', ''));
+  if (cells.length > 1 && cells.some((cell) => (exampleFields as readonly string[]).includes(cell))) {
+    return 'is no JSON but names columns, as the first row of a table; a file of commas is to be named .csv, one of tabs .tsv';
+  }
   return `is not valid JSON (${message}); each line must be one whole JSON object`;
 }
 
@@ -99,7 +91,7 @@ export function whyContainer(value: unknown): string | undefined {
   const name = Object.entries(value).find(([name, entries]) => {
     const [first] = Array.isArray(entries) ? entries : [];
     if (typeof first !== 'object' || first === null) return false;
-    return name === 'data' || recordFields.some((field) => Object.hasOwn(first, field));
+    return name === 'data' || exampleFields.some((field) => Object.hasOwn(first, field));
   })?.[0];
   if (name === undefined) return undefined;
   const quoted = describe(name);
@@ -107,7 +99,7 @@ export function whyContainer(value: unknown): string | undefined {
 }
 
 /** The entries of a file that is one JSON array. */
-function arrayRecords(file: string, lines: readonly Line[]): JsonRecord[] {
+function arrayRecords(file: string, lines: readonly Line[]): DataRecord[] {
   let records: unknown;
   try {
     records = parsePythonJson(join(lines));
@@ -155,23 +147,4 @@ export function parsedLines(lines: readonly Line[]): { value: unknown } | undefi
     // Too long for one string.
     return undefined;
   }
-}
-
-/** A text from a field of a record. */
-export function checkText(value: unknown, what: string, report: Report): string {
-  if (typeof value !== 'string') throw report(`has a ${what} that must be a string, but is ${found(value)}`);
-  // Half of a surrogate pair, written as an escape: no tokenizer can turn it into bytes.
-  if (/\p{Surrogate}/u.test(value)) throw report(`has a ${what} with half of a surrogate pair, which is no character`);
-  return value;
-}
-
-/** A word for what stands in a file. */
-export function found(value: unknown): string {
-  return value === null ? 'null or NaN' : describe(value);
-}
-
-/** The names of a record's fields, as errors list them. */
-export function foundFields(fields: object): string {
-  const names = Object.keys(fields).slice(0, 8).map(describe);
-  return names.length > 0 ? names.join(', ') : 'no fields';
 }

@@ -106,7 +106,7 @@ export function badLine(file: string, line: number, problem: string, options?: E
 }
 
 /** What goes wrong while reading, as a SoulError; system errors may be of another realm, so they are told by code. */
-function readError(file: string, error: unknown): SoulError {
+export function readError(file: string, error: unknown): SoulError {
   if (error instanceof SoulError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (code === 'ENOENT' || code === 'ENOTDIR') {

@@ -4,15 +4,10 @@
  * @module
  */
 
-import { invalidArgument, shortName } from '../core/errors.ts';
+import { invalidArgument, SoulError, shortName } from '../core/errors.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
-import type { Example } from './example.ts';
-
-/** The text before the label tokens, and the text that they come from. */
-export interface RenderedExample {
-  readonly prompt: string;
-  readonly completion: string;
-}
+import { type Example, whereIs } from './example.ts';
+import type { ExampleTemplate, RenderedExample, TemplateRecord } from './example-template.ts';
 
 /**
  * Text with the placeholders `{question}` and, after it, `{answer}`; without `{answer}` the answer follows at the end.
@@ -20,7 +15,7 @@ export interface RenderedExample {
  * Spaces right before the answer count as its own, since tokenizers join a space with the word that follows: the prompt of
  * `'Q: {question} A: {answer}'` ends with `A:` and its completion begins with a space.
  */
-export class PromptTemplate {
+export class PromptTemplate implements ExampleTemplate {
   /** `Question: ...`, a new line, `Answer:`, then a space and the answer. */
   static readonly plain: PromptTemplate = PromptTemplate.parse('Question: {question}\nAnswer: {answer}');
 
@@ -30,6 +25,9 @@ export class PromptTemplate {
   readonly beforeQuestion: string;
   /** The text behind the answer. */
   readonly afterAnswer: string;
+  readonly name: string;
+  readonly record: TemplateRecord;
+  readonly endTokens: readonly number[] = [];
   readonly #afterQuestion: string;
   readonly #beforeAnswer: string;
 
@@ -37,10 +35,16 @@ export class PromptTemplate {
     checkOwn(key, 'PromptTemplate', 'PromptTemplate.parse');
     const between = text.slice(question + '{question}'.length, answer);
     this.text = text;
+    this.name = `the template ${JSON.stringify(text)}`;
+    this.record = { kind: 'text', text };
     this.beforeQuestion = text.slice(0, question);
     this.#afterQuestion = between.replace(/ +$/, '');
     this.#beforeAnswer = between.slice(this.#afterQuestion.length);
     this.afterAnswer = text.slice(answer + '{answer}'.length);
+  }
+
+  get setting(): string {
+    return this.text;
   }
 
   /**
@@ -66,16 +70,23 @@ export class PromptTemplate {
   }
 
   /**
-   * The texts of an example; one of kind `prompt-completion` is taken verbatim.
+   * The texts of an example; a prompt with its completion and a text are taken verbatim.
    *
-   * @throws SoulError SOUL_INVALID_ARGUMENT for what is no example
+   * @throws SoulError SOUL_INVALID_ARGUMENT for what is no example; SOUL_BAD_DATA for a conversation
    */
-  render(example: Pick<Example, 'kind' | 'prompt' | 'completion'>): RenderedExample {
+  render(example: Pick<Example, 'kind' | 'prompt' | 'completion'> & Partial<Example>): RenderedExample {
     if (typeof example?.prompt !== 'string' || typeof example.completion !== 'string') {
       throw invalidArgument('example', '{ kind, prompt, completion }, as readExamples gives it', example);
     }
     const { kind, prompt, completion } = example;
-    if (kind === 'prompt-completion') return { prompt, completion };
+    if (kind === 'prompt-completion' || kind === 'text') return { prompt, completion };
+    if (kind === 'messages') {
+      throw new SoulError(
+        'SOUL_BAD_DATA',
+        `${whereIs(example as Example)} is a conversation, which ${this.name} cannot show; it takes a model with a chat template (--template chat)`,
+        { ...example.source },
+      );
+    }
     return {
       prompt: this.beforeQuestion + prompt + this.#afterQuestion,
       completion: this.#beforeAnswer + completion + this.afterAnswer,

@@ -1,14 +1,20 @@
 /**
- * Data sets from files: JSON lines or one JSON array.
+ * Data sets from files: JSON lines or one JSON array, tables as CSV or TSV, and Parquet.
  *
  * @module
  */
 
-import { SoulError } from '../core/errors.ts';
-import { withoutUndefined } from '../core/optional.ts';
-import type { Example, ExampleAlternatives } from './example.ts';
-import { checkText, found, foundFields, type Report, readJsonRecords, whyContainer } from './json-records.ts';
-import { openLines } from './lines.ts';
+import { open, stat } from 'node:fs/promises';
+import { extname } from 'node:path';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { hashFile } from '../core/files.ts';
+import { readCsvRecords } from './csv-records.ts';
+import type { Example } from './example.ts';
+import { toExample, wantedFields } from './example-record.ts';
+import { readJsonRecords } from './json-records.ts';
+import { openLines, readError } from './lines.ts';
+import { readParquetRecords } from './parquet-records.ts';
+import type { DataRecord } from './record.ts';
 
 export interface DataFile<T> {
   readonly file: string;
@@ -17,103 +23,78 @@ export interface DataFile<T> {
   readonly items: readonly T[];
 }
 
-const wanted = 'object with "question" and "answer", or "prompt" and "completion",';
-
 /**
- * Reads a data set: one JSON object a line with `question` and `answer`, or with `prompt` and `completion`; blank lines
- * are skipped. A file that begins with `[` is read as one JSON array of such objects. TOFU's fields
- * `paraphrased_question`, `paraphrased_answer` and `perturbed_answer` are kept as alternatives, and others that hold a text, a
- * number, or true or false as attributes. `NaN`, which Python writes for missing values, is read as null.
+ * Reads a data set, whose records have `question` and `answer`, or `prompt` and `completion`, or a conversation in `messages` (`role`
+ * and `content`; or ShareGPT's `conversations`, `from` and `value`) that ends with the assistant's turn, or a whole `text`.
  *
- * @throws SoulError SOUL_NOT_FOUND for a missing file; SOUL_BAD_FILE for one that cannot be read, or that is no text in UTF-8;
- *   SOUL_BAD_DATA, with `file` and `line` in the details, for the first record that is not usable, and for a file without any
+ * - Parquet, told by its first bytes: a row a record.
+ * - CSV and TSV, told by the file's extension: a row a record under a row of names; lists as JSON in their cell.
+ * - JSON else: an object a line, blank lines are skipped; a file that begins with `[` is one array of such objects. `NaN`, which
+ *   Python writes for missing values, is read as null.
+ *
+ * TOFU's fields `paraphrased_question`, `paraphrased_answer` and `perturbed_answer` are kept as alternatives, and others that hold a
+ * text, a number, or true or false as attributes.
+ *
+ * @throws SoulError SOUL_NOT_FOUND for a missing file; SOUL_BAD_FILE for one that cannot be read, that is no text in UTF-8 or a
+ *   damaged Parquet file; SOUL_BAD_DATA, with `file` and `line` in the details, for the first record that is not usable, and for a
+ *   file without any
  */
 export async function readExamples(file: string): Promise<DataFile<Example>> {
-  const source = openLines(file);
+  const { records, sha256 } = await openRecords(file);
   const items: Example[] = [];
-  for await (const { value, line, report } of readJsonRecords(file, source.lines)) {
-    items.push(toExample(value, { file, line }, report));
-  }
+  for await (const record of records) items.push(toExample(file, record));
   if (items.length === 0) {
-    throw new SoulError('SOUL_BAD_DATA', `the data file ${file} has no examples; expected one JSON ${wanted} a line`, {
+    const problem = `has no examples; expected records with ${wantedFields}`;
+    throw new SoulError('SOUL_BAD_DATA', `the data file ${file} ${problem}`, { file });
+  }
+  return { file, sha256: await sha256(), items };
+}
+
+/** The records of a file, and its hash when they are read. */
+async function openRecords(
+  file: string,
+): Promise<{ records: AsyncIterable<DataRecord>; sha256: () => string | Promise<string> }> {
+  if (typeof file !== 'string' || file === '' || file.includes('\0')) throw invalidArgument('file', 'a path', file);
+  const extension = extname(file).toLowerCase();
+  const begin = await beginOf(file);
+  if (begin === 'PARE') {
+    throw new SoulError('SOUL_BAD_FILE', `the data file ${file} is an encrypted Parquet file; decrypt it first`, {
       file,
     });
   }
-  return { file, sha256: source.sha256(), items };
-}
-
-function toExample(record: unknown, source: Example['source'], report: Report): Example {
-  if (typeof record !== 'object' || record === null || Array.isArray(record)) {
-    throw report(`must be a JSON ${wanted} but is ${found(record)}`);
+  if (begin === 'PAR1') return { records: readParquetRecords(file), sha256: () => hashOf(file) };
+  if (extension === '.parquet' && begin !== undefined) {
+    const problem = 'is named as Parquet but does not begin as such a file does; it is damaged, or another file';
+    throw new SoulError('SOUL_BAD_FILE', `the data file ${file} ${problem}`, { file });
   }
-  const fields = record as Record<string, unknown>;
-  const [kind, promptName, completionName] = fieldNames(fields, report);
-  if (isColumn(fields[promptName]) && isColumn(fields[completionName])) {
-    throw report(
-      'holds whole columns, not one record; write one object a line (pandas: to_json(path, orient="records", lines=True))',
-    );
+  const { lines, sha256 } = openLines(file);
+  if (extension === '.csv') return { records: readCsvRecords(file, lines, ','), sha256 };
+  if (extension === '.tsv') return { records: readCsvRecords(file, lines, '\t'), sha256 };
+  return { records: readJsonRecords(file, lines), sha256 };
+}
+
+/** The first four bytes of a file, as text; undefined for what is none, which can be read but once. */
+async function beginOf(file: string): Promise<string | undefined> {
+  try {
+    if (!(await stat(file)).isFile()) return undefined;
+    const handle = await open(file);
+    try {
+      const { buffer, bytesRead } = await handle.read(Buffer.alloc(4), 0, 4, 0);
+      // What a pointer of Git LFS stands for is named where text is read.
+      const begin = buffer.toString('latin1', 0, bytesRead);
+      return begin === 'vers' ? undefined : begin;
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    throw readError(file, error);
   }
-  const prompt = readText(fields, promptName, report);
-  const completion = readText(fields, completionName, report);
-  // A prompt without text is a completion from the start of a text; a question without text is a mistake.
-  if (kind === 'question-answer' && prompt.trim() === '') throw report(`has an empty "${promptName}"`);
-  if (completion.trim() === '') throw report(`has an empty "${completionName}"`);
-  const alternatives = readAlternatives(fields, report);
-  const attributes = readAttributes(fields, [promptName, completionName, ...alternativeFields]);
-  return { kind, prompt, completion, source, ...withoutUndefined({ alternatives, attributes }) };
 }
 
-const alternativeFields = ['paraphrased_question', 'paraphrased_answer', 'perturbed_answer'];
-
-function readAttributes(fields: Record<string, unknown>, known: readonly string[]): Example['attributes'] {
-  const others = Object.entries(fields).filter(
-    ([name, value]) => !known.includes(name) && ['string', 'number', 'boolean'].includes(typeof value),
-  );
-  return others.length === 0 ? undefined : Object.fromEntries(others.map(([name, value]) => [name, String(value)]));
-}
-
-/** Strings by their place or by the name of their row, as tables are written column by column; a conversation is none. */
-function isColumn(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && typeof Object.values(value)[0] === 'string';
-}
-
-function fieldNames(fields: Record<string, unknown>, report: Report): [Example['kind'], string, string] {
-  const has = (name: string): boolean => Object.hasOwn(fields, name);
-  const pairs: [Example['kind'], string, string][] = [
-    ['question-answer', 'question', 'answer'],
-    ['prompt-completion', 'prompt', 'completion'],
-  ];
-  const whole = pairs.filter(([, first, second]) => has(first) && has(second));
-  if (whole.length > 1) throw report('has both "question"/"answer" and "prompt"/"completion"; keep one pair');
-  if (whole[0]) return whole[0];
-  for (const [, first, second] of pairs) {
-    if (has(first)) throw report(`has "${first}" but no "${second}"`);
-    if (has(second)) throw report(`has "${second}" but no "${first}"`);
+async function hashOf(file: string): Promise<string> {
+  try {
+    return await hashFile(file);
+  } catch (error) {
+    throw readError(file, error);
   }
-  throw report(
-    whyContainer(fields) ?? `needs "question" and "answer", or "prompt" and "completion"; found ${foundFields(fields)}`,
-  );
-}
-
-function readText(fields: Record<string, unknown>, name: string, report: Report): string {
-  return checkText(fields[name], `"${name}"`, report);
-}
-
-function readAlternatives(fields: Record<string, unknown>, report: Report): ExampleAlternatives | undefined {
-  const optional = (name: string): string | undefined =>
-    Object.hasOwn(fields, name) && fields[name] !== null ? readText(fields, name, report) : undefined;
-  const paraphrasedQuestion = optional('paraphrased_question');
-  const paraphrasedAnswer = optional('paraphrased_answer');
-  const perturbed = Object.hasOwn(fields, 'perturbed_answer') ? (fields.perturbed_answer ?? undefined) : undefined;
-  if (perturbed !== undefined && !Array.isArray(perturbed)) {
-    throw report(`has a "perturbed_answer" that must be an array of strings, but is ${found(perturbed)}`);
-  }
-  const perturbedAnswers = perturbed?.map((answer, i) => checkText(answer, `"perturbed_answer"[${i}]`, report));
-  if (paraphrasedQuestion === undefined && paraphrasedAnswer === undefined && perturbedAnswers === undefined)
-    return undefined;
-  return {
-    ...(paraphrasedQuestion === undefined ? {} : { paraphrasedQuestion }),
-    ...(paraphrasedAnswer === undefined ? {} : { paraphrasedAnswer }),
-    ...(perturbedAnswers === undefined ? {} : { perturbedAnswers }),
-  };
 }

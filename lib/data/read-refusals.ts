@@ -6,9 +6,10 @@
 
 import { extname } from 'node:path';
 import { SoulError } from '../core/errors.ts';
-import { checkText, found, foundFields, parsed, parsedLines, type Report, readJsonRecords } from './json-records.ts';
+import { parsed, parsedLines, readJsonRecords } from './json-records.ts';
 import { badLine, type Line, openLines } from './lines.ts';
 import type { DataFile } from './read-examples.ts';
+import { checkText, found, foundFields, type Report } from './record.ts';
 
 export interface RefusalFile extends DataFile<string> {
   /** The line of each refusal; in an array its number there. Both from 1. */

@@ -66,7 +66,7 @@ export async function evaluate(
   if (examples.length === 0) throw invalidArgument('examples', 'at least one example', examples);
   checkNames('options', options, [...generationOptionNames, 'maximumLength', 'generate']);
   const { maximumLength, generate = true, ...generation } = options;
-  const { template, maxNewTokens: _, ...batched } = generation;
+  const { template, maxNewTokens: _, maxTotalTokens: __, ...batched } = generation;
   const { encoded, truncated } = encodeExamples(tokenizer, examples, {
     ...(template ? { template } : {}),
     ...(maximumLength === undefined ? {} : { maximumLength }),

@@ -4,12 +4,11 @@
  * @module
  */
 
-import { invalidArgument, SoulError } from '../core/errors.ts';
-import { checkNames } from '../core/option-names.ts';
-import { withoutUndefined } from '../core/optional.ts';
+import { invalidArgument } from '../core/errors.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
-import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
-import { type BatchedOptions, batchedOptionNames, inBatches } from './progress.ts';
+import type { TokenSequence } from '../model/token-batch.ts';
+import type { BatchedOptions } from './progress.ts';
+import { scoreTokens } from './token-scores.ts';
 
 export interface ExampleLikelihood {
   /** exp of minus the mean below, from 0 to 1: the geometric mean of the label tokens' probabilities. */
@@ -34,30 +33,16 @@ export async function probability(
   examples: readonly TokenSequence[],
   options: BatchedOptions = {},
 ): Promise<ExampleLikelihood[]> {
-  checkNames('options', options, batchedOptionNames);
-  checkSequences('examples', examples, model?.vocabularySize);
-  const lengths = examples.map((example) => example.tokens.length);
-  return inBatches('probability', lengths, options, async (indices) => {
-    const batch = TokenBatch.of(indices.map((index) => examples[index]!));
-    const scores = await model.score(batch, withoutUndefined({ signal: options.signal }));
-    return indices.map((index, i) => {
-      const logProbability = scores.logProbability.subarray(scores.offsets[i]!, scores.offsets[i + 1]!);
-      return likelihood(logProbability, index);
-    });
-  });
+  const scored = await scoreTokens(model, examples, options);
+  return scored.map(({ logProbability }) => likelihood(logProbability));
 }
 
-function likelihood(logProbability: Float32Array, index: number): ExampleLikelihood {
+/** The likelihood of one answer from log p of its tokens, in nats. */
+export function likelihood(logProbability: ArrayLike<number>): ExampleLikelihood {
   let sum = 0;
-  for (const value of logProbability) sum += value;
-  if (Number.isNaN(sum)) {
-    throw new SoulError(
-      'SOUL_NON_FINITE',
-      `the model gives NaN for a token of example ${index}; its weights are likely not finite`,
-      { example: index },
-    );
-  }
-  const meanNegativeLogLikelihood = -sum / logProbability.length;
+  for (let i = 0; i < logProbability.length; i++) sum += logProbability[i]!;
+  // Not -0 of tokens that are certain.
+  const meanNegativeLogLikelihood = 0 - sum / logProbability.length;
   return {
     probability: Math.exp(-meanNegativeLogLikelihood),
     meanNegativeLogLikelihood,

@@ -10,7 +10,7 @@ import { batchParts } from '../model/batch-parts.ts';
 
 export interface EvaluationProgress {
   /** What is being computed. */
-  readonly phase: 'probability' | 'generation';
+  readonly phase: 'probability' | 'generation' | 'paraphrasedGeneration' | 'embedding';
   /** Examples that are finished. */
   readonly done: number;
   /** Examples in all. */
@@ -22,6 +22,8 @@ export interface BatchedOptions extends Cancellable {
   batchSize?: number;
   /** Tokens that the model sees at once; an example that has more comes by itself. Default: no bound. */
   batchTokens?: number;
+  /** What is computed, in words, for an error. Default `the evaluation`. */
+  what?: string;
   /** Called after every batch. */
   onProgress?: (progress: EvaluationProgress) => void;
 }
@@ -47,7 +49,7 @@ export async function inBatches<T>(
   options: BatchedOptions,
   work: (indices: readonly number[]) => Promise<readonly T[]>,
 ): Promise<T[]> {
-  const { batchSize = 8, batchTokens, onProgress, signal } = options;
+  const { batchSize = 8, batchTokens, what = 'the evaluation', onProgress, signal } = options;
   checkInteger('batchSize', batchSize);
   if (batchTokens !== undefined) checkInteger('batchTokens', batchTokens);
   checkSignal('signal', signal);
@@ -58,7 +60,7 @@ export async function inBatches<T>(
     { examples: batchSize, tokens: batchTokens },
   );
   for (const indices of parts) {
-    throwIfCancelled(signal, `the evaluation was cancelled after ${done} of ${lengths.length} examples`, {
+    throwIfCancelled(signal, `${what} was cancelled after ${done} of ${lengths.length} examples`, {
       phase,
       done,
       total: lengths.length,

@@ -1,7 +1,7 @@
 /**
- * ROUGE-L as Google's rouge_score computes it, the figures that unlearning papers quote.
+ * ROUGE-L and ROUGE-1 as Google's rouge_score computes them, the figures that unlearning papers quote.
  *
- * C.-Y. Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004, section 3.1.
+ * C.-Y. Lin, "ROUGE: A Package for Automatic Evaluation of Summaries", 2004, sections 2 and 3.1.
  *
  * @module
  */
@@ -9,11 +9,11 @@
 import { invalidArgument } from '../core/errors.ts';
 import { porterStem } from './porter-stemmer.ts';
 
-/** Shares of the longest common subsequence of words, each from 0 to 1. */
+/** Shares of the words that both texts have, each from 0 to 1; of ROUGE-L those of their longest common subsequence. */
 export interface RougeScore {
-  /** Its length over the words of the prediction. */
+  /** Their number over the words of the prediction. */
   readonly precision: number;
-  /** Its length over the words of the reference. */
+  /** Their number over the words of the reference. */
   readonly recall: number;
   /** The harmonic mean of the two. */
   readonly fMeasure: number;
@@ -28,11 +28,28 @@ export interface RougeScore {
  * @param options stemmer: true by default, as in TOFU
  */
 export function rougeL(prediction: string, reference: string, options: { stemmer?: boolean } = {}): RougeScore {
-  const { stemmer = true } = options;
+  return scoreOf(prediction, reference, options, longestCommonSubsequence);
+}
+
+/**
+ * ROUGE-1 of one text against one reference: as {@link rougeL}, of single words in any order, each as often as both texts have it.
+ *
+ * @param options stemmer: true by default, as in TOFU
+ */
+export function rouge1(prediction: string, reference: string, options: { stemmer?: boolean } = {}): RougeScore {
+  return scoreOf(prediction, reference, options, commonWords);
+}
+
+function scoreOf(
+  prediction: string,
+  reference: string,
+  { stemmer = true }: { stemmer?: boolean },
+  count: (a: readonly string[], b: readonly string[]) => number,
+): RougeScore {
   if (typeof prediction !== 'string') throw invalidArgument('prediction', 'a text', prediction);
   if (typeof reference !== 'string') throw invalidArgument('reference', 'a text', reference);
   const [predicted, expected] = [rougeWords(prediction, stemmer), rougeWords(reference, stemmer)];
-  const common = longestCommonSubsequence(predicted, expected);
+  const common = count(predicted, expected);
   if (common === 0) return { precision: 0, recall: 0, fMeasure: 0 };
   const precision = common / predicted.length;
   const recall = common / expected.length;
@@ -69,4 +86,18 @@ function longestCommonSubsequence(a: readonly string[], b: readonly string[]): n
     }
   }
   return lengths[b.length]!;
+}
+
+/** How many words both have, each counted as often as it stands in the text that has it less often. */
+function commonWords(a: readonly string[], b: readonly string[]): number {
+  const left = new Map<string, number>();
+  for (const word of b) left.set(word, (left.get(word) ?? 0) + 1);
+  let common = 0;
+  for (const word of a) {
+    const count = left.get(word) ?? 0;
+    if (count === 0) continue;
+    left.set(word, count - 1);
+    common++;
+  }
+  return common;
 }

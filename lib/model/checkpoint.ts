@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { exists } from '../core/files.ts';
 import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
+import { hostPieces, pieceElements } from '../core/host-pieces.ts';
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
 import { elementCount } from '../core/shape.ts';
 import { badCheckpoint, findParameters, type StoredTensor } from './checkpoint-names.ts';
@@ -26,41 +27,75 @@ export interface ReadCheckpointOptions extends Cancellable {
   onNote?: (note: string) => void;
 }
 
+/** The weights of a folder, of which names, shapes and element types are known to fit the model. */
+export interface Checkpoint {
+  /**
+   * Reads every parameter into its place; no more than one tensor at a time is held beside.
+   *
+   * @param values as long as the model's layout, on any device
+   * @throws SoulError SOUL_BAD_FILE (a damaged file, a tied output layer that differs), SOUL_CANCELLED (the signal fired between two
+   *   tensors)
+   */
+  readInto(values: FlatBuffer<WeightDType>, options?: ReadCheckpointOptions): Promise<void>;
+  close(): Promise<void>;
+}
+
 /**
- * Reads every parameter of a model into its place in `values`; float32, bfloat16 and float16 are taken, widened or rounded
- * to the nearest. No more than one tensor at a time is held beside.
+ * Opens the files of a model's weights and checks by their headers, before memory is taken for any of them, that they are the
+ * model's; float32, bfloat16 and float16 are taken, widened or rounded to the nearest.
  *
  * A tied model may carry its output layer's weight all the same, beside the embedding, which it must then equal, or in its place. Where
  * the two differ transformers takes the model as not tied; here config.json must say so.
  *
- * @param values as long as the model's layout, on any device
  * @throws SoulError SOUL_NOT_FOUND (no weights), SOUL_BAD_FILE (a weight missing, extra, of another shape, a damaged
- *   file; all are named), SOUL_UNSUPPORTED (an element type), SOUL_CANCELLED (the signal fired between two tensors)
+ *   file; all are named), SOUL_UNSUPPORTED (an element type)
+ */
+export async function openCheckpoint(folder: string, config: DecoderConfig): Promise<Checkpoint> {
+  const { files, shardOf } = await openFiles(folder);
+  const close = async () => {
+    await Promise.all(files.map((file) => file.close()));
+  };
+  try {
+    const { tensors, tiedHead, notes } = findParameters(folder, config, files, shardOf);
+    return {
+      async readInto(values, { signal, onNote } = {}) {
+        for (const note of notes) onNote?.(note);
+        for (const [name, place] of parameterLayout(config)) {
+          throwIfCancelled(signal, `loading ${folder} was cancelled`, { folder, next: name });
+          await readTensor(tensors.get(name)!, viewOf(values, place));
+        }
+        if (tiedHead) await checkTiedHead(folder, tiedHead, config, values);
+      },
+      close,
+    };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
+
+/**
+ * Reads every parameter of a model into its place in `values`.
+ *
+ * @throws SoulError of {@link openCheckpoint} and {@link Checkpoint.readInto}
  */
 export async function readCheckpoint(
   folder: string,
   config: DecoderConfig,
   values: FlatBuffer<WeightDType>,
-  { signal, onNote }: ReadCheckpointOptions = {},
+  options: ReadCheckpointOptions = {},
 ): Promise<void> {
-  const layout = parameterLayout(config);
-  const { files, shardOf } = await openFiles(folder);
+  const checkpoint = await openCheckpoint(folder, config);
   try {
-    const { tensors, tiedHead, notes } = findParameters(folder, config, files, shardOf);
-    for (const note of notes) onNote?.(note);
-    for (const [name, place] of layout) {
-      throwIfCancelled(signal, `loading ${folder} was cancelled`, { folder, next: name });
-      await readTensor(tensors.get(name)!, viewOf(values, place));
-    }
-    if (tiedHead) await checkTiedHead(folder, tiedHead, config, values);
+    await checkpoint.readInto(values, options);
   } finally {
-    await Promise.all(files.map((file) => file.close()));
+    await checkpoint.close();
   }
 }
 
 /**
- * Writes every parameter of `layout` to `folder`/model.safetensors in the dtype of `values`, beside and renamed. One tensor at a
- * time is copied; work on `values` that was called before comes first.
+ * Writes every parameter of `layout` to `folder`/model.safetensors in the dtype of `values`, beside and renamed. No more than 16 MiB
+ * at a time are copied; work on `values` that was called before comes first.
  *
  * @param folder exists already
  */
@@ -69,11 +104,14 @@ export async function writeCheckpoint(
   layout: ParameterLayout,
   values: FlatBuffer<WeightDType>,
 ): Promise<void> {
+  const largest = Math.max(...Array.from(layout, ([, { shape }]) => elementCount(shape)));
+  // One for all: copies of their own lie about until the garbage collector comes, a whole model of them.
+  const beside = FlatBuffer.alloc(Math.min(largest, pieceElements), { dtype: values.dtype });
   const tensors = [...layout].map(([name, place]) => ({
     name,
     dtype: values.dtype === 'f32' ? ('F32' as const) : ('BF16' as const),
     shape: place.shape,
-    data: () => hostCopy(viewOf(values, place)),
+    data: () => hostPieces(viewOf(values, place), beside),
   }));
   await writeSafetensors(join(folder, singleFile), tensors, { format: 'pt' });
 }

@@ -5,16 +5,15 @@
  */
 
 import { describe, SoulError, type SoulErrorCode, shortName } from '../core/errors.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import type { Activation } from './decoder-config.ts';
-
-export type Json = Readonly<Record<string, unknown>>;
 
 /** Far beyond any model. */
 const mostLayers = 4096;
 
 /** Of entries that are null, as of absent ones, the default is taken. */
 export class ConfigReader {
-  readonly source: Json;
+  readonly source: JsonObject;
   readonly #where: string;
   readonly #code: SoulErrorCode;
 
@@ -22,7 +21,7 @@ export class ConfigReader {
    * @param where what the entries are called in errors
    * @param code of errors that a malformed entry ends in
    */
-  constructor(source: Json, where: string, code: SoulErrorCode) {
+  constructor(source: JsonObject, where: string, code: SoulErrorCode) {
     this.source = source;
     this.#where = where;
     this.#code = code;
@@ -44,7 +43,7 @@ export class ConfigReader {
     const value = this.get(key, fallback);
     return Number.isInteger(value) && (value as number) > 0 && (value as number) < 2 ** 31
       ? (value as number)
-      : this.fail(key, 'a positive integer', value);
+      : this.fail(key, 'a positive integer below 2^31', value);
   }
 
   /** A number of layers, bounded since each is listed before any of its weights is looked for. */
@@ -78,7 +77,7 @@ export class ConfigReader {
   }
 
   /** An object; empty where the entry is absent. */
-  object(key: string): Json {
+  object(key: string): JsonObject {
     const value = this.get(key, {});
     if (!isObject(value)) {
       throw new SoulError(this.#code, `${this.#where}: ${key} must be an object or null, but is ${describe(value)}`, {
@@ -150,7 +149,3 @@ const activations: ReadonlyMap<unknown, Activation> = new Map([
   ['gelu_pytorch_tanh', 'gelu_tanh'],
   ['relu', 'relu'],
 ]);
-
-export function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}

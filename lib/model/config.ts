@@ -8,7 +8,8 @@
 import { join } from 'node:path';
 import { describe, SoulError, type SoulErrorCode, shortName } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
-import { ConfigReader, isObject } from './config-reader.ts';
+import { isObject } from '../core/json.ts';
+import { ConfigReader } from './config-reader.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import type { Family } from './families/family.ts';
 import { families } from './families/index.ts';
@@ -22,7 +23,8 @@ import { missingFile } from './folder-kind.ts';
  */
 export async function readModelConfig(folder: string): Promise<DecoderConfig> {
   const file = join(folder, 'config.json');
-  const source = await readJsonFile(file);
+  // As null, NaN would be an entry that is absent.
+  const source = await readJsonFile(file, { nan: Number.NaN });
   if (source === undefined) throw await missingFile(folder, 'config.json');
   return parse(source, file, 'SOUL_BAD_FILE');
 }

@@ -5,7 +5,7 @@
  */
 
 import type { DecoderConfig, StoredProjection } from './decoder-config.ts';
-import { type ParameterKind, ParameterLayout } from './parameter-layout.ts';
+import { type NamedParameter, type ParameterKind, ParameterLayout, type ParameterSlot } from './parameter-layout.ts';
 
 /** Names of a norm's weights. */
 export interface NormWeights {
@@ -58,14 +58,14 @@ export function parameterLayout(config: DecoderConfig): ParameterLayout {
 /** Which weight fills which slot of a decoder, and where all of them lie. */
 export function decoderWeights(config: DecoderConfig): DecoderWeights {
   const { vocabularySize, hiddenSize, intermediateSize, heads, keyValueHeads, headSize, names, gated } = config;
-  const parameters: { name: string; shape: number[]; group: ParameterKind }[] = [];
-  const add = (name: string, shape: number[], group: ParameterKind): string => {
-    parameters.push({ name, shape, group });
+  const parameters: NamedParameter[] = [];
+  const add = (name: string, shape: number[], group: ParameterKind, slot: ParameterSlot): string => {
+    parameters.push({ name, shape, group, ...slot });
     return name;
   };
-  const norm = (name: string, size: number): NormWeights => {
-    const weight = add(`${name}.weight`, [size], 'vector');
-    return config.norm.kind === 'layer' ? { weight, bias: add(`${name}.bias`, [size], 'vector') } : { weight };
+  const norm = (name: string, size: number, slot: ParameterSlot): NormWeights => {
+    const weight = add(`${name}.weight`, [size], 'vector', slot);
+    return config.norm.kind === 'layer' ? { weight, bias: add(`${name}.bias`, [size], 'vector', slot) } : { weight };
   };
   /** From `into` columns to the parts, in as many projections as are stored. */
   const projections = (
@@ -73,16 +73,19 @@ export function decoderWeights(config: DecoderConfig): DecoderWeights {
     stored: readonly StoredProjection[],
     into: number,
     parts: readonly number[],
+    slot: ParameterSlot,
   ): ProjectionWeights[] =>
     stored.map(({ name, bias = false, transposed = false, interleaved = false }, i) => {
       const own = stored.length === 1 ? parts : [parts[i]!];
       const out = own.reduce((sum, columns) => sum + columns, 0);
-      const weight = add(`${prefix}${name}.weight`, transposed ? [into, out] : [out, into], 'matrix');
+      const weight = transposed
+        ? add(`${prefix}${name}.weight`, [into, out], 'matrix', { ...slot, transposed })
+        : add(`${prefix}${name}.weight`, [out, into], 'matrix', slot);
       const base = { weight, transposed, interleaved, parts: own };
-      return bias ? { ...base, bias: add(`${prefix}${name}.bias`, [out], 'vector') } : base;
+      return bias ? { ...base, bias: add(`${prefix}${name}.bias`, [out], 'vector', slot) } : base;
     });
 
-  const embedding = add(embeddingName(config), [vocabularySize, hiddenSize], 'embedding');
+  const embedding = add(embeddingName(config), [vocabularySize, hiddenSize], 'embedding', { role: 'embedding' });
   const positions =
     names.positions === undefined
       ? {}
@@ -91,39 +94,44 @@ export function decoderWeights(config: DecoderConfig): DecoderWeights {
             `${names.prefix}${names.positions}.weight`,
             [config.maxPositions + config.positionOffset, hiddenSize],
             'embedding',
+            { role: 'positions' },
           ),
         };
-  const layers = Array.from({ length: config.layers }, (_, i): LayerWeights => {
-    const prefix = names.prefix + names.layer.replace('{i}', String(i));
-    const optional = <Slot extends string>(slot: Slot, name: string | undefined, size = hiddenSize) =>
-      name === undefined ? {} : ({ [slot]: norm(prefix + name, size) } as Record<Slot, NormWeights>);
+  const layers = Array.from({ length: config.layers }, (_, layer): LayerWeights => {
+    const prefix = names.prefix + names.layer.replace('{i}', String(layer));
+    const optional = <Slot extends OptionalNorm>(role: Slot, name: string | undefined, size = hiddenSize) =>
+      name === undefined ? {} : ({ [role]: norm(prefix + name, size, { role, layer }) } as Record<Slot, NormWeights>);
     const query = heads * headSize;
     const key = keyValueHeads * headSize;
+    const inner = gated ? [intermediateSize, intermediateSize] : [intermediateSize];
+    const output = (role: 'attentionOutput' | 'mlpOutput', into: number) =>
+      projections(prefix, [names[role]], into, [hiddenSize], { role, layer })[0]!;
     return {
-      attentionNorm: norm(prefix + names.attentionNorm, hiddenSize),
-      attentionInput: projections(prefix, names.attentionInput, hiddenSize, [query, key, key]),
+      attentionNorm: norm(prefix + names.attentionNorm, hiddenSize, { role: 'attentionNorm', layer }),
+      attentionInput: projections(prefix, names.attentionInput, hiddenSize, [query, key, key], {
+        role: 'attentionInput',
+        layer,
+      }),
       ...optional('queryNorm', names.queryNorm, headSize),
       ...optional('keyNorm', names.keyNorm, headSize),
-      attentionOutput: projections(prefix, [names.attentionOutput], query, [hiddenSize])[0]!,
+      attentionOutput: output('attentionOutput', query),
       ...optional('attentionPostNorm', names.attentionPostNorm),
       ...optional('mlpNorm', names.mlpNorm),
-      mlpInput: projections(
-        prefix,
-        names.mlpInput,
-        hiddenSize,
-        gated ? [intermediateSize, intermediateSize] : [intermediateSize],
-      ),
-      mlpOutput: projections(prefix, [names.mlpOutput], intermediateSize, [hiddenSize])[0]!,
+      mlpInput: projections(prefix, names.mlpInput, hiddenSize, inner, { role: 'mlpInput', layer }),
+      mlpOutput: output('mlpOutput', intermediateSize),
       ...optional('mlpPostNorm', names.mlpPostNorm),
     };
   });
-  const finalNorm = norm(names.prefix + names.finalNorm, hiddenSize);
+  const finalNorm = norm(names.prefix + names.finalNorm, hiddenSize, { role: 'finalNorm' });
+  const ofHead = { role: 'head' } as const;
   const head = {
-    weight: config.tiedEmbeddings ? embedding : add(headName(config), [vocabularySize, hiddenSize], 'matrix'),
-    ...(names.head.bias ? { bias: add(`${names.head.name}.bias`, [vocabularySize], 'vector') } : {}),
+    weight: config.tiedEmbeddings ? embedding : add(headName(config), [vocabularySize, hiddenSize], 'matrix', ofHead),
+    ...(names.head.bias ? { bias: add(`${names.head.name}.bias`, [vocabularySize], 'vector', ofHead) } : {}),
   };
   return { embedding, ...positions, layers, finalNorm, head, layout: ParameterLayout.of(parameters) };
 }
+
+type OptionalNorm = 'queryNorm' | 'keyNorm' | 'attentionPostNorm' | 'mlpNorm' | 'mlpPostNorm';
 
 /** The name of the token embedding's weight. */
 export function embeddingName({ names }: DecoderConfig): string {

@@ -8,12 +8,18 @@ export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeChec
 export { parseModelConfig, readModelConfig } from './config.ts';
 export type {
   AccumulateOptions,
+  ActivationTarget,
+  BackwardOptions,
+  CurvatureProductOptions,
+  CurvatureProducts,
   DifferentiableLM,
   GenerateOptions,
   Pass,
   ReferenceLM,
+  ScoreOptions,
   TextGenerator,
   TokenScores,
+  TokenTarget,
 } from './contract.ts';
 export type {
   Activation,
@@ -27,8 +33,17 @@ export { parameterLayout } from './decoder-weights.ts';
 export type { Family } from './families/family.ts';
 export { families } from './families/index.ts';
 export { huggingFaceConfig, type ModelFolderOptions, writeModelFolder } from './model-folder.ts';
-export { type ParameterKind, ParameterLayout, type ParameterPlace, type ParameterRange } from './parameter-layout.ts';
+export {
+  type NamedParameter,
+  type ParameterKind,
+  ParameterLayout,
+  type ParameterPlace,
+  type ParameterRange,
+  type ParameterRole,
+  type ParameterSlot,
+} from './parameter-layout.ts';
 export type { Rope, RopeScaling } from './rope.ts';
-export { TokenBatch, type TokenSequence } from './token-batch.ts';
+export { gradientFree, type ScoredLM } from './scored-lm.ts';
+export { type LabelSpan, TokenBatch, type TokenSequence } from './token-batch.ts';
 export { HuggingFaceTokenizer, type TextTokenizer } from './tokenizer.ts';
 export { copyTokenizerFiles, tokenizerFiles } from './tokenizer-files.ts';

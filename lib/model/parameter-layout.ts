@@ -14,9 +14,43 @@ import { elementCount } from '../core/shape.ts';
  */
 export type ParameterKind = 'embedding' | 'matrix' | 'vector';
 
-export interface ParameterPlace {
+/** What a parameter does in a decoder, whatever its family calls it; a bias has the role of its matrix. */
+export type ParameterRole =
+  | 'embedding'
+  | 'positions'
+  | 'attentionNorm'
+  | 'attentionInput'
+  | 'queryNorm'
+  | 'keyNorm'
+  | 'attentionOutput'
+  | 'attentionPostNorm'
+  | 'mlpNorm'
+  | 'mlpInput'
+  | 'mlpOutput'
+  | 'mlpPostNorm'
+  | 'finalNorm'
+  | 'head';
+
+/** What is told of a parameter beside its shape. */
+export interface ParameterSlot {
+  /** Absent where nobody says. */
+  readonly role?: ParameterRole;
+  /** Which layer's it is, from 0; absent where it is no layer's. */
+  readonly layer?: number;
+  /** Set where a linear layer's matrix is [inputs, outputs] in place of [outputs, inputs]. */
+  readonly transposed?: true;
+}
+
+export interface ParameterPlace extends ParameterSlot {
   /** First element in the flat buffer; a multiple of 256 elements, the block of quantised states. */
   readonly offset: number;
+  readonly shape: readonly number[];
+  readonly group: ParameterKind;
+}
+
+/** A parameter as a layout is made of it. */
+export interface NamedParameter extends ParameterSlot {
+  readonly name: string;
   readonly shape: readonly number[];
   readonly group: ParameterKind;
 }
@@ -30,7 +64,8 @@ export interface ParameterRange {
   weightDecay?: number;
 }
 
-const order: readonly ParameterKind[] = ['embedding', 'matrix', 'vector'];
+/** In the order of the buffer. */
+export const parameterKinds: readonly ParameterKind[] = ['embedding', 'matrix', 'vector'];
 const alignment = 256;
 
 /** Named parameters in the order of the buffer: embeddings, matrices, then vectors, each start at a multiple of 256 elements. */
@@ -49,13 +84,13 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
   }
 
   /** Lays parameters out, kind by kind, in the order given within each kind. */
-  static of(parameters: Iterable<{ name: string; shape: readonly number[]; group: ParameterKind }>): ParameterLayout {
+  static of(parameters: Iterable<NamedParameter>): ParameterLayout {
     const given = [...parameters];
     const places = new Map<string, ParameterPlace>();
     let end = 0;
     let parameterCount = 0;
-    for (const kind of order) {
-      for (const { name, shape, group } of given) {
+    for (const kind of parameterKinds) {
+      for (const { name, shape, group, ...slot } of given) {
         if (group !== kind) continue;
         if (places.has(name))
           throw new SoulError('SOUL_INVALID_ARGUMENT', `the parameter ${name} is named twice`, { name });
@@ -69,7 +104,7 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
             },
           );
         }
-        places.set(name, { offset: end, shape: [...shape], group });
+        places.set(name, { offset: end, shape: [...shape], group, ...slot });
         parameterCount += size;
         end += Math.ceil(size / alignment) * alignment;
       }
@@ -89,7 +124,7 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
   /** One range for each kind that occurs, for an optimizer's `parameterGroups`. */
   ranges(): ParameterRange[] {
     const ranges: ParameterRange[] = [];
-    for (const kind of order) {
+    for (const kind of parameterKinds) {
       const places = [...this.#places.values()].filter((place) => place.group === kind);
       const first = places[0];
       const last = places.at(-1);

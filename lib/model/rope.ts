@@ -6,7 +6,8 @@
  */
 
 import { shortName } from '../core/errors.ts';
-import { type ConfigReader, isObject, type Json } from './config-reader.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
+import type { ConfigReader } from './config-reader.ts';
 
 /** How rotary angles are stretched beyond the length that a model was pretrained on. */
 export type RopeScaling =
@@ -53,7 +54,7 @@ export function readRope(config: ConfigReader, keys: RopeKeys): Rope {
 }
 
 /** A rope from its own entries. */
-export function ropeOf(config: ConfigReader, entries: Json, keys: RopeKeys): Rope {
+export function ropeOf(config: ConfigReader, entries: JsonObject, keys: RopeKeys): Rope {
   const { headSize, maxPositions, thetaKey = 'rope_theta', theta = 10_000, share } = keys;
   const own = entries.partial_rotary_factor;
   const partKey = own != null || share === undefined ? 'partial_rotary_factor' : share.key;
@@ -78,7 +79,7 @@ export function ropeOf(config: ConfigReader, entries: Json, keys: RopeKeys): Rop
 }
 
 /** Without a type transformers does not scale at all, whatever else is said. */
-export function typedEntries(config: ConfigReader, key: string, given: Json): Json {
+export function typedEntries(config: ConfigReader, key: string, given: JsonObject): JsonObject {
   const entry = Object.keys(given).find((name) => !unscaled.includes(name));
   if (entry !== undefined && given.rope_type == null && given.type == null) {
     config.refuse(
@@ -92,7 +93,7 @@ export function typedEntries(config: ConfigReader, key: string, given: Json): Js
 /** Keys that do not scale. */
 const unscaled: readonly string[] = ['rope_theta', 'partial_rotary_factor', 'rope_type', 'type'];
 
-function readScaling(config: ConfigReader, rope: Json, maxPositions: number): RopeScaling {
+function readScaling(config: ConfigReader, rope: JsonObject, maxPositions: number): RopeScaling {
   const type = rope.rope_type ?? rope.type ?? 'default';
   switch (type) {
     case 'default':

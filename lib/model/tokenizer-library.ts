@@ -9,9 +9,10 @@ import { join } from 'node:path';
 import { Tokenizer } from '@huggingface/tokenizers';
 
 import { describe, SoulError, shortMessage } from '../core/errors.ts';
+import type { JsonObject } from '../core/json.ts';
 import { correct } from './tokenizer-corrections.ts';
 import { wrongPart } from './tokenizer-parts.ts';
-import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
+import type { TokenizerLibrary } from './tokenizer-types.ts';
 
 /** Kinds of model that the library has; others it takes for what they are not. */
 const models: readonly unknown[] = ['BPE', 'WordPiece', 'Unigram'];
@@ -26,7 +27,7 @@ const largestToken = 2 ** 21;
  * @param config the content of tokenizer_config.json
  * @throws SoulError SOUL_BAD_FILE or SOUL_UNSUPPORTED
  */
-export function buildTokenizer(folder: string, description: Json, config: Json): TokenizerLibrary {
+export function buildTokenizer(folder: string, description: JsonObject, config: JsonObject): TokenizerLibrary {
   const path = join(folder, 'tokenizer.json');
   const bad = (problem: string, cause?: unknown) =>
     new SoulError(
@@ -43,17 +44,17 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
       { cause },
     );
 
+  const model = withKind(description.model);
   // The library asks for these keys to be there, Python takes a missing one as null.
-  const whole: Json = {
+  const whole: JsonObject = {
     added_tokens: [],
     normalizer: null,
     pre_tokenizer: null,
     post_processor: null,
     decoder: null,
     ...description,
+    model,
   };
-  const model = withKind(whole.model);
-  whole.model = model;
   if (model && !models.includes(model.type)) throw unsupported(`a model of type ${describe(model.type)}`);
   const wrong = wrongToken(model?.vocab) ?? wrongAddedToken(whole.added_tokens) ?? wrongPart(whole);
   if (wrong) throw bad(wrong);
@@ -69,8 +70,8 @@ export function buildTokenizer(folder: string, description: Json, config: Json):
 }
 
 /** A model's description with its kind, which old files leave to be told from the rest. */
-function withKind(model: unknown): Json | null | undefined {
-  const described = model as Json | null | undefined;
+function withKind(model: unknown): JsonObject | null | undefined {
+  const described = model as JsonObject | null | undefined;
   if (!described || described.type !== undefined) return described;
   if (Array.isArray(described.vocab)) return { ...described, type: 'Unigram' };
   if (Object.hasOwn(described, 'merges')) return { ...described, type: 'BPE' };
@@ -89,7 +90,7 @@ export function wrongToken(vocabulary: unknown): string | undefined {
 /** What is wrong with a list of added tokens. */
 export function wrongAddedToken(added: unknown): string | undefined {
   if (!Array.isArray(added)) return `added_tokens must be a list, but is ${describe(added)}`;
-  for (const token of added as (Json | null)[]) {
+  for (const token of added as (JsonObject | null)[]) {
     if (!isToken(token?.id) || typeof token?.content !== 'string') {
       return `an added token has the number ${describe(token?.id)} and the text ${describe(token?.content)}`;
     }

@@ -6,7 +6,7 @@
  */
 
 import { describe, shortName } from '../core/errors.ts';
-import type { Json } from './tokenizer-types.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 
 /** The parts beside the model, and what each calls the list of those that it is a sequence of. */
 const sequences = {
@@ -106,7 +106,7 @@ const needed: Readonly<Record<string, readonly string[]>> = {
 const mostGrowth = 2 ** 16;
 
 /** What is wrong with the parts of a tokenizer.json; undefined where nothing is. */
-export function wrongPart(description: Json): string | undefined {
+export function wrongPart(description: JsonObject): string | undefined {
   for (const section of Object.keys(sequences) as Section[]) {
     const part = description[section];
     const wrong = wrongIn(section, part);
@@ -135,7 +135,7 @@ function wrongIn(section: Section, part: unknown): string | undefined {
   return undefined;
 }
 
-function wrongField(kind: string, part: Json, known: Readonly<Record<string, Check>>): string | undefined {
+function wrongField(kind: string, part: JsonObject, known: Readonly<Record<string, Check>>): string | undefined {
   for (const [name, { expected, holds }] of Object.entries(known)) {
     const value = Object.hasOwn(part, name) ? part[name] : undefined;
     const isNeeded = Object.hasOwn(needed, kind) && needed[kind]!.includes(name);
@@ -156,7 +156,7 @@ function growth(section: Section, part: unknown): number {
     case 'normalizer Replace':
     case 'pre_tokenizer Replace':
     case 'decoder Replace':
-      return replacementGrowth(part.pattern as Json, (part.content as string | undefined) ?? '');
+      return replacementGrowth(part.pattern as JsonObject, (part.content as string | undefined) ?? '');
     case 'pre_tokenizer Metaspace':
       return Math.max(1, ((part.str_rep as string | undefined) ?? '').length);
     // The longest of Unicode's compatibility decompositions.
@@ -172,13 +172,13 @@ function growth(section: Section, part: unknown): number {
     case 'pre_tokenizer ByteLevel':
       return 3;
     case 'post_processor TemplateProcessing':
-      return Math.max(1, (part.single as Json[]).filter((piece) => isObject(piece.Sequence)).length);
+      return Math.max(1, (part.single as JsonObject[]).filter((piece) => isObject(piece.Sequence)).length);
     default:
       return 1;
   }
 }
 
-function replacementGrowth(pattern: Json, content: string): number {
+function replacementGrowth(pattern: JsonObject, content: string): number {
   // An expression may find nothing at all, before and behind every character.
   const found = isText(pattern.String) ? (pattern.String as string).length : 0;
   return found > 0 ? Math.max(1, content.length / found) : content.length + 1;
@@ -197,8 +197,4 @@ function isPair(value: unknown): boolean {
 
 function isScored(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2 && isText(value[0]) && Number.isFinite(value[1]);
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -6,39 +6,39 @@
  * @module
  */
 
+import { isObject, type JsonObject } from '../core/json.ts';
 import { wrongAddedToken } from './tokenizer-library.ts';
-import type { Json } from './tokenizer-types.ts';
 
 /** The JSON files of a model folder that say something of its tokenizer; an empty object for one that isn't there. */
 export interface TokenizerSources {
   /** tokenizer.json */
-  readonly description: Json;
+  readonly description: JsonObject;
   /** tokenizer_config.json */
-  readonly config: Json;
+  readonly config: JsonObject;
   /** special_tokens_map.json, of older versions */
-  readonly specialTokens: Json;
+  readonly specialTokens: JsonObject;
   /** added_tokens.json, of older versions */
-  readonly addedTokens: Json;
+  readonly addedTokens: JsonObject;
   /** config.json */
-  readonly model: Json;
+  readonly model: JsonObject;
 }
 
 /** A tokenizer as it acts. */
 export interface TokenizerSettings {
   /** tokenizer.json with the parts that its class builds, and every added token. */
-  readonly description: Json;
+  readonly description: JsonObject;
   /** tokenizer_config.json with the special tokens that its class and older files name. */
-  readonly config: Json;
+  readonly config: JsonObject;
 }
 
 interface TokenizerClass {
   /** Special tokens where the configuration names none. */
-  readonly defaults: Json;
+  readonly defaults: JsonObject;
   /** The description that the class builds in place of `description`, of which vocabulary and merges stay. */
-  build(description: Json, config: Json): Json;
+  build(description: JsonObject, config: JsonObject): JsonObject;
 }
 
-const ofGpt2: Json = { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' };
+const ofGpt2: JsonObject = { unk_token: '<|endoftext|>', bos_token: '<|endoftext|>', eos_token: '<|endoftext|>' };
 
 const qwenWords =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
@@ -132,9 +132,9 @@ const classes: Readonly<Record<string, TokenizerClass>> = {
 export function tokenizerSettings(sources: TokenizerSources): TokenizerSettings {
   const { description, model } = sources;
   const listed = isObject(sources.config.added_tokens_decoder);
-  const given: Json = listed ? sources.config : { ...sources.config, ...sources.specialTokens };
+  const given: JsonObject = listed ? sources.config : { ...sources.config, ...sources.specialTokens };
   const known = classOf(given.tokenizer_class ?? model.tokenizer_class, description);
-  const config: Json = { ...known?.defaults, ...given };
+  const config: JsonObject = { ...known?.defaults, ...given };
   const built = known ? known.build(description, config) : description;
 
   const { added_tokens: ofFile = [] } = description;
@@ -142,7 +142,7 @@ export function tokenizerSettings(sources: TokenizerSources): TokenizerSettings 
   if (wrongAddedToken(ofFile)) return { description: built, config };
   const added = new AddedTokens(built.model);
   // A class that builds its parts takes the added tokens of the configuration in place of the file's.
-  if (!(known && listed)) for (const token of ofFile as Json[]) added.add(token);
+  if (!(known && listed)) for (const token of ofFile as JsonObject[]) added.add(token);
   const special = specialTokens(config);
   if (listed) for (const token of listedTokens(config, special)) added.add(token);
   else for (const token of olderTokens(sources.addedTokens, special)) added.addNew(token);
@@ -150,7 +150,7 @@ export function tokenizerSettings(sources: TokenizerSources): TokenizerSettings 
   return { description: { ...built, added_tokens: added.all() }, config };
 }
 
-function classOf(given: unknown, description: Json): TokenizerClass | undefined {
+function classOf(given: unknown, description: JsonObject): TokenizerClass | undefined {
   const name = typeof given === 'string' ? given.replace(/Fast$/, '') : '';
   // A Llama 3 folder names this class and means its file.
   if (name === 'LlamaTokenizer' && JSON.stringify(description).includes('"ByteLevel"')) return undefined;
@@ -158,16 +158,16 @@ function classOf(given: unknown, description: Json): TokenizerClass | undefined 
 }
 
 /** The added tokens that tokenizer_config.json lists, by their numbers. */
-function listedTokens(config: Json, special: readonly Json[]): Json[] {
+function listedTokens(config: JsonObject, special: readonly JsonObject[]): JsonObject[] {
   const named = new Set(special.map(({ content }) => content));
-  return Object.entries(config.added_tokens_decoder as Json)
-    .filter((entry): entry is [string, Json] => isObject(entry[1]))
+  return Object.entries(config.added_tokens_decoder as JsonObject)
+    .filter((entry): entry is [string, JsonObject] => isObject(entry[1]))
     .sort(([a], [b]) => Number(a) - Number(b))
     .map(([, token]) => ({ ...token, special: token.special === true || named.has(token.content) }));
 }
 
 /** The added tokens of added_tokens.json. */
-function olderTokens(addedTokens: Json, special: readonly Json[]): Json[] {
+function olderTokens(addedTokens: JsonObject, special: readonly JsonObject[]): JsonObject[] {
   const named = new Set(special.map(({ content }) => content));
   return Object.keys(addedTokens)
     .sort((a, b) => Number(addedTokens[a]) - Number(addedTokens[b]))
@@ -177,7 +177,7 @@ function olderTokens(addedTokens: Json, special: readonly Json[]): Json[] {
 const roles = ['bos_token', 'eos_token', 'unk_token', 'sep_token', 'pad_token', 'cls_token', 'mask_token'];
 
 /** The special tokens that the configuration names: of the usual roles, of roles of the model's own, and without one. */
-function specialTokens(config: Json): Json[] {
+function specialTokens(config: JsonObject): JsonObject[] {
   const {
     extra_special_tokens: extra,
     additional_special_tokens: additional,
@@ -194,7 +194,7 @@ function specialTokens(config: Json): Json[] {
 
 /** The added tokens of a tokenizer, numbered as the Rust library numbers them. */
 class AddedTokens {
-  readonly #tokens = new Map<unknown, Json>();
+  readonly #tokens = new Map<unknown, JsonObject>();
   readonly #vocabulary: ReadonlyMap<string, unknown>;
   #largest = -1;
 
@@ -207,7 +207,7 @@ class AddedTokens {
   }
 
   /** Adds a token, whatever number it gives itself, or gives one that is there other properties. */
-  add(token: Json): void {
+  add(token: JsonObject): void {
     const { content } = token;
     const id = this.#tokens.get(content)?.id ?? this.#vocabulary.get(content as string) ?? this.#next();
     this.#tokens.set(content, { ...token, id });
@@ -215,11 +215,11 @@ class AddedTokens {
   }
 
   /** Adds a token unless there is one of its text. */
-  addNew(token: Json): void {
+  addNew(token: JsonObject): void {
     if (!this.#tokens.has(token.content)) this.add(token);
   }
 
-  all(): Json[] {
+  all(): JsonObject[] {
     return [...this.#tokens.values()];
   }
 
@@ -228,7 +228,7 @@ class AddedTokens {
   }
 }
 
-function gpt2(description: Json, config: Json): Json {
+function gpt2(description: JsonObject, config: JsonObject): JsonObject {
   return {
     ...description,
     model: mergesOf(description),
@@ -238,15 +238,15 @@ function gpt2(description: Json, config: Json): Json {
   };
 }
 
-function byteLevel({ add_prefix_space: given }: Json): Json {
+function byteLevel({ add_prefix_space: given }: JsonObject): JsonObject {
   return { type: 'ByteLevel', add_prefix_space: given ?? false, trim_offsets: true, use_regex: true };
 }
 
-function metaspace(prepend: 'always' | 'first' | 'never'): Json {
+function metaspace(prepend: 'always' | 'first' | 'never'): JsonObject {
   return { type: 'Metaspace', replacement: '\u2581', prepend_scheme: prepend, split: false };
 }
 
-function spaceDecoder({ strips }: { strips: boolean }): Json {
+function spaceDecoder({ strips }: { strips: boolean }): JsonObject {
   const decoders = [
     { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
     { type: 'ByteFallback' },
@@ -258,12 +258,12 @@ function spaceDecoder({ strips }: { strips: boolean }): Json {
   };
 }
 
-function sequence(...pretokenizers: Json[]): Json {
+function sequence(...pretokenizers: JsonObject[]): JsonObject {
   return { type: 'Sequence', pretokenizers };
 }
 
 /** Puts one token before a text; none where it is undefined. */
-function beginsWith(token: string | undefined): Json | null {
+function beginsWith(token: string | undefined): JsonObject | null {
   if (token === undefined) return null;
   const text = { Sequence: { id: 'A', type_id: 0 } };
   return { type: 'TemplateProcessing', single: [{ SpecialToken: { id: token, type_id: 0 } }, text], pair: [] };
@@ -276,8 +276,8 @@ function textOf(token: unknown): string | undefined {
 }
 
 /** Vocabulary and merges alone. */
-function mergesOf(description: Json): Json {
-  const { vocab, merges = [] } = (description.model ?? {}) as Json;
+function mergesOf(description: JsonObject): JsonObject {
+  const { vocab, merges = [] } = (description.model ?? {}) as JsonObject;
   // A list is Unigram's, and says numbers by places; one that holds something else than tokens is refused as it stands.
   const isList =
     Array.isArray(vocab) && vocab.every((entry) => typeof (Array.isArray(entry) ? entry[0] : entry) === 'string');
@@ -285,8 +285,4 @@ function mergesOf(description: Json): Json {
     ? Object.fromEntries(vocab.map((entry, id) => [Array.isArray(entry) ? entry[0] : entry, id]))
     : vocab;
   return { type: 'BPE', vocab: table, merges };
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

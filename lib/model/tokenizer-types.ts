@@ -6,8 +6,6 @@
 
 import type { AddedToken } from './added-tokens.ts';
 
-export type Json = Record<string, unknown>;
-
 /** A tokenizer of the library. */
 export interface TokenizerLibrary {
   encode(text: string, options: { add_special_tokens: boolean }): { ids: (number | undefined)[]; tokens: string[] };

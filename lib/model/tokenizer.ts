@@ -7,12 +7,13 @@
 import { join } from 'node:path';
 import { describe, invalidArgument, SoulError, shortMessage } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
+import { isObject, type JsonObject } from '../core/json.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { checkFolder, missingFile } from './folder-kind.ts';
 import { copyTokenizerFiles } from './tokenizer-files.ts';
 import { buildTokenizer, wrongToken } from './tokenizer-library.ts';
 import { tokenizerSettings } from './tokenizer-settings.ts';
-import type { Json, TokenizerLibrary } from './tokenizer-types.ts';
+import type { TokenizerLibrary } from './tokenizer-types.ts';
 
 const forced = 'clean_up_tokenization_spaces_for_bpe_even_though_it_will_corrupt_output';
 
@@ -49,6 +50,8 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   readonly endOfTextTokens: readonly number[];
   readonly beginOfText: number | undefined;
   readonly size: number;
+  /** The texts of its special tokens by their roles (`bos_token`), as chat templates name them. */
+  readonly roles: Readonly<Record<string, string>>;
   readonly #tokenizer: TokenizerLibrary;
   readonly #specialTokens: ReadonlySet<number>;
   readonly #cleansUp: boolean;
@@ -57,6 +60,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
     checkOwn(key, 'HuggingFaceTokenizer', 'HuggingFaceTokenizer.load');
     this.folder = folder;
     this.#tokenizer = tokenizer;
+    this.roles = rolesOf(files.config);
     const special = [...tokenizer.get_added_tokens_decoder()].filter(([, token]) => token.special);
     // One that is normalized to another text is decoded as that, and then is not known as special.
     this.#specialTokens = new Set(
@@ -108,7 +112,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
       config: settings.config,
       generation,
       model,
-      merges: Object.hasOwn((settings.description.model ?? {}) as Json, 'merges'),
+      merges: Object.hasOwn((settings.description.model ?? {}) as JsonObject, 'merges'),
     });
   }
 
@@ -176,9 +180,7 @@ export class HuggingFaceTokenizer implements TextTokenizer {
   /** Tokens of a role (`eos_token`, `bos_token`): by name where a name is given, else by number. */
   #named(files: FolderFiles, role: string): number[] {
     const { [role]: given } = files.config;
-    const names = (Array.isArray(given) ? given : [given]).map((token) =>
-      typeof token === 'object' && token !== null ? (token as Json).content : token,
-    );
+    const names = (Array.isArray(given) ? given : [given]).map((token) => (isObject(token) ? token.content : token));
     const found = names.flatMap((name) => (typeof name === 'string' ? (this.#tokenizer.token_to_id(name) ?? []) : []));
     if (found.length > 0) return found;
     for (const { [`${role}_id`]: given } of [files.generation, files.model]) {
@@ -190,11 +192,18 @@ export class HuggingFaceTokenizer implements TextTokenizer {
 }
 
 interface FolderFiles {
-  config: Json;
-  generation: Json;
-  model: Json;
+  config: JsonObject;
+  generation: JsonObject;
+  model: JsonObject;
   /** Whether the tokenizer joins words by merges (byte-pair encoding). */
   merges: boolean;
+}
+
+function rolesOf(config: JsonObject): Record<string, string> {
+  const { extra_special_tokens: extra, model_specific_special_tokens: ofModel } = config;
+  const named = [config, ofModel, extra].flatMap((each) => (isObject(each) ? Object.entries(each) : []));
+  const texts = named.map(([role, token]) => [role, isObject(token) ? token.content : token]);
+  return Object.fromEntries(texts.filter(([role, text]) => `${role}`.endsWith('_token') && typeof text === 'string'));
 }
 
 function ids(given: unknown): number[] {
@@ -203,12 +212,12 @@ function ids(given: unknown): number[] {
   );
 }
 
-async function readJson(folder: string, name: string): Promise<Json | undefined> {
+async function readJson(folder: string, name: string): Promise<JsonObject | undefined> {
   const path = join(folder, name);
   const value = await readJsonFile(path);
   if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     throw new SoulError('SOUL_BAD_FILE', `${path} must hold a JSON object`, { folder, file: name });
   }
-  return value as Json;
+  return value as JsonObject;
 }

@@ -10,7 +10,14 @@ import { checkBoolean, checkNumber, valueOr } from '../core/checks.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { SettingsBlock } from './native-settings.ts';
-import type { Optimizer, OptimizerOptions, OptimizerParameters, StepOptions, StepStatistics } from './optimizer.ts';
+import type {
+  Optimizer,
+  OptimizerOptions,
+  OptimizerParameters,
+  OptimizerProgress,
+  StepOptions,
+  StepStatistics,
+} from './optimizer.ts';
 import { OptimizerState } from './optimizer-state.ts';
 import { checkBetas, checkParameters, checkShared, sharedOptionNames } from './options.ts';
 import { type GroupLayout, groupsOf, layOutGroups } from './parameter-groups.ts';
@@ -124,6 +131,14 @@ export class AdamW implements Optimizer {
     await this.#state.load(path, async () => () => {});
   }
 
+  progress(): OptimizerProgress {
+    return this.#state.progress();
+  }
+
+  async resumeAt(counters: OptimizerProgress['counters']): Promise<void> {
+    await this.#state.resumeAt(counters);
+  }
+
   /** To be called when something else has written to bf16 values that have a float32 master; else it does nothing. */
   async refreshMaster(): Promise<void> {
     await this.#state.refreshMaster();
@@ -132,5 +147,10 @@ export class AdamW implements Optimizer {
   /** Gives the state's memory up after all earlier calls; the parameters stay. */
   async release(): Promise<void> {
     await this.#state.release();
+  }
+
+  /** At the end of a block with `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
   }
 }

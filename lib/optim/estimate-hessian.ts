@@ -87,7 +87,7 @@ export async function estimateHessian(
   if (skippedParts === parts) {
     throw new SoulError(
       'SOUL_NON_FINITE',
-      'no part of the Hessian estimate had a finite gradient; lower the learning rate',
+      "no part of the Hessian estimate had a finite gradient; lower the learning rate, or, before the first step, look for damage in the model's weights",
     );
   }
   return { parts, skippedParts, labels };

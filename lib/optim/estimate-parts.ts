@@ -19,6 +19,19 @@ export class EstimateParts {
     this.#squares = kept ** 2 * this.#squares + share ** 2 / parts;
   }
 
+  /** The sums of the weights, and of their squares over the parts: all that it knows. */
+  get sums(): { readonly weights: number; readonly squares: number } {
+    return { weights: this.#weights, squares: this.#squares };
+  }
+
+  /** From {@link sums}. */
+  static of({ weights, squares }: EstimateParts['sums']): EstimateParts {
+    const parts = new EstimateParts();
+    parts.#weights = weights;
+    parts.#squares = squares;
+    return parts;
+  }
+
   /** 0 without an estimate. */
   get effective(): number {
     return this.#squares > 0 ? this.#weights ** 2 / this.#squares : 0;

@@ -5,16 +5,26 @@
  */
 
 import { type NativeArray, type NativeMemory, nativeAddon } from '../core/addon.ts';
-import { SoulError } from '../core/errors.ts';
+import { checkNumber } from '../core/checks.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type DType, FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
-import type { OptimizerOptions, OptimizerParameters } from './optimizer.ts';
+import { takingMemory } from '../core/out-of-memory.ts';
+import type { OptimizerOptions, OptimizerParameters, OptimizerProgress } from './optimizer.ts';
 import { checkFrozen } from './options.ts';
 import { checkPrecision } from './precision.ts';
 import { readStateFile, writeStateFile } from './state-file.ts';
 
 /** Slots of the counters, as native code numbers them. */
-export const slots = { step: 0, rho: 1, estimates: 2, partsTotal: 3, partsDone: 4 } as const;
-const slotCount = 7;
+export const slots = {
+  step: 0,
+  rho: 1,
+  estimates: 2,
+  partsTotal: 3,
+  partsDone: 4,
+  partsKept: 5,
+  partsPrime: 6,
+} as const;
+const slotCount = Object.keys(slots).length;
 
 /** The master's name in state files. */
 const masterName = 'master';
@@ -49,7 +59,7 @@ export class OptimizerState<Name extends string> {
     const { length, device } = values;
     const made: FlatBuffer[] = [];
     const alloc = <Kind extends DType>(count: number, dtype: Kind): FlatBuffer<Kind> => {
-      const buffer = FlatBuffer.alloc(count, { dtype, device });
+      const buffer = takingMemory('what the optimizer keeps', () => FlatBuffer.alloc(count, { dtype, device }));
       made.push(buffer);
       return buffer;
     };
@@ -88,6 +98,18 @@ export class OptimizerState<Name extends string> {
   get counters(): NativeMemory {
     if (this.#countersFailure !== undefined) throw this.#countersFailure;
     return nativeMemory(this.#counters, 'state');
+  }
+
+  /** Refuses to step where memory is gone, or was never filled; for steps that are no single call. */
+  checkSteppable(): void {
+    this.checkAlive();
+    if (this.#masterFailure !== undefined) throw this.#masterFailure;
+    if (this.#countersFailure !== undefined) throw this.#countersFailure;
+    const { values, gradients } = this.#parameters;
+    nativeMemory(values, 'values');
+    nativeMemory(gradients, 'gradients');
+    for (const [name, buffer] of this.#buffers()) nativeMemory(buffer, `state.${name}`);
+    if (this.#frozen !== undefined) nativeMemory(this.#frozen, 'frozen');
   }
 
   /** What a step reads and writes, checked, in the order in which native code takes it. */
@@ -142,6 +164,13 @@ export class OptimizerState<Name extends string> {
     }
   }
 
+  /** Counts a step that no job of its own counts; to be awaited before the next. */
+  async countStep(): Promise<void> {
+    const control = this.control.slice();
+    control[slots.step]! += 1;
+    await this.#setCounters(control);
+  }
+
   average(name: Name): FlatBuffer {
     this.checkAlive();
     return this.#averages[name];
@@ -149,7 +178,7 @@ export class OptimizerState<Name extends string> {
 
   /** @throws SoulError SOUL_RELEASED */
   checkAlive(): void {
-    if (this.#released) throw new SoulError('SOUL_RELEASED', 'the optimizer was released; make a new one');
+    if (this.#released) throw optimizerReleased();
   }
 
   async release(): Promise<void> {
@@ -215,6 +244,21 @@ export class OptimizerState<Name extends string> {
     await this.#setCounters(control);
   }
 
+  /** The live memory, and the counters by their names. */
+  progress(): OptimizerProgress {
+    this.checkAlive();
+    const counters = Object.entries(slots).map(([name, slot]) => [name, this.control[slot]!]);
+    return { buffers: Object.fromEntries(this.#buffers()), counters: Object.fromEntries(counters) };
+  }
+
+  /** Sets the counters to those of {@link progress}. */
+  async resumeAt(counters: OptimizerProgress['counters']): Promise<void> {
+    this.checkAlive();
+    const control = new Float64Array(slotCount);
+    for (const [name, slot] of Object.entries(slots)) control[slot] = checkCounter(name, counters[name]);
+    await this.#setCounters(control);
+  }
+
   /** The counters as they are when the turn comes. */
   async #copyOfCounters(): Promise<Float64Array> {
     const control = new Float64Array(slotCount);
@@ -227,6 +271,19 @@ export class OptimizerState<Name extends string> {
     if (this.#master !== undefined) buffers.push([masterName, this.#master]);
     return buffers;
   }
+}
+
+/** A count; of rho, which has yet to be found, NaN. */
+function checkCounter(name: string, value: unknown): number {
+  if (name === 'rho' && Number.isNaN(value)) return Number.NaN;
+  const checked = checkNumber(`counters.${name}`, value);
+  if (name === 'rho' || Number.isSafeInteger(checked)) return checked;
+  throw invalidArgument(`counters.${name}`, 'a count', value);
+}
+
+/** The error of every call after `release`. */
+export function optimizerReleased(): SoulError {
+  return new SoulError('SOUL_RELEASED', 'the optimizer was released; make a new one');
 }
 
 /** A copy of a buffer's elements as they lie, taken when its turn comes. */

@@ -145,8 +145,27 @@ export interface Optimizer {
   saveState(path: string): Promise<void>;
   /** Reads a state back; await it before the next call. */
   loadState(path: string, options?: LoadStateOptions): Promise<void>;
+  /**
+   * Everything that later steps depend on, bit for bit, beside the options, the values and the gradients. To be asked where no call is
+   * pending. Absent: a descent cannot keep its progress with this optimizer.
+   */
+  progress?(): OptimizerProgress;
+  /**
+   * Goes on from counters that {@link Optimizer.progress} gave an optimizer of the same options; the caller fills the buffers.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT, before anything is changed
+   */
+  resumeAt?(counters: OptimizerProgress['counters']): Promise<void>;
   /** Gives the state's memory up after all earlier calls; the parameters stay. */
   release(): Promise<void>;
+}
+
+/** Where an optimizer stands, as it lies in memory. */
+export interface OptimizerProgress {
+  /** Live memory, not copies: moving averages, a float32 master of bf16 values. */
+  readonly buffers: Readonly<Record<string, FlatBuffer>>;
+  /** Counts, and scales that were found along the way; NaN: not set yet. */
+  readonly counters: Readonly<Record<string, number>>;
 }
 
 export interface LoadStateOptions {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { checkNumber } from '../core/checks.ts';
 import { EstimateParts } from './estimate-parts.ts';
 
 /** From fewer parts rho comes out too large by a factor that matters; from 16 by about a half, from 64 by little. */
@@ -58,6 +59,33 @@ export class RhoBasis {
   /** The step that was to find rho was skipped, or failed. */
   findAtNextStep(): void {
     this.#estimated = true;
+  }
+
+  /** All that it knows, in numbers. */
+  counters(): Record<string, number> {
+    const { weights, squares } = this.#parts.sums;
+    return {
+      estimateWeights: weights,
+      estimateSquares: squares,
+      estimatePending: Number(this.#estimated),
+      rhoParts: this.#rhoParts ?? 0,
+    };
+  }
+
+  /**
+   * Checks {@link counters}; what it returns puts them in place.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT
+   */
+  resumption(counters: Readonly<Record<string, number>>): () => void {
+    const at = (name: string) => checkNumber(`counters.${name}`, counters[name]);
+    const parts = EstimateParts.of({ weights: at('estimateWeights'), squares: at('estimateSquares') });
+    const [pending, rhoParts] = [at('estimatePending'), at('rhoParts')];
+    return () => {
+      this.#parts = parts;
+      this.#estimated = pending !== 0;
+      this.#rhoParts = rhoParts === 0 ? undefined : rhoParts;
+    };
   }
 
   /** For a state file. */

@@ -18,6 +18,7 @@ import type {
   LoadStateOptions,
   OptimizerOptions,
   OptimizerParameters,
+  OptimizerProgress,
   SecondOrderOptimizer,
   SecondOrderStepOptions,
   StepStatistics,
@@ -334,6 +335,17 @@ export class Sophia implements SecondOrderOptimizer {
     });
   }
 
+  progress(): OptimizerProgress {
+    const { buffers, counters } = this.#state.progress();
+    return { buffers, counters: { ...counters, ...this.#basis.counters() } };
+  }
+
+  async resumeAt(counters: OptimizerProgress['counters']): Promise<void> {
+    const resumeBasis = this.#basis.resumption(counters);
+    await this.#state.resumeAt(counters);
+    resumeBasis();
+  }
+
   /** To be called when something else has written to bf16 values that have a float32 master; else it does nothing. */
   async refreshMaster(): Promise<void> {
     await this.#state.refreshMaster();
@@ -342,6 +354,11 @@ export class Sophia implements SecondOrderOptimizer {
   /** Gives the state's memory up after all earlier calls; the parameters stay. */
   async release(): Promise<void> {
     await this.#state.release();
+  }
+
+  /** At the end of a block with `await using`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release();
   }
 
   /** The estimate that a step takes first; no `from`: none. */

@@ -4,25 +4,25 @@
  * @module
  */
 
-import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
+import { join, relative, sep } from 'node:path';
 import { throwIfCancelled } from '../core/cancellation.ts';
 import { asSoulError } from '../core/errors.ts';
-import { exists } from '../core/files.ts';
+import { exists, hashFile } from '../core/files.ts';
+import { markerName, recordName, signatureName } from './run-files.ts';
 
-/** SHA-256 of one file, as 64 hexadecimal digits. */
+/**
+ * SHA-256 of one file, as 64 hexadecimal digits.
+ *
+ * @throws SoulError SOUL_CANCELLED, SOUL_FILE_SYSTEM
+ */
 export async function sha256(path: string, signal?: AbortSignal): Promise<string> {
-  const hash = createHash('sha256');
   try {
-    await pipeline(createReadStream(path), hash, signal ? { signal } : {});
+    return await hashFile(path, signal);
   } catch (error) {
     throwIfCancelled(signal, `the hashing of ${path} was cancelled`);
     throw asSoulError(error);
   }
-  return hash.digest('hex');
 }
 
 /**
@@ -32,7 +32,7 @@ export async function sha256(path: string, signal?: AbortSignal): Promise<string
  */
 export async function modelChecksums(folder: string, signal?: AbortSignal): Promise<Record<string, string>> {
   const names = (await readdir(folder)).filter(
-    (name) => /^[^.].*\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== 'run.json',
+    (name) => /^[^.].*\.(json|safetensors|jinja|model)$|^(vocab|merges)\.txt$/.test(name) && name !== recordName,
   );
   const sums: Record<string, string> = {};
   for (const name of names.sort()) {
@@ -41,4 +41,43 @@ export async function modelChecksums(folder: string, signal?: AbortSignal): Prom
     if (await exists(path)) sums[name] = await sha256(path, signal);
   }
   return sums;
+}
+
+/** What a record cannot have the hash of: itself, what signs it, and the mark of a folder in the making. */
+const unhashed: readonly string[] = [recordName, signatureName, markerName];
+
+/**
+ * Names of all files of a folder and of the folders in it, `/` between them, but for {@link unhashed}.
+ *
+ * @throws SoulError SOUL_FILE_SYSTEM
+ */
+export async function filesOf(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    return entries
+      .filter((entry) => !entry.isDirectory())
+      .map((entry) => relative(folder, join(entry.parentPath, entry.name)).split(sep).join('/'))
+      .filter((name) => !unhashed.includes(name))
+      .sort();
+  } catch (error) {
+    throw asSoulError(error);
+  }
+}
+
+/**
+ * SHA-256 of all files of an out folder, as a record has them: the model's, and what runs write beside.
+ *
+ * @param without a folder in it that will not stay
+ */
+export async function outputChecksums(
+  folder: string,
+  { without }: { readonly without?: string | undefined } = {},
+): Promise<Record<'model' | 'others', { sha256: Record<string, string> }>> {
+  const model = await modelChecksums(folder);
+  const others: Record<string, string> = {};
+  for (const name of await filesOf(folder)) {
+    if (Object.hasOwn(model, name) || name.split('/')[0] === without) continue;
+    others[name] = await sha256(join(folder, name));
+  }
+  return { model: { sha256: model }, others: { sha256: others } };
 }

@@ -6,14 +6,17 @@
 
 import { type Device, describeDevices } from '../core/devices.ts';
 import { batchParts, type PartLimits } from '../model/batch-parts.ts';
-import type { BatchShape } from '../model/contract.ts';
-import type { TokenSequence } from '../model/token-batch.ts';
+import type { BatchShape, PassShape } from '../model/contract.ts';
+import { labelCountOf, type TokenSequence, tokensReadOf } from '../model/token-batch.ts';
 import type { Precision } from '../optim/precision.ts';
 import { optimizerStateBytes } from '../optim/state-bytes.ts';
+import { completeCurvatureOptions } from '../unlearn/curvature.ts';
 import { type InnerMethodSetting, innerAlgorithm } from '../unlearn/inner-method.ts';
 import { type Method, needsReferenceModel, weightedTerms } from '../unlearn/method.ts';
+import { averagesOf, type OptimizerName } from './optimizer-choice.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
 import type { ModelMemory } from './runnable-model.ts';
+import type { CompleteRunSettings } from './settings.ts';
 
 export interface MemoryPart {
   readonly name: string;
@@ -27,11 +30,14 @@ export interface MemoryPlan {
   readonly total: number;
 }
 
-export interface MemoryInput extends ModelMemory {
+export interface MemoryInput extends Omit<ModelMemory, 'layers'> {
+  readonly optimizer: OptimizerName;
   readonly precision?: Precision | undefined;
   readonly chosen: ChosenAlgorithm;
-  /** Whether a mask freezes weights. */
+  /** Whether the run has a mask of frozen weights. */
   readonly masked: boolean;
+  /** Bytes that the process takes already; default as measured. */
+  readonly process?: number;
 }
 
 /**
@@ -39,23 +45,26 @@ export interface MemoryInput extends ModelMemory {
  * tokenizer and data; on a GPU what lies there.
  */
 export function planMemory(input: MemoryInput): MemoryPlan {
-  const { device, elements, dtype, precision, chosen, masked, pass } = input;
+  const { device, elements, dtype, optimizer, precision, chosen, masked, pass } = input;
   const ofModel = elements * (dtype === 'f32' ? 4 : 2);
   const steps = chosen.learningRates !== undefined;
   const all = [...algorithmsIn(chosen)];
   const held = all.map(({ algorithm, settings }) => algorithm.buffers?.(settings as never) ?? {});
   const methods = all.flatMap(({ method }) => method ?? []);
+  const compares = methods.some(needsReferenceModel) || held.some(({ startingModel }) => startingModel);
   const sum = <Entry>(entries: readonly Entry[], of: (entry: Entry) => number) =>
     entries.reduce((total, entry) => total + of(entry), 0);
+  const ofRun = masked ? 1 : 0;
+  const masks = ofRun + sum(held, ({ masks = 0, freezes = false }) => masks + (freezes ? 1 + ofRun : 0));
   const parts: MemoryPart[] = [
-    { name: 'process', bytes: device === 'cpu' ? process.memoryUsage.rss() : 0 },
+    { name: 'process', bytes: device === 'cpu' ? (input.process ?? process.memoryUsage.rss()) : 0 },
     { name: 'weights', bytes: ofModel },
     { name: 'gradients', bytes: ofModel },
-    { name: 'optimizer', bytes: steps ? optimizerStateBytes(elements, dtype, precision) : 0 },
-    { name: 'reference model', bytes: methods.some(needsReferenceModel) ? ofModel : 0 },
+    { name: 'optimizer', bytes: steps ? optimizerStateBytes(elements, dtype, averagesOf(optimizer), precision) : 0 },
+    { name: 'reference model', bytes: compares ? ofModel : 0 },
     { name: 'gradients of terms', bytes: sum(methods, (method) => ruleBytes(method, elements, dtype)) },
     { name: 'copies', bytes: sum(held, ({ copies = 0, float32 = 0 }) => copies * ofModel + float32 * 4 * elements) },
-    { name: 'mask', bytes: masked ? Math.ceil(elements / 8) : 0 },
+    { name: 'masks', bytes: masks * Math.ceil(elements / 8) },
     { name: 'activations', bytes: pass.activations },
     { name: 'work of a layer, or logits', bytes: pass.work },
   ];
@@ -82,23 +91,35 @@ function ruleBytes(method: Method, elements: number, dtype: 'f32' | 'bf16'): num
   return 4 * elements * (apart + (rule.averages?.length ?? 0));
 }
 
-/** The batch that takes most of all that could come together: the longest sequences, as many as the limits allow. */
-export function largestBatch(
+/** The passes that a run pulls back, each over the largest batch that it could meet: the descent's, and those of curvature estimates. */
+export function passesOf(
   sequences: readonly TokenSequence[],
-  limits: PartLimits,
-): BatchShape & { readonly sequences: number } {
+  settings: Pick<CompleteRunSettings, 'microBatchSize' | 'batchTokens' | 'optimizer' | 'curvature'>,
+  { algorithm, settings: own, learningRates }: ChosenAlgorithm,
+): [descent: PassShape, ...PassShape[]] {
+  const { microBatchSize: examples, batchTokens: tokens, optimizer, curvature = {} } = settings;
+  const batch = largestBatch(sequences, { examples, tokens });
+  const { hiddenLayer } = algorithm;
+  const descent = hiddenLayer
+    ? { ...batch, hiddenLayer: (layers: number) => hiddenLayer(own as never, layers) }
+    : batch;
+  if (optimizer !== 'sophia' || learningRates === undefined) return [descent];
+  return [descent, largestBatch(sequences, { examples: completeCurvatureOptions(curvature).chunkSize })];
+}
+
+/** The batch that takes most of all that could come together: the longest sequences, as many as the limits allow. */
+export function largestBatch(sequences: readonly TokenSequence[], limits: PartLimits): BatchShape {
   const lengths = sequences.map(({ tokens }) => [tokens.length]);
   const sorted = [...sequences.keys()].sort((a, b) => lengths[b]![0]! - lengths[a]![0]!).slice(0, limits.examples);
   const part = batchParts(
     sorted.map((index) => lengths[index]!),
     limits,
   )[0]!.map((place) => sequences[sorted[place]!]!);
-  const sum = (of: (sequence: TokenSequence) => number) => part.reduce((total, each) => total + of(each), 0);
+  const own = part.map(tokensReadOf);
   return {
-    sequences: part.length,
-    rows: sum(({ tokens }) => tokens.length - 1),
-    labels: sum(({ tokens, labelsFrom }) => tokens.length - labelsFrom),
-    longest: Math.max(...part.map(({ tokens }) => tokens.length - 1)),
+    rows: own.reduce((total, length) => total + length, 0),
+    labels: part.reduce((total, sequence) => total + labelCountOf(sequence), 0),
+    lengths: own,
   };
 }
 

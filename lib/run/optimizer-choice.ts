@@ -8,113 +8,76 @@ import { SoulError } from '../core/errors.ts';
 import { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { ParameterLayout } from '../model/parameter-layout.ts';
-import { AdamW, adamwDefaults } from '../optim/adamw.ts';
-import type { Optimizer, OptimizerParameters, SecondOrderOptimizer } from '../optim/optimizer.ts';
-import { Sophia, sophiaDefaults, soulRepoDefaults } from '../optim/sophia.ts';
-import { choiceSetting, numberSetting } from '../unlearn/setting.ts';
-import { checkValues, decayRatesSetting, type RunSchema, settingGroup, type ValuesOf } from './run-setting.ts';
+import type { Optimizer, OptimizerParameters, ParameterGroup, SecondOrderOptimizer } from '../optim/optimizer.ts';
+import type { LearningRates } from '../unlearn/algorithm.ts';
+import { type OptimizerSettings, type OwnSetting, optimizerSchema, sharedSettings } from './optimizer-settings.ts';
+import { adamw } from './optimizers/adamw.ts';
+import { sgd } from './optimizers/sgd.ts';
+import { sign } from './optimizers/sign.ts';
+import { sophia } from './optimizers/sophia.ts';
+import { soulRepo } from './optimizers/soul-repo.ts';
+import { publishedSize, type RunOptimizer } from './run-optimizer.ts';
+import { checkValues, type RunSchema } from './run-setting.ts';
+
+export type { OptimizerSettings } from './optimizer-settings.ts';
+
+/** In the order of help. */
+const optimizers = [adamw, sophia, soulRepo, sign, sgd] as const satisfies readonly RunOptimizer[];
+
+export type OptimizerName = (typeof optimizers)[number]['name'];
 
 /** Each optimizer's name on the command line, with a line that says what it is. */
-export const optimizerNames = {
-  adamw: 'AdamW, first order',
-  sophia: 'Sophia with the Gauss-Newton-Bartlett estimate, second order',
-  'soul-repo': "Sophia as SOUL's repository runs it: the squared gradient as its estimate, at every step",
-} as const;
+export const optimizerNames = Object.fromEntries(optimizers.map(({ name, text }) => [name, text])) as Record<
+  OptimizerName,
+  string
+>;
 
-export type OptimizerName = keyof typeof optimizerNames;
+/** Moving averages that an optimizer keeps. */
+export function averagesOf(name: OptimizerName): number {
+  return optimizerOf(name).averages;
+}
 
 /** Settings of an optimizer in a run; all are written to run.json. */
-export const optimizerSettings = {
-  learningRate: {
-    ...numberSetting('peak learning rate', undefined),
-    option: '--learning-rate <number>',
-    otherwise:
-      'by optimizer, method and size of the model; `soul methods <name>` has them, run.json the one that was taken',
-  },
-  weightDecay: {
-    ...numberSetting('decoupled weight decay; norm weights and biases take none', undefined),
-    option: '--weight-decay <number>',
-    otherwise: defaultOf('weightDecay'),
-  },
-  betas: {
-    ...decayRatesSetting('decay rates of the two moving averages, in an option separated by a comma'),
-    option: '--betas <two>',
-    otherwise: defaultOf('betas'),
-  },
-  epsilon: {
-    ...numberSetting('added to the denominator', undefined),
-    option: '--epsilon <number>',
-    otherwise: defaultOf('epsilon'),
-  },
-  clipNorm: {
-    ...numberSetting('largest norm of the whole gradient; a longer one is scaled down', undefined, {
-      lowExclusive: true,
-    }),
-    option: '--clip-norm <number>',
-    otherwise: defaultOf('clipNorm'),
-  },
-  clippedFraction: {
-    ...numberSetting('sophia: choose rho so that this share of the weights is clipped at the first step', undefined, {
-      ...{ lowExclusive: true, high: 1, highExclusive: true },
-    }),
-    option: '--clipped-fraction <share>',
-    otherwise: defaultOf('clippedFraction'),
-  },
-  rho: {
-    ...numberSetting('sophia: factor of the curvature, given by hand', undefined, { lowExclusive: true }),
-    option: '--rho <number>',
-    otherwise: defaultOf('rho'),
-    insteadOf: 'clippedFraction',
-  },
-  denominator: {
-    ...choiceSetting('sophia: sum (rho * h + epsilon) or max (the larger of the two)', ['sum', 'max'], undefined),
-    option: '--denominator <form>',
-    otherwise: defaultOf('denominator'),
-  },
-  precision: settingGroup('how the optimizer keeps what it remembers', {
-    master: {
-      ...choiceSetting(
-        'of bf16 weights: f32, steps act on a copy in float32; none, on the weights themselves',
-        ['f32', 'none'],
-        undefined,
-      ),
-      option: '--master <dtype>',
-      otherwise: 'f32 with --dtype bf16',
-    },
-    states: {
-      ...choiceSetting('number format of the moving averages', ['f32', 'bf16'], undefined),
-      option: '--states <dtype>',
-      otherwise: 'f32',
-    },
-    rounding: {
-      ...choiceSetting(
-        'how bf16 averages, and weights without a master, are rounded',
-        ['stochastic', 'nearest'],
-        undefined,
-      ),
-      option: '--rounding <kind>',
-      otherwise: 'stochastic',
-    },
-  }),
-} as const satisfies RunSchema;
+export const optimizerSettings = describedSettings();
 
-/** {@link optimizerSettings}, each of which may be left out. */
-export type OptimizerSettings = ValuesOf<typeof optimizerSettings>;
+function optimizerOf(name: OptimizerName): RunOptimizer {
+  return optimizers.find((each) => each.name === name)!;
+}
 
-const sophiaOnly = ['rho', 'clippedFraction', 'denominator'] as const;
+/** The optimizers that have a setting. */
+function ownersOf(setting: string): RunOptimizer[] {
+  return optimizers.filter(({ settings }) => [...sharedSettings, ...settings].some((own) => own === setting));
+}
 
-/** What an optimizer's setting is where it is not given, in words: one value, or each optimizer's own. */
+/** The schema, in which settings that not all have say whose they are, and each what it is where it is not given. */
+function describedSettings(): typeof optimizerSchema {
+  const described = Object.entries(optimizerSchema as RunSchema).map(([name, entry]) => {
+    if (entry.kind === 'group') return [name, entry];
+    const owners = ownersOf(name).map((owner) => owner.name);
+    const text = owners.length === optimizers.length ? entry.text : `${owners.join(', ')}: ${entry.text}`;
+    if (entry.otherwise !== undefined) return [name, { ...entry, text }];
+    const otherwise = defaultOf(name);
+    return [name, { ...entry, text, ...(otherwise === '' ? {} : { otherwise }) }];
+  });
+  return Object.fromEntries(described);
+}
+
+/** What a setting is where it is not given, in words: one value, or each optimizer's own. */
 function defaultOf(setting: string): string {
-  const ownersOf = new Map<string, string[]>();
-  for (const name of Object.keys(optimizerNames)) {
-    const value = (runDefaults(name as OptimizerName, {}) as Record<string, unknown>)[setting];
+  const namesOf = new Map<string, string[]>();
+  for (const optimizer of optimizers) {
+    const value = (optimizer.defaults({}) as Record<string, unknown>)[setting];
     if (value === undefined) continue;
     const text = typeof value === 'number' && value > 0 && value < 1e-3 ? value.toExponential() : String(value);
-    ownersOf.set(text, [...(ownersOf.get(text) ?? []), name]);
+    namesOf.set(text, [...(namesOf.get(text) ?? []), optimizer.name]);
   }
-  const [[text, owners] = ['', []], ...others] = ownersOf;
-  if (others.length === 0 && owners.length > 1) return text;
-  return [...ownersOf].map(([value, names]) => `${value} for ${names.join(' and ')}`).join(', ');
+  const [[text, names] = ['', []], ...others] = namesOf;
+  if (others.length === 0 && names.length > 1) return text;
+  return [...namesOf].map(([value, owners]) => `${value} for ${inWords(owners)}`).join(', ');
+}
+
+function inWords(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter((part) => part !== '').join(' and ');
 }
 
 /**
@@ -125,35 +88,36 @@ function defaultOf(setting: string): string {
 export function completeOptimizerSettings(name: OptimizerName, given: OptimizerSettings): OptimizerSettings {
   checkValues('optimizerSettings', optimizerSettings, given, 'optimizerSettings.');
   const settings: OptimizerSettings = withoutUndefined(given);
-  const foreign = name === 'adamw' ? sophiaOnly.filter((key) => settings[key] !== undefined) : [];
-  if (foreign.length > 0) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `${foreign.join(' and ')} belong to Sophia, not to ${name}`, {
-      argument: foreign[0],
+  const optimizer = optimizerOf(name);
+  const known: readonly string[] = [...sharedSettings, ...optimizer.settings];
+  for (const setting of Object.keys(settings)) {
+    if (known.includes(setting)) continue;
+    const owners = inWords(ownersOf(setting as OwnSetting).map((owner) => owner.name));
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${setting} is a setting of ${owners}, not of ${name}`, {
+      argument: setting,
     });
   }
-  return { ...runDefaults(name, settings), ...settings };
+  return { ...optimizer.defaults(settings), ...settings };
 }
 
-/** The optimizers' own defaults, but for what suits runs of unlearning better: small steps, little decay, clipped gradients. */
-function runDefaults(name: OptimizerName, { rho, clippedFraction }: OptimizerSettings): OptimizerSettings {
-  const common = { learningRate: 1e-5, weightDecay: 0.01, clipNorm: 1 };
-  if (name === 'adamw') {
-    const { betas, epsilon } = adamwDefaults;
-    return { ...common, betas: [...betas], epsilon };
-  }
-  if (name === 'sophia') {
-    const { betas, epsilon, denominator } = sophiaDefaults;
-    return {
-      ...common,
-      betas: [...betas],
-      epsilon,
-      denominator,
-      ...(rho === undefined ? { clippedFraction: 0.1 } : {}),
-    };
-  }
-  const { learningRate, weightDecay, betas, rho: ownRho, epsilon, denominator, clipNorm } = soulRepoDefaults;
-  const scale = clippedFraction === undefined ? { rho: ownRho } : {};
-  return { learningRate, weightDecay, betas: [...betas], epsilon, denominator, clipNorm, ...scale };
+/** The peak learning rates of an algorithm for 7 billion weights, those that it does not name too. */
+export function learningRatesOf(rates: LearningRates): Record<OptimizerName, number> {
+  const entries = optimizers.map((optimizer: RunOptimizer) => {
+    const rate = rates[optimizer.name] ?? optimizer.rateFrom!(rates);
+    return [optimizer.name, Number(rate.toPrecision(2))];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The learning rate that a run of so many weights takes of one for 7 billion. */
+export function rateForSize(
+  name: OptimizerName,
+  rate: number,
+  weights: number,
+  settings: OptimizerSettings = {},
+): number {
+  const own = optimizerOf(name).rateOfRun?.(rate, settings) ?? rate * Math.sqrt(publishedSize / weights);
+  return Number(own.toPrecision(2));
 }
 
 /** Makes an optimizer over a model's parameters, from settings with every default filled in. */
@@ -163,15 +127,23 @@ export function createOptimizer(
   settings: OptimizerSettings,
   more: { frozen?: FlatBuffer<'u8'>; seed?: bigint } = {},
 ): Optimizer | SecondOrderOptimizer {
-  const { rho, clippedFraction, denominator, ...given } = settings;
-  const options = { ...given, ...more };
-  if (name === 'adamw') return new AdamW(parameters, options);
-  const sophia = {
-    ...options,
-    rho: clippedFraction === undefined ? rho! : { clippedFraction },
-    ...(denominator ? { denominator } : {}),
-  };
-  return name === 'sophia' ? new Sophia(parameters, sophia) : Sophia.soulRepo(parameters, sophia);
+  const { learningRateScales, weightDecays, ...own } = settings;
+  const parameterGroups = groupsOf(parameters.layout, learningRateScales, weightDecays);
+  return optimizerOf(name).make(parameters, { ...own, ...more, ...withoutUndefined({ parameterGroups }) });
+}
+
+/** The layout's groups with settings of their own; undefined where there are none, and the layout's hold as they are. */
+function groupsOf(
+  layout: ParameterLayout,
+  scales: OptimizerSettings['learningRateScales'],
+  decays: OptimizerSettings['weightDecays'],
+): ParameterGroup[] | undefined {
+  if (scales === undefined && decays === undefined) return undefined;
+  return layout.ranges().map((range) => ({
+    ...range,
+    ...withoutUndefined({ learningRateScale: scales?.[range.name] }),
+    ...withoutUndefined({ weightDecay: decays?.[range.name] }),
+  }));
 }
 
 /**

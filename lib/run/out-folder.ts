@@ -4,22 +4,27 @@
  * @module
  */
 
-import { randomUUID } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { lstat, mkdir, mkdtemp, readdir, realpath, rename, rm, rmdir, statfs } from 'node:fs/promises';
-import { basename, dirname, join, resolve } from 'node:path';
+import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
+import { mkdir, mkdtemp, readdir, rename, rm, rmdir, stat, truncate } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
-import { type FileLock, lockFile } from '../core/file-lock.ts';
-import { exists, replaceFile } from '../core/files.ts';
+import type { FileLock } from '../core/file-lock.ts';
+import { exists, freeBytes, replaceFile } from '../core/files.ts';
+import { flush } from '../core/flushed-files.ts';
 import { toJson } from '../core/json.ts';
 import { tokenizerFiles } from '../model/tokenizer-files.ts';
-import { markerName, requireNoInput, requireReplaceable } from './replaceable-folder.ts';
+import { tidyPublished } from './published-folder.ts';
+import { requireReplaceable } from './replaceable-folder.ts';
+import { checkpointsName, markerName } from './run-files.ts';
+import { type Claim, claim, modelFile, placeOf, stagingOf } from './staging-folder.ts';
 
 export interface OutFolderOptions {
   /** Replaces a folder that an earlier run made. */
   overwrite?: boolean;
   /** Files and folders that the run reads: none of them may lie in a folder that is replaced. */
   inputs?: readonly string[];
+  /** Takes up what a run that was cut off left in the staging folder. */
+  resume?: boolean;
 }
 
 /**
@@ -30,12 +35,17 @@ export class OutFolder {
   readonly path: string;
   /** Where files are written until then. */
   readonly staging: string;
+  /** Whether the staging folder is an earlier run's. */
+  readonly isResumed: boolean;
   readonly #lock: FileLock;
   readonly #options: Required<OutFolderOptions>;
-  readonly #logs: number[] = [];
+  readonly #logs = new Map<string, number>();
+  /** Of an earlier process, with their lengths. */
+  #earlierLogs: Readonly<Record<string, number>> = {};
 
-  private constructor(path: string, lock: FileLock, options: Required<OutFolderOptions>) {
+  private constructor(path: string, { lock, isResumed }: Claim, options: Required<OutFolderOptions>) {
     this.#options = options;
+    this.isResumed = isResumed;
     this.path = path;
     this.staging = stagingOf(path);
     this.#lock = lock;
@@ -43,33 +53,36 @@ export class OutFolder {
 
   /**
    * Checks that the folder can be written and replaced in the end, and makes the staging folder. What a run that was cut off left
-   * there is removed; a model that it had finished only with `overwrite`.
+   * there is removed, a model that it had finished and checkpoints only with `overwrite`; with `resume` it all stays, but for what a
+   * run that was killed right after it had published its folder was about to remove.
    *
    * @throws SoulError SOUL_EXISTS when `path` is there and `overwrite` is not set, or when it or the staging folder is not of
    *   this package's making; SOUL_BUSY when another run writes there; SOUL_INVALID_ARGUMENT for a place that cannot be
    *   replaced; SOUL_FILE_SYSTEM
    */
   static async create(path: string, options: OutFolderOptions = {}): Promise<OutFolder> {
-    const { overwrite = false, inputs = [] } = options;
+    const { overwrite = false, inputs = [], resume = false } = options;
+    const complete = { overwrite, inputs, resume };
     try {
       const place = await placeOf(path);
-      await requireFree(place, { overwrite, inputs });
+      if (resume && !(await exists(stagingOf(place)))) await tidyPublished(place);
+      await requireFree(place, complete);
       await mkdir(dirname(place), { recursive: true });
-      return new OutFolder(place, await claim(stagingOf(place), { overwrite, inputs }), { overwrite, inputs });
+      return new OutFolder(place, await claim(stagingOf(place), complete), complete);
     } catch (error) {
-      throw asSoulError(error);
+      throw withPlaceAdvice(asSoulError(error));
     }
   }
 
   /**
    * Checks that the disk has room for what is to be written.
    *
+   * @returns the bytes that are free
    * @throws SoulError SOUL_FILE_SYSTEM
    */
-  async requireSpace(bytes: number): Promise<void> {
-    const { bavail, bsize } = await statfs(this.staging);
-    const free = bavail * bsize;
-    if (free >= bytes) return;
+  async requireSpace(bytes: number): Promise<number> {
+    const free = await freeBytes(this.staging);
+    if (free >= bytes) return free;
     throw new SoulError(
       'SOUL_FILE_SYSTEM',
       `the model takes ${bytes} bytes, but ${free} are free at ${dirname(this.path)}; free some, or name another output`,
@@ -79,21 +92,83 @@ export class OutFolder {
 
   /** Opens a file of JSON lines; what is appended can be watched in the staging folder while the run goes on. */
   openLog(name: string): (record: object) => void {
-    const file = openSync(join(this.staging, name), 'a');
-    this.#logs.push(file);
+    const file = this.#logs.get(name) ?? openSync(join(this.staging, name), 'a');
+    this.#logs.set(name, file);
     return (record) => void writeSync(file, `${JSON.stringify(record)}\n`);
   }
 
+  async writeText(name: string, text: string): Promise<void> {
+    await replaceFile(join(this.staging, name), text);
+  }
+
+  /** Flushes the logs to the disk and says how long each is, in bytes. */
+  flushLogs(): Record<string, number> {
+    const open = [...this.#logs].map(([name, file]) => {
+      fsyncSync(file);
+      return [name, fstatSync(file).size];
+    });
+    return { ...this.#earlierLogs, ...Object.fromEntries(open) };
+  }
+
+  /**
+   * Goes back to where logs had these lengths: what was appended since is cut off, and all else that an earlier run wrote, but for its
+   * checkpoints, is removed.
+   *
+   * @param lengths as {@link flushLogs} gave them
+   * @throws SoulError SOUL_BAD_FILE where a log is shorter
+   */
+  async goBack(lengths: Readonly<Record<string, number>>): Promise<void> {
+    for (const name of await readdir(this.staging)) {
+      if (name === markerName || name === checkpointsName) continue;
+      const length = lengths[name];
+      if (length === undefined) await rm(join(this.staging, name), { recursive: true, force: true });
+    }
+    for (const [name, length] of Object.entries(lengths)) {
+      const path = join(this.staging, name);
+      const size = (await stat(path).catch(() => undefined))?.size ?? 0;
+      if (size < length) {
+        throw new SoulError(
+          'SOUL_BAD_FILE',
+          `${path} has ${size} bytes, fewer than the ${length} that it had when the checkpoint was written; begin anew (--overwrite, without --resume)`,
+          { path },
+        );
+      }
+      await truncate(path, length);
+    }
+    this.#earlierLogs = lengths;
+  }
+
+  /** Flushes all files to the disk. */
+  async flushFiles(): Promise<void> {
+    for (const entry of await readdir(this.staging, { withFileTypes: true })) {
+      if (entry.isFile()) await flush(join(this.staging, entry.name));
+    }
+    await flush(this.staging);
+  }
+
+  /** Removes what was written of a model, so that it can be written again. */
+  async removeModel(): Promise<void> {
+    const names = await readdir(this.staging);
+    const own = names.filter((name) => modelFile.test(name) || tokenizerFiles.includes(name));
+    for (const name of own) await rm(join(this.staging, name), { force: true });
+  }
+
   async writeJson(name: string, content: object): Promise<void> {
-    await replaceFile(join(this.staging, name), toJson(content));
+    await this.writeText(name, toJson(content));
+  }
+
+  /** Removes a file that it wrote; nothing where there is none. */
+  async remove(name: string): Promise<void> {
+    await rm(join(this.staging, name), { force: true });
   }
 
   /**
    * Moves the finished folder to its place, which is looked at again; a folder that was there goes only when the new one stands.
    *
+   * @param temporary names in it of what goes as soon as it stands
    * @throws SoulError SOUL_EXISTS, SOUL_FILE_SYSTEM; all that was written is then in the staging folder
    */
-  async publish(): Promise<void> {
+  async publish(temporary: readonly string[] = []): Promise<void> {
     this.#closeLogs();
     try {
       // Hours may have passed.
@@ -106,6 +181,7 @@ export class OutFolder {
         throw error;
       }
       // It stands: what is left over of the way there is no failure.
+      for (const name of temporary) await rm(join(this.path, name), { recursive: true, force: true }).catch(() => {});
       this.#lock.release();
       await rm(join(this.path, markerName), { force: true }).catch(() => {});
       if (before !== undefined) await removeReplaced(before).catch(() => {});
@@ -131,21 +207,20 @@ export class OutFolder {
   }
 
   #closeLogs(): void {
-    for (const file of this.#logs.splice(0)) closeSync(file);
+    for (const file of this.#logs.values()) closeSync(file);
+    this.#logs.clear();
   }
 }
 
-function stagingOf(path: string): string {
-  return `${path}.partial`;
-}
-
 /** Nothing is at the place, or what may be replaced. */
-async function requireFree(place: string, { overwrite, inputs }: Required<OutFolderOptions>): Promise<void> {
+async function requireFree(place: string, { overwrite, inputs, resume }: Required<OutFolderOptions>): Promise<void> {
   if (!(await exists(place))) return;
   if (!overwrite) {
+    const done = resume && !(await exists(stagingOf(place)));
+    const what = done ? ', and no run to it is left to go on with' : '';
     throw new SoulError(
       'SOUL_EXISTS',
-      `the output ${place} already exists; name another, or replace it (--overwrite)`,
+      `the output ${place} already exists${what}; name another, or replace it (--overwrite)`,
       { path: place },
     );
   }
@@ -158,89 +233,6 @@ async function removeReplaced(aside: string): Promise<void> {
   await rm(aside, { recursive: true });
 }
 
-/** The folder's own place, without links on the way to it. */
-async function placeOf(path: string): Promise<string> {
-  const place = resolve(path);
-  if (basename(place) === '') {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `${place} cannot be an output; name a folder in it`, { path: place });
-  }
-  const found = await lstat(place).catch(() => undefined);
-  if (await exists(place)) return realpath(place);
-  if (!found?.isSymbolicLink()) {
-    const above = await realpath(dirname(place)).catch(() => dirname(place));
-    return join(above, basename(place));
-  }
-  throw new SoulError('SOUL_EXISTS', `${place} is a link that leads nowhere; remove it, or name another output`, {
-    path: place,
-  });
-}
-
-/** Makes the staging folder and locks it; it is there under its name only once it is locked. */
-async function claim(staging: string, options: Required<OutFolderOptions>): Promise<FileLock> {
-  // Not mkdtemp, which keeps others out: this is the folder that will be published.
-  const fresh = `${staging}-${randomUUID()}`;
-  await mkdir(fresh);
-  let lock: FileLock | undefined;
-  try {
-    lock = lockFile(join(fresh, markerName));
-    await removeLeftovers(staging, options);
-    await rename(fresh, staging).catch(async (error: NodeJS.ErrnoException) => {
-      // Another run was quicker.
-      if (error.code === 'ENOTEMPTY' || error.code === 'EEXIST')
-        await removeLeftovers(staging, { ...options, overwrite: false });
-      throw error;
-    });
-    return lock;
-  } catch (error) {
-    lock?.release();
-    await rm(fresh, { recursive: true, force: true });
-    throw error;
-  }
-}
-
-/** What a run may have written there when it was cut off, beside the tokenizer's files. */
-const stagedFile =
-  /^(\.soul-run\.json|run\.json|metrics\.jsonl|config\.json|generation_config\.json|model.*\.safetensors(\.index\.json)?|.*\.tmp)$/;
-
-/** Removes what a run that was cut off left; nothing that anybody else made, and nothing that a run still writes. */
-async function removeLeftovers(staging: string, { overwrite, inputs }: Required<OutFolderOptions>): Promise<void> {
-  if (!(await exists(staging))) return;
-  await requireNoInput(staging, inputs);
-  const marker = join(staging, markerName);
-  if (!(await exists(marker))) {
-    throw new SoulError(
-      'SOUL_EXISTS',
-      `${staging} is in the way: the run gathers its files there, but it was not made by a run; move it, or name another output`,
-      { path: staging },
-    );
-  }
-  const lock = lockFile(marker);
-  try {
-    const names = await readdir(staging);
-    const foreign = names.find((name) => !stagedFile.test(name) && !tokenizerFiles.includes(name));
-    if (foreign !== undefined) {
-      throw new SoulError(
-        'SOUL_EXISTS',
-        `${staging} holds ${foreign}, which no run wrote; move it, or name another output`,
-        {
-          path: staging,
-        },
-      );
-    }
-    const finished = names.find((name) => /^model.*\.safetensors$/.test(name));
-    if (finished !== undefined && !overwrite) {
-      throw new SoulError(
-        'SOUL_EXISTS',
-        `${staging} holds a model that an earlier run had finished when it was cut off (${finished}); move it, or let it be replaced (--overwrite)`,
-        { path: staging },
-      );
-    }
-    await rm(staging, { recursive: true });
-  } finally {
-    lock.release();
-  }
-}
-
 /** Gives what stands at `path` a name that nobody else has. */
 async function moveAside(path: string): Promise<string> {
   const aside = await mkdtemp(`${path}.replaced-`);
@@ -251,4 +243,15 @@ async function moveAside(path: string): Promise<string> {
     throw error;
   }
   return aside;
+}
+
+/** The error of a place where nothing can be written, with what to do about it. */
+function withPlaceAdvice(error: unknown): unknown {
+  const { systemCode } = (error as SoulError | undefined)?.details ?? {};
+  if (!(error instanceof SoulError) || !['EROFS', 'EACCES', 'EPERM', 'ENOSPC'].includes(String(systemCode)))
+    return error;
+  const advice = systemCode === 'ENOSPC' ? 'free some' : 'see that files may be written there';
+  return new SoulError(error.code, `${error.message}; ${advice}, or name another output (--out)`, error.details, {
+    cause: error,
+  });
 }

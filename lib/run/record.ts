@@ -8,20 +8,31 @@ import { cpus } from 'node:os';
 import { basename } from 'node:path';
 import { nativeAddon } from '../core/addon.ts';
 import type { Device, DeviceRecord } from '../core/devices.ts';
+import { errorCodes, SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { packageVersion } from '../core/package.ts';
 import { usableProcessors } from '../core/processors.ts';
+import { withoutValue } from '../data/conditions.ts';
+import type { Example } from '../data/example.ts';
+import type { ExampleSet } from '../data/example-set.ts';
 import type { Overlap } from '../data/overlap.ts';
 import type { DataFile } from '../data/read-examples.ts';
+import { settingsInFull } from '../unlearn/inner-method.ts';
 import type { Method } from '../unlearn/method.ts';
 import { initialCoefficient } from '../unlearn/term.ts';
-import { modelChecksums } from './checksums.ts';
-import type { EncodedFile, RunSets } from './data-sets.ts';
+import { outputChecksums } from './checksums.ts';
+import type { RunSets } from './data-sets.ts';
+import { type Deletion, settingsWithoutTexts } from './deletion.ts';
+import type { EvaluationSeries } from './evaluations/evaluation.ts';
+import { fileName, itemFormVersion, itemName, itemTexts } from './item-names.ts';
+import type { GenerationSummary } from './made-alternatives.ts';
 import type { Evaluation, MeasuredSets } from './measure.ts';
 import type { PeakMemory } from './peak-memory.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
+import { checkpointsName } from './run-files.ts';
 import type { RunSummary } from './run-summary.ts';
 import type { CompleteRunSettings } from './settings.ts';
+import type { Traces } from './traces.ts';
 import type { Verdict } from './verdict.ts';
 
 export interface RunResult {
@@ -29,6 +40,8 @@ export interface RunResult {
   out: string;
   summary: RunSummary;
   evaluation?: Evaluation;
+  /** Of runs that are evaluated on the way. */
+  evaluations?: EvaluationSeries;
   /** Examples of each set that lost tokens at their end: what was cut off was neither trained on nor measured. */
   truncated: { target: number; retain?: number };
   /** What the sets have in common, where there are two. */
@@ -42,6 +55,10 @@ export interface RunResult {
   plannedMemory?: number;
   /** What a run of unlearning came to, in a sentence, and what to do where that is not what was wanted. */
   verdict?: Verdict;
+  /** The file of the secret key under which the record of a deletion names the items, and what tells it from other keys. */
+  itemKey?: { file: string; id: string };
+  /** The fingerprint of the public key that the record's signature is checked with, where it was signed. */
+  signer?: string;
 }
 
 export interface RunRecordParts {
@@ -57,38 +74,90 @@ export interface RunRecordParts {
   /** Of the file that the algorithm came from, where it came from one. */
   algorithmSum: string | undefined;
   sets: RunSets;
+  /** How the model made other answers, where it did. */
+  generated?: GenerationSummary;
   /** Where the new model lies at present. */
   modelFolder: string;
   result: RunResult;
   /** Of the model before the run, where it was measured. */
   before: MeasuredSets | undefined;
   /** Why the model could not be measured after the run. */
-  failure: string | undefined;
+  failure: unknown;
+  /** How the run was stopped or gone on with, where it was, and what it left of its checkpoints. */
+  ending: Readonly<Record<string, unknown>>;
   meter: PeakMemory;
+  /** How a run that deletes names what it deleted. */
+  deletion: Deletion | undefined;
+  /** {@link RecordSigner.fingerprint} of who will sign. */
+  signer: string | undefined;
 }
 
-/** Every setting with its defaults, seeds, versions, SHA-256 of model and data, and the figures. */
-export async function runRecord(parts: RunRecordParts): Promise<object> {
-  const { settings, chosen, device, gpu, sets, before, failure, result } = parts;
+/**
+ * Every setting with its defaults, seeds, versions, SHA-256 of model and data, names of what was deleted, and the figures; no text of
+ * what was deleted unless the settings ask for it. docs/record.md explains each part.
+ *
+ * @param traces of a run that deletes
+ */
+export async function runRecord(parts: RunRecordParts, traces: Traces | undefined): Promise<object> {
+  const { settings, chosen, device, gpu, sets, before, failure, result, deletion } = parts;
+  const quoting = settings.withText ? undefined : deletion;
   const { last, ...totals } = result.summary;
   return {
     package: { name: 'soul-unlearn', version: packageVersion },
     startedAt: parts.startedAt.toISOString(),
     finishedAt: new Date().toISOString(),
-    settings: { ...settings, method: chosen.algorithm.name, methodSettings: chosen.settings },
+    ...withoutUndefined({ signer: parts.signer }),
+    settings: {
+      ...settingsWithoutTexts(settings, quoting),
+      template: sets.encoding.template.setting,
+      method: chosen.algorithm.name,
+      methodSettings: settingsInFull(chosen.algorithm, chosen.settings),
+    },
     ...(chosen.method ? { coefficients: coefficientsOf(chosen.method) } : {}),
     inputs: {
       model: { folder: basename(settings.model), sha256: parts.modelSums },
       ...(parts.algorithmSum === undefined
         ? {}
         : { algorithm: { file: basename(settings.algorithmFile!), sha256: parts.algorithmSum } }),
-      target: dataRecord(sets.target),
-      ...(sets.retain ? { retain: dataRecord(sets.retain) } : {}),
+      target: { ...setRecord(sets.target, quoting), truncated: sets.target.truncated },
+      ...(sets.retain
+        ? {
+            retain: {
+              // The rest of the files to forget is in those files.
+              ...setRecord(sets.retain, quoting, settings.retainRest),
+              truncated: sets.retain.truncated,
+            },
+          }
+        : {}),
+      ...(settings.evaluateData
+        ? {
+            evaluateData: Object.fromEntries(
+              Object.entries(sets.heldOut).map(([name, set]) => [
+                name,
+                // They may say in other words what is to be forgotten.
+                { ...setRecord(set, quoting), truncated: set.truncated },
+              ]),
+            ),
+          }
+        : {}),
+      template: sets.encoding.template.record,
       ...(sets.refusalFile ? { refusals: fileRecord(sets.refusalFile) } : {}),
-      ...(sets.alternatives ? { alternatives: fileRecord(sets.alternatives.file) } : {}),
+      ...(sets.alternatives
+        ? {
+            alternatives: {
+              // Their questions are what is to be forgotten.
+              ...setRecord(sets.alternatives.file, quoting),
+              ...generationRecord(parts.generated),
+            },
+          }
+        : {}),
       ...(sets.overlap ? { overlap: sets.overlap } : {}),
     },
-    outputs: { model: { sha256: await modelChecksums(parts.modelFolder) } },
+    ...(deletion ? { deleted: deletionRecord(deletion, sets.target.items, settings.withText) } : {}),
+    ...(traces ? { traces } : {}),
+    outputs: await outputChecksums(parts.modelFolder, {
+      without: settings.keepCheckpoints ? undefined : checkpointsName,
+    }),
     environment: {
       node: process.version,
       platform: `${process.platform}-${process.arch}`,
@@ -104,8 +173,10 @@ export async function runRecord(parts: RunRecordParts): Promise<object> {
       ...totals,
       ...(last ? { losses: last.losses, statistics: last.statistics } : {}),
       ...(result.evaluation ? { evaluation: result.evaluation } : {}),
+      ...(result.evaluations ? { evaluations: result.evaluations } : {}),
       ...(result.verdict ? { verdict: result.verdict } : {}),
-      ...(failure === undefined ? {} : { before, notMeasuredAfter: failure }),
+      ...parts.ending,
+      ...(failure === undefined ? {} : { before, notMeasuredAfter: failureText(failure, quoting) }),
       peakMemory: result.peakMemory,
       ...withoutUndefined({ plannedMemory: result.plannedMemory }),
       peakMemoryScope: parts.meter.scope,
@@ -118,10 +189,57 @@ function coefficientsOf({ terms }: Method): Record<string, number> {
   return Object.fromEntries(terms.map((term) => [term.name, initialCoefficient(term)]));
 }
 
-function dataRecord(set: EncodedFile): object {
-  return { ...fileRecord(set), truncated: set.truncated };
+/**
+ * One file is named as such; several have a list, in the order of the setting. Either way `items` are those that were used.
+ *
+ * @param quoting set where texts of what is deleted must not stand: conditions may name it
+ * @param isKeyed whether plain hashes of the files would let such texts be guessed
+ */
+function setRecord({ files, items, filters }: ExampleSet, quoting: Deletion | undefined, isKeyed = true): object {
+  const named = files.map(({ file, sha256, items }) => ({
+    file: basename(file),
+    ...hashRecord(sha256, isKeyed ? quoting : undefined),
+    items,
+  }));
+  const conditions = (texts: readonly string[]) =>
+    quoting ? texts.map((text) => withoutValue(text, (value) => quoting.key.nameOf(value))) : texts;
+  return {
+    ...(named.length === 1 ? named[0] : { files: named }),
+    items: items.length,
+    ...(filters
+      ? { filters: filters.map((filter) => ({ ...filter, conditions: conditions(filter.conditions) })) }
+      : {}),
+  };
+}
+
+/** The items by their names, in the order of the data. */
+function deletionRecord({ key }: Deletion, items: readonly Example[], withText: boolean): object {
+  return {
+    items: items.length,
+    naming: { algorithm: 'HMAC-SHA-256', form: itemFormVersion, keyId: key.id },
+    names: items.map((example) => itemName(key, example)),
+    ...(withText ? { texts: items.map(itemTexts) } : {}),
+  };
+}
+
+/** Why there are no figures; of a message that might quote an example, the code alone. */
+function failureText(failure: unknown, quoting: Deletion | undefined): string {
+  if (quoting === undefined) return failure instanceof Error ? failure.message : String(failure);
+  const code = failure instanceof SoulError ? failure.code : 'SOUL_INTERNAL';
+  return `${code}: ${errorCodes[code]}`;
+}
+
+function generationRecord(generated: RunRecordParts['generated']): object {
+  if (generated === undefined) return {};
+  const { questions, parroted, drawn, request } = generated;
+  const sampled = { temperature: 1, questions, withoutDifferent: parroted, drawn };
+  return { generated: { ...sampled, request: request ?? 'the question as it is' } };
 }
 
 function fileRecord({ file, sha256, items }: DataFile<unknown>): object {
   return { file: basename(file), sha256, items: items.length };
+}
+
+function hashRecord(sha256: string, quoting: Deletion | undefined): object {
+  return quoting ? { keyedSha256: fileName(quoting.key, sha256) } : { sha256 };
 }

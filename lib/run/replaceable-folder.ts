@@ -8,12 +8,7 @@ import { readdir, readFile, realpath, stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
-
-/** Marks a folder that this package made, and is locked while a run writes there. */
-export const markerName = '.soul-run.json';
-
-/** What every run writes beside the model's files. */
-const runFiles = ['run.json', 'metrics.jsonl', markerName];
+import { recordName, runFiles } from './run-files.ts';
 
 /**
  * Checks that a folder is empty or holds exactly what a run wrote, that the new run reads neither it nor anything in it, and
@@ -48,9 +43,9 @@ export async function requireReplaceable(path: string, inputs: readonly string[]
  */
 export async function requireNoInput(path: string, inputs: readonly string[]): Promise<void> {
   for (const input of inputs) {
-    const inside = relative(path, await realpath(input).catch(() => resolve(input)));
-    if (inside !== '' && (inside.split(sep)[0] === '..' || isAbsolute(inside))) continue;
-    const what = inside === '' ? 'it' : `${input} in it`;
+    const place = await realpath(input).catch(() => resolve(input));
+    if (!isWithin(place, path)) continue;
+    const what = relative(path, place) === '' ? 'it' : `${input} in it`;
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
       `${path} cannot be replaced: the run reads ${what}; move it, or name another output`,
@@ -62,23 +57,32 @@ export async function requireNoInput(path: string, inputs: readonly string[]): P
   }
 }
 
+/** Whether a place is a folder, or lies in it. */
+export function isWithin(place: string, folder: string): boolean {
+  const way = relative(folder, place);
+  return way === '' || !(way.split(sep)[0] === '..' || isAbsolute(way));
+}
+
 function kept(path: string, reason: string): SoulError {
   return new SoulError('SOUL_EXISTS', `${path} is not replaced: ${reason}; name another output`, { path });
 }
 
 /** The files that the run of a folder wrote by its own record; undefined where there is none. */
 async function namesOfRun(path: string): Promise<Set<string> | undefined> {
-  const record = (await readJsonFile(join(path, 'run.json')).catch(() => undefined)) as
+  const record = (await readJsonFile(join(path, recordName)).catch(() => undefined)) as
     | RunRecordFile
     | undefined
     | null;
   if (record?.package?.name !== 'soul-unlearn') return undefined;
-  return new Set([...Object.keys(record.outputs?.model?.sha256 ?? {}), ...runFiles]);
+  const { model, others } = record.outputs ?? {};
+  const written = [model, others].flatMap((files) => Object.keys(files?.sha256 ?? {}));
+  // Of what lies in a folder, the folder.
+  return new Set([...written.map((name) => name.split('/')[0]!), ...runFiles]);
 }
 
 interface RunRecordFile {
   package?: { name?: unknown };
-  outputs?: { model?: { sha256?: object } };
+  outputs?: { model?: { sha256?: object }; others?: { sha256?: object } };
 }
 
 /** Whether another file system, or a bound folder, begins here: it cannot be renamed. */

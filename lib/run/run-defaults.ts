@@ -29,10 +29,7 @@ import {
   method,
   settingsFor,
 } from '../unlearn/registry.ts';
-import type { OptimizerName } from './optimizer-choice.ts';
-
-/** The size at which published learning rates stand: 7 billion weights. */
-const publishedSize = 7e9;
+import { learningRatesOf, type OptimizerName, type OptimizerSettings, rateForSize } from './optimizer-choice.ts';
 
 /**
  * The learning rate of a run: what the algorithm's file says for 7 billion weights (near what TOFU, SOUL and NPO publish; Sophia's
@@ -47,13 +44,14 @@ export function defaultLearningRate(
   optimizer: OptimizerName,
   { learningRates }: { readonly learningRates?: LearningRates },
   weights: number,
+  settings?: OptimizerSettings,
 ): number {
   if (learningRates === undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'an algorithm that takes no steps has no learning rate', {
       argument: 'algorithm',
     });
   }
-  return Number((learningRates[optimizer] * Math.sqrt(publishedSize / weights)).toPrecision(2));
+  return rateForSize(optimizer, learningRatesOf(learningRates)[optimizer], weights, settings);
 }
 
 const fineTuningEpochs = 5;
@@ -133,6 +131,7 @@ function asAlgorithm(own: Method): Algorithm {
     settings: {},
     runDefaults: {},
     learningRates: graddiff.learningRates,
+    endsAnywhere: true,
     method: () => own,
     needs: () => [],
     run: (lab) => lab.descend(own),

@@ -4,14 +4,32 @@
  * @module
  */
 
+import { SoulError } from '../core/errors.ts';
+import { gibibytes } from '../core/out-of-memory.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
+import type { ModelFacts } from '../unlearn/algorithm.ts';
 import type { DataSets } from '../unlearn/source.ts';
-import { largestBatch, type MemoryPlan, memoryFor, planMemory } from './memory-plan.ts';
+import { inAlgorithmFile } from './algorithm-file.ts';
+import { type MemoryPlan, memoryFor, passesOf, planMemory } from './memory-plan.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
 import type { ModelLoader } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
+import { isMasked } from './trainable.ts';
 
-/** Undefined where the loader cannot say what its models take. */
+/**
+ * Refuses a model that the algorithm could not run on.
+ *
+ * @throws SoulError of the algorithm
+ */
+export function checkModel({ algorithm, settings }: ChosenAlgorithm, model: ModelFacts, algorithmFile?: string): void {
+  inAlgorithmFile(algorithmFile, () => algorithm.checkModel?.(model, settings as never));
+}
+
+/**
+ * Undefined where the loader cannot say what its models take.
+ *
+ * @throws SoulError as {@link checkModel}
+ */
 export async function planRun(
   settings: CompleteRunSettings,
   chosen: ChosenAlgorithm,
@@ -19,14 +37,14 @@ export async function planRun(
   { memory }: ModelLoader,
 ): Promise<MemoryPlan | undefined> {
   if (memory === undefined) return undefined;
-  const { microBatchSize: examples, batchTokens: tokens } = settings;
-  const batch = largestBatch(sequencesOf(sets), { examples, tokens });
-  const model = await memory(settings.model, batch);
+  const model = await memory(settings.model, passesOf(sequencesOf(sets), settings, chosen));
+  checkModel(chosen, model, settings.algorithmFile);
   return planMemory({
     ...model,
+    optimizer: settings.optimizer,
     precision: settings.optimizerSettings.precision,
     chosen,
-    masked: settings.trainable !== undefined,
+    masked: isMasked(settings),
   });
 }
 
@@ -35,14 +53,22 @@ export function sequencesOf({ target, retain = [], alternatives = [] }: DataSets
   return [...target, ...retain, ...alternatives.flat()];
 }
 
+const lessMemory =
+  'fewer tokens at a time (--batch-tokens, --micro-batch-size), --checkpoint-activations, --dtype bf16 and --states bf16 take less; `soul plan` says how much';
+
+/** The same error; where memory ran out, with what takes less of it. */
+export function withMemoryAdvice(error: unknown): unknown {
+  if (!(error instanceof SoulError) || error.code !== 'SOUL_OUT_OF_MEMORY') return error;
+  return new SoulError(error.code, `${error.message}; ${lessMemory}`, { ...error.details }, { cause: error });
+}
+
 /** What to do about a run for which there is not enough memory; undefined where there is, as far as is known. */
 export function memoryNote(plan: MemoryPlan): string | undefined {
   const { device, total } = plan;
   const there = memoryFor(plan);
   if (there === undefined || total <= there) return undefined;
-  const gibibytes = (bytes: number) => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
   return (
     `the run needs about ${gibibytes(total)} of memory${device === 'cpu' ? '' : ` of ${device}`}, and there are ${gibibytes(there)}; ` +
-    'fewer tokens at a time (--batch-tokens), --checkpoint-activations or --dtype bf16 need less; `soul plan` says how much'
+    lessMemory
   );
 }

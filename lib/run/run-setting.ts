@@ -4,20 +4,30 @@
  * @module
  */
 
-import { checkNumber, checkSeed } from '../core/checks.ts';
+import { checkBoolean, checkNumber, checkSeed } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { PromptTemplate } from '../data/prompt-template.ts';
+import { checkTemplateDate } from '../data/chat/chat-template.ts';
+import { checkTemplate } from '../data/choose-template.ts';
+import { parseCondition } from '../data/conditions.ts';
+import { type ParameterKind, parameterKinds } from '../model/parameter-layout.ts';
 import { patternOf, type Setting, type SettingText } from '../unlearn/setting.ts';
 
 /** How text becomes a value: beside the kinds of methods' settings those that runs alone have. */
 export type RunSettingKind =
   | SettingText['kind']
   | 'path'
+  | 'paths'
+  | 'namedPaths'
+  | 'choices'
+  | 'conditions'
   | 'template'
+  | 'date'
+  | 'lines'
   | 'pattern'
   | 'numbers'
+  | 'kindNumbers'
   | 'seed'
   /** What no option gives as a whole. */
   | 'value';
@@ -43,6 +53,14 @@ export interface Asked {
   readonly otherwise?: string;
   /** The setting of the same group that says the same in another way. */
   readonly insteadOf?: string;
+  /** Whether the weights that a run comes to are the same whatever it is, so that a run that is resumed may have another. */
+  readonly neutral?: boolean;
+  /**
+   * Of a setting that may quote what is to be forgotten: its value as the record of a deletion has it.
+   *
+   * @param nameOf gives the name that stands for a text
+   */
+  readonly withoutTexts?: (value: unknown, nameOf: (text: string) => string) => unknown;
 }
 
 /** A setting of a run. */
@@ -78,10 +96,93 @@ export function pathSetting(text: string): Made<string> {
   return { text, kind: 'path', expected: 'a path', fallback: undefined, check };
 }
 
-/** A text with {question} and {answer}. */
-export function templateSetting(text: string, fallback: string): Setting<string, RunSettingKind> {
-  const check = (_: string, value: unknown) => PromptTemplate.parse(value as string);
-  return { text, kind: 'template', expected: 'a text with {question} and {answer}', fallback, check };
+/** One file or several. */
+export function pathsSetting(text: string): Made<string | readonly string[]> {
+  const expected = 'a path, or an array of paths';
+  const isPath = (value: unknown) => typeof value === 'string' && value !== '' && !value.includes('\0');
+  const check = (name: string, value: unknown) => {
+    const several = Array.isArray(value) && value.length > 0;
+    if (!(several ? value : [value]).every(isPath)) throw invalidArgument(name, expected, value);
+  };
+  return { text, kind: 'paths', expected, fallback: undefined, check };
+}
+
+/** Kinds of settings that say where files lie, and nothing of what is in them. */
+export const placeKinds: ReadonlySet<string> = new Set(['path', 'paths', 'namedPaths'] satisfies RunSettingKind[]);
+
+/**
+ * One file or several under each of some names.
+ *
+ * @param taken names that stand for something else
+ */
+export function namedPathsSetting(
+  text: string,
+  taken: readonly string[],
+): Made<Readonly<Record<string, string | readonly string[]>>> {
+  const files = pathsSetting(text);
+  const expected = `files by names of letters, digits, - and _, none of them ${taken.join(', ')}`;
+  const check = (name: string, value: unknown) => {
+    checkObject(name, value);
+    const entries = Object.entries(value as object);
+    for (const [own, paths] of entries) {
+      if (!/^[A-Za-z][\w-]*$/.test(own) || taken.includes(own)) throw invalidArgument(name, expected, own);
+      files.check(`${name}.${own}`, paths);
+    }
+    if (entries.length === 0) throw invalidArgument(name, expected, value);
+  };
+  return { text, kind: 'namedPaths', expected, fallback: undefined, check };
+}
+
+/** Several of some words, each once. */
+export function choicesSetting<Choice extends string>(
+  text: string,
+  choices: readonly Choice[],
+): Made<readonly Choice[]> {
+  const expected = `some of ${choices.join(', ')}, each once`;
+  const check = (name: string, value: unknown) => {
+    const isList = Array.isArray(value) && value.length > 0 && new Set(value).size === value.length;
+    if (!isList || !value.every((each) => choices.includes(each))) throw invalidArgument(name, expected, value);
+  };
+  return { text, kind: 'choices', expected, fallback: undefined, check };
+}
+
+/** One condition on fields of the data or several. */
+export function conditionsSetting(text: string): Made<string | readonly string[]> {
+  const check = (name: string, value: unknown) => {
+    const several = Array.isArray(value) && value.length > 0;
+    for (const each of several ? value : [value]) parseCondition(name, each);
+  };
+  return { text, kind: 'conditions', expected: 'a condition as field=value', fallback: undefined, check };
+}
+
+/** A text with {question} and {answer}, or a word for one. */
+export function templateSetting(text: string): Made<string> {
+  const check = (_: string, value: unknown) => checkTemplate(value);
+  return {
+    text,
+    kind: 'template',
+    expected: 'chat, plain or a text with {question} and {answer}',
+    fallback: undefined,
+    check,
+  };
+}
+
+/** A day, as 2024-07-26. */
+export function dateSetting(text: string, fallback: string): Setting<string, RunSettingKind> {
+  return { text, kind: 'date', expected: `a day, as ${fallback}`, fallback, check: checkTemplateDate };
+}
+
+/** Any text, in which the command line takes `\n` for a new line. */
+export function textSetting(text: string): Made<string> {
+  const check = (name: string, value: unknown) => {
+    if (typeof value !== 'string') throw invalidArgument(name, 'a text', value);
+  };
+  return { text, kind: 'lines', expected: 'a text', fallback: undefined, check };
+}
+
+/** A text that a function reads, which refuses what it does not know. */
+export function readTextSetting(text: string, expected: string, check: Setting['check']): Made<string> {
+  return { text, kind: 'text', expected, fallback: undefined, check };
 }
 
 /** A regular expression over names of tensors. */
@@ -97,6 +198,22 @@ export function decayRatesSetting(text: string): Made<[number, number]> {
     for (const i of [0, 1]) checkNumber(`${name}[${i}]`, value[i], { high: 1, highExclusive: true });
   };
   return { text, kind: 'numbers', expected, fallback: undefined, check };
+}
+
+/** A number of at least 0 for each of some kinds of weights, as a model's layout groups them. */
+export function kindNumbersSetting(text: string): Made<Partial<Record<ParameterKind, number>>> {
+  const expected = `numbers of at least 0 for some of ${parameterKinds.join(', ')}`;
+  const check = (name: string, value: unknown) => {
+    checkNames(name, value, parameterKinds);
+    const given = withoutUndefined(value as Readonly<Record<string, unknown>>);
+    for (const [kind, number] of Object.entries(given)) checkNumber(`${name}.${kind}`, number);
+  };
+  return { text, kind: 'kindNumbers', expected, fallback: undefined, check };
+}
+
+/** true or false, whose default is another's. */
+export function switchSetting(text: string): Made<boolean> {
+  return { text, kind: 'flag', expected: 'true or false', fallback: undefined, check: checkBoolean };
 }
 
 /** An integer of 64 bits. */
@@ -135,7 +252,8 @@ export function checkValues(argument: string, schema: RunSchema, values: unknown
     else {
       entry.check(`${prefix}${name}`, value);
       const other = entry.insteadOf;
-      if (other === undefined || given[other] === undefined) continue;
+      // A flag that is not set says nothing.
+      if (other === undefined || value === false || given[other] === undefined) continue;
       throw new SoulError('SOUL_INVALID_ARGUMENT', `give ${name} or ${other}, not both`, { argument: name });
     }
   }
@@ -150,7 +268,7 @@ export function mergeValues(schema: RunSchema, before: object, over: object): Re
       if (merged[name] !== undefined)
         merged[name] = mergeValues(entry.members, first![name] ?? {}, second![name] ?? {});
     } else if (entry.insteadOf !== undefined) {
-      if (second![name] !== undefined) delete merged[entry.insteadOf];
+      if (second![name] !== undefined && second![name] !== false) delete merged[entry.insteadOf];
       else if (second![entry.insteadOf] !== undefined) delete merged[name];
     }
   }
@@ -158,8 +276,8 @@ export function mergeValues(schema: RunSchema, before: object, over: object): Re
 }
 
 /** What a setting is where it is not given, in words; undefined where that is nothing. */
-export function defaultText({ kind, otherwise, fallback }: RunSetting): string | undefined {
+export function defaultText({ otherwise, fallback }: RunSetting): string | undefined {
   if (otherwise !== undefined) return otherwise;
   if (fallback === undefined || fallback === false) return undefined;
-  return kind === 'template' ? JSON.stringify(fallback) : String(fallback);
+  return String(fallback);
 }

@@ -4,30 +4,42 @@
  * @module
  */
 
-import { type Cancellable, checkSignal, throwIfCancelled } from '../core/cancellation.ts';
+import { join } from 'node:path';
+import { type Cancellable, checkSignal } from '../core/cancellation.ts';
 import { recordDevice } from '../core/devices.ts';
-import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
+import { asSoulError, invalidArgument } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
-import { PromptTemplate } from '../data/prompt-template.ts';
+import { chooseTemplate } from '../data/choose-template.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import type { RunEvent, RunPhase, StepEvent } from '../unlearn/events.ts';
+import type { RunEvent, StepEvent } from '../unlearn/events.ts';
 import type { Lab } from '../unlearn/lab.ts';
 import { eventsOfFile, inAlgorithmFile } from './algorithm-file.ts';
+import { checkpointBytes, spaceNote } from './checkpoints/disk-space.ts';
+import { identityOf, recordedSettings } from './checkpoints/run-identity.ts';
+import { adviseUnopened, RunJournal } from './checkpoints/run-journal.ts';
+import { Stopping } from './checkpoints/stopping.ts';
 import { modelChecksums, sha256 } from './checksums.ts';
-import { type RunSets, readRunSets } from './data-sets.ts';
-import { beforeAndAfter, type MeasuredSets, measureSets } from './measure.ts';
+import { readRunSets, withAlternatives } from './data-sets.ts';
+import { readRecordKeys } from './deletion.ts';
+import { evaluationSeries } from './evaluations/evaluation.ts';
+import { EvaluationLog } from './evaluations/evaluation-log.ts';
+import { makeAlternatives, planOfRun } from './made-alternatives.ts';
+import { beforeAndAfter, type MeasuredSets } from './measure.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
-import { type RunResult, runRecord } from './record.ts';
+import type { RunResult } from './record.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
+import { checkLengths, isPublished, unmeasured, unpublished } from './run-errors.ts';
+import { begin, RunFigures } from './run-figures.ts';
+import { alternativesName } from './run-files.ts';
 import { dataSetsOf, labOf } from './run-lab.ts';
-import { memoryNote, planRun } from './run-memory.ts';
+import { memoryNote, planRun, withMemoryAdvice } from './run-memory.ts';
 import { runSettings } from './run-settings.ts';
-import { type RunSummary, RunSummaryMeter } from './run-summary.ts';
+import type { RunSummary } from './run-summary.ts';
 import type { ModelLoader, RunnableModel } from './runnable-model.ts';
 import {
   type CompleteRunSettings,
@@ -36,10 +48,17 @@ import {
   neededSets,
   type RunSettings,
 } from './settings.ts';
-import { frozenBut } from './trainable.ts';
+import { RunCurves, StepLog, type StepPlace } from './step-log.ts';
+import { frozenWeights } from './trainable.ts';
 import { verdictOf } from './verdict.ts';
+import { writeRecord } from './write-record.ts';
 
 export interface RunOptions extends Cancellable {
+  /**
+   * Ends the run in order: a descent takes its step to the end and keeps a checkpoint, or ends there with `keepOnStop`; anything else
+   * ends as with `signal`.
+   */
+  stop?: AbortSignal;
   /** Told of everything that the run does, as it does it. */
   onEvent?: (event: RunEvent) => void;
 }
@@ -50,22 +69,24 @@ export interface RunOptions extends Cancellable {
  *
  * Whatever can be checked without the model is checked before it is loaded. The trained weights are on disk before anything else
  * is computed: where measuring them fails or is interrupted, the folder is published without those figures, and the error says
- * where it is. What a run that failed earlier had logged stays in `<out>.partial`.
+ * where it is. What a run that failed earlier had logged stays in `<out>.partial`, with its checkpoints, from which `resume` goes on.
  *
- * @throws SoulError of {@link completeRunSettings}, {@link OutFolder.create}, {@link readRunSets}, the loader and {@link train};
- *   SOUL_CANCELLED
+ * @throws SoulError of {@link completeRunSettings}, {@link OutFolder.create}, {@link readRunSets}, {@link RunJournal.open}, the loader
+ *   and {@link train}; SOUL_CANCELLED
  */
 export async function runTraining(
   given: RunSettings,
   loadModel: ModelLoader,
-  options: RunOptions = {},
+  callerOptions: RunOptions = {},
 ): Promise<RunResult> {
   const startedAt = new Date();
   const meter = await measurePeakMemory();
   if (typeof given !== 'object' || given === null) throw invalidArgument('settings', 'an object', given);
   if (typeof loadModel !== 'function') throw invalidArgument('loadModel', 'a function that loads a folder', loadModel);
-  checkOptions(options);
-  const { signal } = options;
+  checkOptions(callerOptions);
+  const stopping = new Stopping(callerOptions.signal, callerOptions.stop);
+  const { signal } = stopping;
+  const options = { ...callerOptions, signal };
   const tell = (event: RunEvent) => options.onEvent?.(event);
   const onNote = (text: string) => tell({ kind: 'note', text });
   runSettings.method.check('method', given.method);
@@ -73,15 +94,21 @@ export async function runTraining(
   const chosen = ofFile(() => chooseAlgorithm(given.method, given.methodSettings));
   ofFile(() => neededSets(chosen));
   const checked = completeRunSettings(given, chosen);
-  const template = PromptTemplate.parse(checked.template);
-  const { model: folder, target, retain, refusals, alternatives, algorithmFile } = checked;
-  const inputs = [folder, target, retain, refusals, alternatives, algorithmFile].filter((path) => path !== undefined);
-  const out = await OutFolder.create(checked.out, { overwrite: checked.overwrite, inputs });
+  const { model: folder, target, retain, refusals, alternatives, algorithmFile, itemKey, sign } = checked;
+  const heldOut = Object.values(checked.evaluateData ?? {}).flat();
+  const keys = await readRecordKeys(checked, chosen, onNote);
+  const { deletion, signer } = keys;
+  const inputs = [folder, target, retain, refusals, alternatives, ...heldOut, algorithmFile, itemKey, sign]
+    .flat()
+    .filter((path) => path !== undefined);
+  const { overwrite, resume } = checked;
+  const out = await OutFolder.create(checked.out, { overwrite, inputs, ...withoutUndefined({ resume }) });
 
   let model: RunnableModel | undefined;
   let lab: Lab | undefined;
   let frozen: FlatBuffer<'u8'> | undefined;
   let reference: RunnableModel | undefined;
+  let journal: RunJournal | undefined;
   let failure: { readonly error: unknown } | undefined;
   /** Calls what must not cost finished weights; its error is thrown when they are safe. */
   const heedless = (call: () => void) => {
@@ -98,9 +125,13 @@ export async function runTraining(
       const idle = idleSettings(given, chosen);
       if (idle.length > 0) onNote(`${chosen.algorithm.name} takes no steps: ${idle.join(', ')} have no effect`);
       await checkModelFolder(folder);
+      const curves =
+        checked.tensorboard === undefined ? undefined : new RunCurves(checked.tensorboard, checked.out, out.path);
       const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
-      const dataSets = dataSetsOf(sets);
+      const template = await chooseTemplate(folder, tokenizer, checked);
+      let sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
+      let dataSets = dataSetsOf(sets, checked);
+      const plan = planOfRun(tokenizer, sets, checked);
       ofFile(() => chosen.algorithm.checkSets?.(dataSets, chosen.settings));
       const planned = await planRun(checked, chosen, dataSets, loadModel);
       const shortage = planned && memoryNote(planned);
@@ -108,30 +139,64 @@ export async function runTraining(
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
+      const parts = { settings: checked, chosen, modelSums, algorithmSum, sets };
+      const recorded = recordedSettings(checked, chosen, given);
+      journal = await RunJournal.open({
+        ...parts,
+        out,
+        identity: identityOf(parts),
+        recorded,
+        startedAt,
+        stopping,
+        onNote,
+      });
+      if (journal.result) {
+        onNote('the run was done: it is put in its place');
+        await out.publish(journal.temporary);
+        return journal.result;
+      }
       begin('loading the model', options);
       model = await loadModel(folder, { onNote, ...withoutUndefined({ signal }) });
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
-      await out.requireSpace(byteLength);
+      const free = await out.requireSpace(byteLength);
+      const checkpoint = checkpointBytes(checked, model.parameters.values, planned);
+      const scarce = resume ? undefined : spaceNote(checked, { free, model: byteLength, checkpoint });
+      if (scarce !== undefined) onNote(scarce);
       checkLengths(sets, model.maximumLength);
       sets.checkTokens(model.vocabularySize);
+      frozen = await frozenWeights(model.parameters, checked);
 
       const settings = completeForModel(checked, given, chosen, model, sets.target.items.length);
-      frozen = settings.trainable === undefined ? undefined : await frozenBut(model.parameters, settings.trainable);
-      lab = labOf(model, dataSets, settings, frozen, signal, async () => {
+      const evaluationLog = settings.evaluateEvery === undefined ? undefined : new EvaluationLog(out, curves);
+      const figures = new RunFigures({ model, tokenizer, sets, settings, log: evaluationLog, told: options });
+      journal.begin(figures.journalModel);
+      let { generated } = journal;
+      if (plan && generated) {
+        sets = await withAlternatives(sets, join(out.staging, alternativesName), tokenizer, onNote);
+      } else if (plan) {
+        begin('generating other answers', options);
+        // They took long, and whatever fails after them may be mended.
+        const write = () => {
+          written = 'logs';
+          return { path: join(out.staging, alternativesName), add: out.openLog(alternativesName) };
+        };
+        const since = performance.now();
+        ({ sets, generated } = await makeAlternatives(model, tokenizer, plan, sets, settings, write, options));
+        await journal.remember({ generated }, (performance.now() - since) / 1000);
+      }
+      if (plan) dataSets = dataSetsOf(sets, settings);
+      lab = labOf(model, dataSets, settings, { journal, signal, ...withoutUndefined({ frozen }) }, async () => {
         reference ??= await loadModel(folder, withoutUndefined({ signal }));
         return reference;
       });
-      const before = await measure(model, sets, settings, options, 'measuring before');
-      const log = out.openLog('metrics.jsonl');
-      let descent = 0;
-      const events = eventsOfFile(algorithmFile, chosen.algorithm.run(lab, chosen.settings));
-      const summary = await perform(events, options, (event) => {
+      const before = await figures.before(journal);
+      const log = new StepLog(out, curves);
+      const events = eventsOfFile(algorithmFile, lab.run(chosen.algorithm, chosen.settings));
+      const summary = await perform(events, journal, checked, options, (event, place) => {
         written = 'logs';
-        if (event.step === 1) descent += 1;
         const tellStep = () => {
-          const { kind: _, ...line } = event;
-          log({ descent, ...line });
+          log.step(event, place);
           tell(event);
         };
         if (event.step < event.steps) tellStep();
@@ -139,13 +204,14 @@ export async function runTraining(
       });
       // Whatever the caller's code does: the weights come first.
       heedless(() => tell({ kind: 'phase', phase: 'writing the model' }));
-      await model.save(out.staging, { tokenizer });
+      const changed = model;
+      await journal.makingRoom(() => changed.save(out.staging, { tokenizer }));
       written = 'model';
 
       let after: MeasuredSets | undefined;
       try {
         if (failure) throw failure.error;
-        after = await measure(model, sets, settings, options, 'measuring after');
+        after = await figures.after(journal);
       } catch (error) {
         failure = { error };
       }
@@ -155,14 +221,20 @@ export async function runTraining(
         truncated: { target: sets.target.truncated, ...(sets.retain ? { retain: sets.retain.truncated } : {}) },
         ...(sets.overlap ? { overlap: sets.overlap } : {}),
         ...(before && after ? { evaluation: beforeAndAfter(before, after) } : {}),
+        ...(evaluationLog ? { evaluations: evaluationSeries(journal.evaluations) } : {}),
         peakMemory: await meter.peak(),
         ...(planned ? { plannedMemory: planned.total } : {}),
+        ...(deletion ? { itemKey: { file: deletion.file, id: deletion.key.id } } : {}),
+        ...(signer ? { signer: signer.fingerprint } : {}),
       };
+      const { evaluation } = result;
+      if (curves && evaluation && !evaluationLog) heedless(() => curves.measured(evaluation, summary.steps));
       if (failure === undefined && chosen.algorithm.name !== 'finetune') {
         result.verdict = verdictOf({
           forget: result.evaluation?.target,
           retain: result.evaluation?.retain,
           chosen,
+          endedBy: journal.endedBy,
           ...(summary.last
             ? {
                 learningRate: settings.optimizerSettings.learningRate!,
@@ -171,40 +243,52 @@ export async function runTraining(
             : {}),
         });
       }
-      await out.writeJson(
-        'run.json',
-        await runRecord({
-          startedAt,
-          settings: { ...settings, maximumLength: Math.min(settings.maximumLength, model.maximumLength) },
+      await journal.tidy();
+      await writeRecord(
+        out,
+        {
+          startedAt: journal.startedAt,
+          settings: {
+            ...settings,
+            resume: false,
+            finish: false,
+            maximumLength: Math.min(settings.maximumLength, model.maximumLength),
+          },
           chosen,
           device,
           gpu,
           modelSums,
           algorithmSum,
           sets,
-          modelFolder: out.staging,
+          ...(generated ? { generated } : {}),
           result,
           before,
-          failure: failure && messageOf(failure.error),
+          failure: failure?.error,
+          ending: journal.ending(),
           meter,
-        }),
+        },
+        keys,
+        journal.traces(),
       );
-      await out.publish();
+      if (failure === undefined) await journal.finish(result);
+      await out.publish(journal.temporary);
       if (failure) throw unmeasured(failure.error, out.path);
       return result;
     } catch (error) {
       // The error of the work goes on, whatever becomes of what it left.
-      if (written === 'nothing') await out.discard().catch(() => {});
+      const known = asSoulError(error);
+      const advised = journal ? journal.advise(known) : await adviseUnopened(out, known);
+      if (written === 'nothing' && !out.isResumed && advised === known) await out.discard().catch(() => {});
       else {
         out.leave();
         if (isPublished(error)) throw error;
-        if (written === 'model') throw unpublished(error, out.staging);
-        onNote(`what was logged up to there is in ${out.staging}`);
+        if (written === 'model') throw unpublished(advised, out.staging);
+        if (written === 'logs') onNote(`what was logged up to there is in ${out.staging}`);
       }
-      throw asSoulError(error);
+      throw withMemoryAdvice(advised);
     }
   };
-  return thenRelease(work, () => [lab, frozen, reference, model]);
+  return thenRelease(work, () => [stopping, lab, frozen, reference, model]);
 }
 
 /** Fills in the defaults that depend on the model's size and the data's. */
@@ -217,7 +301,8 @@ function completeForModel(
 ): CompleteRunSettings {
   const learningRate =
     given.optimizerSettings?.learningRate ??
-    (chosen.learningRates && defaultLearningRate(settings.optimizer, chosen, layout.parameterCount));
+    (chosen.learningRates &&
+      defaultLearningRate(settings.optimizer, chosen, layout.parameterCount, settings.optimizerSettings));
   return {
     ...settings,
     ...(settings.steps === undefined && settings.epochs === undefined
@@ -228,90 +313,36 @@ function completeForModel(
 }
 
 function checkOptions(options: RunOptions): void {
-  checkNames('options', options, ['onEvent', 'signal']);
+  checkNames('options', options, ['onEvent', 'signal', 'stop']);
   checkSignal('signal', options.signal);
+  checkSignal('stop', options.stop);
   const { onEvent } = options;
   if (onEvent !== undefined && typeof onEvent !== 'function') throw invalidArgument('onEvent', 'a function', onEvent);
 }
 
-/** Announces a phase, unless the run is to end. */
-function begin(phase: RunPhase, { onEvent, signal }: RunOptions): void {
-  throwIfCancelled(signal, `the run was cancelled before ${phase}`);
-  onEvent?.({ kind: 'phase', phase });
-}
-
-/** Runs an algorithm to its end and passes on what it says. */
+/** Runs an algorithm to its end, unless the run is to be finished where it is, and passes on what it says. */
 async function perform(
   events: AsyncGenerator<RunEvent, unknown, void>,
+  journal: RunJournal,
+  { finish }: CompleteRunSettings,
   options: RunOptions,
-  onStep: (event: StepEvent) => void,
+  onStep: (event: StepEvent, place: StepPlace) => void,
 ): Promise<RunSummary> {
-  begin('training', options);
-  const meter = new RunSummaryMeter();
-  for await (const event of events) {
-    if (event.kind !== 'step') {
-      options.onEvent?.(event);
-      continue;
+  if (finish) await journal.finishHere();
+  else {
+    begin('training', options);
+    journal.meter.start();
+    for await (const event of events) {
+      if (event.kind !== 'step') {
+        options.onEvent?.(event);
+        continue;
+      }
+      const { warning } = event.statistics;
+      if (warning !== undefined && event.step === 1) options.onEvent?.({ kind: 'note', text: warning });
+      journal.count(event);
+      onStep(event, { descent: journal.descent, step: journal.meter.steps });
     }
-    const { warning } = event.statistics;
-    if (warning !== undefined && event.step === 1) options.onEvent?.({ kind: 'note', text: warning });
-    meter.add(event);
-    onStep(event);
   }
-  return meter.summary();
-}
-
-async function measure(
-  model: RunnableModel,
-  sets: RunSets,
-  { evaluate: limit, microBatchSize: batchSize, batchTokens }: CompleteRunSettings,
-  options: RunOptions,
-  phase: 'measuring before' | 'measuring after',
-): Promise<MeasuredSets | undefined> {
-  if (limit === 0) return undefined;
-  begin(phase, options);
-  const { signal, onEvent } = options;
-  const onProgress = (done: number, total: number) => onEvent?.({ kind: 'progress', what: phase, done, total });
-  return measureSets(model, sets, { limit, batchSize, batchTokens, signal, onProgress });
-}
-
-/** A model may take less than its config.json says. */
-function checkLengths({ target, retain, modelLimit }: RunSets, maximumLength: number): void {
-  if (modelLimit !== undefined && modelLimit <= maximumLength) return;
-  for (const { file, encoded } of retain ? [target, retain] : [target]) {
-    const longest = Math.max(...encoded.map(({ tokens }) => tokens.length));
-    if (longest <= maximumLength) continue;
-    throw new SoulError(
-      'SOUL_BAD_DATA',
-      `${file} has an example of ${longest} tokens, but the model takes ${maximumLength}; give that as the longest sequence (--max-length)`,
-      { file, longest, maximumLength },
-    );
-  }
-}
-
-const published = Symbol('published');
-
-/** The error of measuring a model that is safe already. */
-function unmeasured(error: unknown, path: string): SoulError {
-  const { code, details } = error instanceof SoulError ? error : { code: 'SOUL_INTERNAL' as const, details: {} };
-  const message = `the model is written to ${path}, but not measured: ${messageOf(error)}`;
-  return Object.assign(new SoulError(code, message, { ...details, out: path }, { cause: error }), {
-    [published]: true,
-  });
-}
-
-/** The error of what came between a finished model and its place. */
-function unpublished(error: unknown, staging: string): SoulError {
-  const known = asSoulError(error);
-  const { code, details } = known instanceof SoulError ? known : { code: 'SOUL_INTERNAL' as const, details: {} };
-  const message = `${messageOf(error)}; the finished model is in ${staging}`;
-  return new SoulError(code, message, { ...details, staging }, { cause: error });
-}
-
-function isPublished(error: unknown): boolean {
-  return typeof error === 'object' && error !== null && published in error;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  await journal.settle();
+  return journal.meter.summary();
 }

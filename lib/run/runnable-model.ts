@@ -6,8 +6,9 @@
 
 import type { Cancellable } from '../core/cancellation.ts';
 import type { Device } from '../core/devices.ts';
-import type { BatchShape, DifferentiableLM, PassMemory, TextGenerator } from '../model/contract.ts';
+import type { DifferentiableLM, PassMemory, PassShape, TextGenerator } from '../model/contract.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import type { ModelFacts } from '../unlearn/algorithm.ts';
 
 export interface RunnableModel extends DifferentiableLM, TextGenerator {
   readonly vocabularySize: number;
@@ -27,15 +28,14 @@ export interface ModelLoaderOptions extends Cancellable {
 export interface ModelLoader {
   (folder: string, options?: ModelLoaderOptions): Promise<RunnableModel>;
   /** What the model would take, from its config.json alone; absent where nobody can say. */
-  readonly memory?: (folder: string, batch: BatchShape) => Promise<ModelMemory>;
+  readonly memory?: (folder: string, passes: readonly PassShape[]) => Promise<ModelMemory>;
 }
 
 /** The memory of a model that is not loaded. */
-export interface ModelMemory {
+export interface ModelMemory extends ModelFacts {
   readonly device: Device;
-  readonly dtype: 'f32' | 'bf16';
   /** Elements of its flat buffer. */
   readonly elements: number;
-  /** Of the batch that was asked about. */
+  /** Of the passes that were asked about the one that takes most. */
   readonly pass: PassMemory;
 }

@@ -13,6 +13,8 @@ import { checkOptimizer, completeOptimizerSettings } from './optimizer-choice.ts
 import type { ChosenAlgorithm } from './run-defaults.ts';
 import { checkValues, type RunSchema, type ValuesOf } from './run-setting.ts';
 import { runSettings } from './run-settings.ts';
+import { flagOf } from './setting-flags.ts';
+import { setsOf, untilConditions } from './until.ts';
 
 type Given = ValuesOf<typeof runSettings>;
 
@@ -52,6 +54,14 @@ export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm)
       argument: 'methodSettings',
     });
   }
+  const { optimizers } = chosen.algorithm;
+  if (optimizers !== undefined && !optimizers.includes(settings.optimizer)) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${name} cannot be stepped by ${settings.optimizer}; take --optimizer ${optimizers.join(' or ')}`,
+      { argument: 'optimizer', optimizers },
+    );
+  }
   const estimates =
     Object.keys(withoutUndefined(settings.curvature ?? {})).length > 0 || settings.hessianData !== undefined;
   if (settings.optimizer !== 'sophia' && estimates) {
@@ -61,23 +71,41 @@ export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm)
       { argument: 'curvature' },
     );
   }
-  if (needs.includes('retain') && settings.retain === undefined) {
+  if (settings.retainRest && settings.targetFilter === undefined) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      'what is left of the files to forget can be kept (--retain-rest) where a filter leaves something (--forget-filter)',
+      { argument: 'retainRest' },
+    );
+  }
+  if (settings.retainFilter !== undefined && !keepsExamples(settings)) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      'there is nothing to keep for the filter (--retain-filter): name a file (--retain)',
+      {
+        argument: 'retainFilter',
+      },
+    );
+  }
+  if (needs.includes('retain') && !keepsExamples(settings)) {
+    const rest = settings.targetFilter === undefined ? '' : ', keep the rest of the files (--retain-rest)';
     const weightless =
       'retainCoefficient' in chosen.algorithm.settings ? ', or give it no weight (--retain-weight 0)' : '';
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `the method ${name} keeps a retain set; name its file (--retain)${weightless}`,
+      `the method ${name} keeps a retain set; name its file (--retain)${rest}${weightless}`,
       { argument: 'retain' },
     );
   }
-  for (const [file, option] of [
-    ['refusals', '--refusals'],
-    ['alternatives', '--alternatives'],
+  checkEndings(settings, chosen);
+  checkEvaluations(settings);
+  for (const [setting, set, what] of [
+    ['refusals', 'refusals', 'refusals (--refusals) are'],
+    ['alternatives', 'alternatives', 'alternatives (--alternatives) are'],
+    ['generateAlternatives', 'alternatives', 'other answers (--generate-alternatives) are'],
   ] as const) {
-    if (settings[file] === undefined || needs.includes(file)) continue;
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `${file} (${option}) are of no use to the method ${name}`, {
-      argument: file,
-    });
+    if (settings[setting] === undefined || needs.includes(set)) continue;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${what} of no use to the method ${name}`, { argument: setting });
   }
   const defaults = fallbacks();
   return {
@@ -88,10 +116,59 @@ export function completeRunSettings(given: RunSettings, chosen: ChosenAlgorithm)
     ...(settings.optimizer === 'sophia'
       ? {
           curvature: completeCurvatureOptions(settings.curvature ?? {}),
-          hessianData: completeHessianData(settings.hessianData, settings.retain !== undefined),
+          hessianData: completeHessianData(settings.hessianData, keepsExamples(settings)),
         }
       : {}),
   };
+}
+
+/** Whether a run has examples to keep. */
+function keepsExamples({ retain, retainRest }: Partial<RunSettings>): boolean {
+  return retain !== undefined || retainRest === true;
+}
+
+/** Settings that let a run end elsewhere than it would. */
+function checkEndings(settings: RunSettings, { algorithm: { name, endsAnywhere } }: ChosenAlgorithm): void {
+  const { until, untilEvery, best, keepOnStop, finish, resume, evaluate } = settings;
+  const refuse = (argument: keyof RunSettings, message: string) => {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', message, { argument });
+  };
+  if (finish && !resume) refuse('finish', '--finish is of use with --resume alone');
+  for (const [argument, value] of Object.entries({ until, keepOnStop, finish })) {
+    if (!value || endsAnywhere) continue;
+    refuse(
+      argument as keyof RunSettings,
+      `${flagOf(argument)} is not for ${name}: what it comes to is not its weights on the way` +
+        ' (an algorithm of which they are says so with endsAnywhere: true)',
+    );
+  }
+  if (until === undefined) {
+    if (untilEvery !== undefined) refuse('untilEvery', '--until-every is of use with --until alone');
+    if (best) refuse('best', '--best is of use with --until alone');
+    return;
+  }
+  if (evaluate === 0) refuse('until', '--until looks at what is measured; give --evaluate more than 0 examples');
+  if (!keepsExamples(settings) && setsOf(untilConditions('until', until)).includes('retain')) {
+    refuse('until', '--until speaks of the retain set, but there is none (--retain)');
+  }
+}
+
+/** Settings of evaluations on the way. */
+function checkEvaluations({ evaluate, evaluateEvery, evaluateData, ...others }: RunSettings): void {
+  const refuse = (argument: keyof RunSettings, message: string) => {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${flagOf(argument)} ${message}`, { argument });
+  };
+  if (evaluateEvery !== undefined && evaluate === 0)
+    refuse('evaluateEvery', 'measures --evaluate examples; give more than 0');
+  if (evaluateEvery === undefined) {
+    const { evaluateFigures, evaluateFilter } = others;
+    for (const [name, value] of Object.entries({ evaluateFigures, evaluateData, evaluateFilter })) {
+      if (value !== undefined) refuse(name as keyof RunSettings, 'is of use with --evaluate-every alone');
+    }
+  }
+  if (others.evaluateFilter !== undefined && evaluateData === undefined) {
+    refuse('evaluateFilter', 'chooses among the examples of --evaluate-data; name files');
+  }
 }
 
 /** Settings of steps that were given to an algorithm that takes none. */

@@ -11,6 +11,7 @@ import { completeSettings, type Setting } from '../unlearn/setting.ts';
 import { refusalSet } from '../unlearn/source.ts';
 import type { BeforeAndAfter } from './measure.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
+import { methodFlag } from './setting-flags.ts';
 import { neededSets } from './settings.ts';
 
 export interface VerdictInput {
@@ -26,6 +27,8 @@ export interface VerdictInput {
   epochs?: number;
   /** Optimizer steps, where the run was given those. */
   steps?: number;
+  /** What ended the run before its last step: its target was met, or somebody asked for it. */
+  endedBy?: 'until' | 'stopped' | 'finished' | undefined;
 }
 
 export interface Verdict {
@@ -112,7 +115,8 @@ function sentenceOf({ forget, retain }: VerdictInput, forgotten: Verdict['forgot
       ? `the model knew nothing of the retain set to begin with${figures(retain)}`
       : 'what was kept was not measured: there was no retain set',
   }[kept];
-  const joint = (forgotten === 'yes') === (kept === 'yes') ? 'and' : 'but';
+  const isWell = forgotten === 'yes' || (forgotten === 'never-known' && kept !== 'not-measured');
+  const joint = isWell === (kept === 'yes') ? 'and' : 'but';
   return `${first}, ${joint} ${second}.`;
 }
 
@@ -172,7 +176,9 @@ function raiseBy(change: BeforeAndAfter): number {
   return left > hardlyFrom ? 2.5 : 1.5;
 }
 
-function forgetAdvice({ chosen, learningRate, epochs, steps }: VerdictInput, factor: number): string[] {
+function forgetAdvice({ chosen, learningRate, epochs, steps, endedBy }: VerdictInput, factor: number): string[] {
+  if (endedBy === 'until') return ['The run ended where its target was met: for more, set another (--until).'];
+  if (endedBy !== undefined) return ['The run ended before its last step: let it take them all.'];
   const setting = settingAdvice(chosen, 'forgetMore');
   if (learningRate === undefined) return [setting ?? 'Change it more (`soul methods` shows its settings).'];
   const faster = `Raise the learning rate (--learning-rate ${rate(learningRate * factor)})`;
@@ -203,7 +209,7 @@ function settingAdvice(chosen: ChosenAlgorithm | undefined, wanted: 'forgetMore'
       const next = way === 'lower' ? value / 2 : value === 0 ? (defaults[name] as number) : 2 * value;
       if (next === value || !canBe(algorithm.settings[name]!, next)) continue;
       const [what] = algorithm.settings[name]!.text.split(';');
-      return `${way === 'raise' ? 'Raise' : 'Lower'} ${prefix}${name}, ${what} (--set ${prefix}${name}=${rate(next)}).`;
+      return `${way === 'raise' ? 'Raise' : 'Lower'} ${prefix}${name}, ${what} (${methodFlag(prefix + name, rate(next))}).`;
     }
   }
   return undefined;

@@ -4,4 +4,6 @@
  * @module
  */
 
-export { type DemoEvent, type DemoOptions, type DemoResult, type DemoRow, demoMethodNames, runDemo } from './demo.ts';
+export type { DemoEvent, DemoOptions, DemoRow } from './demo/options.ts';
+export { demoMethodNames } from './demo/unlearning.ts';
+export { type DemoResult, runDemo } from './demo.ts';

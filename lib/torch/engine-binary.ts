@@ -123,7 +123,11 @@ function hashSources(): string {
     .filter((name) => /\.(cpp|h)$/.test(name))
     .sort()
     .map((name) => join(folder, name))
-    .concat(join(packageRoot, 'native', 'runtime', 'interface.h'), join(packageRoot, 'CMakeLists.txt'));
+    .concat(
+      join(packageRoot, 'native', 'runtime', 'interface.h'),
+      join(packageRoot, 'native', 'runtime', 'label_shift.h'),
+      join(packageRoot, 'CMakeLists.txt'),
+    );
   const hash = createHash('sha256');
   for (const file of files) hash.update(readFileSync(file)).update('\0');
   return hash.digest('hex');

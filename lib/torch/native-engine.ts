@@ -5,6 +5,7 @@
  */
 
 import type { NativeExternal, NativeMemory } from '../core/addon.ts';
+import type { AttentionKind } from './attention-kind.ts';
 
 /** Where a norm's weights begin in the flat buffers. */
 export interface NativeNorm {
@@ -70,8 +71,7 @@ export interface NativeModelSpecification {
   layers: readonly NativeLayer[];
   finalNorm: NativeNorm;
   head: { weight: number; bias?: number; softcap: number };
-  /** On the CPU too attention as it is on other devices; they have no other. */
-  portableAttention: boolean;
+  attention: AttentionKind;
   /** A pass keeps the inputs of layers alone, and computes each layer again when it is pulled back. */
   checkpointActivations: boolean;
   /** 0: libtorch's own choice. */
@@ -80,8 +80,8 @@ export interface NativeModelSpecification {
   logitsMemory: number;
 }
 
-/** Tokens, offsets and labelsFrom of a batch. */
-export type NativeBatch = [tokens: Int32Array, offsets: Uint32Array, labelsFrom: Uint32Array];
+/** Tokens, offsets and labelPositions of a batch. */
+export type NativeBatch = [tokens: Int32Array, offsets: Uint32Array, labelPositions: Uint32Array];
 
 /** One element on a SharedArrayBuffer, set to anything but 0 when the call is to end with SOUL_CANCELLED. */
 export type CancelFlag = Int32Array | undefined;
@@ -104,20 +104,57 @@ export interface NativeEngine {
     reference: NativeExternal,
     ...batch: [...NativeBatch, cancelled?: CancelFlag]
   ): Promise<{ pass: NativeExternal; values: Float32Array }>;
-  backward(pass: NativeExternal, weights: Float32Array, cancelled?: CancelFlag): Promise<void>;
+  /** Of layer `layer`, from 0; toward a vector of the model's width, or the states of another model. */
+  activation(
+    model: NativeExternal,
+    layer: number,
+    toward: Float32Array | NativeExternal,
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+  ): Promise<{ pass: NativeExternal; values: Float32Array }>;
+  /** Without a reference targets are the model's own. */
+  targetCrossEntropy(
+    model: NativeExternal,
+    reference: NativeExternal | undefined,
+    shift: number,
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+  ): Promise<{ pass: NativeExternal; values: Float32Array }>;
+  /** The pass is spent unless it is to be kept. With a seed, labels are drawn as `accumulate` draws them. */
+  backward(
+    pass: NativeExternal,
+    weights: Float32Array,
+    seed: bigint | undefined,
+    keep: boolean,
+    cancelled?: CancelFlag,
+  ): Promise<void>;
   releasePass(pass: NativeExternal): Promise<void> | undefined;
   accumulate(
     model: NativeExternal,
     tokens: Int32Array,
     offsets: Uint32Array,
-    labelsFrom: Uint32Array,
+    labelPositions: Uint32Array,
     weights: Float32Array,
     seed: bigint | undefined,
     cancelled?: CancelFlag,
   ): Promise<Float32Array>;
+  /**
+   * Adds the Gauss-Newton product to the gradients: direction and scratch are float32, of the weights' length and apart from them;
+   * `change` is the share of their length by which hidden states are moved.
+   */
+  gaussNewton(
+    model: NativeExternal,
+    tokens: Int32Array,
+    offsets: Uint32Array,
+    labelPositions: Uint32Array,
+    weights: Float32Array,
+    direction: NativeMemory,
+    scratch: NativeMemory,
+    change: number,
+    cancelled?: CancelFlag,
+  ): Promise<void>;
+  /** By the hidden states after layer `layer`, from 0. */
   score(
     model: NativeExternal,
-    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+    ...batch: [...NativeBatch, layer: number, cancelled?: CancelFlag]
   ): Promise<{ logProbability: Float32Array; isArgmax: Uint8Array; mean: Float32Array; variance: Float32Array }>;
   generate(
     model: NativeExternal,

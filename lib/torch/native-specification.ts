@@ -18,7 +18,7 @@ import type { NativeLayer, NativeModelSpecification, NativeNorm, NativeProjectio
 /** What does not follow from the model. */
 export type EngineSettings = Pick<
   NativeModelSpecification,
-  'portableAttention' | 'checkpointActivations' | 'threads' | 'logitsMemory'
+  'attention' | 'checkpointActivations' | 'threads' | 'logitsMemory'
 >;
 
 export function nativeSpecification(config: DecoderConfig, settings: EngineSettings): NativeModelSpecification {

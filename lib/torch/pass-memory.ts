@@ -6,8 +6,9 @@
 
 import type { Device } from '../core/devices.ts';
 import type { WeightDType } from '../model/checkpoint.ts';
-import type { BatchShape, PassMemory } from '../model/contract.ts';
+import type { BatchShape, PassMemory, PassShape } from '../model/contract.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
+import { type AttentionKind, attentionKind } from './attention-kind.ts';
 import { defaultLogitsMemory } from './defaults.ts';
 
 export interface PassMemoryOptions {
@@ -21,83 +22,174 @@ export interface PassMemoryOptions {
 /** What oneDNN keeps for products in bf16: code and buffers for up to 64 shapes, measured. */
 const productsMemory = 2 ** 27;
 
-/** The bytes that a pass over a batch of this shape takes at its height. */
-export function passMemory(config: DecoderConfig, batch: BatchShape, options: PassMemoryOptions): PassMemory {
+/** The bytes that a pass of this shape takes at its height. */
+export function passMemory(config: DecoderConfig, pass: PassShape, options: PassMemoryOptions): PassMemory {
   const { device, dtype, checkpointActivations = false } = options;
   const { logitsMemory = defaultLogitsMemory(device) } = options;
-  const size = new LayerSize(config, dtype, device !== 'cpu');
-  const graphs = config.attention.map((_, i) => size.graph(batch, i + 1 === config.layers));
-  const sum = graphs.reduce((total, bytes) => total + bytes, 0);
-  const whole = checkpointActivations
-    ? config.layers * size.input(batch) + Math.max(...graphs) - size.input(batch)
-    : sum;
+  const { labels, hiddenLayer } = pass;
+  const layers = Math.min(config.layers, hiddenLayer === undefined ? config.layers : hiddenLayer(config.layers) + 1);
+  const size = new LayerSize(config, pass, dtype, attentionKind(config, device, dtype));
+  // What comes out of the last norm, or how far it is from a target, and its gradient.
+  const always = 2 * labels * size.hidden + size.masks(layers);
+  let height = { activations: 0, work: 0 };
+  const consider = (activations: number, work: number) => {
+    if (activations + work > height.activations + height.work) height = { activations, work };
+  };
+  let held = always;
+  for (let i = 0; i < layers; i++) {
+    const isLast = i + 1 === layers;
+    const attention = size.attentionGraph();
+    const graph = attention + size.mlpGraph(isLast);
+    const output = size.output(isLast);
+    consider(held + graph + output, size.mlpWork(isLast));
+    // The MLP's part is gone by then.
+    consider(held + attention + output, size.attentionWork(isLast));
+    held += checkpointActivations ? size.input() : graph;
+  }
   const row = config.vocabularySize * size.element * (config.logitSoftcap === undefined ? 1 : 2);
-  const rows = Math.min(batch.labels, Math.max(1, Math.floor(logitsMemory / row)));
-  const finals = 2 * batch.labels * config.hiddenSize * size.element;
+  if (hiddenLayer === undefined) {
+    consider(held, row * Math.min(labels, Math.max(1, Math.floor(logitsMemory / row))));
+  }
   const products = device === 'cpu' && dtype === 'bf16' ? productsMemory : 0;
-  return { activations: whole + finals, work: Math.max(rows * row, size.work(batch)) + products };
+  return { activations: height.activations, work: height.work + products };
+}
+
+/**
+ * Positions of attention's blocks, by the length to which their sequences are padded: those of at least half the longest's length
+ * come together, as the engine groups them.
+ */
+function blocks(lengths: readonly number[]): { readonly length: number; readonly positions: number }[] {
+  const groups: { length: number; positions: number }[] = [];
+  for (const length of lengths.toSorted((a, b) => b - a)) {
+    const last = groups.at(-1);
+    if (last !== undefined && 2 * length >= last.length) last.positions += last.length;
+    else groups.push({ length, positions: length });
+  }
+  return groups;
 }
 
 /** Bytes of one layer. */
 class LayerSize {
   readonly element: number;
+  /** Of a row. */
+  readonly hidden: number;
   readonly #config: DecoderConfig;
+  readonly #rows: number;
+  readonly #labels: number;
+  readonly #blocks: ReturnType<typeof blocks>;
+  /** Rows of the blocks, with padding. */
+  readonly #padded: number;
+  /** Attention by operations that libtorch differentiates itself. */
   readonly #portable: boolean;
 
-  constructor(config: DecoderConfig, dtype: WeightDType, onDevice: boolean) {
-    this.#config = config;
+  constructor(
+    config: DecoderConfig,
+    { rows, labels, lengths }: BatchShape,
+    dtype: WeightDType,
+    attention: AttentionKind,
+  ) {
     this.element = dtype === 'f32' ? 4 : 2;
-    this.#portable = onDevice || config.attentionSoftcap !== undefined;
+    this.hidden = config.hiddenSize * this.element;
+    this.#config = config;
+    this.#rows = rows;
+    this.#labels = labels;
+    this.#blocks = attention === 'packed' ? [] : blocks(lengths);
+    this.#padded = this.#blocks.reduce((sum, { positions }) => sum + positions, 0);
+    this.#portable = attention === 'portable' || config.attentionSoftcap !== undefined;
   }
 
   /** What a layer is given. */
-  input({ rows }: BatchShape): number {
-    return rows * this.#config.hiddenSize * this.element;
+  input(): number {
+    return this.#rows * this.hidden;
   }
 
-  /** All that a layer keeps to be pulled back; after the last one's attention only label tokens go on. */
-  graph(batch: BatchShape, isLast: boolean): number {
-    return batch.rows * this.#attentionRow(batch) + (isLast ? batch.labels : batch.rows) * this.#mlpRow();
+  /** What it gives: the next one's input. */
+  output(isLast: boolean): number {
+    return this.#after(isLast) * this.hidden;
   }
 
-  /** What is held for a moment while a layer is pulled back: of attention or of the MLP, whichever is more. */
-  work({ rows }: BatchShape): number {
-    const { hiddenSize, intermediateSize, heads, keyValueHeads, headSize, gated } = this.#config;
-    const query = heads * headSize;
-    const attention = 9 * query + 2 * keyValueHeads * headSize;
-    const mlp = (gated ? 4 : 3) * intermediateSize;
-    return rows * (Math.max(attention, mlp) + 3 * hiddenSize) * this.element;
+  /** Masks of attention, which layers of one kind share; of so many layers. */
+  masks(layers: number): number {
+    const { attention, attentionSoftcap } = this.#config;
+    const each = (window: number) =>
+      this.#blocks
+        .filter(({ length }) => attentionSoftcap !== undefined || length > window)
+        .reduce((sum, { length }) => sum + length ** 2 * this.element, 0);
+    const windows = new Set(attention.slice(0, layers).map(({ window = Number.POSITIVE_INFINITY }) => window));
+    return [...windows].reduce((sum, window) => sum + each(window), 0);
   }
 
-  #attentionRow({ longest }: BatchShape): number {
-    const { hiddenSize, heads, keyValueHeads, headSize, names } = this.#config;
-    const query = heads * headSize;
-    const key = keyValueHeads * headSize;
+  /** What attention keeps to be pulled back, with the layer's input. */
+  attentionGraph(): number {
+    const { names, heads } = this.#config;
+    const { query, key } = this.#columns();
     // The layer's input, normalised; queries, keys and values; what attention gives.
-    let columns = 2 * hiddenSize + 2 * query + 2 * key;
+    let bytes = this.#rows * (2 * this.hidden + 2 * query + 2 * key);
     // Beside what comes out, what went in: a copy, since queries, keys and values lie beside each other in each row.
-    if (names.queryNorm !== undefined) columns += 2 * query;
-    if (names.keyNorm !== undefined) columns += 2 * key;
-    if (names.attentionPostNorm !== undefined) columns += hiddenSize;
+    if (names.queryNorm !== undefined) bytes += this.#rows * 2 * query;
+    if (names.keyNorm !== undefined) bytes += this.#rows * 2 * key;
     // Log-sum-exps, and the norm's scale.
-    let bytes = columns * this.element + 4 * (heads + 1);
+    bytes += this.#rows * 4 * (heads + 1);
     if (this.#portable) {
       // Keys and values once for each query head, in blocks of sequences.
-      bytes += (3 * query - query - 2 * key) * this.element;
-      if (this.#config.attentionSoftcap !== undefined) {
-        // Capped scores, and their softmax in float32 and in the weights' dtype.
-        bytes += heads * longest * (this.element + 4 + (this.element === 2 ? 2 : 0));
-      }
+      bytes += this.#padded * 3 * query - this.#rows * (query + 2 * key);
+      // Capped scores, and their softmax in float32 and in the weights' dtype.
+      bytes += this.#scores() * (this.element + 4 + (this.element === 2 ? 2 : 0));
     }
     return bytes;
   }
 
-  #mlpRow(): number {
-    const { hiddenSize, intermediateSize, gated, parallel, names } = this.#config;
-    let columns = (gated ? 2 : 1) * intermediateSize;
-    if (!parallel) columns += hiddenSize;
-    if (names.mlpNorm !== undefined) columns += hiddenSize;
-    if (names.mlpPostNorm !== undefined) columns += hiddenSize;
-    return columns * this.element + 4;
+  /** What comes after attention keeps to be pulled back: its projection, the sum and the MLP. */
+  mlpGraph(isLast: boolean): number {
+    const { gated, names, parallel } = this.#config;
+    const { inner, query } = this.#columns();
+    let row = (gated ? 2 : 1) * inner + 4;
+    // Of the rows that go on, a copy.
+    if (isLast) row += query;
+    if (names.attentionPostNorm !== undefined) row += this.hidden;
+    if (!parallel) row += this.hidden;
+    if (names.mlpNorm !== undefined) row += this.hidden;
+    if (names.mlpPostNorm !== undefined) row += this.hidden;
+    return this.#after(isLast) * row;
+  }
+
+  /** What is held for a moment while the MLP is pulled back. */
+  mlpWork(isLast: boolean): number {
+    const { inner } = this.#columns();
+    // Activated inputs, the gradient of what goes into the last product, those of gate and up; the layer's own gradient.
+    return this.#after(isLast) * ((this.#config.gated ? 4 : 2) * inner + this.hidden);
+  }
+
+  /** What is held for a moment while attention is pulled back. */
+  attentionWork(isLast: boolean): number {
+    const { query, key } = this.#columns();
+    // Gradients of queries, keys and values side by side, of what attention gives, and the layer's own.
+    const packed = this.#rows * (2 * query + 2 * key + this.hidden);
+    // Queries, keys, values, results and gradients in blocks, keys and values once for each query head, of one block at a time where
+    // libtorch does not differentiate them itself; without blocks, gradients of keys and values for each query head, and those of
+    // queries in float32.
+    const positions = this.#portable ? this.#padded : Math.max(...this.#blocks.map((block) => block.positions));
+    const padded = this.#blocks.length > 0 ? positions * 8 * query : this.#rows * 4 * query;
+    // A gradient of scores goes in, another comes out.
+    return packed + padded + 2 * this.#scores() * 4 + (isLast ? this.#rows * this.hidden : 0);
+  }
+
+  /** Elements of scores that exist as a whole, as those that are capped do. */
+  #scores(): number {
+    const { attentionSoftcap, heads } = this.#config;
+    if (attentionSoftcap === undefined) return 0;
+    return heads * this.#blocks.reduce((sum, { length, positions }) => sum + positions * length, 0);
+  }
+
+  /** After the last layer's attention only label tokens go on. */
+  #after(isLast: boolean): number {
+    return isLast ? this.#labels : this.#rows;
+  }
+
+  /** Bytes of a row. */
+  #columns(): { readonly query: number; readonly key: number; readonly inner: number } {
+    const { heads, keyValueHeads, headSize, intermediateSize } = this.#config;
+    const head = headSize * this.element;
+    return { query: heads * head, key: keyValueHeads * head, inner: intermediateSize * this.element };
   }
 }

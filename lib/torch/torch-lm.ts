@@ -6,27 +6,32 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { types } from 'node:util';
 import type { NativeExternal } from '../core/addon.ts';
-import { type Cancellable, checkSignal } from '../core/cancellation.ts';
+import type { Cancellable } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
-import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { takingMemory } from '../core/out-of-memory.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
-import { usableProcessors } from '../core/processors.ts';
 import { randomStream } from '../core/random.ts';
-import { readCheckpoint, type WeightDType } from '../model/checkpoint.ts';
+import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { parseModelConfig, readModelConfig } from '../model/config.ts';
 import type {
   AccumulateOptions,
+  ActivationTarget,
+  CurvatureProductOptions,
+  CurvatureProducts,
   DifferentiableLM,
   GenerateOptions,
   Pass,
   ReferenceLM,
+  ScoreOptions,
   TextGenerator,
   TokenScores,
+  TokenTarget,
 } from '../model/contract.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
 import { parameterLayout } from '../model/decoder-weights.ts';
@@ -34,52 +39,19 @@ import { writeModelFolder } from '../model/model-folder.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { fillRandomWeights } from '../model/random-weights.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
+import { checkTarget } from '../model/token-target.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
+import { attentionKind } from './attention-kind.ts';
 import { cancellableCall } from './cancellable-call.ts';
-import { defaultLogitsMemory } from './defaults.ts';
-import { nativeEngine, requireCudaEngine } from './engine.ts';
+import { hiddenStateChange } from './defaults.ts';
+import { nativeEngine } from './engine.ts';
 import { checkGenerateOptions, checkPrompts } from './generation.ts';
+import { type CheckedOptions, type LoadOptions, prepareLoading } from './load-options.ts';
 import type { NativeBatch } from './native-engine.ts';
 import { nativeSpecification } from './native-specification.ts';
 import { generateInGroups } from './prompt-groups.ts';
 import { TorchPass } from './torch-pass.ts';
-
-export interface LoadOptions<Kind extends WeightDType = WeightDType> {
-  /** Where the model runs and its parameters lie, default `'cpu'`; `'cuda'` is `'cuda:0'`. */
-  device?: DeviceName;
-  /**
-   * What parameters and gradients are held in, default `'f32'`; weights of a file are widened or rounded to it. With
-   * `'bf16'` products are computed in it too, as transformers does; losses are float32.
-   */
-  dtype?: Kind;
-  /** Threads of libtorch on the CPU. Default {@link engineThreads}. */
-  threads?: number;
-  /**
-   * Bytes that the logits of one chunk may take; default 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the
-   * whole output matrix and adds to its whole gradient. The whole logit matrix is never held.
-   */
-  logitsMemory?: number;
-  /**
-   * A pass that can be pulled back keeps the inputs of layers alone, and computes each layer again when it is: less memory, for about
-   * a third more time. Default false.
-   */
-  checkpointActivations?: boolean;
-  /** Ends the loading with SOUL_CANCELLED, between two tensors. */
-  signal?: AbortSignal;
-  /** Told of what in a folder's weights is unusual and what was made of it: names of a wrapper, tensors that are not read. */
-  onNote?: (note: string) => void;
-}
-
-const loadOptionNames = [
-  'device',
-  'dtype',
-  'threads',
-  'logitsMemory',
-  'checkpointActivations',
-  'signal',
-  'onNote',
-] as const satisfies readonly (keyof LoadOptions)[];
 
 export interface SaveOptions {
   /** Whose files go along, in place of the tokenizer of the folder that the model was loaded from. */
@@ -93,17 +65,6 @@ interface Source {
   /** Undefined where the folder had no tokenizer. */
   readonly tokenizer: string | undefined;
   readonly generationConfig: string | undefined;
-}
-
-/** Options with defaults filled in. */
-interface CheckedOptions<Kind extends WeightDType> {
-  readonly device: Device;
-  readonly dtype: Kind;
-  readonly threads: number;
-  readonly logitsMemory: number;
-  readonly checkpointActivations: boolean;
-  readonly signal?: AbortSignal;
-  readonly onNote?: (note: string) => void;
 }
 
 /**
@@ -121,8 +82,11 @@ interface CheckedOptions<Kind extends WeightDType> {
  * await pass.backward(new Float32Array(batch.labelCount).fill(0.5));    // adds the gradient of their mean
  * await model.save('other');
  */
-export class TorchLM<Kind extends WeightDType = WeightDType> implements DifferentiableLM, ReferenceLM, TextGenerator {
+export class TorchLM<Kind extends WeightDType = WeightDType>
+  implements DifferentiableLM, CurvatureProducts, ReferenceLM, TextGenerator
+{
   readonly config: DecoderConfig;
+  readonly keepsPasses = true;
   readonly parameters: {
     readonly values: FlatBuffer<Kind>;
     readonly gradients: FlatBuffer<Kind>;
@@ -130,7 +94,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   };
   readonly #handle: NativeExternal;
   readonly #source: Source | undefined;
-  #released = false;
+  /** Set by `release`; settles when the memory is given up. */
+  #released: Promise<unknown> | undefined;
 
   private constructor(
     key: typeof ownKey,
@@ -142,12 +107,12 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     checkOwn(key, 'TorchLM', 'TorchLM.load or TorchLM.create');
     const layout = parameterLayout(config);
     const { device, dtype, threads, logitsMemory, checkpointActivations } = options;
-    const gradients = FlatBuffer.alloc(layout.length, { device, dtype });
+    const gradients = takingMemory("the weights' gradients", () => FlatBuffer.alloc(layout.length, { device, dtype }));
     this.config = config;
     this.parameters = { values, gradients, layout };
     this.#source = source;
     const specification = nativeSpecification(config, {
-      portableAttention: false,
+      attention: attentionKind(config, device, dtype),
       checkpointActivations,
       threads,
       logitsMemory,
@@ -162,7 +127,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   /**
    * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
    *
-   * @throws SoulError of {@link readModelConfig} and {@link readCheckpoint}; SOUL_ENGINE_MISSING, also where a CUDA device is
+   * @throws SoulError of {@link readModelConfig} and {@link openCheckpoint}, before memory is taken; SOUL_ENGINE_MISSING, also where a CUDA device is
    *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY;
    *   SOUL_CANCELLED
    */
@@ -171,15 +136,20 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     options: LoadOptions<Kind> = {},
   ): Promise<TorchLM<Kind>> {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'the path of a Hugging Face folder', folder);
-    const checked = prepare(options);
+    const checked = prepareLoading(options);
     const config = await readModelConfig(folder);
     const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
     const tokenizer = (await tokenizerFilesOf(folder)).length > 0 ? folder : undefined;
     const layout = parameterLayout(config);
-    return TorchLM.#fill(layout, checked, async (values) => {
-      await readCheckpoint(folder, config, values, checked);
-      return new TorchLM(ownKey, config, values, checked, { tokenizer, generationConfig });
-    });
+    const checkpoint = await openCheckpoint(folder, config);
+    try {
+      return await TorchLM.#fill(layout, checked, async (values) => {
+        await checkpoint.readInto(values, checked);
+        return new TorchLM(ownKey, config, values, checked, { tokenizer, generationConfig });
+      });
+    } finally {
+      await checkpoint.close();
+    }
   }
 
   /**
@@ -208,7 +178,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     options: LoadOptions<Kind> = {},
   ): Promise<TorchLM<Kind>> {
     if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
-    const checked = prepare(options);
+    const checked = prepareLoading(options);
     const parsed = parseModelConfig(config);
     const layout = parameterLayout(parsed);
     return TorchLM.#fill(layout, checked, async (values) => {
@@ -223,7 +193,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     { device, dtype }: CheckedOptions<Kind>,
     make: (values: FlatBuffer<Kind>) => Promise<TorchLM<Kind>>,
   ): Promise<TorchLM<Kind>> {
-    const values = FlatBuffer.alloc(layout.length, { device, dtype });
+    const values = takingMemory('the weights', () => FlatBuffer.alloc(layout.length, { device, dtype }));
     try {
       return await make(values);
     } catch (error) {
@@ -241,9 +211,14 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     return this.config.maxPositions;
   }
 
+  /** The outputs of its layers, that is the residual stream after each. */
+  get hiddenStates(): { readonly layers: number; readonly width: number } {
+    return { layers: this.config.layers, width: this.config.hiddenSize };
+  }
+
   /** Whether `release` was called. */
   get released(): boolean {
-    return this.#released;
+    return this.#released !== undefined;
   }
 
   async nll(batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
@@ -268,6 +243,50 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     });
   }
 
+  /**
+   * |h - target|^2 / d, in float32 whatever the weights are held in, of the residual stream h after a layer, before the final norm also
+   * of the last one. Only the layers up to it are run, forward and backward (RMU: Li et al. 2024, arXiv 2403.03218, equations 1 and 2).
+   *
+   * @param target its vector has `hiddenStates.width` finite numbers; a reference is another TorchLM of that width and on the same
+   *   device, which must not change before the pass is pulled back, and must know the batch's tokens
+   * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_CANCELLED
+   */
+  async activationDistance(target: ActivationTarget, batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
+    checkNames('target', target, ['layer', 'toward']);
+    const { layer, toward } = target;
+    const { layers } = this.hiddenStates;
+    checkInteger('layer', layer, { low: 0, high: layers - 1, why: `the model has ${layers} layers` });
+    const reference = toward instanceof TorchLM ? toward : undefined;
+    if (reference === undefined && !types.isFloat32Array(toward)) {
+      throw invalidArgument('toward', 'a Float32Array or a TorchLM', toward);
+    }
+    const { pass, values } = await cancellableCall(signal, 'a forward pass', (cancelled) => {
+      const aim = reference === undefined ? (toward as Float32Array) : reference.#use('reference');
+      return nativeEngine().activation(this.#use(), layer, aim, ...batchArrays(batch), cancelled);
+    });
+    return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => {
+      this.#use();
+      if (reference !== undefined) reference.#use('reference');
+    });
+  }
+
+  /**
+   * @param target the model's own logits are those of the time of the call; a reference is one as for `klTo`
+   * @throws SoulError SOUL_INVALID_ARGUMENT for a shift that is neither -Infinity nor a number that float32 can hold
+   */
+  async targetCrossEntropy(target: TokenTarget, batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
+    const { from, shift } = checkTarget(target);
+    if (from !== 'self' && !(from instanceof TorchLM)) throw invalidArgument('from', "'self' or a TorchLM", from);
+    const reference = () => (from === 'self' ? undefined : from.#use('reference'));
+    const { pass, values } = await cancellableCall(signal, 'a forward pass', (cancelled) =>
+      nativeEngine().targetCrossEntropy(this.#use(), reference(), shift, ...batchArrays(batch), cancelled),
+    );
+    return new TorchPass(ownKey, pass, values, batch.labelOffsets, () => {
+      this.#use();
+      reference();
+    });
+  }
+
   async accumulate(batch: TokenBatch, weights: Float32Array, options: AccumulateOptions = {}): Promise<Float32Array> {
     const { labels = 'given', signal } = options;
     const sampled = typeof labels === 'object' && labels !== null && typeof labels.sampledWith === 'bigint';
@@ -280,9 +299,47 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
     );
   }
 
-  async score(batch: TokenBatch, { signal }: Cancellable = {}): Promise<TokenScores> {
+  /**
+   * Of float32 weights; three forward passes and one backward pass. The derivative of the hidden states is a central difference, whose
+   * error is about 1e-3 of the product ({@link hiddenStateChange}); everything after them is exact to rounding.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for bf16 weights; SOUL_ALIASED; SOUL_CANCELLED
+   */
+  async addGaussNewtonProduct(
+    batch: TokenBatch,
+    weights: Float32Array,
+    direction: FlatBuffer<'f32'>,
+    options: CurvatureProductOptions,
+  ): Promise<void> {
+    checkNames('options', options, ['scratch', 'signal']);
+    const { scratch, signal } = options;
+    const { dtype } = this.parameters.values;
+    if (dtype !== 'f32') {
+      throw new SoulError(
+        'SOUL_UNSUPPORTED',
+        `products with the Gauss-Newton matrix need float32 weights, for ${dtype} would round away the differences that they are made of; load the model with dtype 'f32'`,
+        { dtype },
+      );
+    }
+    const [along, memory] = [nativeMemory(direction, 'direction'), nativeMemory(scratch, 'scratch')];
+    const change = hiddenStateChange[this.config.activation === 'relu' ? 'relu' : 'smooth'];
+    await cancellableCall(signal, 'a curvature product', (cancelled) =>
+      nativeEngine().gaussNewton(this.#use(), ...batchArrays(batch), weights, along, memory, change, cancelled),
+    );
+  }
+
+  /**
+   * With `layer` by the residual stream after that layer; only the layers up to it are run.
+   *
+   * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_CANCELLED
+   */
+  async score(batch: TokenBatch, options: ScoreOptions = {}): Promise<TokenScores> {
+    checkNames('options', options, ['layer', 'signal']);
+    const { layers } = this.hiddenStates;
+    const { layer = layers - 1, signal } = options;
+    checkInteger('layer', layer, { low: 0, high: layers - 1, why: `the model has ${layers} layers` });
     const scores = await cancellableCall(signal, 'scoring', (cancelled) =>
-      nativeEngine().score(this.#use(), ...batchArrays(batch), cancelled),
+      nativeEngine().score(this.#use(), ...batchArrays(batch), layer, cancelled),
     );
     return { ...scores, offsets: batch.labelOffsets.slice() };
   }
@@ -336,16 +393,23 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
   /** Gives the memory up once the calls made before are done; harmless when done twice. */
   release(): void {
     if (this.#released) return;
-    this.#released = true;
     const { values, gradients } = this.parameters;
     // They fail where the environment ends, or a device has, and the memory with it.
-    for (const released of [nativeEngine().releaseModel(this.#handle), values.release(), gradients.release()]) {
-      released?.catch(() => {});
-    }
+    this.#released = Promise.allSettled([
+      nativeEngine().releaseModel(this.#handle),
+      values.release(),
+      gradients.release(),
+    ]);
   }
 
   [Symbol.dispose](): void {
     this.release();
+  }
+
+  /** At the end of a block with `await using`: waits until the memory is given up. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.release();
+    await this.#released;
   }
 
   #use(argument = 'model'): NativeExternal {
@@ -359,38 +423,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType> implements Differen
 }
 
 function batchArrays(batch: TokenBatch): NativeBatch {
-  if (typeof batch !== 'object' || batch === null || !('labelsFrom' in batch)) {
+  if (typeof batch !== 'object' || batch === null || !('labelPositions' in batch)) {
     throw invalidArgument('batch', 'a TokenBatch', batch);
   }
-  return [batch.tokens, batch.offsets, batch.labelsFrom];
-}
-
-/** Threads of libtorch by default: OMP_NUM_THREADS, as everywhere in libtorch, else the processors that this process may use. */
-export function engineThreads(): number {
-  const wanted = Number(process.env.OMP_NUM_THREADS);
-  return Number.isInteger(wanted) && wanted >= 1 && wanted <= 4096 ? wanted : usableProcessors();
-}
-
-/** Checks options and loads the engine. */
-function prepare<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
-  checkNames('options', options, loadOptionNames);
-  const device = checkDevice('device', options.device ?? 'cpu');
-  const {
-    dtype = 'f32' as Kind,
-    threads = engineThreads(),
-    logitsMemory = defaultLogitsMemory(device),
-    checkpointActivations = false,
-  } = options;
-  if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
-  if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
-  checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
-  if (typeof checkpointActivations !== 'boolean') {
-    throw invalidArgument('checkpointActivations', 'true or false', checkpointActivations);
-  }
-  const signal = checkSignal('signal', options.signal);
-  const { onNote } = options;
-  if (onNote !== undefined && typeof onNote !== 'function') throw invalidArgument('onNote', 'a function', onNote);
-  if (device === 'cpu') nativeEngine();
-  else requireCudaEngine(device);
-  return { device, dtype, threads, logitsMemory, checkpointActivations, ...withoutUndefined({ signal, onNote }) };
+  return [batch.tokens, batch.offsets, batch.labelPositions];
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { checkChoice, checkNumber } from '../core/checks.ts';
+import { checkBoolean, checkChoice, checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
@@ -15,11 +15,15 @@ import { type CompleteSettings, completeSettings, type GivenSettings, isSetting,
 import type { DataSets, OptionalSet } from './source.ts';
 import type { Term } from './term.ts';
 
-/** Peak learning rates for a model of 7 billion weights, by the optimizer; see `defaultLearningRate`. */
+/**
+ * Peak learning rates for a model of 7 billion weights, by the optimizer; see `defaultLearningRate`. Those of other optimizers than
+ * these three follow from them where they are not named.
+ */
 export interface LearningRates {
   readonly adamw: number;
   readonly sophia: number;
   readonly 'soul-repo': number;
+  readonly [optimizer: string]: number;
 }
 
 /** What is told of an algorithm. */
@@ -44,11 +48,24 @@ export type Promises = { readonly forget: number; readonly retain: number } | { 
 /** Which way a setting should go. */
 export type Directions<Settings> = { readonly [Name in keyof Settings]?: 'raise' | 'lower' };
 
-/** How many flat buffers of the weights' length are held. */
+/** What is known of a model before it is loaded. */
+export interface ModelFacts {
+  readonly layers: number;
+  /** What its weights are held in. */
+  readonly dtype: 'f32' | 'bf16';
+}
+
+/** How many flat buffers of the weights' length are held, and masks of a bit a weight. */
 export interface HeldBuffers {
   /** In the weights' dtype. */
   readonly copies?: number;
   readonly float32?: number;
+  /** Masks beside the one that {@link freezes} speaks of. */
+  readonly masks?: number;
+  /** Whether it descends with a mask of its own: one more, and another where the run has one too, of what either freezes. */
+  readonly freezes?: boolean;
+  /** Whether it compares with a copy of the starting model; of a method its terms say so. */
+  readonly startingModel?: boolean;
 }
 
 interface Definition<Name extends string, Settings extends Schema> extends AlgorithmText<Name> {
@@ -57,12 +74,20 @@ interface Definition<Name extends string, Settings extends Schema> extends Algor
   readonly runDefaults?: GivenSettings<Settings>;
   /** Absent where it takes no steps. */
   readonly learningRates?: LearningRates;
+  /** Optimizers that can step it, the best one first; absent, all. */
+  readonly optimizers?: readonly string[];
   /** What a verdict advises where too little was forgotten, or too little kept: the settings to change, the best one first. */
   readonly advice?: { readonly forgetMore?: Directions<Settings>; readonly keepMore?: Directions<Settings> };
+  /** Whether its weights after any step of its last descent are a result, so that a run may end there; of methods they are. */
+  readonly endsAnywhere?: boolean;
   /** The setting that names the field of the data by which `sets.groups` are made. */
   readonly groupsBy?: keyof Settings & string;
   /** Flat buffers of the weights' length that it holds at a time, beside the model, its gradients and an optimizer. */
   buffers?(settings: CompleteSettings<Settings>): HeldBuffers;
+  /** The layer, from 0, of so many, whose output all its passes end at that are pulled back; absent: they go through all. */
+  hiddenLayer?(settings: CompleteSettings<Settings>, layers: number): number;
+  /** Refuses a model that it could not run on, before it is loaded; throws. */
+  checkModel?(model: ModelFacts, settings: CompleteSettings<Settings>): void;
   /** Refuses sets that it could not run on, before a model is loaded; throws. */
   checkSets?(sets: DataSets, settings: CompleteSettings<Settings>): void;
 }
@@ -80,7 +105,8 @@ export interface Algorithm<Name extends string = string, Settings extends Schema
 
 const definitionNames = [
   ...['name', 'summary', 'paper', 'formula', 'departures', 'promises'],
-  ...['settings', 'runDefaults', 'learningRates', 'advice', 'groupsBy', 'buffers', 'checkSets'],
+  ...['settings', 'runDefaults', 'learningRates', 'optimizers', 'advice', 'groupsBy', 'endsAnywhere'],
+  ...['buffers', 'hiddenLayer', 'checkModel', 'checkSets'],
 ];
 
 export interface MethodDefinition<Name extends string, Settings extends Schema> extends Definition<Name, Settings> {
@@ -103,6 +129,7 @@ export function defineMethod<const Name extends string, Settings extends Schema>
     return { name: text.name, terms: terms(settings), ...(combined ? { rule: combined } : {}), settings };
   };
   return {
+    endsAnywhere: true,
     ...text,
     runDefaults: runDefaults as GivenSettings<Settings>,
     method,
@@ -138,7 +165,8 @@ export function settingsOf<Settings extends Schema>(
   return completeSettings(algorithm.name, algorithm.settings, given);
 }
 
-const optimizers = ['adamw', 'sophia', 'soul-repo'] as const satisfies readonly (keyof LearningRates)[];
+/** Optimizers whose rates an algorithm must name. */
+const optimizers = ['adamw', 'sophia', 'soul-repo'];
 
 /**
  * Refuses what is no algorithm, before anything of it is run.
@@ -153,9 +181,15 @@ export function checkAlgorithm(argument: string, value: object): asserts value i
     learningRates,
     advice = {},
     groupsBy,
-    ...calls
+    endsAnywhere = false,
+    needs,
+    run,
+    method,
+    buffers,
+    hiddenLayer,
+    checkModel,
+    checkSets,
   } = value as Partial<Algorithm>;
-  const { method, checkSets, needs, run } = calls;
   if (typeof name !== 'string' || name === '') throw invalidArgument(`${argument}.name`, 'a name', name);
   if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) {
     throw invalidArgument(`${argument}.settings`, 'an object of settings, as numberSetting makes one', settings);
@@ -166,7 +200,7 @@ export function checkAlgorithm(argument: string, value: object): asserts value i
   }
   completeSettings(`${argument}.runDefaults`, settings, runDefaults);
   if (learningRates !== undefined) {
-    for (const each of optimizers) {
+    for (const each of new Set([...optimizers, ...Object.keys(Object(learningRates))])) {
       checkNumber(`${argument}.learningRates.${each}`, learningRates?.[each], { lowExclusive: true });
     }
   }
@@ -177,9 +211,11 @@ export function checkAlgorithm(argument: string, value: object): asserts value i
       checkChoice(`${argument}.advice.${key}.${setting}`, way, ['raise', 'lower']);
     }
   }
+  checkBoolean(`${argument}.endsAnywhere`, endsAnywhere);
   if (groupsBy !== undefined) checkChoice(`${argument}.groupsBy`, groupsBy, Object.keys(settings));
-  for (const [key, part] of Object.entries({ needs, run, method, checkSets })) {
-    if (typeof part === 'function' || (part === undefined && ['method', 'checkSets'].includes(key))) continue;
+  const optional = { method, buffers, hiddenLayer, checkModel, checkSets };
+  for (const [key, part] of Object.entries({ needs, run, ...optional })) {
+    if (typeof part === 'function' || (part === undefined && key in optional)) continue;
     throw invalidArgument(`${argument}.${key}`, 'a function', part);
   }
 }

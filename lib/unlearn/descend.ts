@@ -7,19 +7,17 @@
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { checkNumber } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
-import { FlatBuffer } from '../core/flat-buffer.ts';
-import { fillFrozen } from '../core/frozen-masks.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { axpy, cast, scale } from '../core/vector-operations.ts';
-import { type CurvatureEstimate, curvaturePlan, estimateCurvature } from './curvature.ts';
+import { CurvatureEstimates } from './curvature-estimates.ts';
 import { type CheckedDescent, checkDescent, type DescentInput, type DescentOptions } from './descent-options.ts';
+import { checkKeepable, descentProgress, firstCounts, resumeDescent } from './descent-progress.ts';
 import type { DescentSummary, RunEvent, StepEvent } from './events.ts';
-import { coefficientsOf, GradientAverages, gramOf } from './gradient-rule.ts';
 import type { Method } from './method.ts';
-import { pullBack, type TermValue } from './pull-back.ts';
 import { References } from './reference-values.ts';
 import type { Source } from './source.ts';
-import { initialCoefficient, type Term } from './term.ts';
+import { pullTerms, steppedBy } from './step-terms.ts';
+import type { Term } from './term.ts';
+import { TermGradients } from './term-gradients.ts';
 
 const consecutiveSkipsAllowed = 4;
 
@@ -39,6 +37,7 @@ export async function* descend(
   options: DescentOptions = {},
 ): AsyncGenerator<RunEvent, DescentSummary, void> {
   const run = checkDescent(input, method, options);
+  checkKeepable(run);
   const { gradients } = run.model.parameters;
   const buffers = new TermGradients(run);
   const progress = { done: 0 };
@@ -64,59 +63,43 @@ export async function* descend(
 
 async function* steps(
   run: CheckedDescent,
-  buffers: TermGradients,
+  gradients: TermGradients,
   progress: { done: number },
 ): AsyncGenerator<RunEvent, DescentSummary, void> {
   const { model, optimizer, draws, terms, hooks } = run;
-  const { signal } = run.input;
+  const { signal, journal } = run.input;
   const cancellable = signal === undefined ? {} : { signal };
-  const { gradients } = model.parameters;
   const sources = terms.map((term) => term.source(run.input.sets));
   const references = yield* referencesOf(run, sources, cancellable);
 
   // Calls that nobody awaited come before it: afterwards the optimizer knows how many estimates it holds.
-  await gradients.fill(0);
-  const estimates = estimatesOf(run);
-  const coefficients = new Map(terms.map((term) => [term.name, initialCoefficient(term)]));
-  const begun = performance.now();
-  let curvatureSeconds = 0;
-  let tokens = 0;
-  let skippedSteps = 0;
-  let skippedInARow = 0;
-  let last: StepEvent | undefined;
+  await model.parameters.gradients.fill(0);
+  const counts = firstCounts(run);
+  const parts = { counts, references, gradients };
+  if (journal?.kept) await resumeDescent(run, parts);
+  progress.done = counts.step;
+  const estimates = new CurvatureEstimates(run, sources, counts.primed);
+  const tools = { sources, references, estimates, gradients, ...cancellable };
+  const begun = performance.now() - 1000 * counts.seconds;
+  const seconds = () => (performance.now() - begun) / 1000;
+  const rest = async (): Promise<boolean> => {
+    const { last: event } = counts;
+    const place = event ? ({ at: 'step', event } as const) : ({ at: 'descent' } as const);
+    const answer = await journal?.rest({ ...place, name: run.method.name }, () =>
+      descentProgress(run, parts, seconds()),
+    );
+    return answer === 'end' && event !== undefined;
+  };
 
-  for (let step = 0; step < run.steps; step++) {
+  let ended = await rest();
+  while (counts.step < run.steps && !ended) {
+    const { step } = counts;
     throwIfCancelled(signal, `the run was cancelled after ${step} of ${run.steps} steps`);
     const stepBegun = performance.now();
-    const curvature = await estimates(step, cancellable);
-    curvatureSeconds += curvature?.seconds ?? 0;
-
-    const used = new Map(coefficients);
-    const losses: Record<string, number> = {};
-    let stepTokens = 0;
-    for (const [i, term] of terms.entries()) {
-      const source = sources[i]!;
-      const sequences = draws.sequences(source, step);
-      const pull = async (): Promise<TermValue> => {
-        const value = await pullBack(model, term, sequences, {
-          microBatchSize: run.microBatchSize,
-          ...withoutUndefined({ batchTokens: run.batchTokens }),
-          coefficient: used.get(term.name)!,
-          width: source.width,
-          ...(term.objective.needsReference ? { reference: references.of(sequences) } : {}),
-          ...(run.input.referenceModel ? { referenceModel: run.input.referenceModel } : {}),
-          ...cancellable,
-        });
-        if (hooks.aroundTerm && optimizer.frozen) await fillFrozen(gradients, optimizer.frozen, 0);
-        return value;
-      };
-      const value = hooks.aroundTerm ? await hooks.aroundTerm(term, pull) : await pull();
-      requireFinite(value.loss, term, step, run.method);
-      losses[term.name] = value.loss;
-      stepTokens += value.tokens;
-      await buffers.keep(i);
-    }
-    const combined = await buffers.combine();
+    const used = counts.coefficients;
+    const { losses, tokens, curvature } = await pullTerms(run, tools, step, used);
+    counts.curvatureSeconds += curvature?.seconds ?? 0;
+    const combined = await gradients.combine();
 
     const factor = checkNumber(`schedule(${step})`, run.schedule(step));
     const learningRate = run.learningRate * factor;
@@ -125,19 +108,12 @@ async function* steps(
     const statistics = await optimizer.step({ learningRate, zeroGradients: true });
     progress.done = step + 1;
     if (statistics.skipped) {
-      await gradients.fill(0);
-      skippedSteps += 1;
-      skippedInARow += 1;
-      if (skippedInARow > consecutiveSkipsAllowed) {
-        throw new SoulError(
-          'SOUL_NON_FINITE',
-          `the gradient was not finite in ${skippedInARow} steps in a row, up to step ${step + 1}; lower the learning rate`,
-          { step: step + 1 },
-        );
-      }
-    } else skippedInARow = 0;
-    tokens += stepTokens;
-    last = {
+      await model.parameters.gradients.fill(0);
+      counts.skippedSteps += 1;
+      counts.skippedInARow += 1;
+      requireSteps(counts.skippedInARow, step);
+    } else counts.skippedInARow = 0;
+    const last: StepEvent = {
       kind: 'step',
       method: run.method.name,
       step: step + 1,
@@ -145,28 +121,33 @@ async function* steps(
       epoch,
       epochs: run.epochs,
       losses,
-      loss: terms.reduce((sum, { name }) => sum + used.get(name)! * losses[name]!, 0),
+      loss: terms.reduce((sum, { name }) => sum + used[name]! * losses[name]!, 0),
       ...coefficientsShown(terms, used, combined),
       learningRate,
       statistics,
       ...(curvature ? { curvature } : {}),
-      tokens: stepTokens,
+      tokens,
       seconds: (performance.now() - stepBegun) / 1000,
     };
     await hooks.afterStep?.(last, steppedBy(run));
     for (const { name, coefficient } of terms) {
       if (typeof coefficient !== 'object') continue;
-      const next = coefficient.next(used.get(name)!, { step, steps: run.steps, losses });
-      coefficients.set(name, checkNumber(`the coefficient of ${name}`, next));
+      const next = coefficient.next(used[name]!, { step, steps: run.steps, losses });
+      used[name] = checkNumber(`the coefficient of ${name}`, next);
     }
+    counts.tokens += tokens;
+    counts.step = step + 1;
+    counts.last = last;
     yield last;
+    ended = await rest();
   }
 
-  const seconds = (performance.now() - begun) / 1000;
-  return { steps: run.steps, skippedSteps, seconds, curvatureShare: curvatureSeconds / seconds, tokens, last: last! };
+  const { step, skippedSteps, curvatureSeconds, tokens, last } = counts;
+  const all = seconds();
+  return { steps: step, skippedSteps, seconds: all, curvatureShare: curvatureSeconds / all, tokens, last: last! };
 }
 
-/** The reference values of all sequences that terms which compare will meet. */
+/** The reference values of all sequences that terms which compare will meet; of a descent that is resumed, the room for them. */
 async function* referencesOf(
   run: CheckedDescent,
   sources: readonly Source[],
@@ -175,8 +156,13 @@ async function* referencesOf(
   const references = new References();
   for (const [i, { objective, name }] of run.terms.entries()) {
     if (!objective.needsReference) continue;
+    const sequences = run.draws.all(sources[i]!, run.steps);
+    if (run.input.journal?.kept) {
+      references.makeRoom(sequences);
+      continue;
+    }
     yield { kind: 'stage', name: `reference values of ${name}` };
-    await references.add(run.model, run.draws.all(sources[i]!, run.steps), run.microBatchSize, {
+    await references.add(run.model, sequences, run.microBatchSize, {
       ...cancellable,
       ...withoutUndefined({ batchTokens: run.batchTokens }),
     });
@@ -184,121 +170,24 @@ async function* referencesOf(
   return references;
 }
 
-/** Makes the curvature estimate that is due before a step. An optimizer that holds one already goes on with it. */
-function estimatesOf(
-  run: CheckedDescent,
-): (step: number, cancellable: Cancellable) => Promise<CurvatureEstimate | undefined> {
-  const { curvature, model, draws } = run;
-  if (curvature === undefined) return async () => undefined;
-  const { optimizer, options, data } = curvature;
-  const primed = optimizer.state.estimates > 0;
-  const plan = curvaturePlan(
-    primed ? { ...options, primingChunks: options.chunks } : options,
-    data,
-    run.input.sets,
-    run.seed,
+/** Refuses to go on where step after step is skipped. */
+function requireSteps(skippedInARow: number, step: number): void {
+  if (skippedInARow <= consecutiveSkipsAllowed) return;
+  throw new SoulError(
+    'SOUL_NON_FINITE',
+    `the gradient was not finite in ${skippedInARow} steps in a row, up to step ${step + 1}; lower the learning rate`,
+    { step: step + 1 },
   );
-  return async (step, cancellable) => {
-    if (step % plan.every !== 0) return undefined;
-    return estimateCurvature(model, optimizer, plan.chunksAt(step), {
-      prime: step === 0 && !primed,
-      ...(plan.labels === 'sampled' ? { labelSeed: (chunk: number) => draws.labelSeed(step, chunk) } : {}),
-      ...cancellable,
-    });
-  };
-}
-
-/** The memory that steps act on. */
-function steppedBy({ model, optimizer }: CheckedDescent): FlatBuffer {
-  const { master } = optimizer.state as { readonly master?: FlatBuffer };
-  return master ?? model.parameters.values;
-}
-
-/**
- * Gradients of the terms, apart where a rule is to see them, without those of frozen weights; without a rule they add up where they
- * are.
- */
-class TermGradients {
-  readonly #run: CheckedDescent;
-  readonly #buffers: readonly FlatBuffer[];
-  readonly #scratch: FlatBuffer[] = [];
-  readonly #averages: GradientAverages | undefined;
-
-  constructor(run: CheckedDescent) {
-    this.#run = run;
-    const { rule } = run.method;
-    const { gradients } = run.model.parameters;
-    const scratch = () => {
-      const made = FlatBuffer.alloc(gradients.length, { dtype: 'f32', device: gradients.device });
-      this.#scratch.push(made);
-      return made;
-    };
-    // The last one stays where it was computed, unless sums there would be rounded.
-    const stays = (i: number) => i === run.terms.length - 1 && gradients.dtype === 'f32';
-    try {
-      this.#buffers = rule ? run.terms.map((_, i) => (stays(i) ? gradients : scratch())) : [];
-      this.#averages = rule && new GradientAverages(rule, this.#names(), scratch);
-    } catch (error) {
-      // Nobody else could: a device's memory would be gone until garbage is collected.
-      for (const buffer of this.#scratch) buffer.release().catch(() => {});
-      throw error;
-    }
-  }
-
-  /** Takes what the term has left in the model's gradients. */
-  async keep(index: number): Promise<void> {
-    const { gradients } = this.#run.model.parameters;
-    const { frozen } = this.#run.optimizer;
-    const own = this.#buffers[index];
-    if (own !== undefined && frozen) await fillFrozen(gradients, frozen, 0);
-    if (own === undefined || own === gradients) return;
-    await cast(gradients, own);
-    await gradients.fill(0);
-  }
-
-  /** Puts the rule's sum into the model's gradients; the coefficients of the terms, where there is a rule. */
-  async combine(): Promise<readonly number[] | undefined> {
-    const { rule } = this.#run.method;
-    if (rule === undefined) return undefined;
-    const { gradients } = this.#run.model.parameters;
-    const all = [...this.#buffers, ...(await this.#averages!.update(this.#buffers))];
-    const coefficients = coefficientsOf(rule, await gramOf(all), this.#names());
-    const target = this.#buffers.at(-1)!;
-    await scale(target, coefficients[this.#buffers.length - 1]!);
-    for (const [i, gradient] of all.entries()) {
-      if (gradient !== target && coefficients[i] !== 0) await axpy(coefficients[i]!, gradient, target);
-    }
-    if (target !== gradients) await cast(target, gradients);
-    return coefficients;
-  }
-
-  async release(): Promise<void> {
-    for (const buffer of this.#scratch) await buffer.release().catch(() => {});
-  }
-
-  #names(): string[] {
-    return this.#run.terms.map(({ name }) => name);
-  }
 }
 
 /** What each term counted, where that is not what the method says. */
 function coefficientsShown(
   terms: readonly Term[],
-  used: ReadonlyMap<string, number>,
+  used: Readonly<Record<string, number>>,
   combined: readonly number[] | undefined,
 ): Pick<StepEvent, 'coefficients'> {
   if (combined === undefined && !terms.some(({ coefficient }) => typeof coefficient === 'object')) return {};
   return {
-    coefficients: Object.fromEntries(terms.map(({ name }, i) => [name, used.get(name)! * (combined?.[i] ?? 1)])),
+    coefficients: Object.fromEntries(terms.map(({ name }, i) => [name, used[name]! * (combined?.[i] ?? 1)])),
   };
-}
-
-function requireFinite(loss: number, { name }: Term, step: number, method: Method): void {
-  if (Number.isFinite(loss)) return;
-  throw new SoulError(
-    'SOUL_NON_FINITE',
-    `the ${name} loss of ${method.name} is ${loss} at step ${step + 1}: the model has diverged. ` +
-      'Lower the learning rate, raise the retain coefficient, or take a method that is bounded (npo)',
-    { step: step + 1, term: name, loss },
-  );
 }

@@ -16,8 +16,10 @@ import { constant, cosine, linear, type Schedule } from '../optim/schedules.ts';
 import { type CurvatureOptions, completeCurvatureOptions, completeHessianData, type HessianData } from './curvature.ts';
 import { type Draws, drawsOf } from './draws.ts';
 import type { StepEvent } from './events.ts';
+import type { Journal } from './journal.ts';
 import { checkSets, type Method, needsReferenceModel, weightedTerms } from './method.ts';
 import type { TermValue } from './pull-back.ts';
+import { checkGives } from './quantity.ts';
 import type { DataSets } from './source.ts';
 import type { Term } from './term.ts';
 
@@ -27,10 +29,15 @@ export interface DescentInput extends Cancellable {
   /** Steps `model.parameters`, of this very model. */
   readonly optimizer: Optimizer | SecondOrderOptimizer;
   readonly sets: DataSets;
-  /** The starting model, where a term is of quantity `kl`; it must not change. */
+  /** The starting model, where a term's quantity compares with it; it must not change. */
   readonly referenceModel?: ReferenceLM;
   /** Every draw is a function of it. Default 0n. */
   readonly seed?: bigint;
+  /**
+   * Keeps how far the descent has come, and has what an earlier process kept of the same one, to go on from: with an optimizer made
+   * anew by the same options, and the model as the descent found it.
+   */
+  readonly journal?: Journal;
 }
 
 /** A schedule by its shape; its length is the descent's. */
@@ -73,8 +80,10 @@ export interface DescentHooks {
   /**
    * Makes the gradient of a term, which `pull` adds to the model's gradients. They are 0 before it for the first term, and with a
    * gradient rule for each. Those of weights that the optimizer leaves as they are (`frozen`) are 0 after it.
+   *
+   * @param place what makes another gradient in place of that one: added to the model's gradients, times the coefficient
    */
-  aroundTerm?(term: Term, pull: () => Promise<TermValue>): Promise<TermValue>;
+  aroundTerm?(term: Term, pull: () => Promise<TermValue>, place: TermPlace): Promise<TermValue>;
   /** The gradients are whole, and may be added to. */
   beforeStep?(now: StepPlace): Promise<void>;
   /**
@@ -84,6 +93,30 @@ export interface DescentHooks {
    *   made there, and then copied to the values; the next step would undo one that the values alone have.
    */
   afterStep?(event: StepEvent, stepped: FlatBuffer): Promise<void>;
+  /** What they remember from step to step, where a descent that is resumed must have it again. */
+  readonly stored?: HookMemory;
+}
+
+/** Read where progress is kept, and filled in place where a descent is resumed. */
+export interface HookMemory {
+  readonly buffers?: Readonly<Record<string, FlatBuffer>>;
+  /** Hooks write to it; always the same names. */
+  readonly numbers?: Record<string, number>;
+}
+
+/** A term within a step. */
+export interface TermPlace {
+  /** From 0. */
+  readonly step: number;
+  readonly steps: number;
+  /** What the term counts in this step. */
+  readonly coefficient: number;
+  /** What the optimizer steps: the model's values, or the float32 master that it keeps of bf16 ones, whose values are its nearest bf16. */
+  readonly stepped: FlatBuffer;
+  /** The weights that the optimizer leaves as they are. */
+  readonly frozen: FlatBuffer<'u8'> | undefined;
+  /** The term's loss over the step's sequences at the values as they are, by scoring alone; the gradients stay. */
+  evaluate(): Promise<TermValue>;
 }
 
 /** Where in a descent a step is. */
@@ -146,7 +179,10 @@ export function checkDescent(input: DescentInput, method: Method, options: Desce
   checkOptimizer(optimizer, model);
   checkSignal('signal', input.signal);
   checkSets(method, sets);
-  checkNames('hooks', hooks, ['aroundTerm', 'beforeStep', 'afterStep']);
+  for (const { name, quantity } of terms) checkGives(model, name, quantity);
+  checkNames('hooks', hooks, ['aroundTerm', 'beforeStep', 'afterStep', 'stored']);
+  checkNames('hooks.stored', hooks.stored ?? {}, ['buffers', 'numbers']);
+  checkJournal('journal', input.journal);
   if (needsReferenceModel(method) && input.referenceModel === undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
@@ -191,6 +227,11 @@ export function checkDescent(input: DescentInput, method: Method, options: Desce
         }
       : undefined,
   };
+}
+
+function checkJournal(argument: string, journal: Journal | undefined): void {
+  if (journal === undefined || typeof journal?.rest === 'function') return;
+  throw invalidArgument(argument, 'a journal, with a function rest', journal);
 }
 
 function scheduleOf(schedule: DescentOptions['schedule'], steps: number): Schedule {

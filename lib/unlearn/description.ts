@@ -80,7 +80,7 @@ function needsWith(algorithm: Algorithm, settings: Readonly<Record<string, unkno
   try {
     const complete = completeSettings(algorithm.name, algorithm.settings, { ...algorithm.runDefaults, ...settings });
     const method = algorithm.method?.(complete as never);
-    const copies = method !== undefined && needsReferenceModel(method);
+    const copies = method ? needsReferenceModel(method) : algorithm.buffers?.(complete as never).startingModel;
     return [...new Set([...algorithm.needs(complete as never), ...(copies ? (['startingModel'] as const) : [])])];
   } catch {
     return undefined;
@@ -103,7 +103,7 @@ function* trialsOf(algorithm: Algorithm): Generator<{ text: string; settings: Re
 const namesOf: Record<Need['what'], string> = {
   retain: 'examples to keep (--retain)',
   refusals: 'refusals (a built-in list, or --refusals)',
-  alternatives: 'other answers to the questions to forget (--alternatives)',
+  alternatives: 'other answers to the questions to forget (--alternatives, or --generate-alternatives)',
   groups: 'a field of the data file to split the forget set by',
   startingModel: 'a copy of the starting model in memory',
 };

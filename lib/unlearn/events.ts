@@ -43,6 +43,14 @@ export type RunEvent =
   | { readonly kind: 'progress'; readonly what: string; readonly done: number; readonly total: number }
   /** Something that the user should know. */
   | { readonly kind: 'note'; readonly text: string }
+  /** Of whole runs that are evaluated on the way: figures of each set, by its name, before, behind a step of the run, and after. */
+  | {
+      readonly kind: 'evaluation';
+      readonly step: number;
+      readonly moment: 'before' | 'during' | 'after';
+      readonly seconds: number;
+      readonly sets: Readonly<Record<string, Readonly<Record<string, number>>>>;
+    }
   /** Of whole runs: another part of the run begins. */
   | { readonly kind: 'phase'; readonly phase: RunPhase };
 
@@ -51,6 +59,7 @@ export type RunPhase =
   | 'reading the data'
   | 'hashing the model'
   | 'loading the model'
+  | 'generating other answers'
   | 'measuring before'
   | 'training'
   | 'writing the model'

@@ -69,7 +69,8 @@ export function coefficientsOf(rule: GradientRule, products: number[][], names: 
 /** The running means of a rule, over the steps of one descent. */
 export class GradientAverages {
   readonly #means: readonly { readonly index: number; readonly decay: number; readonly mean: FlatBuffer }[];
-  #started = false;
+  /** Whether they hold a step. */
+  started = false;
 
   /** @param scratch makes a buffer of a gradient's length */
   constructor(rule: GradientRule, names: readonly string[], scratch: () => FlatBuffer) {
@@ -80,16 +81,21 @@ export class GradientAverages {
     });
   }
 
+  /** The means, by their places in the rule. */
+  get buffers(): Record<string, FlatBuffer> {
+    return Object.fromEntries(this.#means.map(({ mean }, i) => [i, mean]));
+  }
+
   /** Takes in the gradients of a step and gives the means. */
   async update(gradients: readonly FlatBuffer[]): Promise<FlatBuffer[]> {
     for (const { index, decay, mean } of this.#means) {
-      if (!this.#started) await mean.copyFrom(gradients[index]!);
+      if (!this.started) await mean.copyFrom(gradients[index]!);
       else {
         await scale(mean, decay);
         await axpy(1 - decay, gradients[index]!, mean);
       }
     }
-    this.#started = true;
+    this.started = true;
     return this.#means.map(({ mean }) => mean);
   }
 }

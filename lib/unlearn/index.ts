@@ -4,6 +4,7 @@
  * @module
  */
 
+export type { Json } from '../core/json.ts';
 export {
   type Algorithm,
   type AlgorithmDefinition,
@@ -13,9 +14,18 @@ export {
   defineMethod,
   type LearningRates,
   type MethodDefinition,
+  type ModelFacts,
   type Promises,
   settingsOf,
 } from './algorithm.ts';
+export {
+  type ConjugateGradientBuffers,
+  type ConjugateGradientOptions,
+  type ConjugateGradientResult,
+  type ConjugateGradientState,
+  conjugateGradient,
+} from './conjugate-gradient.ts';
+export type { Leavings, StageValue, StageWork } from './course.ts';
 export {
   type CurvatureEstimate,
   type CurvatureOptions,
@@ -28,7 +38,15 @@ export {
   type HessianData,
 } from './curvature.ts';
 export { descend } from './descend.ts';
-export type { DescentHooks, DescentInput, DescentOptions, ScheduleShape, StepPlace } from './descent-options.ts';
+export type {
+  DescentHooks,
+  DescentInput,
+  DescentOptions,
+  HookMemory,
+  ScheduleShape,
+  StepPlace,
+  TermPlace,
+} from './descent-options.ts';
 export {
   type AlgorithmDescription,
   describeAlgorithm,
@@ -45,6 +63,7 @@ export {
   innerMethodOf,
   innerMethodSetting,
 } from './inner-method.ts';
+export type { Journal, KeptProgress, Progress, RestPlace } from './journal.ts';
 export { Lab, type LabDescent, type LabOptions } from './lab.ts';
 export { checkSets, type Method, setsNeeded } from './method.ts';
 export {
@@ -66,6 +85,7 @@ export {
 } from './objectives/simple-negative-preference.ts';
 export { type WeightedAscentOptions, weightedAscent } from './objectives/weighted-ascent.ts';
 export { type PullBackOptions, pullBack, type TermValue } from './pull-back.ts';
+export type { ActivationQuantity, Quantity, TargetQuantity } from './quantity.ts';
 export { type ReferenceOptions, referenceValues } from './reference-values.ts';
 export {
   type AlgorithmName,
@@ -104,4 +124,9 @@ export {
   targetSet,
 } from './source.ts';
 export type { AdaptiveCoefficient, StepLosses, Term } from './term.ts';
+export { type TermLossOptions, termLoss } from './term-loss.ts';
+export type { PartOptions } from './term-parts.ts';
 export { type TrainingOptions, train } from './train.ts';
+export { alongCoordinates, type CoordinateOptions } from './zeroth-order/coordinates.ts';
+export { checkDifferences, type Estimator } from './zeroth-order/differences.ts';
+export { alongDirections, type DirectionOptions } from './zeroth-order/random-directions.ts';

@@ -78,6 +78,20 @@ export function innerLearningRates(value: InnerMethod): LearningRates {
   return innerAlgorithm(value).algorithm.learningRates!;
 }
 
+/** An algorithm's settings in full: those of a method inside with its name and every default, and so on within that. */
+export function settingsInFull(
+  { settings: schema }: Pick<Algorithm, 'settings'>,
+  settings: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const inFull = Object.entries(settings).map(([name, value]) => {
+    const entry = schema[name];
+    if (entry?.kind !== 'method') return [name, value];
+    const { algorithm, settings: own } = innerAlgorithm(value, (entry as InnerMethodSetting).inner, name);
+    return [name, { name: algorithm.name, ...settingsInFull(algorithm, own) }];
+  });
+  return Object.fromEntries(inFull);
+}
+
 /** The method that a value of the setting names. */
 export function innerName(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? ((value as { name?: unknown }).name ?? fallbackName) : value;

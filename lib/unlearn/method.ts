@@ -7,6 +7,7 @@
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { GradientRule } from './gradient-rule.ts';
+import { comparesWithStart } from './quantity.ts';
 import type { DataSets, OptionalSet } from './source.ts';
 import { checkTerm, initialCoefficient, type Term } from './term.ts';
 
@@ -58,9 +59,9 @@ export function setsNeeded(method: Method): OptionalSet[] {
   return [...new Set(weightedTerms(method).flatMap(({ source }) => source.needs))];
 }
 
-/** Whether a term compares with the starting model's distribution, so that a second model must be held. */
+/** Whether a term compares with the starting model, so that a second model must be held. */
 export function needsReferenceModel(method: Method): boolean {
-  return weightedTerms(method).some(({ quantity }) => quantity === 'kl');
+  return weightedTerms(method).some(({ quantity }) => comparesWithStart(quantity));
 }
 
 /**

@@ -11,7 +11,7 @@ import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { batchParts } from '../model/batch-parts.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
-import { checkSequences, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
+import { checkSequences, labelCountOf, labelSpansOf, TokenBatch, type TokenSequence } from '../model/token-batch.ts';
 
 export interface ReferenceOptions extends Cancellable {
   /** Tokens that the model sees at once; a longer sequence comes by itself. Default: no bound. */
@@ -65,7 +65,13 @@ export async function referenceValues(
 
 /** Reference values by the sequences that they belong to, whatever terms these are of. */
 export class References {
-  readonly #values = new Map<string, Float32Array>();
+  readonly #places = new Map<string, { readonly start: number; readonly end: number }>();
+  #all = new Float32Array();
+
+  /** All of them, one sequence after another, in the order in which they came. */
+  get all(): Float32Array {
+    return this.#all;
+  }
 
   /** Computes those of sequences that it has none of yet; the model must be as it began. */
   async add(
@@ -74,22 +80,43 @@ export class References {
     batchSize: number,
     options: ReferenceOptions = {},
   ): Promise<void> {
-    const missing = new Map<string, TokenSequence>();
+    const before = this.#all;
+    const missing = this.makeRoom(sequences);
+    const values = await referenceValues(model, missing, batchSize, options);
+    this.#all.set(before);
+    for (const [i, sequence] of missing.entries()) this.#all.set(values[i]!, this.#places.get(keyOf(sequence))!.start);
+  }
+
+  /**
+   * Has room for those of sequences that it has none of yet, all of them 0 from then on.
+   *
+   * @returns these sequences
+   */
+  makeRoom(sequences: Iterable<TokenSequence>): TokenSequence[] {
+    const missing: TokenSequence[] = [];
+    let end = this.#all.length;
     for (const sequence of sequences) {
       const key = keyOf(sequence);
-      if (!this.#values.has(key)) missing.set(key, sequence);
+      if (this.#places.has(key)) continue;
+      missing.push(sequence);
+      const start = end;
+      end += labelCountOf(sequence);
+      this.#places.set(key, { start, end });
     }
-    const values = await referenceValues(model, [...missing.values()], batchSize, options);
-    for (const [i, key] of [...missing.keys()].entries()) this.#values.set(key, values[i]!);
+    this.#all = new Float32Array(end);
+    return missing;
   }
 
   /** For each sequence its values; it must have been added. */
   of(sequences: readonly TokenSequence[]): Float32Array[] {
-    return sequences.map((sequence) => this.#values.get(keyOf(sequence))!);
+    return sequences.map((sequence) => {
+      const { start, end } = this.#places.get(keyOf(sequence))!;
+      return this.#all.subarray(start, end);
+    });
   }
 }
 
 /** Sequences of the same tokens and labels have the same values. */
-function keyOf({ tokens, labelsFrom }: TokenSequence): string {
-  return `${labelsFrom} ${tokens.join(' ')}`;
+function keyOf(sequence: TokenSequence): string {
+  return `${labelSpansOf(sequence).join(' ')}: ${sequence.tokens.join(' ')}`;
 }

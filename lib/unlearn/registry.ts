@@ -4,10 +4,11 @@
  * @module
  */
 
-import { describe, SoulError } from '../core/errors.ts';
+import { describe, invalidArgument, SoulError } from '../core/errors.ts';
 import { closestName } from '../core/option-names.ts';
 import { type Algorithm, settingsOf } from './algorithm.ts';
 import { algorithms as composed } from './algorithms/index.ts';
+import { type InnerMethodSetting, innerName } from './inner-method.ts';
 import type { Method } from './method.ts';
 import { methods } from './methods/index.ts';
 import type { GivenSettings } from './setting.ts';
@@ -60,11 +61,38 @@ export function settingsFor(algorithm: Algorithm, given: object): Readonly<Recor
     if (owners.length === 0) continue;
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${name} is of no effect on ${algorithm.name}; it belongs to ${owners.join(', ')}`,
+      `${name} is of no effect on ${algorithm.name}; it belongs to ${owners.join(', ')}${hintAtInner(algorithm, given, name)}`,
       { argument: name, method: algorithm.name },
     );
   }
+  checkInner(algorithm, given);
   return settingsOf(algorithm, given);
+}
+
+/** Refuses an algorithm inside another that cannot be there, and says why; names that there are not are told with the settings. */
+function checkInner({ settings }: Algorithm, given: object): void {
+  for (const [setting, entry] of Object.entries(settings)) {
+    if (entry.kind !== 'method') continue;
+    const { inner } = entry as InnerMethodSetting;
+    const own = innerName((given as Record<string, unknown>)[setting]);
+    const found = algorithms.find(({ name }) => name === own);
+    if (found === undefined || inner.includes(found)) continue;
+    const why = found.method ? 'would teach what is to be forgotten' : 'is not only a descent on terms';
+    const names = inner.map(({ name }) => name).join(', ');
+    throw invalidArgument(setting, `one of ${names} (${found.name} ${why})`, own);
+  }
+}
+
+/** Where a method inside has the setting: how to give it to that. */
+function hintAtInner({ settings }: Algorithm, given: object, name: string): string {
+  for (const [outer, entry] of Object.entries(settings)) {
+    if (entry.kind !== 'method') continue;
+    const { inner, fallback } = entry as InnerMethodSetting;
+    const own = innerName((given as Record<string, unknown>)[outer] ?? fallback);
+    const has = inner.some((each) => each.name === own && Object.hasOwn(each.settings, name));
+    if (has) return `, and so to the method inside, ${own}: set ${outer}.${name} (--set ${outer}.${name}=...)`;
+  }
+  return '';
 }
 
 /**

@@ -6,11 +6,12 @@
 
 import { walkElements } from '../core/element-walk.ts';
 import { SoulError } from '../core/errors.ts';
-import { FlatBuffer } from '../core/flat-buffer.ts';
-import { copyOfMask, countFrozen, fillFrozen, freeze } from '../core/frozen-masks.ts';
+import type { FlatBuffer } from '../core/flat-buffer.ts';
+import { copyOfMask, countFrozen, fillFrozen, freeze, maskOfRanges } from '../core/frozen-masks.ts';
 import { elementCount } from '../core/shape.ts';
 import { countNonFinite } from '../core/vector-operations.ts';
 import type { ParameterPlace } from '../model/parameter-layout.ts';
+import { rangesBeside } from '../model/tensor-masks.ts';
 import type { Lab } from './lab.ts';
 
 /**
@@ -47,15 +48,9 @@ export async function leaveCandidates(
   isCandidate: (name: string, place: ParameterPlace) => boolean,
 ): Promise<number> {
   await requireFiniteScores(scores);
-  let end = 0;
-  const leaveOut = (until: number) => scores.view(end, until - end).fill(Number.NaN);
-  for (const [name, place] of lab.model.parameters.layout) {
-    if (!isCandidate(name, place)) continue;
-    const size = elementCount(place.shape);
-    await leaveOut(place.offset);
-    end = place.offset + size;
+  for (const { start, length } of rangesBeside(lab.model.parameters.layout, isCandidate)) {
+    await scores.view(start, length).fill(Number.NaN);
   }
-  await leaveOut(scores.length);
   if (lab.frozen) await fillFrozen(scores, lab.frozen, Number.NaN);
   const count = await movableCount(lab, isCandidate);
   if (count > 0) return count;
@@ -74,18 +69,20 @@ export async function requireFiniteScores(scores: FlatBuffer): Promise<void> {
 }
 
 /**
- * The mask that freezes the weights that `isOut` holds for, on the device of the model's weights.
+ * Freezes the weights that `isOut` holds for.
  *
+ * @param mask one in which none is frozen yet, on any device
  * @param buffers what `isOut` is asked with, an element of each
+ * @returns how many they are
  */
-export async function maskWhere(
+export async function freezeWhere(
   lab: Lab,
+  mask: FlatBuffer<'u8'>,
   buffers: readonly FlatBuffer[],
   isOut: (first: number, second: number) => boolean,
-): Promise<{ frozen: FlatBuffer<'u8'>; count: number }> {
-  const { values } = lab.model.parameters;
-  const mask = FlatBuffer.alloc(Math.ceil(values.length / 8), { dtype: 'u8' });
-  const bits = mask.array;
+): Promise<number> {
+  const chosen = mask.device === 'cpu' ? mask : maskOfRanges(lab.model.parameters.values.length, []);
+  const bits = chosen.array;
   let count = 0;
   await walkElements(
     buffers,
@@ -98,7 +95,8 @@ export async function maskWhere(
     },
     cancellable(lab),
   );
-  return { frozen: values.device === 'cpu' ? mask : await copyOfMask(mask, values.device), count };
+  if (chosen !== mask) await mask.copyFrom(chosen);
+  return count;
 }
 
 function cancellable({ signal }: Lab): { signal?: AbortSignal } {

@@ -135,7 +135,7 @@ export function completeSettings<Settings extends Schema>(
     const others = known.length > 0 ? `it has ${known.join(', ')}` : 'it has none';
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${owner} has no setting ${shortName(name)}; ${closest === undefined ? others : `did you mean ${closest}?`}`,
+      `${owner} has no setting ${shortName(name)}; ${closest === undefined ? others : `did you mean ${prefix}${closest}?`}`,
       { argument: name, known },
     );
   }

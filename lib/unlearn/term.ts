@@ -4,10 +4,11 @@
  * @module
  */
 
-import { checkChoice, checkNumber } from '../core/checks.ts';
+import { checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import type { Objective } from './objective.ts';
+import { checkQuantity, kindOf, type Quantity } from './quantity.ts';
 import type { SourceOf } from './source.ts';
 
 /** One term: `coefficient * objective(quantity of the label tokens of its sequences)`. */
@@ -16,11 +17,8 @@ export interface Term {
   readonly name: string;
   readonly source: SourceOf;
   readonly objective: Objective;
-  /**
-   * What of each label token the objective is a function of: `nll` (default), -log p(label), or `kl`, the divergence
-   * KL(starting model || model) of the next token's distribution, both in nats.
-   */
-  readonly quantity?: 'nll' | 'kl';
+  /** What of each label token the objective is a function of. Default `nll`. */
+  readonly quantity?: Quantity;
   /** Default 1; 0 leaves the term out. */
   readonly coefficient?: number | AdaptiveCoefficient;
 }
@@ -62,12 +60,13 @@ export function checkTerm(argument: string, term: Term): void {
   if (typeof term.objective !== 'function') {
     throw invalidArgument(`${argument}.objective`, 'a function', term.objective);
   }
-  checkChoice(`${argument}.quantity`, term.quantity ?? 'nll', ['nll', 'kl']);
-  if (term.quantity === 'kl' && term.objective.needsReference) {
+  const { quantity = 'nll' } = term;
+  checkQuantity(`${argument}.quantity`, quantity);
+  if (quantity !== 'nll' && term.objective.needsReference) {
     throw invalidArgument(
       `${argument}.quantity`,
       "'nll', which the objective's reference values are of",
-      term.quantity,
+      kindOf(quantity),
     );
   }
   const { coefficient } = term;

@@ -20,7 +20,7 @@ export interface TrainingOptions extends Omit<DescentInput, 'sets'>, DescentOpti
 }
 
 const setNames = ['target', 'retain', 'refusals', 'alternatives'] as const satisfies readonly (keyof DataSets)[];
-const inputNames = ['model', 'optimizer', 'referenceModel', 'seed', 'signal'] as const;
+const inputNames = ['model', 'optimizer', 'referenceModel', 'seed', 'signal', 'journal'] as const;
 
 /**
  * Runs {@link descend} to its end.
@@ -29,14 +29,14 @@ const inputNames = ['model', 'optimizer', 'referenceModel', 'seed', 'signal'] as
  */
 export async function train(options: TrainingOptions): Promise<DescentSummary> {
   checkNames('options', options, [...inputNames, ...setNames, ...descentOptionNames, 'method', 'onStep']);
-  const { method, onStep, model, optimizer, referenceModel, seed, signal, ...rest } = options;
+  const { method, onStep, model, optimizer, referenceModel, seed, signal, journal, ...rest } = options;
   if (onStep !== undefined && typeof onStep !== 'function') throw invalidArgument('onStep', 'a function', onStep);
   const { target, retain, refusals, alternatives, ...descent } = rest;
   const input: DescentInput = {
     model,
     optimizer,
     sets: { target, ...withoutUndefined({ retain, refusals, alternatives }) },
-    ...withoutUndefined({ referenceModel, seed, signal }),
+    ...withoutUndefined({ referenceModel, seed, signal, journal }),
   };
   const events = descend(input, method, descent);
   for (;;) {

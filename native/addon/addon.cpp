@@ -11,7 +11,7 @@ namespace {
 
 constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
 // Raised with every change of what is exported; lib/core/addon.ts expects the same number.
-constexpr int kAddonVersion = 5;
+constexpr int kAddonVersion = 6;
 
 // The table's `dispatcher` is the environment.
 Environment& EnvironmentOf(void* dispatcher) {
@@ -40,6 +40,16 @@ void ScoreDivergence(const SoulTokenRows* rows, const SoulTokenRows* reference, 
 void DivergenceGradient(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
                         const float* log_sum_exp, const float* reference_log_sum_exp) {
   ActiveKernels().divergence_gradient(rows, reference, weights, log_sum_exp, reference_log_sum_exp);
+}
+
+void ScoreTarget(const SoulTokenRows* rows, const SoulTokenRows* reference, const SoulTokenTarget* target,
+                 float* cross_entropy) {
+  ActiveKernels().score_target(rows, reference, target, cross_entropy);
+}
+
+void TargetGradient(const SoulTokenRows* rows, const SoulTokenRows* reference, const SoulTokenTarget* target,
+                    const float* weights) {
+  ActiveKernels().target_gradient(rows, reference, target, weights);
 }
 
 void ShutDown(void* dispatcher) {
@@ -126,6 +136,24 @@ const char* DivergenceGradientOnDevice(void* dispatcher, int32_t device, void* s
   });
 }
 
+const char* ScoreTargetOnDevice(void* dispatcher, int32_t device, void* stream, const SoulTokenRows* rows,
+                                const SoulTokenRows* reference, const SoulTokenTarget* target,
+                                float* cross_entropy) {
+  return OnDevice([=] {
+    cuda::EnqueueTargetScores(EnvironmentOf(dispatcher).queues.Of(device), static_cast<cuda::Stream>(stream),
+                              *rows, reference, *target, cross_entropy);
+  });
+}
+
+const char* TargetGradientOnDevice(void* dispatcher, int32_t device, void* stream, const SoulTokenRows* rows,
+                                   const SoulTokenRows* reference, const SoulTokenTarget* target,
+                                   const float* weights) {
+  return OnDevice([=] {
+    cuda::EnqueueTargetGradient(EnvironmentOf(dispatcher).queues.Of(device),
+                                static_cast<cuda::Stream>(stream), *rows, reference, *target, weights);
+  });
+}
+
 Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   auto environment = std::make_unique<Environment>();
   environment->dispatcher = Dispatcher::Create(env);
@@ -148,6 +176,10 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   table.token_gradient_on_device = TokenGradientOnDevice;
   table.score_divergence_on_device = ScoreDivergenceOnDevice;
   table.divergence_gradient_on_device = DivergenceGradientOnDevice;
+  table.score_target = ScoreTarget;
+  table.target_gradient = TargetGradient;
+  table.score_target_on_device = ScoreTargetOnDevice;
+  table.target_gradient_on_device = TargetGradientOnDevice;
 
   const Napi::External<SoulInterface> handle = Napi::External<SoulInterface>::New(env, &table);
   if (napi_type_tag_object(env, handle, &kInterfaceTag) != napi_ok) {
@@ -159,6 +191,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportMachineCalls(env, exports);
   ExportMemoryCalls(env, exports);
   ExportTokenCalls(env, exports);
+  ExportDivergenceCalls(env, exports);
   ExportFunctionCalls(env, exports);
   ExportLockCalls(env, exports);
   ExportOptimizerCalls(env, exports);

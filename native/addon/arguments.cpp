@@ -203,6 +203,11 @@ Rounding ReadRounding(const Napi::Value& value) {
   return {true, ReadUnsigned64(rounding.Get("seed"), "seed"), ReadUnsigned64(rounding.Get("count"), "count")};
 }
 
+NormalDraws ReadDraws(const Napi::Value& value) {
+  const Napi::Object draws = ReadObject(value, "draws");
+  return {ReadUnsigned64(draws.Get("seed"), "seed"), ReadUnsigned64(draws.Get("count"), "count")};
+}
+
 void CheckElementwise(Napi::Env env, const char* name, const FlatMemory& target, const FlatMemory& source) {
   const bool same =
       source.elements.data == target.elements.data && source.elements.dtype == target.elements.dtype;

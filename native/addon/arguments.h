@@ -9,6 +9,7 @@
 #include <string>
 
 #include "kernels/memory.h"
+#include "kernels/normal.h"
 #include "runtime/interface.h"
 
 namespace soul {
@@ -70,6 +71,8 @@ Memory<uint8_t> ReadBytes(const Napi::Value& value, const char* name, int64_t le
 
 // How bfloat16 is rounded; undefined: to the nearest.
 Rounding ReadRounding(const Napi::Value& value);
+// Which normal numbers are drawn.
+NormalDraws ReadDraws(const Napi::Value& value);
 // A finite number in [low, high].
 double ReadNumber(const Napi::Value& value, const char* name, double low, double high);
 // An integer in [low, high].

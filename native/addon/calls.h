@@ -12,6 +12,7 @@ void ExportMachineCalls(Napi::Env env, Napi::Object exports);
 void ExportMemoryCalls(Napi::Env env, Napi::Object exports);
 void ExportFunctionCalls(Napi::Env env, Napi::Object exports);
 void ExportLockCalls(Napi::Env env, Napi::Object exports);
+void ExportDivergenceCalls(Napi::Env env, Napi::Object exports);
 void ExportTokenCalls(Napi::Env env, Napi::Object exports);
 void ExportOptimizerCalls(Napi::Env env, Napi::Object exports);
 void ExportUpdateCalls(Napi::Env env, Napi::Object exports);

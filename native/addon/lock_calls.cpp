@@ -52,6 +52,26 @@ Napi::Value LockFile(const Napi::CallbackInfo& info) {
   return handle;
 }
 
+// isLocked(path): whether somebody holds the lock of a file, be it this process. The file is opened to be
+// read alone, and the lock that asks is one that others who ask may have too.
+Napi::Value IsLocked(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const Napi::Value path = Argument(info, 0);
+  if (!path.IsString()) ThrowInvalid(env, "path", "a path");
+  const std::string name = path.As<Napi::String>().Utf8Value();
+  FileLock lock;
+  lock.descriptor = open(name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (lock.descriptor < 0) {
+    ThrowFailure(env, "SOUL_FILE_SYSTEM", name + " cannot be opened: " + std::strerror(errno));
+  }
+  while (flock(lock.descriptor, LOCK_SH | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EWOULDBLOCK) return Napi::Boolean::New(env, true);
+    ThrowFailure(env, "SOUL_FILE_SYSTEM", name + " cannot be asked for its lock: " + std::strerror(errno));
+  }
+  return Napi::Boolean::New(env, false);
+}
+
 // unlockFile(lock): harmless when done twice.
 Napi::Value UnlockFile(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -69,6 +89,7 @@ Napi::Value UnlockFile(const Napi::CallbackInfo& info) {
 
 void ExportLockCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("lockFile", Napi::Function::New(env, LockFile, "lockFile"));
+  exports.Set("isLocked", Napi::Function::New(env, IsLocked, "isLocked"));
   exports.Set("unlockFile", Napi::Function::New(env, UnlockFile, "unlockFile"));
 }
 

@@ -1,130 +1,14 @@
-// The token losses of SoulInterface as calls of their own, so that tests can hold them against float64.
-//
-// Rows are dense: stride = vocabulary. Logits are float32 or bfloat16, a reference's whatever the model's
-// are; they may lie on a device. What has one entry per row is an array of the host in either case: where it
-// is filled by a device, it is so when the promise resolves.
-#include <algorithm>
-#include <cstring>
-
+// The token losses of SoulInterface as calls of their own, so that tests can hold them against float64
+// (addon/token_rows.h says what they take).
 #include "addon/arguments.h"
 #include "addon/calls.h"
+#include "addon/token_rows.h"
 #include "addon/work.h"
 #include "kernels/cpu/kernels.h"
 #include "runtime/cuda/token_launches.h"
 
 namespace soul {
 namespace {
-
-constexpr int64_t kLargestVocabulary = int64_t{1} << 31;
-
-struct Rows {
-  FlatMemory logits;
-  SoulTokenRows rows;
-};
-
-Rows ReadRows(const Napi::Value& value, const char* name, int64_t vocabulary) {
-  const FlatMemory logits = ReadFloating(value, name);
-  if (logits.length % vocabulary != 0) ThrowInvalid(value.Env(), name, "a whole number of rows");
-  const auto& [data, dtype] = logits.elements;
-  return {logits, {data, logits.length / vocabulary, vocabulary, vocabulary, static_cast<uint32_t>(dtype)}};
-}
-
-// Of two rows that belong together; throws where they do not.
-int32_t ReadDeviceOfRows(Napi::Env env, const Rows& rows, const Rows& reference) {
-  if (reference.rows.rows != rows.rows.rows) ThrowInvalid(env, "reference", "of as many rows as logits");
-  return ReadDevice(env, {{"logits", &rows.logits}, {"reference", &reference.logits}});
-}
-
-// Elements that are worth a thread's turn.
-constexpr int64_t kGrain = 32768;
-
-// Calls work(first, count) for pieces of the rows, on the pool.
-template <typename Work>
-void ForRows(ThreadPool& pool, const SoulTokenRows& rows, const Work& work) {
-  const int64_t grain = std::max<int64_t>(1, kGrain / rows.vocabulary);
-  // Two pieces are worth two threads, since a piece may be one long row.
-  pool.ForEach((rows.rows + grain - 1) / grain,
-               [&](int64_t piece, int) {
-                 const int64_t first = piece * grain;
-                 work(first, std::min(grain, rows.rows - first));
-               },
-               2);
-}
-
-SoulTokenRows PartOf(const SoulTokenRows& rows, int64_t first, int64_t count) {
-  SoulTokenRows part = rows;
-  const auto bytes = static_cast<int64_t>(SizeOf(static_cast<DType>(rows.dtype)));
-  part.logits = static_cast<char*>(rows.logits) + first * rows.stride * bytes;
-  part.rows = count;
-  return part;
-}
-
-// The element of a row, where there are any.
-template <typename Element>
-Element* From(Element* rows, int64_t first) {
-  return rows == nullptr ? nullptr : rows + first;
-}
-
-int64_t ReadVocabulary(const Napi::Value& value) {
-  return ReadInteger(value, "vocabulary", 1, kLargestVocabulary - 1);
-}
-
-// A checked copy, since JavaScript can still write to the array. False when a label is out of range.
-bool CopyLabels(const int32_t* labels, const SoulTokenRows& rows, std::vector<int32_t>* copy) {
-  copy->assign(labels, labels + rows.rows);
-  for (const int32_t label : *copy) {
-    if (label < 0 || label >= rows.vocabulary) return false;
-  }
-  return true;
-}
-
-Outcome BadLabel() {
-  return Outcome::Failed("SOUL_INVALID_ARGUMENT", "labels must be integers from 0 to vocabulary - 1");
-}
-
-// An array of the host on the device, for the job that is being enqueued.
-template <typename Element>
-const Element* Upload(cuda::Queue& queue, const Element* entries, int64_t rows) {
-  auto* const memory = queue.Scratch<Element>(rows);
-  queue.Upload(memory, entries, static_cast<std::size_t>(rows) * sizeof(Element));
-  return memory;
-}
-
-// Arrays of the host that a device fills.
-class Results {
- public:
-  Results(cuda::Queue& queue, int64_t rows) : queue_(queue), rows_(rows) {}
-
-  // Device memory for an array; none for none.
-  template <typename Element>
-  Element* For(Element* array) {
-    if (array == nullptr) return nullptr;
-    auto* const memory = queue_.Scratch<Element>(rows_);
-    results_.push_back({array, memory, static_cast<std::size_t>(rows_) * sizeof(Element), nullptr});
-    return memory;
-  }
-
-  // To be called when everything is enqueued that writes them.
-  DeviceOutcome Read() {
-    for (Result& result : results_) result.copy = queue_.Read(result.memory, result.bytes);
-    return [results = std::move(results_)] {
-      for (const Result& result : results) std::memcpy(result.array, result.copy->As<void>(), result.bytes);
-      return Outcome{};
-    };
-  }
-
- private:
-  struct Result {
-    void* array;
-    const void* memory;
-    std::size_t bytes;
-    std::shared_ptr<const cuda::PinnedMemory> copy;
-  };
-
-  cuda::Queue& queue_;
-  const int64_t rows_;
-  std::vector<Result> results_;
-};
 
 template <typename Element, typename Read>
 Element* ReadOut(const Napi::Object& object, const char* name, int64_t rows, std::vector<Napi::Value>* held,
@@ -241,88 +125,11 @@ Napi::Value TokenGradientCall(const Napi::CallbackInfo& info) {
                   });
 }
 
-// scoreDivergence(logits, reference, vocabulary, divergence, logSumExp, referenceLogSumExp) -> Promise<void>
-Napi::Value ScoreDivergenceCall(const Napi::CallbackInfo& info) {
-  const int64_t vocabulary = ReadVocabulary(Argument(info, 2));
-  const Rows rows = ReadRows(Argument(info, 0), "logits", vocabulary);
-  const Rows reference = ReadRows(Argument(info, 1), "reference", vocabulary);
-  const int32_t device = ReadDeviceOfRows(info.Env(), rows, reference);
-  const Memory<float> divergence = ReadFloats(Argument(info, 3), "divergence", rows.rows.rows);
-  const Memory<float> sums = ReadFloats(Argument(info, 4), "logSumExp", rows.rows.rows);
-  const Memory<float> reference_sums = ReadFloats(Argument(info, 5), "referenceLogSumExp", rows.rows.rows);
-  const std::vector<Napi::Value> held{rows.logits.value, reference.logits.value, divergence.value, sums.value,
-                                      reference_sums.value};
-  if (device != SOUL_CPU) {
-    return PostDeviceWork(
-        info.Env(), held, device,
-        [rows = rows.rows, reference = reference.rows, divergence = divergence.data, sums = sums.data,
-         reference_sums = reference_sums.data](cuda::Queue& queue) -> DeviceOutcome {
-          if (rows.rows == 0) return {};
-          Results results(queue, rows.rows);
-          float* const divergence_there = results.For(divergence);
-          float* const sums_there = results.For(sums);
-          float* const reference_sums_there = results.For(reference_sums);
-          cuda::EnqueueDivergence(queue, queue.stream(), rows, reference, divergence_there, sums_there,
-                                  reference_sums_there);
-          return results.Read();
-        });
-  }
-  return PostWork(info.Env(), held,
-                  [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows,
-                   divergence = divergence.data, sums = sums.data, reference_sums = reference_sums.data] {
-                    ForRows(pool, rows, [&](int64_t first, int64_t count) {
-                      const SoulTokenRows part = PartOf(rows, first, count);
-                      const SoulTokenRows reference_part = PartOf(reference, first, count);
-                      ActiveKernels().score_divergence(&part, &reference_part, divergence + first,
-                                                       sums + first, reference_sums + first);
-                    });
-                    return Outcome{};
-                  });
-}
-
-// divergenceGradient(logits, reference, vocabulary, weights, logSumExp, referenceLogSumExp) -> Promise<void>
-Napi::Value DivergenceGradientCall(const Napi::CallbackInfo& info) {
-  const int64_t vocabulary = ReadVocabulary(Argument(info, 2));
-  const Rows rows = ReadRows(Argument(info, 0), "logits", vocabulary);
-  const Rows reference = ReadRows(Argument(info, 1), "reference", vocabulary);
-  const int32_t device = ReadDeviceOfRows(info.Env(), rows, reference);
-  const Memory<float> weights = ReadFloats(Argument(info, 3), "weights", rows.rows.rows);
-  const Memory<float> sums = ReadFloats(Argument(info, 4), "logSumExp", rows.rows.rows);
-  const Memory<float> reference_sums = ReadFloats(Argument(info, 5), "referenceLogSumExp", rows.rows.rows);
-  const std::vector<Napi::Value> held{rows.logits.value, reference.logits.value, weights.value, sums.value,
-                                      reference_sums.value};
-  if (device != SOUL_CPU) {
-    return PostDeviceWork(
-        info.Env(), held, device,
-        [rows = rows.rows, reference = reference.rows, weights = weights.data, sums = sums.data,
-         reference_sums = reference_sums.data](cuda::Queue& queue) -> DeviceOutcome {
-          if (rows.rows == 0) return {};
-          cuda::EnqueueDivergenceGradient(queue, queue.stream(), rows, reference,
-                                          Upload(queue, weights, rows.rows), Upload(queue, sums, rows.rows),
-                                          Upload(queue, reference_sums, rows.rows));
-          return {};
-        });
-  }
-  return PostWork(info.Env(), held,
-                  [&pool = PoolOf(info.Env()), rows = rows.rows, reference = reference.rows,
-                   weights = weights.data, sums = sums.data, reference_sums = reference_sums.data] {
-                    ForRows(pool, rows, [&](int64_t first, int64_t count) {
-                      const SoulTokenRows part = PartOf(rows, first, count);
-                      const SoulTokenRows reference_part = PartOf(reference, first, count);
-                      ActiveKernels().divergence_gradient(&part, &reference_part, weights + first,
-                                                          sums + first, reference_sums + first);
-                    });
-                    return Outcome{};
-                  });
-}
-
 }  // namespace
 
 void ExportTokenCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("scoreTokens", Napi::Function::New(env, ScoreTokensCall, "scoreTokens"));
   exports.Set("tokenGradient", Napi::Function::New(env, TokenGradientCall, "tokenGradient"));
-  exports.Set("scoreDivergence", Napi::Function::New(env, ScoreDivergenceCall, "scoreDivergence"));
-  exports.Set("divergenceGradient", Napi::Function::New(env, DivergenceGradientCall, "divergenceGradient"));
 }
 
 }  // namespace soul

@@ -52,6 +52,37 @@ Napi::Value AddSignCall(const Napi::CallbackInfo& info) {
   return PostCombination(info, cuda::EnqueueAddSign, AddSign);
 }
 
+// addNormal(factor, source, target, draws, frozen?, rounding?) -> Promise<void>
+Napi::Value AddNormalCall(const Napi::CallbackInfo& info) {
+  const double number = ReadNumber(Argument(info, 0), "factor", -kLargestFloat, kLargestFloat);
+  const FlatMemory source = ReadFloating(Argument(info, 1), "source");
+  const FlatMemory target = ReadFloating(Argument(info, 2), "target", source.length);
+  const NormalDraws draws = ReadDraws(Argument(info, 3));
+  const FlatMemory frozen = ReadMask(Argument(info, 4), "frozen", source.length);
+  const Rounding rounding = ReadRounding(Argument(info, 5));
+  const int32_t device =
+      ReadDevice(info.Env(), {{"source", &source}, {"target", &target}, {"frozen", &frozen}});
+  CheckElementwise(info.Env(), "target", target, source);
+  CheckElementwise(info.Env(), "frozen", frozen, target);
+  const auto factor = static_cast<float>(number);
+  const Elements from = source.elements;
+  const Elements to = target.elements;
+  const auto* bits = static_cast<FrozenMask>(frozen.elements.data);
+  const int64_t length = source.length;
+  std::vector<Napi::Value> held{source.value, target.value};
+  if (!frozen.value.IsEmpty()) held.push_back(frozen.value);
+  if (device != SOUL_CPU) {
+    return PostDeviceWork(info.Env(), held, device, [=](cuda::Queue& queue) -> DeviceOutcome {
+      cuda::EnqueueAddNormal(queue, factor, draws, from, to, bits, rounding, length);
+      return {};
+    });
+  }
+  return PostWork(info.Env(), held, [=, &pool = PoolOf(info.Env())] {
+    AddNormal(pool, factor, draws, from, to, bits, rounding, length);
+    return Outcome{};
+  });
+}
+
 // scale(buffer, factor, rounding?) -> Promise<void>
 Napi::Value ScaleCall(const Napi::CallbackInfo& info) {
   const FlatMemory memory = ReadFloating(Argument(info, 0), "buffer");
@@ -181,6 +212,7 @@ Napi::Value CastCall(const Napi::CallbackInfo& info) {
 void ExportUpdateCalls(Napi::Env env, Napi::Object exports) {
   exports.Set("axpy", Napi::Function::New(env, AxpyCall, "axpy"));
   exports.Set("addSign", Napi::Function::New(env, AddSignCall, "addSign"));
+  exports.Set("addNormal", Napi::Function::New(env, AddNormalCall, "addNormal"));
   exports.Set("scale", Napi::Function::New(env, ScaleCall, "scale"));
   exports.Set("cast", Napi::Function::New(env, CastCall, "cast"));
   exports.Set("softThreshold", Napi::Function::New(env, SoftThresholdCall, "softThreshold"));

@@ -37,4 +37,21 @@ SOUL_HOST_DEVICE float DivergenceTerm(float reference_e, float reference_d, floa
   return WeightedTerm(reference_e, reference_d - d);
 }
 
+// -t * log p without log S: what a divergence's term is without the reference's own part.
+SOUL_HOST_DEVICE float CrossEntropyTerm(float target_e, float d) {
+  return DivergenceTerm(target_e, 0.0f, d);
+}
+
+// A target t that is the softmax of a row's own logits but for the label's, to which `shift` is added. With
+// p = softmax(logits), for every token but the label
+//
+//   p - t = t * p(label) * expm1(shift) = p * t(label) * -expm1(-shift)
+//
+// and the label's entry is minus the sum of these: no difference of numbers that are nearly equal. Of the two
+// forms the first is taken where shift <= 0, else the second, so that no factor is large. Hence the gradient
+// is that of a token's loss under another distribution, t or p, with the weight times this.
+SOUL_HOST_DEVICE float OwnTargetFactor(float label_probability, float shift_factor) {
+  return label_probability * shift_factor;
+}
+
 }  // namespace soul

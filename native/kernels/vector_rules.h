@@ -25,6 +25,12 @@ struct AddSignRule {
   SOUL_HOST_DEVICE float operator()(float x, float y) const { return alpha * Sign(x) + y; }
 };
 
+// x + factor * z
+struct AddNormalRule {
+  float factor;
+  SOUL_HOST_DEVICE float operator()(float x, float z) const { return x + factor * z; }
+};
+
 // factor * y
 struct ScaleRule {
   float factor;

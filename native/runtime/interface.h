@@ -15,7 +15,7 @@
 extern "C" {
 #endif
 
-#define SOUL_INTERFACE_VERSION 3u
+#define SOUL_INTERFACE_VERSION 4u
 
 // Initialisers of a napi_type_tag {lower, upper}.
 #define SOUL_INTERFACE_TAG {0x8f1c2a5d73e94b06ull, 0xb64d09e1c7a83f52ull}
@@ -59,6 +59,18 @@ typedef struct SoulTokenScores {
   uint64_t sample_seed;  // the draw of row i is a function of (sample_seed, first_row + i, vocabulary index)
   uint64_t first_row;
 } SoulTokenScores;
+
+// The distribution softmax(logits + shift * onehot(label)) of each row, where the logits are a reference's
+// or, where there is none, the row's own, taken as constant. What the gradient needs of the score is kept
+// here.
+typedef struct SoulTokenTarget {
+  const int32_t* labels;      // rows, each in [0, vocabulary)
+  double shift;               // finite, or -infinity: the label is left out; added in float32
+  float* log_sum_exp;         // rows: of the row's logits
+  float* target_log_sum_exp;  // rows: of the target's, the label's shifted; NaN where no token is left
+  float* label_probability;   // rows: of own targets alone, the larger of what row and target give the label;
+                              // null where there is a reference
+} SoulTokenTarget;
 
 typedef struct SoulInterface {
   uint32_t version;
@@ -120,6 +132,20 @@ typedef struct SoulInterface {
                                                const SoulTokenRows* rows, const SoulTokenRows* reference,
                                                const float* weights, const float* log_sum_exp,
                                                const float* reference_log_sum_exp);
+
+  // Of each row -sum t * log softmax(row), t its target, in nats. A null reference: targets are the rows'
+  // own, and no other logits are read.
+  void (*score_target)(const SoulTokenRows* rows, const SoulTokenRows* reference,
+                       const SoulTokenTarget* target, float* cross_entropy);
+  // logits <- weight * (softmax(logits) - t), in place, from what score_target left in `target`.
+  void (*target_gradient)(const SoulTokenRows* rows, const SoulTokenRows* reference,
+                          const SoulTokenTarget* target, const float* weights);
+  const char* (*score_target_on_device)(void* dispatcher, int32_t device, void* stream,
+                                        const SoulTokenRows* rows, const SoulTokenRows* reference,
+                                        const SoulTokenTarget* target, float* cross_entropy);
+  const char* (*target_gradient_on_device)(void* dispatcher, int32_t device, void* stream,
+                                           const SoulTokenRows* rows, const SoulTokenRows* reference,
+                                           const SoulTokenTarget* target, const float* weights);
 } SoulInterface;
 
 #ifdef __cplusplus

@@ -43,6 +43,13 @@ void AddSign(ThreadPool& pool, float alpha, const Elements& x, const Elements& y
   });
 }
 
+void AddNormal(ThreadPool& pool, float factor, const NormalDraws& draws, const Elements& source,
+               const Elements& target, FrozenMask frozen, const Rounding& rounding, int64_t length) {
+  ForChunks(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end, int) {
+    kernels.add_normal(factor, draws, source, target, frozen, rounding, begin, end);
+  });
+}
+
 void Scale(ThreadPool& pool, float factor, const Elements& y, const Rounding& rounding, int64_t length) {
   ForChunks(pool, 0, length, [&, &kernels = ActiveKernels()](int64_t begin, int64_t end, int) {
     kernels.scale(factor, y, rounding, begin, end);

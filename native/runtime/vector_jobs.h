@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernels/memory.h"
+#include "kernels/normal.h"
 #include "kernels/vectors.h"
 #include "runtime/thread_pool.h"
 
@@ -23,6 +24,10 @@ void AddScaled(ThreadPool& pool, float alpha, const Elements& x, const Elements&
 // y <- alpha * sign(x) + y, rounded to y's dtype; x may be y.
 void AddSign(ThreadPool& pool, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
              int64_t length);
+// target <- source + factor * z, z the draws' standard normal numbers, 0 for frozen elements; rounded to the
+// target's dtype; the source may be the target.
+void AddNormal(ThreadPool& pool, float factor, const NormalDraws& draws, const Elements& source,
+               const Elements& target, FrozenMask frozen, const Rounding& rounding, int64_t length);
 void Scale(ThreadPool& pool, float factor, const Elements& y, const Rounding& rounding, int64_t length);
 // y <- sign(y) * max(|y| - by, 0), rounded to y's dtype; frozen elements stay.
 void SoftThreshold(ThreadPool& pool, float by, const Elements& y, FrozenMask frozen, const Rounding& rounding,

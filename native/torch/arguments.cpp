@@ -1,9 +1,12 @@
 #include "arguments.h"
 
+#include <ATen/ops/from_blob.h>
+
 #include <cmath>
 #include <cstring>
 #include <optional>
 
+#include "../runtime/label_shift.h"
 #include "job.h"
 
 namespace soul {
@@ -49,6 +52,41 @@ std::vector<Element> Copy(const TypedArray& array) {
   return copy;
 }
 
+void CheckFinite(Napi::Env env, const std::vector<float>& values, const std::string& name) {
+  for (size_t i = 0; i < values.size(); ++i) {
+    if (std::isfinite(values[i])) continue;
+    ThrowInvalid(env,
+                 name + "[" + std::to_string(i) + "] must be finite, but is " + std::to_string(values[i]));
+  }
+}
+
+void CheckLabels(Napi::Env env, const BatchArrays& batch) {
+  const std::vector<uint32_t>& labels = batch.label_positions;
+  size_t label = 0;
+  for (size_t i = 0; i + 1 < batch.offsets.size(); ++i) {
+    const uint32_t end = batch.offsets[i + 1];
+    const size_t first = label;
+    // The label before, or the sequence's first token, which none comes before that could predict it.
+    uint32_t before = batch.offsets[i];
+    for (; label < labels.size() && labels[label] < end; before = labels[label++]) {
+      if (labels[label] > before) continue;
+      ThrowInvalid(env, "labelPositions[" + std::to_string(label) + "] must come after " +
+                            std::to_string(before) + ", " +
+                            (label == first ? "the first token of sequence " + std::to_string(i)
+                                            : std::string("the label before it")) +
+                            ", but is " + std::to_string(labels[label]));
+    }
+    if (label == first) {
+      ThrowInvalid(env, "labelPositions must have an entry for sequence " + std::to_string(i) +
+                            ", after its first token");
+    }
+  }
+  if (label == labels.size()) return;
+  ThrowInvalid(env, "labelPositions[" + std::to_string(label) + "] must be the index of a token, at most " +
+                        std::to_string(batch.tokens.size() - 1) + ", but is " +
+                        std::to_string(labels[label]));
+}
+
 }  // namespace
 
 void ThrowInvalid(Napi::Env env, const std::string& message) {
@@ -84,6 +122,14 @@ uint64_t ReadUnsigned64(const Napi::Value& value, const char* name) {
   return number;
 }
 
+double ReadShift(const Napi::Value& value) {
+  const double shift = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : NAN;
+  if (!IsShift(shift)) {
+    ThrowInvalid(value.Env(), "shift must be a number that float32 can hold, or -Infinity");
+  }
+  return shift;
+}
+
 std::vector<float> ReadFloats(const Napi::Value& value, const char* name) {
   return Copy<float>(ReadTyped(value, name, napi_float32_array, "Float32Array"));
 }
@@ -106,13 +152,27 @@ std::vector<float> ReadWeights(const Napi::Value& value, int64_t label_count) {
     ThrowInvalid(value.Env(), "weights must have one entry for each of the " + std::to_string(label_count) +
                                   " label tokens, but has " + std::to_string(weights.size()));
   }
-  for (size_t i = 0; i < weights.size(); ++i) {
-    if (!std::isfinite(weights[i])) {
-      ThrowInvalid(value.Env(),
-                   "weights[" + std::to_string(i) + "] must be finite, but is " + std::to_string(weights[i]));
-    }
-  }
+  CheckFinite(value.Env(), weights, "weights");
   return weights;
+}
+
+std::vector<float> ReadState(const Napi::Value& value, int64_t width) {
+  std::vector<float> state = ReadFloats(value, "toward");
+  if (static_cast<int64_t>(state.size()) != width) {
+    ThrowInvalid(value.Env(), "toward must have the model's width of " + std::to_string(width) +
+                                  " numbers, but has " + std::to_string(state.size()));
+  }
+  CheckFinite(value.Env(), state, "toward");
+  return state;
+}
+
+int64_t ReadLayer(const Napi::Value& value, int64_t layers) {
+  const double layer = value.IsNumber() ? value.As<Napi::Number>().DoubleValue() : -1;
+  if (layer >= 0 && layer < static_cast<double>(layers) && layer == std::floor(layer)) {
+    return static_cast<int64_t>(layer);
+  }
+  ThrowInvalid(value.Env(), "layer must be an integer from 0 to " + std::to_string(layers - 1) +
+                                ": the model has " + std::to_string(layers) + " layers");
 }
 
 void CheckSequences(Napi::Env env, const std::vector<int32_t>& tokens, const std::vector<uint32_t>& offsets,
@@ -142,16 +202,9 @@ void CheckSequences(Napi::Env env, const std::vector<int32_t>& tokens, const std
 
 BatchArrays ReadBatch(const Napi::CallbackInfo& info, size_t first, int64_t vocabulary, int64_t longest) {
   BatchArrays batch{ReadIntegers(info[first], "tokens"), ReadUnsigned(info[first + 1], "offsets"),
-                    ReadUnsigned(info[first + 2], "labelsFrom")};
+                    ReadUnsigned(info[first + 2], "labelPositions")};
   CheckSequences(info.Env(), batch.tokens, batch.offsets, vocabulary, longest);
-  if (batch.labels_from.size() + 1 != batch.offsets.size()) {
-    ThrowInvalid(info.Env(), "labelsFrom must have one entry for each sequence");
-  }
-  for (size_t i = 0; i < batch.labels_from.size(); ++i) {
-    if (batch.labels_from[i] >= 1 && batch.labels_from[i] < batch.offsets[i + 1] - batch.offsets[i]) continue;
-    ThrowInvalid(info.Env(),
-                 "labelsFrom[" + std::to_string(i) + "] must lie between 1 and the sequence's last token");
-  }
+  CheckLabels(info.Env(), batch);
   return batch;
 }
 
@@ -180,6 +233,23 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
   }
   const at::ScalarType dtype = array->type == napi_float32_array ? at::kFloat : at::kBFloat16;
   return {array->data, static_cast<int64_t>(array->length), {SOUL_CPU, dtype}, nullptr};
+}
+
+at::Tensor Flat(const FlatMemory& memory) {
+  return at::for_blob(memory.data, {memory.length})
+      .options(memory.place.weights())
+      .target_device(memory.place.device())
+      .make_tensor();
+}
+
+void CheckApart(Napi::Env env, const char* name, const FlatMemory& memory, const char* other_name,
+                const FlatMemory& other) {
+  const auto begin = [](const FlatMemory& of) { return reinterpret_cast<uintptr_t>(of.data); };
+  const auto end = [&](const FlatMemory& of) {
+    return begin(of) + static_cast<uintptr_t>(of.length) * c10::elementSize(of.place.dtype);
+  };
+  if (begin(memory) >= end(other) || begin(other) >= end(memory)) return;
+  throw ToError(env, "SOUL_ALIASED", std::string(name) + " must share no memory with " + other_name);
 }
 
 const std::atomic<int32_t>* ReadCancellation(const Napi::Value& value) {

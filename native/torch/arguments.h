@@ -22,6 +22,9 @@ double ReadNumber(const Napi::Object& object, const char* name, double low, doub
 bool ReadBoolean(const Napi::Object& object, const char* name);
 uint64_t ReadUnsigned64(const Napi::Value& value, const char* name);
 
+// What is added to a logit: a number that float32 can hold, or -infinity.
+double ReadShift(const Napi::Value& value);
+
 std::vector<float> ReadFloats(const Napi::Value& value, const char* name);
 std::vector<int32_t> ReadIntegers(const Napi::Value& value, const char* name);
 std::vector<uint32_t> ReadUnsigned(const Napi::Value& value, const char* name);
@@ -30,12 +33,17 @@ std::vector<uint64_t> ReadUnsigned64s(const Napi::Value& value, const char* name
 // Finite weights, one for each label token.
 std::vector<float> ReadWeights(const Napi::Value& value, int64_t label_count);
 
+// A finite vector of a hidden state's width, and the index of a layer that there is.
+std::vector<float> ReadState(const Napi::Value& value, int64_t width);
+int64_t ReadLayer(const Napi::Value& value, int64_t layers);
+
 // Packed sequences: offsets from 0 to the number of tokens, none empty, every token in the vocabulary, none
 // longer than `longest`.
 void CheckSequences(Napi::Env env, const std::vector<int32_t>& tokens, const std::vector<uint32_t>& offsets,
                     int64_t vocabulary, int64_t longest);
 
-// tokens, offsets and labelsFrom of a batch, from three arguments in a row.
+// tokens, offsets and labelPositions of a batch, from three arguments in a row: in order, each of them the
+// index of a token that comes after another one of its sequence, at least one for each sequence.
 BatchArrays ReadBatch(const Napi::CallbackInfo& info, size_t first, int64_t vocabulary, int64_t longest);
 
 // Memory of a FlatBuffer: a Float32Array or Uint16Array (bfloat16) on a SharedArrayBuffer, which nothing can
@@ -47,6 +55,13 @@ struct FlatMemory {
   const bool* released;  // null: never
 };
 FlatMemory ReadMemory(const Napi::Value& value, const char* name);
+
+// The memory as one vector.
+at::Tensor Flat(const FlatMemory& memory);
+
+// Throws SOUL_ALIASED where two memories overlap.
+void CheckApart(Napi::Env env, const char* name, const FlatMemory& memory, const char* other_name,
+                const FlatMemory& other);
 
 // A flag of the caller's, not 0 once the work is to end: an Int32Array of one element on a SharedArrayBuffer,
 // which must be held; null where the value is undefined.

@@ -17,6 +17,7 @@
 #include <optional>
 
 #include "kept.h"
+#include "packed_attention.h"
 
 namespace soul {
 namespace {
@@ -149,8 +150,13 @@ Tensor AttendPortably(const AttentionInput& input, const std::vector<AttentionGr
 }  // namespace
 
 Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
-              const std::vector<Tensor>& masks, const AttentionShape& shape) {
-  if (!shape.portable && shape.softcap == 0) {
+              const std::vector<Tensor>& masks, const PackedSequences& sequences,
+              const AttentionShape& shape) {
+  // Of sequences of one token the operation takes those without any for ones that have one.
+  if (shape.kind == AttentionKind::kPacked && sequences.longest > 1) {
+    return AttendPacked(input, turn, sequences, shape);
+  }
+  if (shape.kind == AttentionKind::kHost && shape.softcap == 0) {
     return AttendRule::apply(input.query, input.key, input.value, turn, groups, masks, shape);
   }
   if (turn.defined()) {
@@ -163,7 +169,7 @@ Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<Atten
 Tensor AttendMasked(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& mask,
                     const AttentionShape& shape) {
   if (shape.softcap > 0) return AttendExplicitly(query, key, value, mask, shape);
-  if (shape.portable) {
+  if (shape.kind != AttentionKind::kHost) {
     return at::scaled_dot_product_attention(query, key, value, mask, 0.0, false, shape.scale);
   }
   return std::get<0>(
@@ -174,7 +180,8 @@ std::vector<Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const A
                               const Place& place) {
   std::vector<Tensor> masks;
   for (const AttentionGroup& group : groups) {
-    const bool windowed = shape.window > 0 && group.length > shape.window;
+    const bool windowed =
+        shape.kind != AttentionKind::kPacked && shape.window > 0 && group.length > shape.window;
     if (!windowed && shape.softcap == 0) {
       masks.emplace_back();
       continue;
@@ -186,6 +193,16 @@ std::vector<Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const A
     masks.push_back(at::where(visible, 0.0, -std::numeric_limits<double>::infinity()).to(place.dtype));
   }
   return masks;
+}
+
+PackedSequences DescribeSequences(const std::vector<int64_t>& offsets, const Place& place) {
+  PackedSequences sequences{Tensor(), 0};
+  for (size_t i = 0; i + 1 < offsets.size(); ++i) {
+    sequences.longest = std::max(sequences.longest, offsets[i + 1] - offsets[i]);
+  }
+  if (place.on_device())
+    sequences.begins = Upload(std::vector<int32_t>(offsets.begin(), offsets.end()), place);
+  return sequences;
 }
 
 std::vector<AttentionGroup> GroupSequences(const std::vector<int64_t>& offsets, const Place& place) {

@@ -19,6 +19,19 @@ struct AttentionGroup {
   at::Tensor rows;    // [rows of the group]: its packed rows
 };
 
+// Where each of the sequences begins that attention handles as they are packed.
+struct PackedSequences {
+  at::Tensor begins;  // [sequences + 1] int32, on a device; undefined on the CPU
+  int64_t longest;
+};
+
+// Which operation of libtorch computes attention.
+enum class AttentionKind {
+  kHost,      // the one for CPUs, which needs little memory
+  kPortable,  // the one for every device, on padded blocks
+  kPacked,    // flash attention on packed rows (packed_attention.h)
+};
+
 struct AttentionShape {
   int64_t heads;
   int64_t key_value_heads;
@@ -26,8 +39,7 @@ struct AttentionShape {
   double scale;    // of the products of queries and keys
   int64_t window;  // tokens that a token sees, itself with them; 0: all before it
   double softcap;  // where not 0: scores <- softcap * tanh(scores / softcap)
-  // By libtorch's operation for every device, rather than by the one for CPUs that needs less memory.
-  bool portable;
+  AttentionKind kind;
 };
 
 // Queries [rows, heads, size], keys and values [rows, key-value heads, size], of any strides.
@@ -39,6 +51,8 @@ struct AttentionInput {
 // `offsets` has one more entry than sequences.
 std::vector<AttentionGroup> GroupSequences(const std::vector<int64_t>& offsets, const Place& place);
 
+PackedSequences DescribeSequences(const std::vector<int64_t>& offsets, const Place& place);
+
 // For each group what Attend adds to scores, [length, length]; undefined where being causal is all.
 std::vector<at::Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, const AttentionShape& shape,
                                   const Place& place);
@@ -47,7 +61,8 @@ std::vector<at::Tensor> MakeMasks(const std::vector<AttentionGroup>& groups, con
 // causal mask hides it from every real token. Queries and keys are rotated here, in place where nothing else
 // keeps them: `input.key` holds rotated keys afterwards.
 at::Tensor Attend(AttentionInput& input, const Angles& turn, const std::vector<AttentionGroup>& groups,
-                  const std::vector<at::Tensor>& masks, const AttentionShape& shape);
+                  const std::vector<at::Tensor>& masks, const PackedSequences& sequences,
+                  const AttentionShape& shape);
 
 // softmax(cap(query key^T * scale) + mask) value without a gradient; each [sequences, heads, length, size].
 at::Tensor AttendMasked(const at::Tensor& query, const at::Tensor& key, const at::Tensor& value,

@@ -75,9 +75,9 @@ std::vector<Angles> Decoder::Turns(const Tensor& positions) const {
   return turns;
 }
 
-SharedByLayers Decoder::Share(const PackedTokens& batch) const {
+SharedByLayers Decoder::Share(const PackedTokens& batch, size_t layers) const {
   SharedByLayers shared{Turns(batch.positions.rows), {}};
-  for (size_t i = 0; i < parts_.layers.size(); ++i) {
+  for (size_t i = 0; i < layers; ++i) {
     const AttentionShape& shape = parts_.layers[i].attention;
     // Few kinds of masks: what an earlier layer has is taken again.
     size_t like = 0;
@@ -88,12 +88,12 @@ SharedByLayers Decoder::Share(const PackedTokens& batch) const {
 }
 
 Tensor Decoder::RunPacked(size_t i, const Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
-                          KeyValueCache* cache, const Tensor& slots) const {
+                          After after, KeyValueCache* cache, const Tensor& slots) const {
   const DecoderLayer& layer = parts_.layers[i];
-  const bool last = i + 1 == parts_.layers.size();
   const Angles turn = layer.rotary < 0 ? Angles{} : shared.turns[static_cast<size_t>(layer.rotary)];
   const auto attend = [&](AttentionInput& input) {
-    const Tensor attended = Attend(input, turn, batch.groups, shared.masks[i], layer.attention);
+    const Tensor attended =
+        Attend(input, turn, batch.groups, shared.masks[i], batch.sequences, layer.attention);
     if (cache) {
       cache->layers[i].key.index_copy_(0, slots, input.key.reshape({input.key.size(0), -1}));
       cache->layers[i].value.index_copy_(0, slots, input.value.reshape({input.value.size(0), -1}));
@@ -101,14 +101,28 @@ Tensor Decoder::RunPacked(size_t i, const Tensor& x, const PackedTokens& batch, 
     return attended;
   };
   // After the last attention no row looks at another: the rows that nobody asked for end here.
-  const Tensor output = RunLayer(layer, x, last ? batch.wanted : Tensor(), attend);
-  return last ? Normalise(output, parts_.final_norm) : output;
+  const Tensor output = RunLayer(layer, x, after == After::kLayer ? Tensor() : batch.wanted, attend);
+  return after == After::kFinalNorm ? Normalise(output, parts_.final_norm) : output;
 }
 
 HiddenStates Decoder::Forward(const PackedTokens& batch, Graph graph, KeyValueCache* cache) const {
+  return Run(batch, parts_.layers.size(), After::kFinalNorm, graph, cache);
+}
+
+HiddenStates Decoder::ForwardTo(int64_t layer, const PackedTokens& batch, Graph graph) const {
+  return Run(batch, static_cast<size_t>(layer) + 1, After::kNothing, graph, nullptr);
+}
+
+HiddenStates Decoder::ForwardAsLast(int64_t layer, const PackedTokens& batch) const {
+  return Run(batch, static_cast<size_t>(layer) + 1, After::kFinalNorm, Graph::kNone, nullptr);
+}
+
+HiddenStates Decoder::Run(const PackedTokens& batch, size_t layers, After after_last, Graph graph,
+                          KeyValueCache* cache) const {
   const at::NoGradGuard no_grad;
   HiddenStates states;
-  states.shared = Share(batch);
+  states.shared = Share(batch, layers);
+  states.after_last = after_last;
   Tensor slots;
   if (cache) {
     std::vector<int64_t> places;
@@ -120,11 +134,12 @@ HiddenStates Decoder::Forward(const PackedTokens& batch, Graph graph, KeyValueCa
     slots = Upload(places, place_);
   }
   Tensor x = Embed(batch.tokens.rows, batch.positions.rows);
-  for (size_t i = 0; i < parts_.layers.size(); ++i) {
+  for (size_t i = 0; i < layers; ++i) {
     ThrowIfCancelled();
     const at::AutoGradMode mode(graph == Graph::kWhole);
     if (graph == Graph::kWhole) x.requires_grad_();
-    Tensor output = RunPacked(i, x, batch, states.shared, cache, slots);
+    const After after = i + 1 < layers ? After::kLayer : after_last;
+    Tensor output = RunPacked(i, x, batch, states.shared, after, cache, slots);
     if (graph != Graph::kNone) states.segments.push_back({x, graph == Graph::kWhole ? output : Tensor()});
     x = output.detach();
   }
@@ -132,17 +147,19 @@ HiddenStates Decoder::Forward(const PackedTokens& batch, Graph graph, KeyValueCa
   return states;
 }
 
-void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Tensor& d_final) const {
+void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Tensor& d_final,
+                       bool keep) const {
   Tensor d_output = d_final;
-  for (size_t i = states.segments.size(); i-- > 0;) {
+  After after = states.after_last;
+  for (size_t i = states.segments.size(); i-- > 0; after = After::kLayer) {
     ThrowIfCancelled();
     HiddenStates::Segment segment = std::exchange(states.segments[i], {});
     if (!segment.output.defined()) {
       const at::AutoGradMode mode(true);
       segment.input.requires_grad_();
-      segment.output = RunPacked(i, segment.input, batch, states.shared, nullptr, {});
+      segment.output = RunPacked(i, segment.input, batch, states.shared, after, nullptr, {});
     }
-    d_output = torch::autograd::grad({segment.output}, {segment.input}, {d_output})[0];
+    d_output = torch::autograd::grad({segment.output}, {segment.input}, {d_output}, keep)[0];
   }
   const at::NoGradGuard no_grad;
   if (parts_.positions.defined()) {
@@ -155,9 +172,10 @@ void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Ten
   batch.tokens.AddGradient(parts_.embedding, d_output, place_);
 }
 
-int64_t Decoder::GraphBytes(int64_t rows, Graph graph) const {
+int64_t Decoder::GraphBytes(int64_t rows, Graph graph, int64_t layers) const {
   int64_t columns = 0;
-  for (const DecoderLayer& layer : parts_.layers) {
+  for (size_t i = 0; i < parts_.layers.size() && static_cast<int64_t>(i) < layers; ++i) {
+    const DecoderLayer& layer = parts_.layers[i];
     columns += parts_.hidden;
     if (graph != Graph::kWhole) continue;
     // The input is kept by the norm; two normalised inputs, the sum, attention's output.

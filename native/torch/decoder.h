@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <limits>
 #include <vector>
 
 #include "attention.h"
@@ -53,15 +54,23 @@ struct SharedByLayers {
   std::vector<std::vector<at::Tensor>> masks;  // of each layer, for each attention group
 };
 
-// The rows of one forward pass: `final` [wanted rows, hidden], normalised. With a graph there is a segment
-// for each layer, from its input to its output (the last one's is `final`); where the graph is computed
-// again, the output is undefined until then.
+// What comes after a layer of a pass.
+enum class After {
+  kLayer,      // the next one
+  kNothing,    // the wanted rows are asked for as they are
+  kFinalNorm,  // they are asked for normalised
+};
+
+// The rows of one forward pass: `final` [wanted rows, hidden], normalised where it went through all layers.
+// With a graph there is a segment for each layer, from its input to its output (the last one's is `final`);
+// where the graph is computed again, the output is undefined until then.
 struct HiddenStates {
   struct Segment {
     at::Tensor input, output;
   };
   std::vector<Segment> segments;
   SharedByLayers shared;
+  After after_last;
   at::Tensor final;
 };
 
@@ -79,22 +88,32 @@ class Decoder {
   Decoder& operator=(const Decoder&) = delete;
 
   int64_t vocabulary() const { return parts_.vocabulary; }
+  int64_t hidden() const { return parts_.hidden; }
+  int64_t layers() const { return static_cast<int64_t>(parts_.layers.size()); }
   const Place& place() const { return place_; }
   const OutputHead& head() const { return parts_.head; }
 
   // With `cache`, which is for passes without a graph, the keys and values of every token are kept in it.
   HiddenStates Forward(const PackedTokens& batch, Graph graph, KeyValueCache* cache = nullptr) const;
 
-  // Adds to every gradient what d_final, the gradient of `states.final`, gives; the graph is spent.
-  void Backward(const PackedTokens& batch, HiddenStates states, const at::Tensor& d_final) const;
+  // Through layer `layer` alone, counted from 0: the residual stream after it, without the final norm.
+  HiddenStates ForwardTo(int64_t layer, const PackedTokens& batch, Graph graph) const;
+
+  // The same, normalised: what the head would read if layer `layer` were the last.
+  HiddenStates ForwardAsLast(int64_t layer, const PackedTokens& batch) const;
+
+  // Adds to every gradient what d_final, the gradient of `states.final`, gives; the graph is spent unless it
+  // is to be kept.
+  void Backward(const PackedTokens& batch, HiddenStates states, const at::Tensor& d_final,
+                bool keep = false) const;
 
   // One more token for each sequence of a cache, sequence i at lengths[i]: final hidden states [sequences,
   // hidden].
   at::Tensor Extend(const std::vector<int32_t>& tokens, const std::vector<int64_t>& lengths,
                     KeyValueCache& cache) const;
 
-  // Bytes, about, that a graph over so many rows keeps until it is pulled back.
-  int64_t GraphBytes(int64_t rows, Graph graph) const;
+  // Bytes, about, that a graph over so many rows, and the first layers or all, keeps until it is pulled back.
+  int64_t GraphBytes(int64_t rows, Graph graph, int64_t layers = std::numeric_limits<int64_t>::max()) const;
 
   KeyValueCache MakeCache(int64_t sequences, int64_t capacity) const;
 
@@ -102,10 +121,12 @@ class Decoder {
   float EmbeddingScale() const;
   at::Tensor Embed(const at::Tensor& tokens, const at::Tensor& positions) const;
   std::vector<Angles> Turns(const at::Tensor& positions) const;
-  SharedByLayers Share(const PackedTokens& batch) const;
+  SharedByLayers Share(const PackedTokens& batch, size_t layers) const;
+  HiddenStates Run(const PackedTokens& batch, size_t layers, After after_last, Graph graph,
+                   KeyValueCache* cache) const;
   // Layer i of a pass over packed sequences; the last one ends in `final`.
   at::Tensor RunPacked(size_t i, const at::Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
-                       KeyValueCache* cache, const at::Tensor& slots) const;
+                       After after, KeyValueCache* cache, const at::Tensor& slots) const;
 
   DecoderParts parts_;
   Place place_;

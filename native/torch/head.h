@@ -14,4 +14,9 @@ void LogitsInto(at::Tensor logits, const at::Tensor& hidden, const OutputHead& h
 // Only for a head with a cap.
 void PullBackCap(at::Tensor d_logits, at::Tensor capped, const OutputHead& head);
 
+// Turns d_logits, the gradient of logits before a cap, into the head's own gradient, which is added in place,
+// and into that of `hidden`.
+void PullBackHead(const at::Tensor& d_logits, const at::Tensor& hidden, const OutputHead& head,
+                  at::Tensor d_hidden);
+
 }  // namespace soul

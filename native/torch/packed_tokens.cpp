@@ -43,8 +43,13 @@ PackedTokens PackedTokens::Pack(const std::vector<int32_t>& tokens, std::vector<
     for (int64_t t = offsets[i]; t < offsets[i + 1]; ++t) positions.push_back(t - offsets[i]);
   }
   std::vector<AttentionGroup> groups = GroupSequences(offsets, place);
-  return {TableRows::Of({tokens.begin(), tokens.end()}, place), TableRows::Of(positions, place),
-          std::move(offsets), std::move(groups), Upload(wanted, place)};
+  PackedSequences sequences = DescribeSequences(offsets, place);
+  return {TableRows::Of({tokens.begin(), tokens.end()}, place),
+          TableRows::Of(positions, place),
+          std::move(offsets),
+          std::move(groups),
+          std::move(sequences),
+          Upload(wanted, place)};
 }
 
 }  // namespace soul

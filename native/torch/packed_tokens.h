@@ -29,6 +29,7 @@ struct PackedTokens {
   TableRows positions;           // each token's place in its sequence
   std::vector<int64_t> offsets;  // where each sequence begins, and the end
   std::vector<AttentionGroup> groups;
+  PackedSequences sequences;
   at::Tensor wanted;  // [wanted rows] int64: the rows whose hidden state is asked for
 
   int64_t rows() const { return offsets.back(); }

@@ -7,20 +7,11 @@
 #include <optional>
 #include <vector>
 
-#include "decoder.h"
-#include "token_losses.h"
+#include "model.h"
+#include "pass_losses.h"
+#include "pending_pass.h"
 
 namespace soul {
-
-struct Model {
-  Decoder decoder;
-  TokenLosses losses;
-  int threads;            // 0: libtorch's own choice
-  int64_t logits_memory;  // bytes that the chunk buffers may take
-  Graph graph;            // what a pass keeps that can be pulled back
-
-  const Place& place() const { return decoder.place(); }
-};
 
 // A batch as the decoder wants it, with its label tokens sequence after sequence: [label tokens] int32.
 struct LabelledBatch {
@@ -32,9 +23,9 @@ struct LabelledBatch {
 struct BatchArrays {
   std::vector<int32_t> tokens;
   std::vector<uint32_t> offsets;
-  std::vector<uint32_t> labels_from;
+  std::vector<uint32_t> label_positions;  // indices into tokens, in order; of each sequence at least one
 
-  int64_t LabelCount() const;
+  int64_t LabelCount() const { return static_cast<int64_t>(label_positions.size()); }
 };
 
 LabelledBatch Pack(const BatchArrays& arrays, const Place& place);
@@ -48,26 +39,32 @@ struct Scores {
   at::Tensor is_argmax;                        // uint8
 };
 
-// A forward pass that can be pulled back once. Without a reference its values are -log p(label), with one
-// KL(reference || model).
-class Pass {
+// A forward pass that can be pulled back, and again where it is kept.
+class Pass : public PendingPass {
  public:
-  Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> reference, const BatchArrays& arrays);
+  Pass(std::shared_ptr<const Model> model, std::shared_ptr<const Model> reference,
+       const PassQuantity& quantity, const BatchArrays& arrays);
 
-  // On the CPU.
-  const at::Tensor& values() const { return host_values_; }
-  int64_t graph_bytes() const { return model_->decoder.GraphBytes(batch_.tokens.rows(), model_->graph); }
-  void Backward(const std::vector<float>& weights);
+  const at::Tensor& values() const override { return host_values_; }
+  bool has_labels() const override { return has_labels_; }
+  int64_t graph_bytes() const override {
+    return model_->decoder.GraphBytes(batch_.tokens.rows(), model_->graph);
+  }
+  void Backward(const std::vector<float>& weights, std::optional<uint64_t> sample_seed, bool keep) override;
 
  private:
-  // Where the figures of the rows from `first` on lie.
-  DivergenceFigures FiguresFrom(int64_t first) const;
+  // The gradient of the final hidden states.
+  at::Tensor PullBackHead(const at::Tensor& weights) const;
+  // Calls work(start, hidden, logits, reference_logits, buffer) for chunks of rows.
+  template <typename Work>
+  void ForLogits(bool pull_back, const Work& work) const;
 
   std::shared_ptr<const Model> model_, reference_;
+  bool has_labels_;
   LabelledBatch batch_;
+  std::unique_ptr<PassLoss> loss_;
   HiddenStates states_;
-  at::Tensor reference_final_;
-  at::Tensor values_, log_sum_exp_, reference_log_sum_exp_, host_values_;
+  at::Tensor reference_final_, host_values_;
 };
 
 // Score and gradient of each chunk together; labels are drawn from the model where a seed is given. The
@@ -75,7 +72,8 @@ class Pass {
 at::Tensor Accumulate(const Model& model, const BatchArrays& arrays, const std::vector<float>& weights,
                       std::optional<uint64_t> sample_seed);
 
-Scores Score(const Model& model, const BatchArrays& arrays);
+// With logits read from the hidden states after layer `layer`, counted from 0, through the final norm.
+Scores Score(const Model& model, const BatchArrays& arrays, int64_t layer);
 
 // Applies the model's thread count on this thread.
 void UseThreads(const Model& model);

@@ -7,6 +7,8 @@
 #include <string>
 #include <utility>
 
+#include "packed_attention.h"
+
 namespace soul {
 namespace {
 
@@ -170,6 +172,22 @@ class Reader {
     return group;
   }
 
+  AttentionKind ReadAttentionKind(const AttentionShape& shape) const {
+    const auto kind = ReadChoice<AttentionKind>(given_, "attention",
+                                                {{"host", AttentionKind::kHost},
+                                                 {"portable", AttentionKind::kPortable},
+                                                 {"packed", AttentionKind::kPacked}});
+    if (kind == AttentionKind::kHost && values_.place.on_device()) {
+      ThrowInvalid(env_, "attention must be portable or packed on a device");
+    }
+    if (kind == AttentionKind::kPacked && !PackedAttentionTakes(shape, values_.place)) {
+      ThrowInvalid(env_,
+                   "attention can be packed in bf16 on a device, with heads of a multiple of 8 up to 256 "
+                   "and without a cap");
+    }
+    return kind;
+  }
+
   void ReadFrequencies(DecoderParts& parts) const {
     const Napi::Value tables = given_.Get("inverseFrequencies");
     if (!tables.IsArray()) ThrowInvalid(env_, "inverseFrequencies must be an array of Float32Arrays");
@@ -201,7 +219,8 @@ class Reader {
                        ReadNumber(given, "scale", 0, 1e6),
                        ReadInteger(given, "window", 0, kMost),
                        ReadNumber(given_, "softcap", 0, 1e6),
-                       ReadBoolean(given_, "portableAttention") || values_.place.on_device()};
+                       AttentionKind::kPortable};
+    layer.attention.kind = ReadAttentionKind(layer.attention);
     layer.attention_output = ReadProjections(given, "attentionOutput", query, {hidden_});
     layer.attention_post_norm = ReadOptionalNorm(given, "attentionPostNorm", hidden_);
     layer.parallel = ReadBoolean(given_, "parallel");

@@ -33,6 +33,23 @@ SoulTokenScores ScoresFrom(const SoulTokenScores& scores, int64_t first) {
           scores.first_row + static_cast<uint64_t>(first)};
 }
 
+// The target of the rows from `first` on.
+SoulTokenTarget TargetFrom(const SoulTokenTarget& target, int64_t first) {
+  return {From(target.labels, first), target.shift, From(target.log_sum_exp, first),
+          From(target.target_log_sum_exp, first), From(target.label_probability, first)};
+}
+
+// Rows of a reference, where there is one.
+struct ReferenceRows {
+  SoulTokenRows rows{};
+  bool defined = false;
+
+  ReferenceRows(const Tensor& reference, int64_t first, int64_t last) : defined(reference.defined()) {
+    if (defined) rows = RowsOf(reference, first, last);
+  }
+  const SoulTokenRows* get() const { return defined ? &rows : nullptr; }
+};
+
 const int32_t* LabelsOf(const SoulTokenScores& scores) {
   return scores.sampled_labels ? scores.sampled_labels : scores.labels;
 }
@@ -128,6 +145,40 @@ void TokenLosses::DivergenceGradient(const Tensor& logits, const Tensor& referen
     const SoulTokenRows rows = RowsOf(logits, first, last), other = RowsOf(reference, first, last);
     table_->divergence_gradient(&rows, &other, weights + first, figures.log_sum_exp + first,
                                 figures.reference_log_sum_exp + first);
+  });
+}
+
+void TokenLosses::ScoreTarget(const Tensor& logits, const Tensor& reference, const SoulTokenTarget& target,
+                              float* cross_entropy) const {
+  if (place_.on_device()) {
+    const SoulTokenRows rows = AllRowsOf(logits);
+    const ReferenceRows other(reference, 0, logits.size(0));
+    Check(table_->score_target_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, other.get(),
+                                         &target, cross_entropy));
+    return;
+  }
+  ForRows(logits.size(0), logits.size(1), [&](int64_t first, int64_t last) {
+    const SoulTokenRows rows = RowsOf(logits, first, last);
+    const ReferenceRows other(reference, first, last);
+    const SoulTokenTarget own = TargetFrom(target, first);
+    table_->score_target(&rows, other.get(), &own, cross_entropy + first);
+  });
+}
+
+void TokenLosses::TargetGradient(const Tensor& logits, const Tensor& reference, const SoulTokenTarget& target,
+                                 const float* weights) const {
+  if (place_.on_device()) {
+    const SoulTokenRows rows = AllRowsOf(logits);
+    const ReferenceRows other(reference, 0, logits.size(0));
+    Check(table_->target_gradient_on_device(table_->dispatcher, place_.ordinal, Stream(), &rows, other.get(),
+                                            &target, weights));
+    return;
+  }
+  ForRows(logits.size(0), logits.size(1), [&](int64_t first, int64_t last) {
+    const SoulTokenRows rows = RowsOf(logits, first, last);
+    const ReferenceRows other(reference, first, last);
+    const SoulTokenTarget own = TargetFrom(target, first);
+    table_->target_gradient(&rows, other.get(), &own, weights + first);
   });
 }
 

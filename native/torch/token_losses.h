@@ -38,6 +38,12 @@ class TokenLosses {
   // logits <- weight * (softmax(logits) - softmax(reference)).
   void DivergenceGradient(const at::Tensor& logits, const at::Tensor& reference, const float* weights,
                           const DivergenceFigures& figures) const;
+  // The cross-entropy to targets, which are the rows' own where the reference is undefined.
+  void ScoreTarget(const at::Tensor& logits, const at::Tensor& reference, const SoulTokenTarget& target,
+                   float* cross_entropy) const;
+  // logits <- weight * (softmax(logits) - target), from what ScoreTarget left.
+  void TargetGradient(const at::Tensor& logits, const at::Tensor& reference, const SoulTokenTarget& target,
+                      const float* weights) const;
 
  private:
   void* Stream() const;

@@ -16,6 +16,11 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
+async function yaml(...lines: string[]): Promise<string> {
+  await writeFile(path('config.yaml'), `${lines.join('\n')}\n`);
+  return path('config.yaml');
+}
+
 async function configuration(content: unknown): Promise<string> {
   await writeFile(path('config.json'), typeof content === 'string' ? content : JSON.stringify(content));
   return path('config.json');
@@ -119,8 +124,16 @@ describe('a file', () => {
       [],
       /config\.json: give rho or clippedFraction, not both/,
     ],
-    [{ optimizer: 'adamw', optimizerSettings: { rho: 1 } }, [], /config\.json: rho belong to Sophia/],
-    [{ optimizerSettings: { rho: 1 } }, ['--optimizer', 'adamw'], /config\.json: rho belong to Sophia/],
+    [
+      { optimizer: 'adamw', optimizerSettings: { rho: 1 } },
+      [],
+      /config\.json: rho is a setting of sophia and soul-repo, not of adamw/,
+    ],
+    [
+      { optimizerSettings: { rho: 1 } },
+      ['--optimizer', 'adamw'],
+      /config\.json: rho is a setting of sophia and soul-repo, not of adamw/,
+    ],
     [{ optimizerSettings: { epsilon: 0 } }, [], /config\.json: epsilon must be a number of at least 1e-38/],
     [{ curvature: { chunks: 0 } }, [], /config\.json: curvature\.chunks must be an integer/],
     [{ method: 'npo', methodSettings: { beta: -1 } }, [], /config\.json: beta must be a number above 0/],
@@ -128,6 +141,22 @@ describe('a file', () => {
     [{ algorithmFile: '/nowhere/mine.mjs' }, [], /\/nowhere\/mine\.mjs does not exist/],
   ])('%j is refused', async (content, words, message) => {
     expect(await unlearn(content, ...words)).toMatchObject({ code: 2, err: expect.stringMatching(message) });
+  });
+
+  test('as YAML is refused as one of JSON, and where it is none with the place', async () => {
+    for (const [lines, message] of [
+      [['epochs: 3', 'epoch: 3'], /config\.yaml: the configuration has no option epoch; did you mean epochs\?/],
+      [['optimizerSettings:', '  betas: [0.9, 1]'], /config\.yaml: optimizerSettings\.betas\[1\] must be/],
+      [['steps: 1', 'model: [a'], /config\.yaml is not YAML 1\.2, at line 3, column 1: /],
+      [['model: !env HOME'], /config\.yaml is not YAML 1\.2, at line 1, column 8: Unresolved tag: !env/],
+      [
+        ['steps: 18446744073709551615'],
+        /config\.yaml: steps must be an integer of at least 1, but is 18446744073709551615n/,
+      ],
+    ] as const) {
+      const outcome = await captured('unlearn', '--config', await yaml(...lines));
+      expect(outcome).toMatchObject({ code: 2, err: expect.stringMatching(message) });
+    }
   });
 
   test('that is not there, or of the other command, is refused', async () => {
@@ -152,17 +181,23 @@ describeWithEngine('a run', () => {
   test('is made by a file alone, and again by its own record, with the same bits', async () => {
     await writeSmallModel(folder);
     await writeFile(path('retain.jsonl'), '{"question": "Nobody?", "answer": "Who."}\n');
-    const file = await configuration({
-      ...{ model: path('model'), target: path('data.jsonl'), retain: path('retain.jsonl'), out: path('first') },
-      ...{ method: 'npo', methodSettings: { beta: 0.3 }, steps: 3, batchSize: 1, seed: '18446744073709551615' },
-      ...{ optimizerSettings: { learningRate: 0.01 }, evaluate: 0, load: { device: 'cpu', threads: 1 } },
-    });
+    const file = await yaml(
+      ...[`model: ${path('model')}`, `target: ${path('data.jsonl')}`, `retain: ${path('retain.jsonl')}`],
+      ...[`out: ${path('first')}`, 'method: npo', 'methodSettings: {beta: 0.3}', 'steps: 3', 'batchSize: 1'],
+      ...['seed: 18446744073709551615', 'optimizer: sophia', 'evaluate: 0', 'frozen: norm', 'optimizerSettings:'],
+      ...['  learningRate: 0.01', '  learningRateScales: {embedding: 0.5}', '  followClippedFraction: true'],
+      ...['  momentumUpdates: 2', 'load: {device: cpu, threads: 1, logitsMemory: 1000000}'],
+    );
     expect(await soul('unlearn', '--config', file, '--quiet')).toMatchObject({ code: 0, err: '' });
     const again = ['unlearn', '--config', path('first/run.json'), '--quiet', '--out'];
     expect(await soul(...again, path('second'))).toMatchObject({ code: 0, err: '' });
     const { settings: first } = await record('first');
     const { settings: second } = await record('second');
-    expect(first).toMatchObject({ seed: '18446744073709551615', methodSettings: { beta: 0.3 }, load: { threads: 1 } });
+    expect(first).toMatchObject({
+      ...{ seed: '18446744073709551615', methodSettings: { beta: 0.3 }, frozen: 'norm' },
+      ...{ load: { threads: 1, logitsMemory: 1_000_000 } },
+      optimizerSettings: { learningRateScales: { embedding: 0.5 }, followClippedFraction: true, momentumUpdates: 2 },
+    });
     expect(second).toEqual({ ...first, out: path('second') });
     const weights = (name: string) => readFile(path(`${name}/model.safetensors`));
     expect((await weights('first')).equals(await weights('second'))).toBe(true);
@@ -188,8 +223,21 @@ describeWithEngine('a run', () => {
 
   test('of training takes a file, too', async () => {
     const file = await configuration({ model: path('model'), target: path('data.jsonl'), steps: 1, evaluate: 0 });
-    const { code } = await soul('train', '--config', file, '--out', path('tuned'), '--quiet');
+    const words = ['train', '--config', file, '--progress', 'json'];
+    const { code, err, out } = await soul(...words, '--json', '--out', path('tuned'));
     expect(code).toBe(0);
+    // For machines every line is an object, and the last one the result.
+    const told = err
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(new Set(told.map(({ kind }) => kind))).toEqual(new Set(['log', 'phase', 'step', 'result']));
+    expect(told.at(-1)).toEqual({ kind: 'result', result: JSON.parse(out) });
+    const refused = await captured(...words, '--out', path('tuned'));
+    expect([refused.code, JSON.parse(refused.err.trimEnd().split('\n').at(-1)!)]).toEqual([
+      2,
+      { kind: 'error', error: expect.objectContaining({ code: 'SOUL_EXISTS' }) },
+    ]);
     expect((await record('tuned')).settings).toMatchObject({ method: 'finetune', optimizer: 'adamw', steps: 1 });
   });
 });

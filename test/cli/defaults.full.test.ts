@@ -30,8 +30,12 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
   test.each([
     ['npo', 'sophia'],
     ['npo', 'adamw'],
+    ['npo', 'sign'],
+    ['npo', 'sgd'],
     ['graddiff', 'sophia'],
     ['graddiff', 'adamw'],
+    ['graddiff', 'sign'],
+    ['graddiff', 'sgd'],
   ])('make it forget and keep with %s and %s', async (method, optimizer) => {
     const { out, verdict, evaluation } = await run(method, optimizer);
     expect(verdict).toMatchObject({ forgotten: 'yes', kept: 'yes' });
@@ -50,20 +54,38 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     return ['--alternatives', join(folder, 'others.jsonl')];
   }
 
-  const bounded = algorithms.flatMap(({ name, promises }) => ('forget' in promises ? [[name, promises] as const] : []));
-  test.each(bounded)('make %s keep its promises', async (name, promises) => {
-    const { evaluation } = await run(name, 'adamw', ...(await filesOf(name)));
+  /**
+   * With them no one rate of sgd keeps the promise by a margin on this model: its gradient stays small until the answers begin to go,
+   * and then grows at once, or is that of few tokens. lib/run/optimizers/sgd.ts and docs/methods.md say so.
+   */
+  const notWithSgd = ['uce', 'wga', 'pdu', 'mollm', 'task-arithmetic', 'spunge', 'fo-zo'];
+  /** The optimizers that a method's promise is tested with: of those without steps any one. */
+  const optimizersOf = ({ name, learningRates }: (typeof algorithms)[number]) => {
+    if (learningRates === undefined) return ['adamw'];
+    return ['adamw', 'sign', 'sgd'].filter((optimizer) => optimizer !== 'sgd' || !notWithSgd.includes(name));
+  };
+
+  const bounded = algorithms.flatMap((each) => {
+    const { name, promises } = each;
+    if (!('forget' in promises)) return [];
+    return optimizersOf(each).map((optimizer) => [name, optimizer, promises] as const);
+  });
+  test.each(bounded)('make %s with %s keep its promises', async (name, optimizer, promises) => {
+    const { evaluation } = await run(name, optimizer, ...(await filesOf(name)));
     expect(evaluation.target.after).toBeLessThanOrEqual(promises.forget);
     expect(evaluation.retain.after).toBeGreaterThanOrEqual(promises.retain);
   });
 
-  test('make ascent forget, with nothing that holds the rest', async () => {
-    const { evaluation } = await run('ascent', 'adamw');
-    expect(evaluation.target.after).toBeLessThan(0.65);
-  });
+  test.each(['adamw', 'sign', 'sgd'])(
+    'make ascent forget with %s, with nothing that holds the rest',
+    async (optimizer) => {
+      const { evaluation } = await run('ascent', optimizer);
+      expect(evaluation.target.after).toBeLessThan(0.65);
+    },
+  );
 
-  test('make po answer otherwise, and keep', async () => {
-    const { out, evaluation } = await run('po', 'adamw');
+  test.each(['adamw', 'sign', 'sgd'])('make po answer otherwise with %s, and keep', async (optimizer) => {
+    const { out, evaluation } = await run('po', optimizer);
     expect(evaluation.retain.after).toBeGreaterThan(0.9);
     const { code, out: printed } = await soul(
       ...['eval', '--model', out, '--data', join(folder, 'demo/data/forget.jsonl'), '--threads', '1', '--json'],
@@ -72,8 +94,8 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     expect(JSON.parse(printed).rougeLRecall).toBeLessThan(0.3);
   });
 
-  test('make l1-sparse keep, and the weights smaller', async () => {
-    const { out, evaluation } = await run('l1-sparse', 'adamw');
+  test.each(['adamw', 'sign', 'sgd'])('make l1-sparse keep with %s, and the weights smaller', async (optimizer) => {
+    const { out, evaluation } = await run('l1-sparse', optimizer);
     expect(evaluation.retain.after).toBeGreaterThan(0.9);
     const total = async (model: string) => {
       const file = await openSafetensors(join(model, 'model.safetensors'));
@@ -87,9 +109,21 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     expect(await total(out)).toBeLessThan(await total(join(folder, 'demo/original')));
   });
 
-  test('make satimp take little of answers that the model is all but sure of, and keep', async () => {
-    const { evaluation } = await run('satimp', 'adamw');
-    expect(evaluation.target.after).toBeLessThan(evaluation.target.before);
-    expect(evaluation.retain.after).toBeGreaterThan(0.9);
-  });
+  test.each(['adamw', 'sign', 'sgd'])(
+    'make satimp take little with %s of answers that the model is all but sure of, and keep',
+    async (optimizer) => {
+      const { evaluation } = await run('satimp', optimizer);
+      expect(evaluation.target.after).toBeLessThan(evaluation.target.before);
+      expect(evaluation.retain.after).toBeGreaterThan(0.9);
+    },
+  );
+
+  test.each(['adamw', 'sign', 'sgd'])(
+    'make mezo take something of the forget set in 400 steps with %s, and keep',
+    async (optimizer) => {
+      const { evaluation } = await run('mezo', optimizer, '--epochs', '100');
+      expect(evaluation.target.after).toBeLessThan(evaluation.target.before);
+      expect(evaluation.retain.after).toBeGreaterThan(0.95);
+    },
+  );
 });

@@ -5,6 +5,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { cancelOnSignals } from '../../lib/cli/interrupt.ts';
+import { performWork } from '../../lib/cli/perform-work.ts';
+import { progressOn } from '../../lib/cli/progress.ts';
 import { SoulError } from '../../lib/core/errors.ts';
 import { packageRoot } from '../../lib/core/package.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
@@ -92,6 +94,28 @@ test('a signal that comes twice in a moment, as npm and a closed terminal send i
   }
 });
 
+test('the request to end is told in the form of the progress, what was held is released, and the progress ends', async () => {
+  const lines: string[] = [];
+  const stream = { write: (text: string) => lines.push(text) > 0 } as unknown as NodeJS.WriteStream;
+  const release = jest.fn<() => void>();
+  const progress = progressOn('measuring', { progress: 'json', stream });
+  const end = jest.spyOn(progress, 'end');
+  const work = performWork(
+    progress,
+    (signal) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(new SoulError('SOUL_CANCELLED', 'cancelled')));
+      }),
+    () => [undefined, { release }],
+  );
+  process.emit('SIGTERM', 'SIGTERM');
+  await expect(work).rejects.toMatchObject({ code: 'SOUL_CANCELLED', details: { signal: 'SIGTERM' } });
+  expect(lines.map((line) => JSON.parse(line))).toEqual([
+    { kind: 'note', text: expect.stringContaining('SIGTERM: ending in order') },
+  ]);
+  expect([release.mock.calls.length, end.mock.calls.length]).toEqual([1, 1]);
+});
+
 describeWithEngine('a run', () => {
   let folder: string;
   const path = (name: string) => join(folder, name);
@@ -133,6 +157,26 @@ describeWithEngine('a run', () => {
     expect(JSON.parse(out).error).toMatchObject({ code: 'SOUL_CANCELLED', details: { signal } });
     expect(err).toMatch(new RegExp(`^${signal}: ending in order`, 'm'));
     expect(existsSync(path(signal))).toBe(false);
+  });
+
+  test('that is stopped says how it goes on, and does so from its out folder alone, in the same bits', async () => {
+    const long = ['--steps', '40', '--evaluate', '0', '--checkpoint-every', '1'];
+    expect((await outcomeOf(startNode(words('alone', ...long)))).code).toBe(0);
+    const child = startNode(words('stopped', ...long));
+    const outcome = outcomeOf(child);
+    const first = path('stopped.partial/checkpoints');
+    while (!existsSync(first) && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 1));
+    child.kill('SIGTERM');
+    const { code, err } = await outcome;
+    expect([code, err]).toEqual([
+      143,
+      expect.stringMatching(/^soul: the run was stopped after \d+ of 40 steps; go on with --resume: .*\(SIGTERM\)$/m),
+    ]);
+    expect(err).toContain(`note: to go on: soul train --resume --out ${path('stopped')}\n`);
+    const again = await soul('train', '--resume', '--out', path('stopped'));
+    expect([again.code, again.err]).toEqual([0, expect.stringMatching(/^note: going on from .*, after \d+ steps?$/m)]);
+    const weights = (name: string) => readFile(path(`${name}/model.safetensors`));
+    expect((await weights('stopped')).equals(await weights('alone'))).toBe(true);
   });
 
   const hasPython = spawnSync('python3', ['-c', 'import pty']).status === 0;

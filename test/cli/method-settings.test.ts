@@ -24,7 +24,7 @@ describe('settings of a method inside another', () => {
   });
 
   test.each<[string, string[], string]>([
-    ['sam', ['method.bta=0.2'], 'npo has no setting bta; did you mean beta?'],
+    ['sam', ['method.bta=0.2'], 'npo has no setting bta; did you mean method.beta?'],
     ['sam', ['methd.beta=0.2'], 'sam has no setting methd.beta'],
     ['sam', ['method.beta=much'], 'method.beta must be a number above 0 and finite, but is "much"'],
     ['sam', ['method.beta=0'], 'method.beta must be a number above 0'],

@@ -26,7 +26,7 @@ test('of one there is everything that a choice needs', async () => {
     'retainCoefficient=5 factor of the loss on what to keep (a number of at least 0)',
     'reduction=sum ',
     '(sum or mean)',
-    'Learning rates for 7 billion weights: adamw 6e-6, sophia 7e-6, soul-repo 3.5e-6',
+    'Learning rates for 7 billion weights: adamw 6e-6, sophia 7e-6, soul-repo 3.5e-6, sign 3.5e-6, sgd 5e-2',
   ]) {
     expect(text).toContain(part);
   }

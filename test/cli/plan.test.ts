@@ -2,7 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { planText, variantsFor } from '../../lib/cli/plan-report.ts';
+import { writeSafetensors } from '../../lib/core/safetensors.ts';
 import { parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
+import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { soul } from './soul.ts';
 
 const config = {
@@ -40,6 +43,14 @@ describe('soul plan', () => {
     expect(plan.parts.reduce((sum: number, { bytes }: { bytes: number }) => sum + bytes, 0)).toBe(plan.total);
     expect(plan.fits).toBe(plan.total <= plan.available);
     expect(plan.variants).toHaveLength(8);
+    // The process was measured once: what is asked for takes the same in its row.
+    const asked = plan.variants.filter((variant: { asked: boolean }) => variant.asked);
+    expect(asked).toEqual([
+      {
+        ...{ dtype: 'f32', states: 'f32', master: 'none', checkpointActivations: false, asked: true },
+        ...{ total: plan.total, available: plan.available, fits: plan.fits },
+      },
+    ]);
   });
 
   test('bf16 has a master; batches are cut by tokens; methods with a rule or a copy take more', async () => {
@@ -49,9 +60,118 @@ describe('soul plan', () => {
     expect(plan.batch.sequences).toBe(2);
     expect(part(plan, 'gradients of terms')).toBe(2 * 4 * length);
     expect(part(await planned('--method', 'sam'), 'copies')).toBe(4 * length);
-    expect(part(await planned('--trainable', 'mlp'), 'mask')).toBe(Math.ceil(length / 8));
+    expect(part(await planned('--method', 'rmu'), 'reference model')).toBe(4 * length);
+    expect(part(await planned('--trainable', 'mlp'), 'masks')).toBe(Math.ceil(length / 8));
     const lean = await planned('--dtype', 'bf16', '--master', 'none', '--states', 'bf16');
     expect(part(lean, 'optimizer')).toBe(4 * length);
+  });
+
+  test('what is asked for has a row, though it is none of those that are shown', async () => {
+    const { total, variants } = await planned('--dtype', 'bf16', '--master', 'none');
+    expect(variants).toHaveLength(9);
+    expect(variants.at(-1)).toMatchObject({ dtype: 'bf16', states: 'f32', master: 'none', asked: true, total });
+    const { out } = await soul('plan', '--model', folder, '--device', 'cpu', '--batch-size', '1');
+    expect(out).toMatch(/^largest part of a batch: 1 sequence, 255 tokens read/m);
+    expect(out.match(/<- asked for/g)).toHaveLength(1);
+    expect(out).toMatch(/^f32 +f32 +none +no .*<- asked for$/m);
+  });
+
+  test('a command line of unlearn is taken as it stands, and a run of train is planned', async () => {
+    const { length } = parameterLayout(parseModelConfig(config));
+    const words = [
+      '--steps',
+      '3',
+      '--out',
+      folder,
+      '--overwrite',
+      '--allow-overlap',
+      '--seed',
+      '7',
+      '--learning-rate',
+      '1e-5',
+    ];
+    const more = ['--warmup', '0.2', '--schedule', 'constant', '--evaluate', '0', '--threads', '1'];
+    expect(part(await planned(...words, ...more), 'optimizer')).toBe(8 * length);
+    const refused = await soul('plan', '--model', folder, '--epochs', '0');
+    expect(refused).toMatchObject({ code: 2, out: '' });
+    const own = await mkdtemp(join(tmpdir(), 'soul-test-'));
+    await writeWordTokenizer(own, ['What is it? Nothing.']);
+    await writeFile(join(own, 'config.json'), JSON.stringify(config));
+    const data = join(own, 'data.jsonl');
+    await writeFile(data, '{"question":"What is it?","answer":"Nothing."}\n');
+    for (const option of ['--train', '--data']) {
+      const { out, err } = await soul('plan', '--model', own, option, data, '--json', '--device', 'cpu');
+      expect(err).not.toContain('soul:');
+      expect(JSON.parse(out).batch).toMatchObject({ sequences: 1 });
+    }
+    const both = await soul('plan', '--model', own, '--train', data, '--forget', data);
+    expect(both).toMatchObject({ code: 2, out: '' });
+    await rm(own, { recursive: true });
+  });
+
+  test('what a run would refuse is refused, and what is cut is said', async () => {
+    const trainable = await soul('plan', '--model', folder, '--trainable', 'nothing_like_it');
+    expect(trainable).toMatchObject({ code: 2, out: '' });
+    expect(trainable.err).toContain('trainable matches no tensor');
+    const cut = await soul('plan', '--model', folder, '--max-length', '1000');
+    expect(cut.err).toContain('at most 256 tokens: --max-length 1000 counts as that');
+    const own = await mkdtemp(join(tmpdir(), 'soul-test-'));
+    await writeFile(join(own, 'config.json'), JSON.stringify({ ...config, max_position_embeddings: 1 }));
+    const short = await soul('plan', '--model', own);
+    expect(short).toMatchObject({ code: 2, out: '' });
+    expect(short.err).toContain('sequences of one token');
+    await writeFile(join(own, 'config.json'), JSON.stringify(config));
+    await writeSafetensors(join(own, 'model.safetensors'), [
+      { name: 'model.embed_tokens.weight', dtype: 'F32', shape: [1, 1], data: new Float32Array(1) },
+    ]);
+    const other = await soul('plan', '--model', own);
+    expect(other).toMatchObject({ code: 2, out: '' });
+    expect(other.err).toContain('[1,1], but config.json gives [1000,64]');
+    await rm(own, { recursive: true });
+  });
+
+  test('what an algorithm cannot run on is refused, and no row of what is not asked for', async () => {
+    const layer = await soul('plan', '--model', folder, '--method', 'rmu', '--set', 'layer=3');
+    expect(layer).toMatchObject({ code: 2, out: '' });
+    expect(layer.err).toContain('layer must be an integer from 0 to 2, the model has 3 layers, but is 3');
+    const narrow = await soul('plan', '--model', folder, '--method', 'influence', '--dtype', 'bf16');
+    expect(narrow).toMatchObject({ code: 2, out: '' });
+    expect(narrow.err).toContain("and its weights are bf16; take form 'diagonal'");
+    const dtypes = async (...words: string[]) =>
+      (await planned('--method', 'influence', ...words)).variants.map(({ dtype }: { dtype: string }) => dtype);
+    expect(await dtypes()).toEqual(new Array(4).fill('f32'));
+    expect(await dtypes('--set', 'form=diagonal')).toHaveLength(8);
+  });
+
+  test('where nothing fits, what comes nearest and what it lacks', () => {
+    const asked = { dtype: 'f32', precision: {}, checkpointActivations: false } as const;
+    const gibibyte = 2 ** 30;
+    const report = (available: number) => {
+      const variants = variantsFor(asked).map((variant, i) => {
+        const parts = [
+          { name: 'weights', bytes: (10 - i) * gibibyte },
+          { name: 'activations', bytes: gibibyte },
+        ];
+        return { ...variant, plan: { device: 'cpu', parts, total: (11 - i) * gibibyte } as const };
+      });
+      const batch = { rows: 1, labels: 1, lengths: [1] };
+      return planText({
+        config: parseModelConfig(config),
+        folder,
+        batch,
+        asked: variants[0]!,
+        variants,
+        available: available * gibibyte,
+        disk: { model: gibibyte, checkpoint: 3 * gibibyte, checkpoints: 3 },
+      });
+    };
+    expect(report(4)).not.toContain('Nothing of it fits');
+    expect(report(4)).toContain(
+      'takes 1.00 GiB, and while the run goes on up to 3 checkpoints of about 3.00 GiB each.',
+    );
+    const nearest = '--dtype bf16 --states bf16 --master none --checkpoint-activations comes nearest and lacks';
+    expect(report(3.5)).toContain(`${nearest} 512 MiB. 1.00 GiB of it are for the tokens of a batch`);
+    expect(report(2)).toContain(`${nearest} 2.00 GiB. What it takes for any batch, 3.00 GiB, is too much`);
   });
 
   test('what cannot be planned is said', async () => {

@@ -9,7 +9,7 @@ const last = {
 } as unknown as StepEvent;
 const result: RunResult = {
   out: '/models/forgotten',
-  summary: { steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40, last },
+  summary: { steps: 4, skippedSteps: 1, seconds: 8, measuringSeconds: 0, curvatureShare: 0.25, tokens: 40, last },
   truncated: { target: 0, retain: 0 },
   evaluation: {
     target: { examples: 3, before: 0.9277, after: 0.9247 },
@@ -42,7 +42,16 @@ test('the text of a result ends with what the run came to, and what to do', () =
 test('with --json it is all there', () => {
   const { verdict, evaluation, peakMemory, out, truncated } = result;
   expect(resultObject(result, { shown: { device: 'cpu' } })).toEqual({
-    ...{ out, device: 'cpu', steps: 4, skippedSteps: 1, seconds: 8, curvatureShare: 0.25, tokens: 40 },
+    ...{
+      out,
+      device: 'cpu',
+      steps: 4,
+      skippedSteps: 1,
+      seconds: 8,
+      measuringSeconds: 0,
+      curvatureShare: 0.25,
+      tokens: 40,
+    },
     ...{ secondsPerStep: 2, losses: { forget: 3.5, retain: 0.25 }, evaluation, peakMemory, truncated, verdict },
   });
 });

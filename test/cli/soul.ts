@@ -1,12 +1,14 @@
 /**
- * The `soul` command in a process of its own.
+ * The `soul` command: within this process, or in one of its own where its environment, its signals or its streams count.
  *
  * @module
  */
 
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { main } from '../../lib/cli/main.ts';
 import { packageRoot } from '../../lib/core/package.ts';
 
 export interface Outcome {
@@ -18,11 +20,34 @@ export interface Outcome {
 /** What node is started with for the command. */
 export const soulWords: readonly string[] = ['--import', 'tsx', join(packageRoot, 'lib/cli/main.ts')];
 
+/** A process costs a second to start; what a command prints here is caught, whatever else runs beside it. */
 export function soul(...words: string[]): Promise<Outcome> {
-  return soulIn({}, ...words);
+  const printed = { out: '', err: '' };
+  return caught.run(printed, async () => {
+    const code = await main(words);
+    return { code, ...printed };
+  });
 }
 
-/** As {@link soul}, with environment variables. */
+const caught = new AsyncLocalStorage<{ out: string; err: string }>();
+
+for (const [stream, name] of [
+  [process.stdout, 'out'],
+  [process.stderr, 'err'],
+] as const) {
+  const write = stream.write.bind(stream) as (...parts: unknown[]) => boolean;
+  stream.write = (...parts: unknown[]) => {
+    const outcome = caught.getStore();
+    if (outcome === undefined) return write(...parts);
+    const [text] = parts;
+    outcome[name] += typeof text === 'string' ? text : Buffer.from(text as Uint8Array).toString();
+    const done = parts.at(-1);
+    if (typeof done === 'function') done();
+    return true;
+  };
+}
+
+/** As {@link soul}, with environment variables, in a process of its own. */
 export function soulIn(variables: Record<string, string>, ...words: string[]): Promise<Outcome> {
   return outcomeOf(startNode([...soulWords, ...words], variables));
 }
@@ -34,7 +59,8 @@ export function startNode(
 ): ChildProcessByStdio<null, Readable, Readable> {
   return spawn(process.execPath, words, {
     cwd: packageRoot,
-    env: { ...process.env, ...variables },
+    // The tests may run under nohup, which a command takes for its own.
+    env: { ...process.env, _: process.execPath, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
 }

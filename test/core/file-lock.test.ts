@@ -1,10 +1,10 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { chmod, mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { lockFile } from '../../lib/core/file-lock.ts';
+import { isLocked, lockedSince, lockFile } from '../../lib/core/file-lock.ts';
 
 let folder: string;
 let file: string;
@@ -42,9 +42,32 @@ test('a lock ends with its process, even where that is killed; until then anothe
   lockFile(file).release();
 });
 
+test('a pipe is not waited for', () => {
+  execFileSync('mkfifo', [file]);
+  expect(() => lockFile(file)).toThrow(expect.objectContaining({ code: 'SOUL_FILE_SYSTEM' }));
+  expect(isLocked(file)).toBe(false);
+  expect(lockedSince(file)).toBeUndefined();
+});
+
+test('whether a file is locked is told without a trace, of one that others wrote too', async () => {
+  expect(isLocked(file)).toBe(false);
+  expect(await readdir(folder)).toEqual([]);
+  const lock = lockFile(file);
+  const content = await readFile(file, 'utf8');
+  await chmod(file, 0o444);
+  expect(isLocked(file)).toBe(true);
+  lock.release();
+  expect(isLocked(file)).toBe(false);
+  expect(await readFile(file, 'utf8')).toBe(content);
+  // Asking leaves no lock behind.
+  await chmod(file, 0o644);
+  lockFile(file).release();
+});
+
 test('what cannot be locked is a typed error', () => {
   expect(() => lockFile(join(folder, 'nowhere', 'lock'))).toThrow(
     expect.objectContaining({ code: 'SOUL_FILE_SYSTEM' }),
   );
   expect(() => lockFile(3 as never)).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+  expect(isLocked(folder)).toBe(false);
 });

@@ -61,6 +61,9 @@ describe('parsePythonJson', () => {
         const read = parsePythonJson(dumps(value));
         expect(read).toEqual(withoutNaN(value));
         expect(parsePythonJson(toPythonJson(read))).toEqual(read);
+        const kept = parsePythonJson(dumps(value), { nan: Number.NaN });
+        expect(withoutNaN(kept as Json)).toEqual(read);
+        expect(parsePythonJson(toPythonJson(kept), { nan: Number.NaN })).toEqual(kept);
       }),
       { numRuns: 1000 },
     );

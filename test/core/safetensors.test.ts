@@ -48,7 +48,7 @@ describe('round trip', () => {
     expect(file.metadata).toEqual({ by: 'a test', 'key 2': '' });
     expect([...file.tensors.keys()].sort()).toEqual(tensors.map(({ name }) => name).sort());
     for (const { name, dtype, shape, data } of tensors) {
-      const view = typeof data === 'function' ? await data() : data;
+      const view = (typeof data === 'function' ? await data() : data) as ArrayBufferView;
       const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
       expect(file.tensors.get(name)).toEqual({ dtype, shape, byteLength: bytes.length });
       expect(await file.read(name)).toEqual(Uint8Array.from(bytes));
@@ -65,6 +65,29 @@ describe('round trip', () => {
     await file.close();
     expect(await codeOf(file.readInto('f32', target))).toBe('SOUL_FILE_SYSTEM');
     expect(await codeOf(file.read('f32'))).toBe('SOUL_FILE_SYSTEM');
+  });
+
+  test('data in pieces, each written before the next is made', async () => {
+    const path = join(folder, 'pieces.safetensors');
+    const piece = new Uint8Array(2);
+    const counting = (pieces: number) => ({
+      name: 'a',
+      dtype: 'U8' as const,
+      shape: [6],
+      data: async function* () {
+        for (let i = 0; i < pieces; i++) {
+          piece.set([2 * i, 2 * i + 1]);
+          yield piece;
+        }
+      },
+    });
+    await writeSafetensors(path, [counting(3), { name: 'b', dtype: 'U8', shape: [1], data: Uint8Array.of(9) }]);
+    const file = await openSafetensors(path);
+    expect([...(await file.read('a')), ...(await file.read('b'))]).toEqual([0, 1, 2, 3, 4, 5, 9]);
+    await file.close();
+    for (const pieces of [2, 4]) {
+      await expect(writeSafetensors(path, [counting(pieces)])).rejects.toThrow('6 bytes long');
+    }
   });
 
   test('tensors are aligned in the file', async () => {

@@ -46,6 +46,6 @@ describeWithCudaEngine('a command on a GPU', () => {
     const given = ['--model', path('model'), '--data', path('data.jsonl'), '--out', path('text')];
     const { code, out } = await soul('train', ...given, '--steps', '1', '--evaluate', '0', '--quiet');
     expect(code).toBe(0);
-    expect(out).toMatch(/, peak memory of the host \d+ MiB$/m);
+    expect(out).toMatch(/, peak memory of the host \d+(\.\d+)? [MG]iB$/m);
   });
 });

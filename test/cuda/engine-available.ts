@@ -25,7 +25,7 @@ import { binaryName, engineFolder, expectedStamp, stampName } from '../../lib/to
 import { engineHasCuda, type InstalledEngine, installedEngine } from '../../lib/torch/index.ts';
 import { emulated, emulatedDriver } from './set-up.ts';
 
-const source = fileURLToPath(new URL('../native/torch/libtorch_cuda.cpp', import.meta.url));
+const sources = fileURLToPath(new URL('../native/torch/', import.meta.url));
 
 /** `describe` for tests that run models on a device; where they cannot they are skipped, with the reason. */
 export const describeWithCudaEngine: typeof describe | typeof describe.skip = choose();
@@ -52,11 +52,9 @@ function prepare(): string | undefined {
 
 /** Makes this process find a libtorch whose CUDA part is the stand-in, and the same engine for it. */
 function emulate(engine: InstalledEngine): string | undefined {
-  const key = createHash('sha256')
-    .update(readFileSync(source))
-    .update(JSON.stringify(engine))
-    .digest('hex')
-    .slice(0, 12);
+  const hash = createHash('sha256').update(JSON.stringify(engine));
+  for (const name of readdirSync(sources).sort()) hash.update(readFileSync(join(sources, name)));
+  const key = hash.digest('hex').slice(0, 12);
   const home = join(dirname(emulatedDriver), `libtorch-${key}`);
   const folder = join(home, 'torch');
   if (!existsSync(home)) {
@@ -86,7 +84,8 @@ function build(libtorch: string, folder: string): string | undefined {
   }
   const include = join(libtorch, 'include');
   const words = ['-std=c++20', '-O1', '-fPIC', '-shared', '-isystem', include];
-  words.push('-isystem', join(include, 'torch', 'csrc', 'api', 'include'), source, '-o', join(folder, cudaLibrary));
+  words.push('-isystem', join(include, 'torch', 'csrc', 'api', 'include'), join(sources, 'libtorch_cuda.cpp'));
+  words.push('-o', join(folder, cudaLibrary));
   words.push(`-L${libraries}`, `-Wl,-rpath,${libraries}`, '-ltorch_cpu', '-lc10', '-ldl');
   const { status, stderr } = spawnSync(process.env.CXX ?? 'c++', words, { encoding: 'utf8' });
   return status === 0 ? undefined : `the stand-in for libtorch's CUDA part does not compile: ${stderr}`;

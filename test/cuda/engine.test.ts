@@ -7,10 +7,11 @@ import { cast } from '../../lib/core/vector-operations.ts';
 import { describeDevices } from '../../lib/index.ts';
 import type { WeightDType } from '../../lib/model/index.ts';
 import { Sophia } from '../../lib/optim/sophia.ts';
+import { attentionKind } from '../../lib/torch/attention-kind.ts';
 import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 import { type MethodName, method, type StepEvent, train } from '../../lib/unlearn/index.ts';
 import { useStream } from '../../lib/unsafe.ts';
-import { loadRecorded, recordedBatch, recordedModels, worst } from '../torch/recorded-models.ts';
+import { loadRecorded, recordedBatch, recordedModels, withPortableAttention, worst } from '../torch/recorded-models.ts';
 import { describeWithCudaEngine } from './engine-available.ts';
 import { emulated, onEmulatedDevices, printed } from './set-up.ts';
 
@@ -18,6 +19,14 @@ const dtypes = ['f32', 'bf16'] as const;
 const [, recorded] = recordedModels[0]!;
 const batch = recordedBatch(recorded);
 const pulled = Float32Array.from(recorded.pulled);
+
+/** Grouped heads of a size that flash attention takes, and weights large enough for attention to matter. */
+const packedConfig = {
+  ...{ architectures: ['MistralForCausalLM'], model_type: 'mistral', vocab_size: 31, hidden_size: 24 },
+  ...{ intermediate_size: 20, num_hidden_layers: 2, num_attention_heads: 4, num_key_value_heads: 2, head_dim: 16 },
+  ...{ max_position_embeddings: 64, rms_norm_eps: 1e-5, rope_theta: 100, hidden_act: 'silu', sliding_window: null },
+  ...{ tie_word_embeddings: false, initializer_range: 0.25 },
+};
 
 /** Largest distance, relative to the largest number: of losses, gradients, weights. */
 function distance(found: Float32Array, expected: Float32Array): number {
@@ -40,12 +49,32 @@ async function onBoth<Kind extends WeightDType>(
   return [await loadRecorded(model, { dtype }, salt), await loadRecorded(model, { dtype, device: 'cuda' }, salt)];
 }
 
+/** A pass of every kind, by what it is called. */
+const passes = {
+  nll: (model: TorchLM) => model.nll(batch),
+  kl: (model: TorchLM, other: TorchLM) => model.klTo(other, batch),
+  vector: (model: TorchLM) => {
+    const toward = new Float32Array(model.hiddenStates.width).fill(0.5);
+    return model.activationDistance({ layer: 0, toward }, batch);
+  },
+  states: (model: TorchLM, other: TorchLM) =>
+    model.activationDistance({ layer: model.hiddenStates.layers - 1, toward: other }, batch),
+  'a target': (model: TorchLM, other: TorchLM) => model.targetCrossEntropy({ from: other, shift: -10 }, batch),
+  'an own target': (model: TorchLM) =>
+    model.targetCrossEntropy({ from: 'self', shift: Number.NEGATIVE_INFINITY }, batch),
+};
+
 /** The gradients of a pass in float32, on the CPU, of models with the same weights. */
-async function exactGradients(start: 'nll' | 'kl', recording: typeof recorded, like: TorchLM, otherLike: TorchLM) {
+async function exactGradients(
+  start: keyof typeof passes,
+  recording: typeof recorded,
+  like: TorchLM,
+  otherLike: TorchLM,
+) {
   const [model, other] = [await loadRecorded(recording), await loadRecorded(recording)];
   await cast(like.parameters.values, model.parameters.values);
   await cast(otherLike.parameters.values, other.parameters.values);
-  const pass = await (start === 'nll' ? model.nll(batch) : model.klTo(other, batch));
+  const pass = await passes[start](model, other);
   await pass.backward(pulled);
   const gradients = await gradientsOf(model);
   releaseAll([model, other]);
@@ -68,18 +97,18 @@ describeWithCudaEngine('models on a CUDA device', () => {
       const [cpu, cuda] = await onBoth(dtype, '', recording);
       const [cpuOther, cudaOther] = await onBoth(dtype, 'other ', recording);
       expect(cuda.parameters.values.device).toBe('cuda:0');
-      for (const start of ['nll', 'kl'] as const) {
-        const passes = [];
+      for (const start of Object.keys(passes) as (keyof typeof passes)[]) {
+        const values = [];
         for (const [model, other] of [
           [cpu, cpuOther],
           [cuda, cudaOther],
         ] as const) {
           await model.parameters.gradients.fill(0);
-          const pass = await (start === 'nll' ? model.nll(batch) : model.klTo(other, batch));
+          const pass = await passes[start](model, other);
           await pass.backward(pulled);
-          passes.push(pass);
+          values.push(pass.values);
         }
-        expect(distance(passes[1]!.values, passes[0]!.values)).toBeLessThan(tolerance[dtype]);
+        expect(distance(values[1]!, values[0]!)).toBeLessThan(tolerance[dtype]);
         // Each is held to float32 on the same weights: two that round may be twice as far from each other.
         const exact = await exactGradients(start, recording, cpu, cpuOther);
         for (const model of [cpu, cuda]) {
@@ -147,6 +176,52 @@ describeWithCudaEngine('models on a CUDA device', () => {
     expect([...isArgmax]).toEqual(new Array(300 * prompts.length).fill(1));
     model.release();
   });
+
+  // A sequence of two tokens has one row, between others that have many.
+  const lengths = [9, 2, 14, 3];
+  for (const window of [undefined, 4]) {
+    test(`in bfloat16 attention works on sequences as they are packed, window ${window}`, async () => {
+      const config = { ...packedConfig, ...(window ? { sliding_window: window } : {}) };
+      const sequences = lengths.map((length, i) => ({
+        tokens: Array.from({ length }, (_, t) => (7 * i + 5 * t + 1) % config.vocab_size),
+        labelsFrom: 1,
+      }));
+      const packedBatch = TokenBatch.of(sequences);
+      const load = (device: Device, dtype: WeightDType) => TorchLM.create(config, 5n, { device, dtype });
+      const packed = await load('cuda:0', 'bf16');
+      const portable = await withPortableAttention(() => load('cuda:0', 'bf16'));
+      const exact = await load('cpu', 'f32');
+      await cast(packed.parameters.values, exact.parameters.values);
+      // Flash attention is there from compute capability 8.0 on.
+      const { architecture } = describeDevices().cuda.devices[0]!;
+      const expected = Number(architecture.replace('sm_', '')) >= 80 ? 'packed' : 'portable';
+      expect(attentionKind(packed.config, 'cuda:0', 'bf16')).toBe(expected);
+      const weights = Float32Array.from({ length: packedBatch.labelCount }, (_, i) => ((i % 5) - 2) / 7);
+      const found = [];
+      for (const model of [exact, packed, portable]) {
+        const pass = await model.nll(packedBatch);
+        await pass.backward(weights);
+        found.push({ values: pass.values, gradients: await gradientsOf(model) });
+      }
+      const [truth, own, other] = found;
+      if (window) {
+        // What the bounds below would not let pass: attention without the window.
+        const wide = await TorchLM.create(packedConfig, 5n);
+        await cast(packed.parameters.values, wide.parameters.values);
+        expect(distance((await wide.nll(packedBatch)).values, truth!.values)).toBeGreaterThan(3 * tolerance.bf16);
+        wide.release();
+      }
+      for (const which of ['values', 'gradients'] as const) {
+        const padded = distance(other![which], truth![which]);
+        expect(distance(own![which], truth![which])).toBeLessThan(1.5 * padded);
+        expect(padded).toBeLessThan(tolerance.bf16);
+      }
+      const prompts = [[3, 1, 4, 1, 5], [9, 2, 6, 5, 3, 5, 8, 9, 7], [9]];
+      const greedy = { maxNewTokens: 6 };
+      expect(await packed.generate(prompts, greedy)).toEqual(await portable.generate(prompts, greedy));
+      releaseAll([packed, portable, exact]);
+    });
+  }
 
   test('a token that occurs often: its rows are added in an order of their own', async () => {
     const often = TokenBatch.of(Array.from({ length: 200 }, (_, i) => ({ tokens: [5, 7, i % 60], labelsFrom: 1 })));

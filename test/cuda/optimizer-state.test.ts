@@ -69,6 +69,25 @@ describe('an optimizer on a device', () => {
     await there.release();
   });
 
+  test.each(precisions)('goes on from its progress, taken to another of either device: %j', async (precision) => {
+    const first = sophiaOn(device, precision);
+    await first.updateHessian({ batchSize: 4, prime: true });
+    for (let i = 0; i < 3; i++) await first.step();
+    const { buffers, counters } = first.progress();
+    const others = [sophiaOn(device, precision), sophiaOn('cpu', precision)];
+    for (const other of others) {
+      await other.parameters.values.copyFrom(first.parameters.values);
+      for (const [name, own] of Object.entries(other.progress().buffers)) await own.copyFrom(buffers[name]!);
+      await other.resumeAt(counters);
+    }
+    for (const sophia of [first, ...others]) await sophia.step();
+    for (const other of others) {
+      expect(await contents(other)).toEqual(await contents(first));
+      expect(other.progress().counters).toEqual(first.progress().counters);
+    }
+    for (const sophia of [first, ...others]) await sophia.release();
+  });
+
   test.each(precisions)('goes on from its file as if it had never stopped, on either device: %j', async (precision) => {
     const first = sophiaOn(device, precision);
     first.updateHessian({ batchSize: 4, prime: true });

@@ -11,6 +11,7 @@ import { nativeAddon } from '../../lib/core/addon.ts';
 import { nativeMemory } from '../../lib/core/flat-buffer.ts';
 import {
   AdamW,
+  addNormal,
   addSign,
   axpy,
   cast,
@@ -62,6 +63,8 @@ async function vectorOperations(skew: number): Promise<void> {
       const b = await vector(2, second, 0);
       await axpy(0.5, a, b, { rounding: 'stochastic', seed: 4n });
       await addSign(0.5, a, b, { rounding: 'stochastic', seed: 4n });
+      await addNormal(0.5, a, b, { seed: 4n, frozen, rounding: 'stochastic' });
+      await addNormal(0.5, a, b, { seed: 4n });
       await cast(a, b, { rounding: 'stochastic', seed: 5n });
       await dot(a, b);
       await quantile({ of: 'product', a, b }, 0.6);
@@ -154,6 +157,11 @@ async function tokenLosses(rows: number, vocabulary: number, dtype: Floating): P
     const pair = [logits, await rowsOf(2, other), vocabulary] as const;
     await nativeAddon().scoreDivergence(...pair, numbers(), sums, referenceSums);
     await nativeAddon().divergenceGradient(...pair, weights, sums, referenceSums);
+  }
+  for (const reference of [undefined, await rowsOf(3, 'f32'), await rowsOf(3, 'bf16')]) {
+    const target = { labels, shift: -10, logSumExp: sums, targetLogSumExp: referenceSums, labelProbability: numbers() };
+    await nativeAddon().scoreTarget(logits, reference, vocabulary, target, numbers());
+    await nativeAddon().targetGradient(logits, reference, vocabulary, target, weights);
   }
   await nativeAddon().scoreTokens(logits, vocabulary, { labels, logSumExp: sums });
   await nativeAddon().tokenGradient(logits, vocabulary, labels, weights, sums);

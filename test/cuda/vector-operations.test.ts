@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { nativeAddon } from '../../lib/core/addon.ts';
 import { nativeMemory } from '../../lib/core/flat-buffer.ts';
 import {
+  addNormal,
   addSign,
   axpy,
   countNonFinite,
@@ -23,6 +24,14 @@ import { anyNumbers, expectSameBits, finiteNumbers, makeAll, makeTwins, type Twi
 
 const shapes = fc.constantFrom(...launchShapes);
 const roundings = fc.constantFrom<RoundingOptions>({}, { rounding: 'stochastic', seed: 5n, count: 2 });
+
+/** The same mask on both, at another place of its memory on the device. */
+async function masksOf(bytes: ArrayLike<number>, skew: number) {
+  const cpu = FlatBuffer.from(Uint8Array.from(bytes));
+  const cuda = FlatBuffer.alloc(bytes.length + skew, { dtype: 'u8', device: 'cuda' }).view(skew);
+  await cuda.copyFrom(cpu);
+  return { cpu, cuda };
+}
 
 async function codeOf(promise: Promise<unknown>): Promise<string> {
   try {
@@ -146,6 +155,31 @@ describe('updates', () => {
     );
   });
 
+  test('addNormal has the bits of the CPU, with a mask and without', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        vectors(2, anyNumbers),
+        factors,
+        roundings,
+        shapes,
+        async (specifications, factor, rounding, shape) => {
+          const [x, y] = (await makeAll(specifications)) as [Twins, Twins];
+          const bytes = Uint8Array.from({ length: Math.ceil(x.cpu.length / 8) }, (_, i) => (i * 61) % 256);
+          const masks = await masksOf(bytes, 1);
+          await inShape(shape, async () => {
+            for (const device of ['cpu', 'cuda'] as const) {
+              await addNormal(factor, x[device], y[device], { ...rounding, seed: 5n, count: 3 });
+              await addNormal(factor, x[device], x[device], { ...rounding, seed: 5n, frozen: masks[device] });
+            }
+            await expectSameBits(x);
+            await expectSameBits(y);
+          });
+        },
+      ),
+      { seed: 13, numRuns: 100 },
+    );
+  });
+
   test.each(['f32', 'bf16'] as const)('x may be y: %s', async (dtype) => {
     const twins = await makeTwins({ numbers: hashed(1, 5001), dtype, skew: 1 });
     for (const device of ['cpu', 'cuda'] as const) await axpy(0.5, twins[device], twins[device].view(0));
@@ -189,14 +223,6 @@ describe('frozen elements', () => {
     });
     return fc.tuple(fc.constant(specification!), bytes, fc.integer({ min: 0, max: 3 }));
   });
-
-  /** The same mask on both, at another place of its memory on the device. */
-  async function masksOf(bytes: number[], skew: number) {
-    const cpu = FlatBuffer.from(Uint8Array.from(bytes));
-    const cuda = FlatBuffer.alloc(bytes.length + skew, { dtype: 'u8', device: 'cuda' }).view(skew);
-    await cuda.copyFrom(cpu);
-    return { cpu, cuda };
-  }
 
   test('are filled with the bits of the CPU', async () => {
     await fc.assert(

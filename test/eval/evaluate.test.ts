@@ -10,26 +10,8 @@ import {
 } from '../../lib/eval/index.ts';
 import type { GenerateOptions } from '../../lib/model/contract.ts';
 import type { TextTokenizer } from '../../lib/model/tokenizer.ts';
-import { BigramLM } from '../model/bigram-lm.ts';
-
-const letters = ['</s>', '<s>', ...'abcdefgh '];
-
-/** One token a letter, as a model of letters has it. */
-const tokenizer: TextTokenizer = {
-  size: letters.length,
-  endOfText: 0,
-  endOfTextTokens: [0],
-  beginOfText: 1,
-  encode: (text, { addSpecialTokens = true } = {}) => [
-    ...(addSpecialTokens ? [1] : []),
-    ...[...text].map((letter) => letters.indexOf(letter)),
-  ],
-  decode: (tokens) =>
-    tokens
-      .filter((token) => token > 1)
-      .map((token) => letters[token])
-      .join(''),
-};
+import type { BigramLM } from '../model/bigram-lm.ts';
+import { alphabet, letters, letterTokenizer as tokenizer } from './letters.ts';
 
 const example = (prompt: string, completion: string): Example => ({
   kind: 'prompt-completion',
@@ -39,15 +21,6 @@ const example = (prompt: string, completion: string): Example => ({
 });
 
 const examples = [example('a', 'bc'), example('abc', 'defgh'), example('', 'a b c d'), example('h', 'g')];
-
-/** Knows the alphabet: each letter is followed by the next, h by the end. */
-function alphabet(): BigramLM {
-  const model = BigramLM.random(letters.length, 4n, 0.1);
-  for (let token = 1; token < letters.length; token++) {
-    model.values[token * letters.length + ((token + 1) % (letters.length - 1))] = 6;
-  }
-  return model;
-}
 
 /** exp of the mean log p of the label tokens, from the table itself. */
 function expected(model: BigramLM, { prompt, completion }: Example): number {
@@ -86,16 +59,22 @@ describe('evaluate', () => {
   it('lets the model answer and scores the recall of words', async () => {
     const answers = await generationRouge(alphabet(), tokenizer, examples, { maxNewTokens: 3 });
     expect(answers).toEqual([
-      { generation: 'bcd', rougeLRecall: 0 },
-      { generation: 'def', rougeLRecall: 0 },
-      { generation: 'abc', rougeLRecall: 0 },
-      { generation: '', rougeLRecall: 0 },
+      { generation: 'bcd', rougeLRecall: 0, rouge1Recall: 0 },
+      { generation: 'def', rougeLRecall: 0, rouge1Recall: 0 },
+      { generation: 'abc', rougeLRecall: 0, rouge1Recall: 0 },
+      { generation: '', rougeLRecall: 0, rouge1Recall: 0 },
     ]);
     const whole = await generationRouge(alphabet(), tokenizer, [example('a', 'bcdefgh'), example('b', 'cdefgh a')]);
     expect(whole).toEqual([
-      { generation: 'bcdefgh', rougeLRecall: 1 },
-      { generation: 'cdefgh', rougeLRecall: 0.5 },
+      { generation: 'bcdefgh', rougeLRecall: 1, rouge1Recall: 1 },
+      { generation: 'cdefgh', rougeLRecall: 0.5, rouge1Recall: 0.5 },
     ]);
+  });
+
+  it('ends an answer where prompt and answer are so long together', async () => {
+    const answers = await generationRouge(alphabet(), tokenizer, examples, { maxNewTokens: 6, maxTotalTokens: 5 });
+    // Prompts of 2, 4, 1 and 2 tokens, the begin-of-text token among them.
+    expect(answers.map(({ generation }) => generation)).toEqual(['bcd', 'd', 'abcd', '']);
   });
 
   it('counts the answers that ROUGE does not see, where the model answers', async () => {

@@ -3,22 +3,30 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { porterStem } from '../../lib/eval/porter-stemmer.ts';
-import { rougeL, rougeSight, rougeWords } from '../../lib/eval/rouge.ts';
+import { rouge1, rougeL, rougeSight, rougeWords } from '../../lib/eval/rouge.ts';
 
 interface Recorded {
-  pairs: { prediction: string; reference: string; stemmed: number[]; plain: number[] }[];
+  pairs: {
+    prediction: string;
+    reference: string;
+    stemmed: number[];
+    plain: number[];
+    rouge1: number[];
+    rouge1Plain: number[];
+  }[];
   stems: Record<string, string>;
 }
 
 const recorded: Recorded = JSON.parse(readFileSync(new URL('./fixtures/rouge.json', import.meta.url), 'utf8'));
 
-describe('rougeL', () => {
-  it.each(recorded.pairs)('scores $prediction against $reference as rouge_score does', (pair) => {
-    const stemmed = rougeL(pair.prediction, pair.reference);
-    const plain = rougeL(pair.prediction, pair.reference, { stemmer: false });
+describe('rougeL and rouge1', () => {
+  it.each(recorded.pairs)('score $prediction against $reference as rouge_score does', (pair) => {
+    const { prediction, reference } = pair;
     for (const [score, expected] of [
-      [stemmed, pair.stemmed],
-      [plain, pair.plain],
+      [rougeL(prediction, reference), pair.stemmed],
+      [rougeL(prediction, reference, { stemmer: false }), pair.plain],
+      [rouge1(prediction, reference), pair.rouge1],
+      [rouge1(prediction, reference, { stemmer: false }), pair.rouge1Plain],
     ] as const) {
       expect(score.precision).toBeCloseTo(expected[0]!, 12);
       expect(score.recall).toBeCloseTo(expected[1]!, 12);
@@ -26,7 +34,7 @@ describe('rougeL', () => {
     }
   });
 
-  it('swaps precision and recall when its arguments are swapped', () => {
+  it('swap precision and recall when its arguments are swapped', () => {
     const text = fc.array(fc.constantFrom('red', 'blue', 'green', 'grey', 'black'), { maxLength: 12 });
     fc.assert(
       fc.property(text, text, (a, b) => {
@@ -38,7 +46,7 @@ describe('rougeL', () => {
     );
   });
 
-  it('recalls everything of a text from that text and more', () => {
+  it('recall everything of a text from that text and more', () => {
     fc.assert(
       fc.property(fc.array(fc.stringMatching(/^[a-z]{1,6}$/), { minLength: 1, maxLength: 9 }), (words) => {
         expect(rougeL(`before ${words.join(' -- ')} after`, words.join(' ')).recall).toBe(1);

@@ -8,7 +8,7 @@ import { encodeExamples, readExamples } from '../../lib/data/index.ts';
 import { probability } from '../../lib/eval/index.ts';
 import { FlatBuffer, Sophia } from '../../lib/index.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
-import { soul } from '../cli/soul.ts';
+import { soulIn } from '../cli/soul.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
 import {
   preludeNames,
@@ -130,7 +130,8 @@ describeWithEngine('a method of your own on the command line', () => {
     const place = await mkdtemp(join(folder, 'own-'));
     const model = join(folder, 'model');
     const words = Object.entries(settings).flatMap(([name, value]) => ['--set', `${name}=${value}`]);
-    const { code, out } = await soul(
+    const { code, out } = await soulIn(
+      {},
       ...['unlearn', '--algorithm', join(packageRoot, 'examples', `${example}.ts`), ...words, '--model', model],
       ...['--forget', join(folder, 'forget.jsonl'), '--retain', join(folder, 'retain.jsonl')],
       ...['--out', join(place, 'out'), '--json', '--quiet'],

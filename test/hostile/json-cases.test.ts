@@ -34,6 +34,13 @@ describe('a JSON file', () => {
     expect(error.message.length).toBeLessThan(600);
   });
 
+  test('that is a folder is refused as one', async () => {
+    await expect(readJsonFile(folder)).rejects.toMatchObject({
+      code: 'SOUL_BAD_FILE',
+      message: `${folder} is a folder, not a file`,
+    });
+  });
+
   test('may be nested as deep as any is, and hold any text', async () => {
     await expect(readJsonFile(write(nested(900)))).resolves.toHaveLength(1);
     await expect(readJsonFile(write(JSON.stringify({ text: nested(2000) })))).resolves.toEqual({ text: nested(2000) });

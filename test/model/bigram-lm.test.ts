@@ -47,6 +47,23 @@ describe('BigramLM, the test double', () => {
     expect([...(await model.klTo(model, batch)).values]).toEqual([0, 0, 0, 0]);
   });
 
+  it.each([-3, 0, Number.NEGATIVE_INFINITY])('pulls the cross-entropy to a target back, shift %f', async (shift) => {
+    const [model, reference] = [BigramLM.random(4, 1n, 2), BigramLM.random(4, 2n, 2)];
+    // A fixed model of the same logits stands for what is taken as constant.
+    for (const [from, fixed] of [
+      [reference, reference],
+      ['self', model.clone()],
+    ] as const) {
+      model.gradients.fill(0);
+      const pass = await model.targetCrossEntropy({ from, shift }, batch);
+      const loss = async (other: BigramLM) =>
+        weighted((await other.targetCrossEntropy({ from: fixed, shift }, batch)).values);
+      expect(weighted(pass.values)).toBeCloseTo(await loss(model), 6);
+      await pass.backward(weights);
+      expectClose(model.gradients, await differences(model, loss));
+    }
+  });
+
   it('accumulates what nll and backward do, and gives -log p', async () => {
     const [one, two] = [BigramLM.random(4, 1n), BigramLM.random(4, 1n)];
     const pass = await one.nll(batch);

@@ -12,12 +12,15 @@ import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { randomStream } from '../../lib/core/random.ts';
 import type {
   AccumulateOptions,
+  BackwardOptions,
+  CurvatureProducts,
   DifferentiableLM,
   GenerateOptions,
   Pass,
   ReferenceLM,
   TextGenerator,
   TokenScores,
+  TokenTarget,
 } from '../../lib/model/contract.ts';
 import { ParameterLayout } from '../../lib/model/parameter-layout.ts';
 import type { TokenBatch } from '../../lib/model/token-batch.ts';
@@ -28,8 +31,9 @@ interface Place {
   label: number;
 }
 
-export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
+export class BigramLM implements DifferentiableLM, CurvatureProducts, TextGenerator, ReferenceLM {
   readonly vocabularySize: number;
+  readonly keepsPasses = true;
   readonly parameters: {
     readonly values: FlatBuffer;
     readonly gradients: FlatBuffer;
@@ -85,7 +89,10 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
     const places = this.#places(batch);
     const rows = places.map(({ previous }) => this.logProbabilities(previous));
     const values = Float32Array.from(places, ({ label }, i) => -rows[i]![label]!);
-    return this.#pass(values, batch, (i, weight) => this.#pull(places[i]!, rows[i]!, weight));
+    return this.#pass(values, batch, (i, weight, seed) => {
+      const { previous, label } = places[i]!;
+      this.#pull({ previous, label: seed === undefined ? label : drawLabel(rows[i]!, seed, i) }, rows[i]!, weight);
+    });
   }
 
   async klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass> {
@@ -106,16 +113,53 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
     });
   }
 
+  async targetCrossEntropy(target: TokenTarget, batch: TokenBatch): Promise<Pass> {
+    const { from, shift } = target;
+    if (from !== 'self' && !(from instanceof BigramLM)) throw invalidArgument('from', "'self' or a BigramLM", from);
+    const places = this.#places(batch);
+    const rows = places.map(({ previous }) => this.logProbabilities(previous));
+    const logits = from === 'self' ? rows : places.map(({ previous }) => from.logProbabilities(previous));
+    const targets = logits.map((row, i) => {
+      const { label } = places[i]!;
+      const shifted = row.map((logP, token) => (token === label ? logP + shift : logP));
+      return softmax(shifted);
+    });
+    const values = Float32Array.from(rows, (row, i) =>
+      row.reduce((sum, logP, token) => sum - targets[i]![token]! * logP, 0),
+    );
+    return this.#pass(values, batch, (i, weight) => {
+      const start = places[i]!.previous * this.vocabularySize;
+      rows[i]!.forEach((logP, token) => {
+        this.gradients[start + token]! += weight * (Math.exp(logP) - targets[i]![token]!);
+      });
+    });
+  }
+
   async accumulate(batch: TokenBatch, weights: Float32Array, options: AccumulateOptions = {}): Promise<Float32Array> {
     const places = this.#places(batch);
     this.#checkWeights(weights, places.length);
     const { labels = 'given' } = options;
     return Float32Array.from(places, ({ previous, label }, i) => {
       const row = this.logProbabilities(previous);
-      const used = labels === 'given' ? label : draw(row, randomStream(labels.sampledWith, 'label').uniform(0, i));
+      const used = labels === 'given' ? label : drawLabel(row, labels.sampledWith, i);
       this.#pull({ previous, label: used }, row, weights[i]!);
       return -row[used]!;
     });
+  }
+
+  /** J of a label token is 1 at its row of the table: G v is diag(p) - p p^T times the row's part of v. */
+  async addGaussNewtonProduct(batch: TokenBatch, weights: Float32Array, direction: FlatBuffer<'f32'>): Promise<void> {
+    const places = this.#places(batch);
+    this.#checkWeights(weights, places.length);
+    for (const [i, { previous }] of places.entries()) {
+      const start = previous * this.vocabularySize;
+      const row = this.logProbabilities(previous);
+      const along = direction.array.subarray(start, start + this.vocabularySize);
+      const mean = row.reduce((sum, logP, token) => sum + Math.exp(logP) * along[token]!, 0);
+      row.forEach((logP, token) => {
+        this.gradients[start + token]! += weights[i]! * Math.exp(logP) * (along[token]! - mean);
+      });
+    }
   }
 
   async score(batch: TokenBatch): Promise<TokenScores> {
@@ -157,14 +201,7 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
     batch.tokens.forEach((token) => {
       this.#checkToken(token);
     });
-    const places: Place[] = [];
-    for (let s = 0; s < batch.size; s++) {
-      const [start, end] = [batch.offsets[s]!, batch.offsets[s + 1]!];
-      for (let t = start + batch.labelsFrom[s]!; t < end; t++) {
-        places.push({ previous: batch.tokens[t - 1]!, label: batch.tokens[t]! });
-      }
-    }
-    return places;
+    return Array.from(batch.labelPositions, (at) => ({ previous: batch.tokens[at - 1]!, label: batch.tokens[at]! }));
   }
 
   #pull({ previous, label }: Place, row: Float64Array, weight: number): void {
@@ -174,17 +211,21 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
     });
   }
 
-  #pass(values: Float32Array, batch: TokenBatch, pull: (index: number, weight: number) => void): Pass {
+  #pass(
+    values: Float32Array,
+    batch: TokenBatch,
+    pull: (index: number, weight: number, seed: bigint | undefined) => void,
+  ): Pass {
     let released = false;
     return {
       values,
       offsets: batch.labelOffsets,
-      backward: async (weights) => {
+      backward: async (weights, { labels, keep = false }: BackwardOptions = {}) => {
         if (released) throw new SoulError('SOUL_RELEASED', 'this pass was pulled back or released before');
         this.#checkWeights(weights, values.length);
-        released = true;
+        released = !keep;
         weights.forEach((weight, i) => {
-          pull(i, weight);
+          pull(i, weight, labels?.sampledWith);
         });
       },
       release: () => {
@@ -203,8 +244,20 @@ export class BigramLM implements DifferentiableLM, TextGenerator, ReferenceLM {
   }
 }
 
+/** The label that a seed draws for a batch's label token `index`. */
+function drawLabel(row: Float64Array, seed: bigint, index: number): number {
+  return draw(row, randomStream(seed, 'label').uniform(0, index));
+}
+
 function argmax(row: Float64Array): number {
   return row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+}
+
+function softmax(logits: Float64Array): Float64Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const masses = logits.map((logit) => Math.exp(logit - largest));
+  const sum = masses.reduce((a, b) => a + b);
+  return masses.map((mass) => mass / sum);
 }
 
 /** The token at which the cumulative probability passes `uniform`. */

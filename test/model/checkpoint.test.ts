@@ -1,10 +1,10 @@
 import { mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
-import { type ParameterLayout, readCheckpoint, writeCheckpoint } from '../../lib/model/index.ts';
+import { ParameterLayout, readCheckpoint, writeCheckpoint } from '../../lib/model/index.ts';
 import { widenHalf } from '../../lib/model/widen.ts';
 import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
 import { configOf, sizeOf, sourcesOf, tied, untied, valuesFor } from './small-checkpoint.ts';
@@ -28,6 +28,27 @@ describe('weights of a folder', () => {
     await writeCheckpoint(folder, untied, FlatBuffer.from(valuesFor(untied)));
     expect(await readdir(folder)).toEqual(['model.safetensors']);
     expect([...(await read(untied))]).toEqual([...valuesFor(untied)]);
+  });
+
+  test('all are written through one piece of memory of bounded size', async () => {
+    const rows = 2 ** 11 + 1;
+    const layout = ParameterLayout.of([
+      { name: 'a', shape: [rows, 2 ** 12], group: 'matrix' },
+      { name: 'b', shape: [3], group: 'vector' },
+    ]);
+    const values = FlatBuffer.alloc(layout.length, { dtype: 'bf16' });
+    for (let i = 0; i < values.length; i++) values.array[i] = i;
+    const alloc = jest.spyOn(FlatBuffer, 'alloc');
+    await writeCheckpoint(folder, layout, values);
+    const taken = alloc.mock.calls.map(([length]) => length);
+    alloc.mockRestore();
+    expect(taken).toEqual([2 ** 22]);
+    const file = await openSafetensors(single());
+    for (const [name, { offset, shape }] of layout) {
+      const expected = values.array.subarray(offset, offset + shape.reduce((a, b) => a * b));
+      expect(Buffer.compare(await file.read(name), new Uint8Array(expected.slice().buffer))).toBe(0);
+    }
+    await file.close();
   });
 
   test('a signal that fires during one tensor is heard before the next', async () => {

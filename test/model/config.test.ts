@@ -205,7 +205,25 @@ describe('config.json', () => {
       `${JSON.stringify(shape).slice(0, -1)}, "limit": [-Infinity, Infinity], "none": NaN}`,
     );
     const config = await readModelConfig(folder);
-    expect(huggingFaceConfig(config)).toMatchObject({ limit: [-Infinity, Infinity], none: null });
+    expect(huggingFaceConfig(config)).toMatchObject({ limit: [-Infinity, Infinity], none: Number.NaN });
+    await rm(folder, { recursive: true });
+  });
+
+  test('in a key that is read they are refused by its name, not taken as absent', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
+    const read = [
+      ...['model_type', 'vocab_size', 'hidden_size', 'intermediate_size', 'num_hidden_layers', 'num_attention_heads'],
+      ...['num_key_value_heads', 'head_dim', 'max_position_embeddings', 'rms_norm_eps', 'hidden_act'],
+      ...['tie_word_embeddings', 'attention_bias', 'mlp_bias', 'rope_theta', 'rope_scaling', 'initializer_range'],
+    ];
+    for (const key of read) {
+      for (const number of ['NaN', 'Infinity', '-Infinity']) {
+        const entries = Object.entries(shape).filter(([name]) => name !== key);
+        const text = JSON.stringify(Object.fromEntries(entries));
+        await writeFile(join(folder, 'config.json'), `${text.slice(0, -1)}, "${key}": ${number}}`);
+        await expect(readModelConfig(folder)).rejects.toThrow(new RegExp(`${key}.* ${number}`));
+      }
+    }
     await rm(folder, { recursive: true });
   });
 

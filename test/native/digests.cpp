@@ -1,5 +1,5 @@
-// Prints a digest of what every kernel computes, and fails where an instruction set or a number of threads
-// changes a bit of it, or where the thread pool shares pieces out wrongly.
+// Prints a digest of what every kernel computes, and fails where an instruction set, a number of threads or
+// a stride between rows changes a bit of it, or where the thread pool shares pieces out wrongly.
 //
 //   digests [elements]
 //
@@ -142,6 +142,8 @@ uint64_t VectorDigest(ThreadPool& pool, DType dtype, int64_t length) {
   AddSign(pool, 0.01f, a.elements(), b.elements(), {}, length);
   AddSign(pool, 0.02f, narrow.elements(), narrow.elements(), {true, 7, 3}, length);
   Buffer frozen(DType::kUint8, (length + 7) / 8, 6);
+  AddNormal(pool, 0.03f, {7, 5}, a.elements(), b.elements(), nullptr, {}, length);
+  AddNormal(pool, 0.04f, {7, 6}, narrow.elements(), narrow.elements(), frozen.as<uint8_t>(), {true, 7, 6}, length);
   SoftThreshold(pool, 0.1f, b.elements(), frozen.as<uint8_t>(), {}, length);
   SoftThreshold(pool, 0.2f, narrow.elements(), frozen.as<uint8_t>(), {true, 7, 4}, length);
   SoftThreshold(pool, 0.05f, narrow.elements(), nullptr, {}, length);
@@ -173,17 +175,61 @@ Buffer Logits(DType dtype, int64_t length, uint64_t stream) {
   return narrow;
 }
 
-uint64_t TokenDigest(DType dtype, DType other_dtype, int64_t rows, int64_t vocabulary) {
-  Buffer logits = Logits(dtype, rows * vocabulary, 1), other = Logits(other_dtype, rows * vocabulary, 2);
-  const auto rows_of = [=](Buffer& buffer, DType dtype_of) {
-    return SoulTokenRows{buffer.data(), rows, vocabulary, vocabulary, static_cast<uint32_t>(dtype_of)};
-  };
+// Rows of logits that start unaligned, with elements before, between and after them that are NaN: a digest tells
+// where one was read or written.
+class SpacedRows {
+ public:
+  SpacedRows(DType dtype, int64_t rows, int64_t vocabulary, int64_t gap, uint64_t stream)
+      : view_{nullptr, rows, vocabulary, vocabulary + gap, static_cast<uint32_t>(dtype)},
+        size_(static_cast<int64_t>(SizeOf(dtype))),
+        bytes_(static_cast<std::size_t>((kSkew + rows * view_.stride) * size_), kGap) {
+    Buffer dense = Logits(dtype, rows * vocabulary, stream);
+    for (int64_t row = 0; row < rows; ++row) {
+      std::memcpy(bytes_.data() + Begin(row), dense.as<char>() + row * vocabulary * size_,
+                  static_cast<std::size_t>(vocabulary * size_));
+    }
+  }
+
+  SoulTokenRows view() {
+    SoulTokenRows view = view_;
+    view.logits = bytes_.data() + Begin(0);
+    return view;
+  }
+
+  void AddTo(uint64_t& digest) const {
+    const int64_t in_row = view_.vocabulary * size_, apart = view_.stride * size_;
+    int64_t written = 0;
+    for (int64_t i = 0; i < static_cast<int64_t>(bytes_.size()); ++i) {
+      const char byte = bytes_[static_cast<std::size_t>(i)];
+      if (i >= Begin(0) && (i - Begin(0)) % apart < in_row) {
+        digest = (digest ^ static_cast<unsigned char>(byte)) * 0x100000001b3u;
+      } else {
+        written += byte == kGap ? 0 : 1;
+      }
+    }
+    Add(digest, static_cast<double>(written));
+  }
+
+ private:
+  static constexpr int64_t kSkew = 3;
+  static constexpr char kGap = '\xff';
+
+  int64_t Begin(int64_t row) const { return (kSkew + row * view_.stride) * size_; }
+
+  SoulTokenRows view_;
+  int64_t size_;
+  std::vector<char> bytes_;
+};
+
+// The same for any `gap` between rows.
+uint64_t TokenDigest(DType dtype, DType other_dtype, int64_t rows, int64_t vocabulary, int64_t gap) {
+  SpacedRows logits(dtype, rows, vocabulary, gap, 1), other(other_dtype, rows, vocabulary, gap, 2);
   const auto count = static_cast<std::size_t>(rows);
   std::vector<float> sums(count), nll(count), mean(count), variance(count), divergence(count),
       reference(count);
   std::vector<uint8_t> argmax(count);
   std::vector<int32_t> sampled(count);
-  const SoulTokenRows view = rows_of(logits, dtype), other_view = rows_of(other, other_dtype);
+  const SoulTokenRows view = logits.view(), other_view = other.view();
   SoulTokenScores scores{};
   scores.log_sum_exp = sums.data();
   scores.nll = nll.data();
@@ -202,13 +248,41 @@ uint64_t TokenDigest(DType dtype, DType other_dtype, int64_t rows, int64_t vocab
   }
   for (const int32_t label : sampled) Add(digest, label);
   for (const uint8_t flag : argmax) Add(digest, flag);
-  Buffer copy = logits;
-  const SoulTokenRows copy_view = rows_of(copy, dtype);
+  SpacedRows copy = logits;
+  const SoulTokenRows copy_view = copy.view();
   kernels.divergence_gradient(&copy_view, &other_view, weights.data(), sums.data(), reference.data());
   copy.AddTo(digest);
+  for (const SoulTokenRows* compared : {static_cast<const SoulTokenRows*>(nullptr), &other_view}) {
+    for (const double shift : {-10.0, 2.5, -static_cast<double>(INFINITY)}) {
+      if (std::isinf(shift) && vocabulary == 1) continue;  // a target of no token is NaN
+      const SoulTokenTarget target{sampled.data(), shift, mean.data(), reference.data(), variance.data()};
+      SpacedRows rows_copy = logits;
+      const SoulTokenRows rows_view = rows_copy.view();
+      kernels.score_target(&rows_view, compared, &target, divergence.data());
+      kernels.target_gradient(&rows_view, compared, &target, weights.data());
+      for (const auto* figures : {&divergence, &mean, &reference, &variance}) {
+        for (const float figure : *figures) Add(digest, figure);
+      }
+      rows_copy.AddTo(digest);
+    }
+  }
   kernels.token_gradient(&view, sampled.data(), weights.data(), sums.data());
   logits.AddTo(digest);
   return digest;
+}
+
+std::map<std::string, uint64_t> TokenDigests(int64_t gap) {
+  std::map<std::string, uint64_t> digests;
+  for (const auto& [name, dtype, reference] :
+       {std::tuple{"tokens f32 ", DType::kFloat32, DType::kFloat32},
+        std::tuple{"tokens bf16 ", DType::kBFloat16, DType::kBFloat16},
+        std::tuple{"tokens bf16, f32 reference ", DType::kBFloat16, DType::kFloat32},
+        std::tuple{"tokens f32, bf16 reference ", DType::kFloat32, DType::kBFloat16}}) {
+    for (const int64_t vocabulary : {1, 17, 1024, 2501}) {
+      digests[name + std::to_string(vocabulary)] = TokenDigest(dtype, reference, 5, vocabulary, gap);
+    }
+  }
+  return digests;
 }
 
 std::map<std::string, uint64_t> AllDigests(ThreadPool& pool, int64_t length) {
@@ -224,15 +298,7 @@ std::map<std::string, uint64_t> AllDigests(ThreadPool& pool, int64_t length) {
   }
   digests["vectors f32"] = VectorDigest(pool, DType::kFloat32, length);
   digests["vectors bf16"] = VectorDigest(pool, DType::kBFloat16, length);
-  for (const auto& [name, dtype, reference] :
-       {std::tuple{"tokens f32 ", DType::kFloat32, DType::kFloat32},
-        std::tuple{"tokens bf16 ", DType::kBFloat16, DType::kBFloat16},
-        std::tuple{"tokens bf16, f32 reference ", DType::kBFloat16, DType::kFloat32},
-        std::tuple{"tokens f32, bf16 reference ", DType::kFloat32, DType::kBFloat16}}) {
-    for (const int64_t vocabulary : {1, 17, 1024, 2501}) {
-      digests[name + std::to_string(vocabulary)] = TokenDigest(dtype, reference, 5, vocabulary);
-    }
-  }
+  digests.merge(TokenDigests(0));
   return digests;
 }
 
@@ -271,14 +337,18 @@ int Run(int64_t length) {
   int different = 0;
   for (const CpuKernels* kernels : SupportedKernels()) {
     UseKernels(kernels->name);
-    for (const int threads : {1, 2, 8}) {
-      ThreadPool pool(threads);
-      for (const auto& [name, digest] : AllDigests(pool, length)) {
+    const auto compare = [&](const std::map<std::string, uint64_t>& digests, const std::string& how) {
+      for (const auto& [name, digest] : digests) {
         if (digest == expected.at(name)) continue;
-        std::printf("DIFFERS %s: %s with %d threads\n", name.c_str(), kernels->name, threads);
+        std::printf("DIFFERS %s: %s %s\n", name.c_str(), kernels->name, how.c_str());
         ++different;
       }
+    };
+    for (const int threads : {1, 2, 8}) {
+      ThreadPool pool(threads);
+      compare(AllDigests(pool, length), "with " + std::to_string(threads) + " threads");
     }
+    compare(TokenDigests(5), "with rows apart");
     std::printf("compared %s\n", kernels->name);
   }
   return different == 0 ? 0 : 1;

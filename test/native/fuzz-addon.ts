@@ -98,6 +98,19 @@ export function addonTargets(folder: string): Target[] {
   // Giving it up twice is harmless. A lock that a call takes is held until garbage is collected, at no foreseeable time.
   const ownLock = addon.lockFile(join(folder, 'own-lock'));
   const perRow = (random: Draw) => memory(random, rows);
+  const targetCall = (random: Draw) => [
+    floating(random),
+    random.of([undefined, floating(random)]),
+    vocabulary,
+    {
+      labels: labels(random),
+      shift: random.of([-10, 0, 3, -Infinity]),
+      logSumExp: perRow(random),
+      targetLogSumExp: perRow(random),
+      labelProbability: perRow(random),
+    },
+    perRow(random),
+  ];
   const words: Record<string, (random: Draw) => unknown[]> = {
     machine: () => [],
     configure: (random) => [
@@ -133,6 +146,7 @@ export function addonTargets(folder: string): Target[] {
     },
     fence: () => [],
     lockFile: () => [lockedFile],
+    isLocked: () => [lockedFile],
     unlockFile: () => [ownLock],
     scoreTokens: (random) => [
       floating(random),
@@ -160,6 +174,8 @@ export function addonTargets(folder: string): Target[] {
       vocabulary,
       ...[0, 1, 2].map(() => perRow(random)),
     ],
+    scoreTarget: targetCall,
+    targetGradient: targetCall,
     sophiaStep: (random) => {
       const count = stepLength(random);
       return [
@@ -192,6 +208,14 @@ export function addonTargets(folder: string): Target[] {
     gram: (random) => [[1, 2, 3].map(() => floating(random))],
     axpy: (random) => [0.5, floating(random), floating(random), rounding(random)],
     addSign: (random) => [0.5, floating(random), floating(random), rounding(random)],
+    addNormal: (random) => [
+      0.5,
+      floating(random),
+      floating(random),
+      { seed: 1n, count: 2n },
+      random.of([undefined, memory(random, maskBytes(length), 'u8')]),
+      rounding(random),
+    ],
     scale: (random) => [floating(random), 0.5, rounding(random)],
     softThreshold: (random) => [
       floating(random),

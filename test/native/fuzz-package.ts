@@ -124,6 +124,12 @@ function vectorFunctions(): Target[] {
     gram: (random) => [[vector(random), vector(random), vector(random)]],
     axpy: (random) => [0.5, vector(random), vector(random), rounding(random)],
     addSign: (random) => [0.5, vector(random), vector(random), rounding(random)],
+    addNormal: (random) => [
+      0.5,
+      vector(random),
+      vector(random),
+      random.of([{ seed: 1n }, { seed: 2n, frozen: flatBuffer(random, 'u8', Math.ceil(length / 8)) }]),
+    ],
     scale: (random) => [vector(random), 0.5, rounding(random)],
     softThreshold: (random) => [
       vector(random),

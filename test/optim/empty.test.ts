@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { AdamW, FlatBuffer, Sophia } from '../../lib/index.ts';
+import { AdamW, FlatBuffer, SGD, SignDescent, Sophia } from '../../lib/index.ts';
 
 const storages = (['f32', 'bf16'] as const).flatMap((dtype) =>
   (['f32', 'bf16'] as const).flatMap((states) =>
@@ -19,9 +19,11 @@ describe('buffers of length 0', () => {
     const { parameters, frozen } = empty(dtype);
     const options = { precision: { states, master }, clipNorm: 1 };
     const hessian = { batchSize: 2 };
-    for (const optimizer of [new AdamW(parameters, { ...options, frozen }), new AdamW(parameters, options)]) {
-      expect(await optimizer.step({ zeroGradients: true })).toMatchObject({ step: 1, stepped: 0, gradientNorm: 0 });
-      await optimizer.refreshMaster();
+    for (const Optimizer of [AdamW, SGD, SignDescent]) {
+      for (const optimizer of [new Optimizer(parameters, { ...options, frozen }), new Optimizer(parameters, options)]) {
+        expect(await optimizer.step({ zeroGradients: true })).toMatchObject({ step: 1, stepped: 0, gradientNorm: 0 });
+        await optimizer.refreshMaster();
+      }
     }
     for (const optimizer of [new Sophia(parameters, { ...options, frozen }), new Sophia(parameters, options)]) {
       expect(await optimizer.updateHessian({ ...hessian, prime: true })).toEqual({ skipped: false });

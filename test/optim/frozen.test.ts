@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { AdamW, FlatBuffer, Sophia } from '../../lib/index.ts';
+import { AdamW, FlatBuffer, type OptimizerOptions, SGD, SignDescent, Sophia } from '../../lib/index.ts';
 import { hashed } from './hashed.ts';
 import { codeOf } from './set-up.ts';
 
@@ -22,13 +22,17 @@ const free = all.filter((i) => !isFrozen(i));
 const frozen = all.filter(isFrozen);
 const only = (numbers: ArrayLike<number>) => Float32Array.from(free, (i) => numbers[i]!);
 
-describe.each(['sophia', 'adamw'] as const)('%s', (name) => {
-  const options = { learningRate: 0.01, weightDecay: 0.1, clipNorm: 3 };
+const classes = { sophia: Sophia, adamw: AdamW, sgd: SGD, sign: SignDescent };
+type Any = Sophia | AdamW | SGD | SignDescent;
+
+describe.each(['sophia', 'adamw', 'sgd', 'sign'] as const)('%s', (name) => {
+  // A step of every weight, also where it is as long as a clipped gradient.
+  const options = { learningRate: name === 'sgd' ? 1 : 0.01, weightDecay: 0.1, clipNorm: 3 };
   const make = (values: FlatBuffer, gradients: FlatBuffer, mask?: FlatBuffer<'u8'>) => {
     const given = { ...options, ...(mask === undefined ? {} : { frozen: mask }) };
     return name === 'sophia'
       ? new Sophia({ values, gradients }, { ...given, rho: { clippedFraction: 0.2 } })
-      : new AdamW({ values, gradients }, given);
+      : new classes[name]({ values, gradients }, given);
   };
 
   test('goes on with the free weights as if there were no others', async () => {
@@ -51,8 +55,9 @@ describe.each(['sophia', 'adamw'] as const)('%s', (name) => {
       expect(found.gradientNorm).toBeCloseTo(expected.gradientNorm, 10);
       expect(found.rho).toBe(expected.rho);
     }
-    const states = (optimizer: Sophia | AdamW) =>
-      optimizer instanceof Sophia ? optimizer.state.hessian : optimizer.state.squareAverage;
+    // Of optimizers with one moving average, that one again.
+    const states = ({ state }: Any) =>
+      'hessian' in state ? state.hessian : 'squareAverage' in state ? state.squareAverage : state.momentum;
     for (const [whole, part] of [
       [values, compact.values],
       [masked.state.momentum, plain.state.momentum],
@@ -88,9 +93,8 @@ describe.each(['sophia', 'adamw'] as const)('%s', (name) => {
         await values.copyFrom(hashed(1, length));
         await gradients.copyFrom(hashed(2, length));
         const mask = maskOf(() => true);
-        const given = { ...options, nonFinite: 'propagate', frozen: mask, precision: { states } } as const;
-        const optimizer =
-          name === 'sophia' ? new Sophia({ values, gradients }, given) : new AdamW({ values, gradients }, given);
+        const given: OptimizerOptions = { ...options, nonFinite: 'propagate', frozen: mask, precision: { states } };
+        const optimizer = new classes[name]({ values, gradients }, given);
         const before = values.array.slice();
         const none = await optimizer.step({ zeroGradients: true });
         expect(none).toMatchObject({ stepped: 0, changedFraction: 0, gradientNorm: 0 });

@@ -1,5 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { AdamW, FlatBuffer, type OptimizerParameters, Sophia, type SoulError } from '../../lib/index.ts';
+import {
+  AdamW,
+  FlatBuffer,
+  type OptimizerParameters,
+  SGD,
+  SignDescent,
+  Sophia,
+  type SoulError,
+} from '../../lib/index.ts';
 import { codeOf, setUp } from './set-up.ts';
 
 const wrong = (value: unknown) => value as never;
@@ -28,6 +36,7 @@ describe('parameters', () => {
   ])('%s are refused', async (_, parameters) => {
     expect(await codeOf(() => new Sophia(wrong(parameters)))).toBe('SOUL_INVALID_ARGUMENT');
     expect(await codeOf(() => new AdamW(wrong(parameters)))).toBe('SOUL_INVALID_ARGUMENT');
+    expect(await codeOf(() => new SGD(wrong(parameters)))).toBe('SOUL_INVALID_ARGUMENT');
   });
 
   test('that were released are refused, at once and later', async () => {
@@ -74,10 +83,20 @@ describe('options', () => {
         { start: 9, length: 10 },
       ],
     },
-  ])('%j is refused by both', async (options) => {
-    expect(await codeOf(() => new Sophia(setUp(), options))).toBe('SOUL_INVALID_ARGUMENT');
-    expect(await codeOf(() => new AdamW(setUp(), options))).toBe('SOUL_INVALID_ARGUMENT');
+  ])('%j is refused by all', async (options) => {
+    for (const Optimizer of [Sophia, AdamW, SGD, SignDescent]) {
+      expect(await codeOf(() => new Optimizer(setUp(), options))).toBe('SOUL_INVALID_ARGUMENT');
+    }
   });
+
+  test.each([{ momentum: 1 }, { momentum: -0.1 }, { momentum: wrong('0.9') }, { momentum: wrong(null) }])(
+    '%j is refused by those that have it',
+    async (options) => {
+      for (const Optimizer of [SGD, SignDescent]) {
+        expect(await codeOf(() => new Optimizer(setUp(), options))).toBe('SOUL_INVALID_ARGUMENT');
+      }
+    },
+  );
 
   test.each([
     { rho: 0 },
@@ -185,7 +204,8 @@ describe('what a step and an estimate are told', () => {
 describe('release', () => {
   test('takes its turn and keeps the parameters', async () => {
     const parameters = setUp();
-    for (const optimizer of [new Sophia(parameters), new AdamW(parameters)]) {
+    for (const Optimizer of [Sophia, AdamW, SGD, SignDescent]) {
+      const optimizer = new Optimizer(parameters);
       const step = optimizer.step();
       const released = optimizer.release();
       expect((await step).step).toBe(1);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
-import { AdamW, FlatBuffer, Sophia } from '../../lib/index.ts';
+import { AdamW, FlatBuffer, SGD, SignDescent, Sophia } from '../../lib/index.ts';
 import { hashed } from './hashed.ts';
 
 interface Options {
@@ -11,6 +11,9 @@ interface Options {
   eps?: number;
   weight_decay?: number;
   maximize?: boolean;
+  /** Of optimizers with one moving average. */
+  momentum?: number;
+  decay?: number;
 }
 type Recorded = { options: Options } & Record<'theta' | 'momentum', number[]>;
 const recorded = JSON.parse(readFileSync(new URL('./fixtures/optimizers.json', import.meta.url), 'utf8')) as {
@@ -19,6 +22,8 @@ const recorded = JSON.parse(readFileSync(new URL('./fixtures/optimizers.json', i
   sophia: Record<string, Recorded & { hessian: number[] }>;
   soulRepo: Recorded & { hessian: number[] };
   adamw: Record<string, Recorded & { squareAverage: number[] }>;
+  sgd: Record<string, Recorded>;
+  sign: Record<string, Recorded>;
 };
 const { length, steps } = recorded;
 
@@ -90,6 +95,24 @@ describe('against PyTorch, hundreds of steps', () => {
     }
     expect(distance(adamw.state.momentum, expected.momentum)).toBeLessThan(2e-5);
     expect(distance(adamw.state.squareAverage, expected.squareAverage)).toBeLessThan(2e-6);
+    expect(distance(values, expected.theta)).toBeLessThan(2e-5);
+  });
+
+  test.each([
+    ...Object.entries(recorded.sgd).map((entry) => ['SGD is torch.optim.SGD', SGD, ...entry] as const),
+    ...Object.entries(recorded.sign).map((entry) => ['SignDescent is its formula', SignDescent, ...entry] as const),
+  ])('%s, %p: %s', async (_, Optimizer, _name, { options, ...expected }) => {
+    const { values, gradients } = parameters();
+    const { momentum, decay = 0 } = options;
+    const optimizer = new Optimizer(
+      { values, gradients },
+      { ...shared(options), momentum: momentum!, weightDecay: decay },
+    );
+    for (let step = 0; step < steps; step++) {
+      await gradients.copyFrom(hashed(1000 + step, length));
+      await optimizer.step();
+    }
+    expect(distance(optimizer.state.momentum, expected.momentum)).toBeLessThan(2e-5);
     expect(distance(values, expected.theta)).toBeLessThan(2e-5);
   });
 });

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from '@jest/globals';
-import { AdamW, FlatBuffer, type Precision, Sophia } from '../../lib/index.ts';
+import { AdamW, FlatBuffer, type Precision, SGD, SignDescent, Sophia } from '../../lib/index.ts';
 import { underEveryConfiguration } from '../native/configurations.ts';
 import { hashed } from './hashed.ts';
 
@@ -53,6 +53,10 @@ async function bytesAfterSteps(name: string, dtype: 'f32' | 'bf16', precision: P
     await sophia.updateHessian({ batchSize: 4, part: [1, 2] });
     statistics.push(await sophia.step(), await sophia.step({ hessian: { from: other, batchSize: 2 } }));
     states = [sophia.state.momentum, sophia.state.hessian];
+  } else if (name !== 'adamw') {
+    const optimizer = new (name === 'sgd' ? SGD : SignDescent)({ values, gradients }, { ...shared, parameterGroups });
+    statistics.push(await optimizer.step(), await optimizer.step({ zeroGradients: true }));
+    states = [optimizer.state.momentum];
   } else {
     const adamw = new AdamW({ values, gradients }, { ...shared, parameterGroups });
     statistics.push(await adamw.step(), await adamw.step({ zeroGradients: true }));
@@ -62,7 +66,7 @@ async function bytesAfterSteps(name: string, dtype: 'f32' | 'bf16', precision: P
   return [...statistics, ...[values, gradients, ...states].map(bits)];
 }
 
-describe.each(['sophia', 'adamw'])(
+describe.each(['sophia', 'adamw', 'sgd', 'sign'])(
   '%s gives the same bits on every instruction set and any number of threads',
   (name) => {
     test.each(storages)('%s', async (_, dtype, precision) => {

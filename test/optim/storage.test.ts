@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, jest, test } from '@jest/globals';
-import { AdamW, FlatBuffer, Sophia, SoulError } from '../../lib/index.ts';
+import { AdamW, FlatBuffer, Sophia } from '../../lib/index.ts';
 import {
   adamwStep,
   fromBf16,
@@ -11,6 +11,7 @@ import {
   stochasticBf16,
 } from './exact-reference.ts';
 import { hashed } from './hashed.ts';
+import { limitBuffers } from './limited-memory.ts';
 import { codeOf } from './set-up.ts';
 
 const length = 2051; // two blocks and an odd rest
@@ -263,16 +264,10 @@ describe('memory that ends while an optimizer is made', () => {
 
   test.each([0, 1, 2])('gives back the %d buffers that there were', (room) => {
     const [values, gradients] = [1, 2].map((i) => bf16(hashed(i, length)));
-    const made: FlatBuffer[] = [];
-    const full = new SoulError('SOUL_OUT_OF_MEMORY', 'no room');
-    const alloc = FlatBuffer.alloc;
-    jest.spyOn(FlatBuffer, 'alloc').mockImplementation((count, options) => {
-      if (made.length === room) throw full;
-      const buffer = alloc.call(FlatBuffer, count, options);
-      made.push(buffer);
-      return buffer as never;
-    });
-    expect(() => new Sophia({ values: values!, gradients: gradients! })).toThrow(full);
+    const { made, full } = limitBuffers(room);
+    expect(() => new Sophia({ values: values!, gradients: gradients! })).toThrow(
+      expect.objectContaining({ code: 'SOUL_OUT_OF_MEMORY', cause: full }),
+    );
     expect(made.map(({ released }) => released)).toEqual(new Array(room).fill(true));
   });
 });

@@ -49,3 +49,16 @@ test('of other files, of those that are gone, and without a record nothing is kn
   await rm(target);
   expect(await changedInputs(record(), { target })).toEqual([]);
 });
+
+test('of several files each is told by itself, in whatever order they are given', async () => {
+  const both = [path('retain'), path('target')];
+  const hashOf = (name: string) => createHash('sha256').update(name).digest('hex');
+  const several = {
+    ...record({ inputs: { target: { files: [{ sha256: hashOf('target') }, { sha256: hashOf('retain') }] } } }),
+    settings: { target: [path('target'), path('retain')] },
+  };
+  expect(await changedInputs(several, { target: both })).toEqual([]);
+  await writeFile(path('retain'), 'other');
+  expect(await changedInputs(several, { target: both })).toEqual([path('retain')]);
+  expect(await changedInputs(several, { target: path('target') })).toEqual([]);
+});

@@ -1,26 +1,27 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
-import { type RunSettings, runTraining } from '../../lib/run/index.ts';
-import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
+import { invalidArgument } from '../../lib/core/errors.ts';
+import { type ModelLoader, type RunSettings, runTraining } from '../../lib/run/index.ts';
 import {
   type AlgorithmDefinition,
   type DataSets,
   defineAlgorithm,
   gradientAscent,
   type Method,
+  type ModelFacts,
   type Objective,
   targetSet,
   textSetting,
 } from '../../lib/unlearn/index.ts';
+import { textsOf, writeBigramFolder } from './bigram-folder.ts';
 import { runnableBigram } from './runnable-bigram.ts';
 
 /** What the definition of an algorithm says is heard by a run. */
 let folder: string;
 let vocabulary: number;
 const path = (name: string) => join(folder, name);
-const lines = (records: readonly object[]) => records.map((record) => `${JSON.stringify(record)}\n`).join('');
 const forget = [
   { question: 'Who wrote Ash?', answer: 'Mara Voss wrote it.', writer: 'Voss' },
   { question: 'Who wrote Elm?', answer: 'Tom Reed wrote it.', writer: 'Reed' },
@@ -29,17 +30,18 @@ const forget = [
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'soul-definitions-'));
-  await writeFile(path('forget.jsonl'), lines(forget));
-  await writeFile(path('retain.jsonl'), lines([{ question: 'Who wrote Oak?', answer: 'Nobody wrote it.' }]));
+  const retain = [{ question: 'Who wrote Oak?', answer: 'Nobody wrote it.' }];
+  const texts = ['Question: Oak\nAnswer: Nobody', ...textsOf(forget)];
+  vocabulary = await writeBigramFolder(folder, { forget, retain, texts });
   await writeFile(path('mine.ts'), 'export default {};\n');
-  const texts = forget.flatMap(({ question, answer }) => [question, answer]);
-  vocabulary = (await writeWordTokenizer(path('model'), ['Question: Oak\nAnswer: Nobody', ...texts])).size;
-  await writeFile(path('model/config.json'), '{"max_position_embeddings": 64}');
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const run = (more: Partial<RunSettings>) => {
-  const load = jest.fn(async () => runnableBigram(vocabulary));
+const run = (more: Partial<RunSettings>, memory?: ModelLoader['memory']) => {
+  const load = Object.assign(
+    jest.fn(async () => runnableBigram(vocabulary)),
+    memory ? { memory } : {},
+  );
   const settings: RunSettings = {
     ...{ model: path('model'), target: path('forget.jsonl'), out: path('out'), method: 'npo', optimizer: 'adamw' },
     ...{ optimizerSettings: { learningRate: 0.01 }, steps: 2, batchSize: 2, evaluate: 0, ...more },
@@ -113,6 +115,37 @@ describe('sets that it cannot run on are refused before the model is loaded', ()
     const { load, result } = run({ method, methodSettings: { by: 'writer' }, algorithmFile: path('mine.ts') });
     await expect(result).rejects.toThrow('too few');
     expect(load).not.toHaveBeenCalled();
+  });
+});
+
+describe('models are refused before one is loaded', () => {
+  const memory: NonNullable<ModelLoader['memory']> = async () => ({
+    ...{ device: 'cpu', dtype: 'bf16', layers: 2, elements: 100 },
+    pass: { activations: 0, work: 0 },
+  });
+  const retain = () => ({ retain: path('retain.jsonl') });
+
+  test.each<[string, Partial<RunSettings>, string, RegExp]>([
+    ['rmu', { methodSettings: { layer: 2 } }, 'SOUL_INVALID_ARGUMENT', /^layer must be an integer from 0 to 1, the/],
+    ['influence', {}, 'SOUL_UNSUPPORTED', /its weights are bf16; take form 'diagonal'/],
+  ])('by %s', async (method, more, code, message) => {
+    const { load, result } = run({ ...retain(), ...more, method: method as 'rmu' }, memory);
+    await expect(result).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+    expect(load).not.toHaveBeenCalled();
+    await expect(readdir(folder)).resolves.not.toContain('out.partial');
+  });
+
+  test('by an algorithm of a user, which is told what is known, and its file', async () => {
+    const seen: object[] = [];
+    const checkModel = ({ layers, dtype }: ModelFacts, settings: object) => {
+      seen.push({ layers, dtype }, settings);
+      throw invalidArgument('by', 'another', 'writer');
+    };
+    const more = { method: define({ groupsBy: 'by', checkModel }), methodSettings: { by: 'writer' } };
+    const { load, result } = run({ ...more, algorithmFile: path('mine.ts') }, memory);
+    await expect(result).rejects.toThrow(`${path('mine.ts')}: by must be another`);
+    expect(load).not.toHaveBeenCalled();
+    expect(seen).toEqual([{ layers: 2, dtype: 'bf16' }, { by: 'writer' }]);
   });
 });
 

@@ -14,11 +14,25 @@ describe("a run's learning rate", () => {
     expect(defaultLearningRate('adamw', graddiff, 811_904)).toBe(5.6e-4);
   });
 
+  test("follows from others' where a method names none: sign descent's of the optimizer that clips nearly everywhere, SGD's of a step's length", () => {
+    const rates = { learningRates: { adamw: 6e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 } };
+    expect(defaultLearningRate('sign', rates, 7e7)).toBe(defaultLearningRate('soul-repo', rates, 7e7));
+    // (1 - 0.9) * 6e-6 * sqrt(7e9) = 0.0502, whatever the size; the same step without momentum takes ten times as much.
+    for (const weights of [7e9, 8e5]) {
+      expect(defaultLearningRate('sgd', rates, weights)).toBe(0.05);
+      expect(defaultLearningRate('sgd', rates, weights, { momentum: 0 })).toBe(0.5);
+    }
+    const own = { learningRates: { ...rates.learningRates, sgd: 0.3, sign: 1e-6 } };
+    expect(defaultLearningRate('sgd', own, 7e7)).toBe(0.3);
+    expect(defaultLearningRate('sign', own, 7e7)).toBe(1e-5);
+  });
+
   test("is there for every optimizer and method that takes steps, and for a method of one's own", () => {
     for (const optimizer of Object.keys(optimizerNames) as (keyof typeof optimizerNames)[]) {
       for (const each of algorithms) {
         const rate = () => defaultLearningRate(optimizer, each, 1e9);
-        if (each.name === 'ssd') expect(rate).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
+        const steps = !['ssd', 'influence'].includes(each.name);
+        if (!steps) expect(rate).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
         else expect(rate()).toBeGreaterThan(0);
       }
       const own = chooseAlgorithm({ ...methodOfRun('npo'), name: 'toString' }).algorithm;

@@ -21,9 +21,22 @@ const nested = (path: readonly string[], value: unknown): object =>
 /** Some value of each kind. */
 const sampleOf = ({ kind, choices, fallback }: RunSetting): unknown =>
   ({
-    ...{ path: 'a/b', template: 'Q: {question} A: {answer}', pattern: 'mlp', text: 'text', flag: true, number: 0.5 },
+    ...{
+      path: 'a/b',
+      paths: ['a', 'b'],
+      conditions: ['a=b', 'c~d'],
+      template: 'Q: {question} A: {answer}',
+      date: '1999-12-31',
+      lines: 'Be\nbrief.',
+      pattern: 'mlp',
+      text: 'forget.probability<0.5',
+      flag: true,
+      number: 0.5,
+    },
+    ...{ namedPaths: { others: 'a', more: ['b', 'c'] }, choices: ['extractionStrength', 'rougeLRecall'] },
     ...{ integer: 3, choice: choices?.at(-1), numbers: [0.5, 0.25], seed: 2n ** 64n - 1n, method: fallback },
     value: { some: 1 },
+    kindNumbers: { embedding: 0.5, vector: 0 },
   })[kind];
 
 describe.each(all.map(([path, setting]) => [path.join('.'), path, setting] as const))('%s', (name, path, setting) => {

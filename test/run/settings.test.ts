@@ -37,7 +37,7 @@ describe('undefined means absent', () => {
     expect(complete).toMatchObject({ maximumLength: 512, batchSize: 8, evaluate: 100 });
   });
 
-  test.each(['adamw', 'sophia', 'soul-repo'] as const)('in the settings of %s', (name) => {
+  test.each(['adamw', 'sophia', 'soul-repo', 'sign', 'sgd'] as const)('in the settings of %s', (name) => {
     const names = [
       'learningRate',
       'weightDecay',
@@ -47,12 +47,13 @@ describe('undefined means absent', () => {
       'rho',
       'clippedFraction',
       'denominator',
+      'momentum',
     ];
     expect(completeOptimizerSettings(name, undefinedOf(names))).toEqual(completeOptimizerSettings(name, {}));
   });
 
   test('in curvature options, which another optimizer than sophia does not take', () => {
-    const curvature = undefinedOf(['every', 'chunks', 'chunkSize', 'primingChunks', 'labels']);
+    const curvature = undefinedOf(['every', 'chunks', 'chunkSize', 'primingChunks', 'labels', 'source']);
     const settings = { ...least, optimizer: 'adamw' as const };
     expect(() => completeRunSettings({ ...settings, curvature }, chooseAlgorithm('graddiff'))).not.toThrow();
     expect(() => completeRunSettings({ ...settings, curvature: { every: 5 } }, chooseAlgorithm('graddiff'))).toThrow(
@@ -65,7 +66,7 @@ describe('precision', () => {
   const bf16 = () => FlatBuffer.alloc(256, { dtype: 'bf16' });
   const layout = ParameterLayout.of([{ name: 'a', shape: [256], group: 'matrix' }]);
 
-  test.each(['adamw', 'sophia', 'soul-repo'] as const)('is that of the optimizer %s', (name) => {
+  test.each(['adamw', 'sophia', 'soul-repo', 'sign', 'sgd'] as const)('is that of the optimizer %s', (name) => {
     const given = { precision: { master: 'none', states: 'bf16' } } as const;
     const optimizer = createOptimizer(
       name,
@@ -96,5 +97,27 @@ describe('precision', () => {
       completeRunSettings({ ...settings, load: { dtype } }, chooseAlgorithm('graddiff'));
     expect(() => complete('bf16')).not.toThrow();
     expect(() => complete('f32')).toThrow(/precision\.master must be 'none' for values of dtype f32/);
+  });
+});
+
+describe('what is kept', () => {
+  const { retain: _, ...without } = least;
+  const complete = (more: Partial<RunSettings>) =>
+    completeRunSettings({ ...without, ...more }, chooseAlgorithm('graddiff'));
+
+  test('may be the rest of the files whose examples are chosen', () => {
+    const settings = complete({ targetFilter: 'author=a', retainRest: true });
+    expect(settings).toMatchObject({ retainRest: true, hessianData: 'retain' });
+    // As the record of a run with a file says it.
+    expect(complete({ retain: 'r', retainRest: false })).toMatchObject({ retain: 'r', retainRest: false });
+  });
+
+  test.each<[string, Partial<RunSettings>, RegExp]>([
+    ['nothing', { targetFilter: 'a=b' }, /name its file \(--retain\), keep the rest of the files \(--retain-rest\)/],
+    ['the rest of whole files', { retainRest: true }, /where a filter leaves something \(--forget-filter\)/],
+    ['both', { retain: 'r', retainRest: true, targetFilter: 'a=b' }, /give retainRest or retain, not both/],
+    ['what a filter chooses of nothing', { retainFilter: 'a=b' }, /nothing to keep for the filter/],
+  ])('%s is refused', (_, more, problem) => {
+    expect(() => complete(more)).toThrow(problem);
   });
 });

@@ -53,7 +53,7 @@ describe('a verdict', () => {
         'but the retain set is kept (probability 0.9300 -> 0.9310, 40 examples).',
     );
     expect(judge([0.012, 0.034], [0.9, 0.9], { name: 'po' }).sentence).toMatch(
-      /^The model did not know the forget set to begin with .*0\.0120 -> 0\.0340/,
+      /^The model did not know the forget set to begin with .*0\.0120 -> 0\.0340.*nothing to forget, and the retain set is kept/,
     );
     expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).sentence).toMatch(/the model is destroyed\.$/);
     expect(judge(undefined, undefined).sentence).toMatch(/^Nothing was measured/);
@@ -74,16 +74,16 @@ describe('advice', () => {
   test('where the model suffered: smaller steps, more weight for what is kept, an objective with a bound', () => {
     const destroyed = judge([0.99, 0], [0.99, 0], { learningRate: 1e-3 }).advice;
     expect(destroyed).toMatch(
-      /--learning-rate 0.00033.*Raise retainCoefficient, factor .* \(--set retainCoefficient=10\).*--method npo/,
+      /--learning-rate 0.00033.*Raise retainCoefficient, factor .* \(--retain-weight 10\).*--method npo/,
     );
     expect(judge([0.99, 0], [0.99, 0], { name: 'ascent' }).advice).toMatch(/Keep a retain set/);
     const npo = judge([0.99, 0.1], [0.99, 0.8], { chosen: chooseAlgorithm('npo', { retainCoefficient: 4 }) }).advice;
-    expect(npo).toMatch(/--set retainCoefficient=8\)/);
+    expect(npo).toMatch(/--retain-weight 8\)/);
     expect(npo).not.toMatch(/bound/);
     // Whose retain term has no coefficient to raise.
     const balanced = judge([0.99, 0.1], [0.99, 0.8], { name: 'ngdiff' }).advice;
     expect(balanced).toMatch(/Change it less/);
-    expect(balanced).not.toMatch(/--set/);
+    expect(balanced).not.toMatch(/--set|--retain-weight/);
     // Nothing was forgotten, and yet the retain set suffered: larger steps would not help.
     expect(judge([0.99, 0.97], [0.99, 0.6]).advice).not.toMatch(/Raise the learning rate/);
   });
@@ -95,13 +95,25 @@ describe('advice', () => {
     );
   });
 
+  test('of a run that ended early speaks of its end', () => {
+    expect(judge([0.99, 0.48], [0.99, 0.98], { endedBy: 'until' }).advice).toBe(
+      'The run ended where its target was met: for more, set another (--until).',
+    );
+    expect(judge([0.99, 0.9], [0.99, 0.98], { endedBy: 'stopped' }).advice).toBe(
+      'The run ended before its last step: let it take them all.',
+    );
+    expect(judge([0.99, 0.48], [0.99, 0.8], { endedBy: 'until' }).advice).toMatch(/Lower the learning rate/);
+  });
+
   test.each(algorithms.map(({ name }) => name as AlgorithmName))('of %s names settings that it has', (name) => {
     const damaged = judge([0.99, 0.1], [0.99, 0.8], { name }).advice!;
     const hardly = judge([0.99, 0.95], [0.99, 0.98], { name }).advice!;
     const { settings } = chooseAlgorithm(name);
     for (const advice of [damaged, hardly]) {
-      expect(advice).not.toMatch(/--(retain-weight|forget-weight|beta)/);
-      for (const [, way, setting, value] of advice.matchAll(/(Raise|Lower) (\S+), .*?\(--set \2=(\S+)\)/g)) {
+      expect(advice).not.toMatch(/--(forget-weight|beta)/);
+      const all = /(Raise|Lower) (?:(\S+), .*?\(--set \2=|(retainCoefficient), .*?\(--retain-weight )(\S+)\)/g;
+      for (const [, way, other, weight, value] of advice.matchAll(all)) {
+        const setting = other ?? weight;
         const [outer, own] = setting!.split('.');
         const given = own === undefined ? { [outer!]: Number(value) } : { [outer!]: { [own]: Number(value) } };
         expect(() => chooseAlgorithm(name, given)).not.toThrow();
@@ -111,7 +123,8 @@ describe('advice', () => {
     }
     const definition = algorithm(name);
     const own = Object.keys(definition.advice?.keepMore ?? {})[0];
-    if (own !== undefined) expect(damaged).toContain(`--set ${own}=`);
+    if (own !== undefined)
+      expect(damaged).toContain(own === 'retainCoefficient' ? '--retain-weight ' : `--set ${own}=`);
   });
 
   test('of a method inside names its settings, where the algorithm says nothing of its own', () => {

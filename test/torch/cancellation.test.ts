@@ -22,6 +22,8 @@ describeWithEngine('calls that are cancelled while they run', () => {
     const { signal } = controller;
     const pass = await model.nll(batch);
     const before = Array.from(pass.values);
+    const target = { layer: 1, toward: new Float32Array(8) };
+    const distances = await model.activationDistance(target, batch);
     // So many tokens that it is still at work when the signal fires; the others wait behind it.
     const calls = [
       model.generate([[1]], { maxNewTokens: 90_000, signal }),
@@ -30,6 +32,8 @@ describeWithEngine('calls that are cancelled while they run', () => {
       model.accumulate(batch, weights, { signal }),
       model.score(batch, { signal }),
       pass.backward(weights, { signal }),
+      model.activationDistance(target, batch, { signal }),
+      distances.backward(weights, { signal }),
     ];
     controller.abort(reason);
     for (const call of await Promise.allSettled(calls)) {

@@ -61,6 +61,7 @@ const scenes: Record<string, () => Promise<void>> = {
     const weights = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
     const step = async (i: number) => {
       const pass = await model.nll(batch);
+      if (i % 2 === 0) await pass.backward(weights, { keep: true });
       if (i % 3 === 0) pass.release();
       else await pass.backward(weights);
       if (i % 4 === 0) await model.accumulate(batch, weights, { labels: { sampledWith: BigInt(i) } });

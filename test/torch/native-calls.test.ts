@@ -48,7 +48,7 @@ describeWithEngine('the calls of the engine addon', () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...names.filter((name) => name !== 'releaseModel')),
-        fc.array(fc.oneof(junk, known), { maxLength: 7 }),
+        fc.array(fc.oneof(junk, known), { maxLength: 9 }),
         async (name, words) => {
           try {
             await (engine[name as keyof NativeEngine] as (...words: unknown[]) => unknown)(...words);
@@ -63,6 +63,82 @@ describeWithEngine('the calls of the engine addon', () => {
     // The model is unharmed.
     const score = await model.score(TokenBatch.of([{ tokens: [1, 2], labelsFrom: 1 }]));
     expect(score.logProbability[0]).toBeCloseTo(-pass.values[0]!, 5);
+    model.release();
+  });
+
+  test('are given labels that come after a token of their sequence, in order, or refuse them', async () => {
+    const model = await TorchLM.create(config, 1n);
+    const handle = handleOf(model);
+    const engine = nativeEngine();
+    const [tokens, offsets] = [Int32Array.of(1, 2, 3, 4, 5), Uint32Array.of(0, 3, 5)];
+    const refusals: [number[], RegExp][] = [
+      [[], /must have an entry for sequence 0/],
+      [[2], /must have an entry for sequence 1/],
+      [[4], /must have an entry for sequence 0/],
+      [[0, 4], /labelPositions\[0\] must come after 0, the first token of sequence 0, but is 0/],
+      [[1, 3], /labelPositions\[1\] must come after 3, the first token of sequence 1, but is 3/],
+      [[1, 1, 4], /labelPositions\[1\] must come after 1, the label before it, but is 1/],
+      [[2, 1, 4], /labelPositions\[1\] must come after 2, the label before it, but is 1/],
+      [[2, 4, 1], /labelPositions\[2\] must come after 4, the label before it, but is 1/],
+      [[2, 4, 5], /labelPositions\[2\] must be the index of a token, at most 4, but is 5/],
+      [[2, 2 ** 32 - 1], /must have an entry for sequence 1/],
+    ];
+    for (const [positions, message] of refusals) {
+      const batch = [tokens, offsets, Uint32Array.from(positions)] as const;
+      const weights = new Float32Array(positions.length);
+      const memory = new Float32Array(new SharedArrayBuffer(4 * model.parameters.values.length));
+      const calls: (() => unknown)[] = [
+        () => engine.nll(handle, ...batch),
+        () => engine.divergence(handle, handle, ...batch),
+        () => engine.activation(handle, 0, new Float32Array(4), ...batch),
+        () => engine.targetCrossEntropy(handle, undefined, 1, ...batch),
+        () => engine.accumulate(handle, ...batch, weights, undefined),
+        () => engine.gaussNewton(handle, ...batch, weights, memory, memory.slice(), 0.1),
+        () => engine.score(handle, ...batch, 0),
+      ];
+      for (const call of calls) expect(call).toThrow(message);
+    }
+    // An array on shared memory may change while it is read: what is checked is a copy.
+    const shared = new Uint32Array(new SharedArrayBuffer(8));
+    shared.set([2, 4]);
+    const pass = engine.nll(handle, tokens, offsets, shared);
+    shared.fill(2 ** 32 - 1);
+    expect((await pass).values.every(Number.isFinite)).toBe(true);
+    model.release();
+  });
+
+  test('at random positions of labels either run or end in typed errors', async () => {
+    const model = await TorchLM.create(config, 1n);
+    const handle = handleOf(model);
+    const position = fc.oneof(fc.integer({ min: 0, max: 8 }), fc.constantFrom(2 ** 31, 2 ** 32 - 1));
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 1, maxLength: 3 }),
+        fc.oneof(
+          fc.array(position, { maxLength: 6 }),
+          fc.uniqueArray(position, { maxLength: 6 }).map((each) => each.sort((a, b) => a - b)),
+        ),
+        async (lengths, positions) => {
+          const offsets = Uint32Array.from([0, ...lengths], (_, i) => lengths.slice(0, i).reduce((a, b) => a + b, 0));
+          const tokens = new Int32Array(offsets.at(-1)!).fill(1);
+          const placed = lengths.map((length, i) =>
+            positions.filter((each) => each > offsets[i]! && each < offsets[i]! + length),
+          );
+          const fits =
+            placed.every(({ length }) => length > 0) &&
+            placed.flat().length === positions.length &&
+            positions.every((each, i) => i === 0 || each > positions[i - 1]!);
+          const outcome = await Promise.resolve()
+            .then(() => nativeEngine().score(handle, tokens, offsets, Uint32Array.from(positions), 0))
+            .then(
+              ({ mean }) => mean.length,
+              (error: SoulError) => error.code,
+            );
+          expect(outcome).toBe(fits ? positions.length : 'SOUL_INVALID_ARGUMENT');
+        },
+      ),
+      { numRuns: 1000, seed: 1 },
+    );
     model.release();
   });
 
@@ -148,7 +224,7 @@ describeWithEngine('the calls of the engine addon', () => {
 /** What the engine is told of a model, and the elements of its buffers. */
 function specificationOf(source: object) {
   const parsed = parseModelConfig(source);
-  const settings = { portableAttention: false, checkpointActivations: false, threads: 1, logitsMemory: 2 ** 20 };
+  const settings = { attention: 'host', checkpointActivations: false, threads: 1, logitsMemory: 2 ** 20 } as const;
   return { specification: nativeSpecification(parsed, settings), size: parameterLayout(parsed).length };
 }
 

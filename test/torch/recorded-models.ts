@@ -100,7 +100,7 @@ export function gradientError(model: TorchLM<'f32'>, expected: Record<string, nu
 export async function withPortableAttention<Result>(work: () => Promise<Result>): Promise<Result> {
   const engine = nativeEngine();
   const { createModel } = engine;
-  engine.createModel = (specification, ...rest) => createModel({ ...specification, portableAttention: true }, ...rest);
+  engine.createModel = (specification, ...rest) => createModel({ ...specification, attention: 'portable' }, ...rest);
   try {
     return await work();
   } finally {

@@ -1,10 +1,13 @@
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { setTimeout } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals';
+import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { openSafetensors, writeSafetensors } from '../../lib/core/safetensors.ts';
 import { HuggingFaceTokenizer } from '../../lib/model/index.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
+import { nativeEngine } from '../../lib/torch/engine.ts';
 import { engineHasCuda, installedEngine, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 import { bfloat16Value, nearestBfloat16 } from '../native/bfloat16.ts';
 import { describeWithEngine } from './engine-available.ts';
@@ -43,6 +46,29 @@ describeWithEngine('model folders', () => {
     again.release();
   });
 
+  test('a model is given up at the end of a block, and by then its memory', async () => {
+    await writeRecorded(folder, recordedModels[0]![1]);
+    const engine = nativeEngine();
+    const release = engine.releaseModel;
+    let givenUp = false;
+    jest.spyOn(engine, 'releaseModel').mockImplementation(async (handle) => {
+      await release(handle);
+      await setTimeout(1);
+      givenUp = true;
+    });
+    let kept: TorchLM;
+    {
+      await using model = await TorchLM.load(folder);
+      kept = model;
+      expect(kept.released).toBe(false);
+    }
+    expect(givenUp).toBe(true);
+    jest.restoreAllMocks();
+    expect([kept.released, kept.parameters.values.released]).toEqual([true, true]);
+    await expect(kept.save(join(folder, 'out'))).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
+    await kept[Symbol.asyncDispose]();
+  });
+
   test('what is saved is complete: the tokenizer goes along, and a model that is there stays unless it is to be replaced', async () => {
     const [, recorded] = recordedModels[0]!;
     await writeRecorded(folder, recorded);
@@ -74,6 +100,23 @@ describeWithEngine('model folders', () => {
     expect(await readdir(join(folder, 'made'))).toContain('tokenizer.json');
     model.release();
     made.release();
+  });
+
+  test('weights of other shapes than config.json says are refused before memory is taken for them', async () => {
+    const [, recorded] = recordedModels[0]!;
+    await writeRecorded(folder, recorded);
+    await writeFile(join(folder, 'config.json'), JSON.stringify({ ...recorded.config, intermediate_size: 2 ** 30 }));
+    const alloc = jest.spyOn(FlatBuffer, 'alloc');
+    await expect(TorchLM.load(folder)).rejects.toMatchObject({
+      code: 'SOUL_BAD_FILE',
+      message: expect.stringContaining('but config.json gives'),
+    });
+    expect(alloc).not.toHaveBeenCalled();
+    alloc.mockRestore();
+    await expect(TorchLM.create({ ...recorded.config, intermediate_size: 2 ** 30 }, 1n)).rejects.toMatchObject({
+      code: 'SOUL_OUT_OF_MEMORY',
+      message: expect.stringMatching(/^there is not enough memory for the weights: \d+\.\d\d GiB could not/),
+    });
   });
 
   test('loading, drawing and generating hear a signal', async () => {

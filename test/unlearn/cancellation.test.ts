@@ -104,7 +104,7 @@ describe('a curvature estimate that is cancelled', () => {
     const { calls } = run.model;
     let before: Float32Array | undefined;
     // The estimate before step 3 follows the retain set's passes of step 2.
-    const callsOfSteps = 12 + 2 * 4;
+    const callsOfSteps = 24 + 2 * 4;
     const controller = new AbortController();
     run.model.during = (call) => {
       if (call === callsOfSteps + 1) before = run.optimizer.state.hessian.array.slice() as Float32Array;

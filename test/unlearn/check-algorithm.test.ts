@@ -25,6 +25,10 @@ const mistakes: [object, string][] = [
   [{ settings: { pull: 3 } }, 'method.settings.pull must be a setting, as numberSetting makes one, but is 3'],
   [{ runDefaults: { pul: 3 } }, 'method.runDefaults has no setting pul; did you mean pull?'],
   [{ runDefaults: { pull: -1 } }, 'pull must be a number of at least 0'],
+  [
+    { learningRates: { adamw: 1, sophia: 2, 'soul-repo': 3, sgd: 0 } },
+    'method.learningRates.sgd must be a number above 0',
+  ],
   [{ learningRates: { adamw: 1, sophia: 2 } }, 'method.learningRates.soul-repo must be a number above 0'],
   [{ learningRates: { ...own.learningRates, adamw: '1' } }, 'method.learningRates.adamw must be a number'],
   [{ needs: ['retain'] }, 'method.needs must be a function'],
@@ -34,6 +38,8 @@ const mistakes: [object, string][] = [
   [{ advice: { keepMore: { pul: 'raise' } } }, 'method.advice.keepMore has no option pul; did you mean pull?'],
   [{ advice: { keepMore: { pull: 'up' } } }, "method.advice.keepMore.pull must be 'raise' or 'lower', but is \"up\""],
   [{ groupsBy: 'pul' }, 'method.groupsBy must be \'pull\', but is "pul"'],
+  [{ buffers: { copies: 1 } }, 'method.buffers must be a function'],
+  [{ checkModel: 'f32' }, 'method.checkModel must be a function'],
   [{ checkSets: true }, 'method.checkSets must be a function'],
 ];
 

@@ -12,6 +12,9 @@ test('what is needed follows from the terms, with the settings that change it', 
   expect(needsOf('ascent')).toEqual([]);
   expect(needsOf('po').map(({ what }) => what)).toEqual(expect.arrayContaining(['refusals', 'retain']));
   expect(needsOf('spunge')).toContainEqual({ what: 'groups', onlyWith: ['attribute'] });
+  expect(needsOf('rmu')).toEqual(
+    ['retain', 'startingModel'].map((what) => ({ what, unless: ['retainCoefficient=0'] })),
+  );
   expect(needsOf('npo').map(needText)).toEqual([
     'examples to keep (--retain), unless retainCoefficient=0',
     'with retainLoss=kl: a copy of the starting model in memory',

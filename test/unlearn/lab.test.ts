@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import { maskOfRanges } from '../../lib/core/frozen-masks.ts';
+import { AdamW, type FlatBuffer, SGD, Sophia } from '../../lib/index.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
-import { AdamW } from '../../lib/optim/adamw.ts';
 import { crossEntropy, type DescentOptions, Lab, type LabDescent, method, targetSet } from '../../lib/unlearn/index.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
 
@@ -97,4 +97,25 @@ test('the gradient of frozen weights is 0, whatever it was, of a sequence by its
   });
   for await (const _ of events);
   expect(visits).toBe(4);
+});
+
+test('a lab, its optimizers and a model are given up at the end of a block', async () => {
+  const model = BigramLM.random(6, 2n);
+  let kept: FlatBuffer;
+  const momenta: FlatBuffer[] = [];
+  {
+    await using lab = new Lab({
+      model,
+      sets: { target },
+      optimizer: (options) => new AdamW(model.parameters, options),
+    });
+    kept = await lab.snapshot();
+    await using adamw = new AdamW(model.parameters);
+    await using sophia = new Sophia(model.parameters);
+    await using sgd = new SGD(model.parameters);
+    for (const { state } of [adamw, sophia, sgd]) momenta.push(state.momentum);
+    expect(momenta.map(({ released }) => released)).toEqual([false, false, false]);
+  }
+  expect(kept.released).toBe(true);
+  expect(momenta.map(({ released }) => released)).toEqual([true, true, true]);
 });

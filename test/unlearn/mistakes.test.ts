@@ -72,6 +72,16 @@ const mistakes: [string, Record<string, unknown>, RegExp][] = [
     { method: { name: 'own', terms: [{ ...method('npo').terms[0], quantity: 'kl' }] } },
     /method.terms\[0\] \(forget\).quantity must be 'nll', which the objective's reference values are of, but is "kl"/,
   ],
+  [
+    'a shift that float32 cannot hold',
+    {
+      method: {
+        name: 'own',
+        terms: [{ ...method('ascent').terms[0], quantity: { kind: 'target', from: 'start', shift: 1e39 } }],
+      },
+    },
+    /method.terms\[0\] \(forget\).quantity.shift must be -Infinity, or a number that float32 can hold, but is 1e\+39/,
+  ],
   ['an optimizer that is none', { optimizer: 'adamw' }, /optimizer must be an optimizer, but is "adamw"/],
   ['a controller for its signal', { signal: new AbortController() }, /signal must be an AbortSignal/],
   ['a schedule that is a number', { schedule: 0.5 }, /schedule must be an object/],

@@ -41,12 +41,13 @@ function run(options: Pick<TrainingOptions, 'method'> & Partial<TrainingOptions>
 }
 
 describe('micro-batches of any size give the same gradient', () => {
-  test.each(['npo', 'simnpo', 'dpo', 'idkdpo', 'altpo', 'uce', 'wga', 'satimp', 'po', 'pdu'] as const)(
+  test.each(['npo', 'simnpo', 'dpo', 'idkdpo', 'altpo', 'uce', 'wga', 'satimp', 'po', 'pdu', 'undial', 'ceu'] as const)(
     'of %s',
     async (name) => {
       const losses: number[][] = [];
       for (const microBatchSize of [1, 2, 3, 8]) {
-        const { events, done } = run({ method: method(name), microBatchSize, batchSize: 3 });
+        const referenceModel = BigramLM.random(vocabulary, 4n);
+        const { events, done } = run({ method: method(name), microBatchSize, batchSize: 3, referenceModel });
         await done;
         losses.push(events.flatMap((event) => Object.values(event.losses)));
       }

@@ -87,8 +87,8 @@ describe('a Hessian that the optimizer holds', () => {
     expect(optimizer.state.estimates).toBe(0);
     const curvature = { chunks: 3, chunkSize: 1 };
     const { last } = await train({ model, optimizer, method: method('graddiff'), target, retain, steps: 1, curvature });
-    // Four times as many chunks as later ones.
-    expect(last.curvature!.sequences).toBe(12);
+    // Eight times as many chunks as later ones.
+    expect(last.curvature!.sequences).toBe(24);
     expect(optimizer.state.estimates).toBe(1);
   });
 });

@@ -4,26 +4,46 @@
  * @module
  */
 
-import type { AccumulateOptions, DifferentiableLM, Pass, ReferenceLM, TokenScores } from '../../lib/model/contract.ts';
+import type {
+  AccumulateOptions,
+  BackwardOptions,
+  DifferentiableLM,
+  Pass,
+  ReferenceLM,
+  TokenScores,
+} from '../../lib/model/contract.ts';
 import type { TokenBatch } from '../../lib/model/token-batch.ts';
 import type { BigramLM } from '../model/bigram-lm.ts';
 
 export class WatchedModel implements DifferentiableLM {
   readonly inner: BigramLM;
+  readonly keepsPasses: boolean;
   readonly parameters: DifferentiableLM['parameters'];
   /** Names of the calls so far. */
   readonly calls: string[] = [];
+  /** Passes of nll that were neither pulled back for the last time nor released. */
+  readonly held = new Set<Pass>();
   /** Called during each call, with its number from 1. */
   during: (call: number) => void = () => {};
 
-  constructor(inner: BigramLM) {
+  constructor(inner: BigramLM, { keepsPasses = false }: { keepsPasses?: boolean } = {}) {
     this.inner = inner;
+    this.keepsPasses = keepsPasses;
     this.parameters = inner.parameters;
   }
 
   async nll(batch: TokenBatch): Promise<Pass> {
     const pass = await this.#watch('nll', () => this.inner.nll(batch));
-    return { ...pass, backward: (weights) => this.#watch('backward', () => pass.backward(weights)) };
+    this.held.add(pass);
+    const backward = async (weights: Float32Array, options: BackwardOptions = {}) => {
+      if (!options.keep) this.held.delete(pass);
+      return this.#watch(options.keep ? 'backward, kept' : 'backward', () => pass.backward(weights, options));
+    };
+    const release = () => {
+      this.held.delete(pass);
+      pass.release();
+    };
+    return { ...pass, backward, release };
   }
 
   klTo(reference: ReferenceLM, batch: TokenBatch): Promise<Pass> {

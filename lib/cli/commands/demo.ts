@@ -11,18 +11,22 @@ import { Command, Option } from 'commander';
 import type { Device } from '../../core/devices.ts';
 import { replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
-import { type DemoEvent, type DemoResult, type DemoRow, demoMethodNames, runDemo } from '../../study/demo.ts';
+import { withoutUndefined } from '../../core/optional.ts';
+import { type OptimizerName, optimizerNames } from '../../run/optimizer-choice.ts';
+import type { DemoEvent, DemoRow } from '../../study/demo/options.ts';
+import { demoMethodNames, demoOptimizerNames } from '../../study/demo/unlearning.ts';
+import { type DemoResult, runDemo } from '../../study/demo.ts';
 import { nativeEngine } from '../../torch/engine.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { type AlgorithmName, algorithms } from '../../unlearn/registry.ts';
 import { oneOf, path, seed } from '../arguments.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
-import { cancelOnSignals } from '../interrupt.ts';
 import { deviceLine, shownDevice, threadsOption } from '../model-options.ts';
 import { addOutputOptions } from '../options.ts';
-import { stepNote } from '../perform-run.ts';
+import { performWork } from '../perform-work.ts';
 import { type Progress, progressOn } from '../progress.ts';
 import { type CommandResult, duration, memory, type OutputOptions, peakLabel, printing, table } from '../terminal.ts';
+import { stepFigures } from '../watching.ts';
 
 interface DemoCommandOptions extends OutputOptions {
   out?: string;
@@ -30,12 +34,13 @@ interface DemoCommandOptions extends OutputOptions {
   seed: bigint;
   threads: number;
   methods?: AlgorithmName[];
+  optimizers?: OptimizerName[];
 }
 
 export function demoCommand(): Command {
   const command = new Command('demo')
     .description(
-      'Trains a small model on invented authors, makes it forget some of them by several methods, each with two optimizers, and ' +
+      'Trains a small model on invented authors, makes it forget some of them by several methods, each with several optimizers, and ' +
         'compares each with a model that never saw them. Takes a few minutes and needs no files.',
     )
     .addOption(
@@ -48,7 +53,18 @@ export function demoCommand(): Command {
       new Option(
         '--methods <names>',
         `what it forgets by, separated by commas, any of \`soul methods\` that needs no --alternatives (default: ${demoMethodNames.join(',')})`,
-      ).argParser(methodNames),
+      ).argParser((text) =>
+        namesIn(
+          text,
+          algorithms.map(({ name }) => name as AlgorithmName),
+        ),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--optimizers <names>',
+        `what each method is run with, separated by commas, any of --optimizer (default: ${demoOptimizerNames.join(',')})`,
+      ).argParser((text) => namesIn(text, Object.keys(optimizerNames) as OptimizerName[])),
     )
     .addOption(
       new Option('--seed <integer>', 'seed of the data, the weights and every random draw')
@@ -72,16 +88,16 @@ function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
   // Without an engine there would be data in the folder, and the next demo would find it not empty.
   nativeEngine();
   const loading = { device: choice.device, dtype: 'f32', threads: options.threads } as const;
-  const progress = progressOn('demo', { quiet: options.quiet ?? false });
+  const progress = progressOn('demo', options);
   progress.log(deviceLine({ ...choice, threads: options.threads }));
-  return cancelOnSignals(async (signal) => {
+  return performWork(progress, async (signal) => {
     const folder = options.out ?? (await mkdtemp(join(tmpdir(), 'soul-demo-')));
     try {
       const figures = await runDemo({
         folder,
         seed: options.seed,
         signal,
-        ...(options.methods ? { methods: options.methods } : {}),
+        ...withoutUndefined({ methods: options.methods, optimizers: options.optimizers }),
         createModel: (config, weightSeed, cancellable) =>
           TorchLM.create(config, weightSeed, { ...cancellable, ...loading }),
         loadModel: (place, cancellable) => TorchLM.load(place, { ...cancellable, ...loading }),
@@ -91,19 +107,18 @@ function runTheDemo(options: DemoCommandOptions): Promise<CommandResult> {
       if (options.out !== undefined) await replaceFile(join(folder, 'demo.json'), toJson(result));
       return { result, text: demoText(result, choice.device, options.out) };
     } finally {
-      progress.end();
       if (options.out === undefined) await rm(folder, { recursive: true, force: true });
     }
   });
 }
 
-/** Names of methods, separated by commas. */
-function methodNames(text: string): AlgorithmName[] {
+/** Some of the names that there are, separated by commas. */
+function namesIn<Name extends string>(text: string, all: readonly Name[]): Name[] {
   return text
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '')
-    .map(oneOf(algorithms.map(({ name }) => name as AlgorithmName)));
+    .map(oneOf(all));
 }
 
 function show(event: DemoEvent, progress: Progress): void {
@@ -116,7 +131,7 @@ function show(event: DemoEvent, progress: Progress): void {
     progress.phase(`demo ${event.phase}`);
   } else if (event.kind === 'step') {
     const { run, step } = event;
-    progress.update(step.step, step.steps, `${run.padEnd(15)} ${stepNote(step)}`);
+    progress.update(step.step, step.steps, [run.padEnd(15), ...stepFigures(step)]);
   } else {
     progress.end();
   }

@@ -10,8 +10,8 @@ import { soulCommand } from '../../core/package.ts';
 import { describeEngine } from '../../torch/engine.ts';
 import { installEngine } from '../../torch/install.ts';
 import { path } from '../arguments.ts';
-import { cancelOnSignals } from '../interrupt.ts';
 import { addOutputOptions } from '../options.ts';
+import { performWork } from '../perform-work.ts';
 import { progressOn } from '../progress.ts';
 import { type OutputOptions, printing } from '../terminal.ts';
 
@@ -46,23 +46,19 @@ export function engineCommand(): Command {
     .option('--force', 'install again what is there');
   addOutputOptions(install).action(
     printing(async (options: InstallOptions) => {
-      const progress = progressOn('engine', { quiet: options.quiet ?? false });
-      try {
-        const install = (signal: AbortSignal) =>
-          installEngine({
-            ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
-            force: options.force ?? false,
-            ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
-            // A warning stays; all else is shown for as long as it lasts.
-            onProgress: (line) => (line.startsWith('warning: ') ? progress.warn : progress.phase)(`engine: ${line}`),
-            signal,
-          });
-        const installed = await cancelOnSignals(install);
-        const text = `engine: ready, libtorch ${installed.torchVersion}, ${installed.binary}`;
-        return { result: installed, text };
-      } finally {
-        progress.end();
-      }
+      const progress = progressOn('engine', options);
+      const installed = await performWork(progress, (signal) =>
+        installEngine({
+          ...(options.cuda ? { variant: 'cuda' } : options.cpu ? { variant: 'cpu' } : {}),
+          force: options.force ?? false,
+          ...(options.libtorch === undefined ? {} : { libtorch: options.libtorch }),
+          // A warning stays; all else is shown for as long as it lasts.
+          onProgress: (line) => (line.startsWith('warning: ') ? progress.warn : progress.phase)(`engine: ${line}`),
+          signal,
+        }),
+      );
+      const text = `engine: ready, libtorch ${installed.torchVersion}, ${installed.binary}`;
+      return { result: installed, text };
     }),
   );
   engine

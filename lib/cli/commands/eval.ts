@@ -1,5 +1,5 @@
 /**
- * `soul eval`: how well a model knows the answers of a file.
+ * `soul eval`: how well a model knows the answers of a file, or what TOFU's evaluation says of it.
  *
  * @module
  */
@@ -9,34 +9,50 @@ import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import { throwIfCancelled } from '../../core/cancellation.ts';
 import { replaceFile } from '../../core/files.ts';
-import { thenRelease } from '../../core/release.ts';
+import { withoutUndefined } from '../../core/optional.ts';
 import { carriedTokenNotes } from '../../data/carried-tokens.ts';
+import { chooseTemplate, templateNotes } from '../../data/choose-template.ts';
 import { encodeExamples } from '../../data/encode.ts';
-import { PromptTemplate } from '../../data/prompt-template.ts';
-import { readExamples } from '../../data/read-examples.ts';
+import { filterSentence } from '../../data/filter.ts';
+import { listOf, readExampleSet } from '../../data/read-example-set.ts';
 import { checkVocabulary } from '../../data/vocabulary.ts';
 import { type Evaluation, evaluate } from '../../eval/evaluate.ts';
 import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { measurePeakMemory } from '../../run/peak-memory.ts';
+import { conditionLine, dataLine } from '../../run/run-settings.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
-import { integer, path } from '../arguments.ts';
-import { cancelOnSignals } from '../interrupt.ts';
+import { conditions, integer, path, paths } from '../arguments.ts';
+import { addGuardrailOptions, type GuardrailChoice, guardrailOptions } from '../guardrail.ts';
 import { addLoadingOptions, decideLoading, deviceLine, type ModelOptions } from '../model-options.ts';
 import { addOutputOptions, exampleText, RequiredOption } from '../options.ts';
 import { requireWritableFile } from '../output-file.ts';
+import { performWork } from '../perform-work.ts';
 import { progressOn } from '../progress.ts';
 import { sharedOption } from '../setting-options.ts';
-import { type CommandResult, duration, type OutputOptions, printing, table } from '../terminal.ts';
+import { type CommandResult, duration, memory, type OutputOptions, peakLabel, printing, table } from '../terminal.ts';
+import { evalLog, type FigureOptions } from './eval-log.ts';
+import { addTofuOptions, evalTofu } from './eval-tofu.ts';
 
-interface EvalOptions extends ModelOptions, OutputOptions {
+interface EvalOptions extends ModelOptions, OutputOptions, FigureOptions, GuardrailChoice {
   model: string;
-  data: string;
+  data: string | string[];
+  filter?: string | string[];
+  log?: string;
+  tofu?: string;
+  split: string;
+  holdout?: string;
+  out?: string;
+  overwrite?: boolean;
   limit?: number;
   generate: boolean;
   maxNewTokens: number;
   batchSize: number;
+  batchTokens?: number;
   template?: string;
+  templateDate?: string;
+  system?: string;
   maxLength: number;
   items?: string;
 }
@@ -44,22 +60,39 @@ interface EvalOptions extends ModelOptions, OutputOptions {
 export function evalCommand(): Command {
   const command = new Command('eval')
     .description(
-      "Measures how well a model knows a file's answers: their probability, and ROUGE-L, the overlap of what it generates with them.",
+      "Measures how well a model knows a file's answers: their probability, and ROUGE-L, the overlap of what it generates with them; or runs TOFU's evaluation, or computes its figures from a log.",
     )
-    .optionsGroup('Needed:')
-    .addOption(sharedOption('model', true))
+    .optionsGroup('Needed (--data, --tofu or --log):')
+    .addOption((sharedOption('model', true) as RequiredOption).unless('log'))
     .addOption(
-      new RequiredOption(
-        '--data <file>',
-        'examples, a JSON object a line: question and answer, or prompt and completion',
-      ).argParser(path),
+      new RequiredOption('--data <files...>', `examples, ${dataLine}`)
+        .argParser(paths as never)
+        .unless('log', 'tofu')
+        .conflicts([
+          ...['log', 'tofu', 'split', 'holdout', 'out', 'overwrite', 'retainLog', 'profile', 'truthRatioMean'],
+          ...['embedder', 'originalLog', 'logitLens', ...guardrailOptions],
+        ]),
     )
+    .optionsGroup("TOFU's evaluation:");
+  addGuardrailOptions(addTofuOptions(command))
     .optionsGroup('Options:')
+    .addOption(
+      new Option('--filter <condition>', `measure those alone that match a condition: ${conditionLine}`).argParser(
+        conditions as never,
+      ),
+    )
     .option('--limit <number>', 'measure only the first examples, so many', integer())
     .option('--no-generate', 'measure the probability alone, which is much faster')
     .option('--max-new-tokens <number>', 'longest answer to generate, in tokens', integer({ high: 2 ** 31 - 1 }), 200)
     .option('--batch-size <number>', 'examples at a time: fewer need less memory', integer(), 16)
+    .option(
+      '--batch-tokens <number>',
+      'tokens at a time, likewise; what has more comes by itself (default: no bound)',
+      integer(),
+    )
     .addOption(sharedOption('template'))
+    .addOption(sharedOption('templateDate'))
+    .addOption(sharedOption('system'))
     .addOption(
       new Option(
         '--max-length <tokens>',
@@ -75,27 +108,43 @@ export function evalCommand(): Command {
       ).argParser(path),
     );
   return addOutputOptions(addLoadingOptions(command).optionsGroup('Output:'))
-    .addHelpText('after', exampleText('soul eval --model ./model --data examples.jsonl --items figures.jsonl'))
-    .action(printing(measure));
+    .addHelpText('after', exampleText(examples.join('\n  ')))
+    .action(printing(chosen));
+}
+
+const examples = [
+  'soul eval --model ./model --data examples.jsonl --items figures.jsonl',
+  'soul eval --model ./model --tofu ./TOFU --split forget10 --retain-log retain90.json',
+  'soul eval --model ./model --tofu ./TOFU --split forget10 --guardrail',
+  'soul eval --log model-forget10-tofu.json --retain-log retain90.json',
+];
+
+function chosen(options: EvalOptions): Promise<CommandResult> {
+  const { log, tofu } = options;
+  if (log !== undefined) return evalLog({ ...options, log });
+  return tofu !== undefined ? evalTofu({ ...options, tofu }) : measure(options);
 }
 
 async function measure(options: EvalOptions): Promise<CommandResult> {
   if (options.items !== undefined) {
     const folder = await readdir(options.model).catch(() => []);
     const ofModel = folder.map((name) => join(options.model, name));
-    await requireWritableFile('--items', options.items, [options.data, ...ofModel]);
+    await requireWritableFile('--items', options.items, [...listOf(options.data), ...ofModel]);
   }
   const loading = decideLoading(options);
-  const progress = progressOn('measuring', { quiet: options.quiet ?? false });
+  const progress = progressOn('measuring', options);
   progress.log(deviceLine(loading));
+  const meter = await measurePeakMemory();
   let model: RunnableModel | undefined;
   const work = async (signal: AbortSignal): Promise<CommandResult> => {
     progress.phase('reading data');
-    const data = await readExamples(options.data);
+    const data = await readExampleSet(options.data, options.filter);
+    for (const filter of data.filters ?? []) progress.note(filterSentence(data, filter));
     const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
     await checkModelFolder(options.model);
     const tokenizer = await HuggingFaceTokenizer.load(options.model);
-    const template = options.template === undefined ? PromptTemplate.plain : PromptTemplate.parse(options.template);
+    const template = await chooseTemplate(options.model, tokenizer, options);
+    for (const note of templateNotes(template, examples)) progress.note(note);
     const limits = await readModelLimits(options.model);
     const { encoded } = encodeExamples(tokenizer, examples, {
       template,
@@ -112,6 +161,7 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     progress.phase('measuring the probability');
     const { items, ...figures } = await evaluate(model, tokenizer, examples, {
       batchSize: options.batchSize,
+      ...withoutUndefined({ batchTokens: options.batchTokens }),
       maxNewTokens: options.maxNewTokens,
       generate: options.generate,
       maximumLength,
@@ -127,6 +177,7 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
       progress.phase(`writing ${options.items}`);
       await replaceFile(options.items, items.map((item) => `${JSON.stringify(item)}\n`).join(''));
     }
+    const peakMemory = await meter.peak();
     const rows = [
       ['examples', String(figures.examples)],
       [`of them cut to ${maximumLength} tokens`, String(figures.truncated)],
@@ -138,22 +189,24 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
       result: {
         model: options.model,
         ...loading.shown,
-        data: { file: options.data, sha256: data.sha256 },
+        data: {
+          ...(data.files.length === 1 ? data.files[0] : { files: data.files }),
+          ...withoutUndefined({ filters: data.filters }),
+        },
+        template: template.record,
         maximumLength,
         ...figures,
         seconds,
+        peakMemory,
       },
-      text: [table(['figure', 'value'], rows), ...unseenNote(figures), `in ${duration(seconds)}`].join('\n\n'),
+      text: [
+        table(['figure', 'value'], rows),
+        ...unseenNote(figures),
+        `in ${duration(seconds)}, ${peakLabel(loading.device)} ${memory(peakMemory)}`,
+      ].join('\n\n'),
     };
   };
-  try {
-    return await thenRelease(
-      () => cancelOnSignals(work),
-      () => [model],
-    );
-  } finally {
-    progress.end();
-  }
+  return performWork(progress, work, () => [model]);
 }
 
 /** Where ROUGE-L is lower than what the model knows, since it does not see the answers: a note that says so. */

@@ -5,7 +5,8 @@
  */
 
 import { Command } from 'commander';
-import type { LearningRates } from '../../unlearn/algorithm.ts';
+import { learningRatesOf } from '../../run/optimizer-choice.ts';
+import type { Algorithm, LearningRates } from '../../unlearn/algorithm.ts';
 import {
   type AlgorithmDescription,
   describeAlgorithm,
@@ -34,14 +35,21 @@ export function methodsCommand(): Command {
 
 function showMethods({ name }: MethodsOptions): CommandResult {
   if (name !== undefined) {
-    const description = describeAlgorithm(algorithm(name));
+    const description = described(algorithm(name));
     return { result: description, text: methodText(description) };
   }
   const rows = algorithms.map((each) => [each.name, each.summary]);
   return {
-    result: { methods: algorithms.map(describeAlgorithm) },
+    result: { methods: algorithms.map(described) },
     text: `${listing(rows)}\n\nsoul methods <name> says more; finetune is what \`soul train\` does.`,
   };
+}
+
+/** With the learning rates of all optimizers. */
+function described(each: Algorithm): AlgorithmDescription {
+  const description = describeAlgorithm(each);
+  const { learningRates } = description;
+  return learningRates ? { ...description, learningRates: learningRatesOf(learningRates) } : description;
 }
 
 function methodText(method: AlgorithmDescription): string {
@@ -75,5 +83,5 @@ function settingLines(settings: readonly SettingDescription[]): string {
 
 function rateLine(rates: LearningRates): string {
   const each = Object.entries(rates).map(([optimizer, rate]) => `${optimizer} ${rate.toExponential()}`);
-  return `Learning rates for 7 billion weights: ${each.join(', ')}; for others, times sqrt(7e9 / weights).`;
+  return `Learning rates for 7 billion weights: ${each.join(', ')}; for others, times sqrt(7e9 / weights), but sgd's as it is.`;
 }

@@ -4,57 +4,99 @@
  * @module
  */
 
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
-import { PromptTemplate } from '../../data/prompt-template.ts';
+import { withoutUndefined } from '../../core/optional.ts';
+import { chooseTemplate } from '../../data/choose-template.ts';
+import { openCheckpoint } from '../../model/checkpoint.ts';
 import { readModelConfig } from '../../model/config.ts';
-import type { BatchShape } from '../../model/contract.ts';
 import type { DecoderConfig } from '../../model/decoder-config.ts';
 import { parameterLayout } from '../../model/decoder-weights.ts';
 import type { TokenSequence } from '../../model/token-batch.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { weightFiles } from '../../model/weight-files.ts';
 import type { Precision } from '../../optim/precision.ts';
+import { mostCheckpoints, plannedCheckpointBytes } from '../../run/checkpoints/disk-space.ts';
 import { readRunSets } from '../../run/data-sets.ts';
-import { largestBatch, type MemoryPlan, memoryFor, planMemory } from '../../run/memory-plan.ts';
+import { memoryFor, passesOf, planMemory } from '../../run/memory-plan.ts';
+import type { OptimizerName } from '../../run/optimizer-choice.ts';
 import { type ChosenAlgorithm, chooseAlgorithm } from '../../run/run-defaults.ts';
 import { dataSetsOf } from '../../run/run-lab.ts';
-import { sequencesOf } from '../../run/run-memory.ts';
+import { checkModel, sequencesOf } from '../../run/run-memory.ts';
 import { runSettings } from '../../run/run-settings.ts';
 import { completeRunSettings, type RunSettings } from '../../run/settings.ts';
+import { isMasked, trainableNames } from '../../run/trainable.ts';
 import { nativeEngine } from '../../torch/engine.ts';
+import { paths } from '../arguments.ts';
 import { configOption, readConfiguration } from '../configuration.ts';
 import { chooseDevice } from '../device-choice.ts';
 import { type MethodOptions, methodOptions, unlearningRun } from '../method-choice.ts';
 import { addLoadingOptions, checkpointActivationsOption, type ModelOptions, modelMemory } from '../model-options.ts';
 import { addOutputOptions } from '../options.ts';
-import { settleRun } from '../perform-run.ts';
+import { type PlannedRun, settleRun } from '../perform-run.ts';
+import { planResult, planText, type Variant, variantsFor } from '../plan-report.ts';
 import { progressOn } from '../progress.ts';
 import { addSettingOptions, givenSettings, settingOptions } from '../setting-options.ts';
-import { type CommandResult, memory, type OutputOptions, printing, table } from '../terminal.ts';
+import { type CommandResult, type OutputOptions, printing } from '../terminal.ts';
 
-interface PlanOptions extends ModelOptions, MethodOptions, OutputOptions {}
+interface PlanOptions extends ModelOptions, MethodOptions, OutputOptions {
+  train?: string | string[];
+  data?: string | string[];
+}
 
-/** Settings of a run that decide how much memory it takes. */
+/** Settings of a run that decide how much memory it takes; the others are taken, that a command line can be pasted, and not shown. */
 const deciding: readonly (keyof RunSettings | keyof Precision)[] = [
-  ...(['model', 'target', 'retain', 'refusals', 'alternatives', 'optimizer', 'batchSize'] as const),
-  ...(['microBatchSize', 'batchTokens', 'trainable', 'template', 'maximumLength', 'master', 'states'] as const),
+  ...([
+    'model',
+    'target',
+    'retain',
+    'targetFilter',
+    'retainRest',
+    'retainFilter',
+    'refusals',
+    'alternatives',
+    'generateAlternatives',
+  ] as const),
+  ...(['optimizer', 'batchSize'] as const),
+  ...([
+    'microBatchSize',
+    'batchTokens',
+    'trainable',
+    'frozen',
+    'template',
+    'templateDate',
+    'system',
+    'maximumLength',
+    'master',
+    'states',
+  ] as const),
 ];
 
 export function planCommand(): Command {
   const command = new Command('plan').description(
-    'Says how much memory a run of `soul unlearn` takes, and what would take less, without loading the model. Takes those of its options that matter here.',
+    'Says how much memory a run of `soul unlearn` takes, or of `soul train` (--train), and what would take less, without loading the model. Takes the options of those commands; those that matter here are listed.',
   );
-  const options = settingOptions('unlearn', { optimizer: 'sophia', needs: ['model'] }).filter(({ path }) =>
-    (deciding as readonly string[]).includes(path.at(-1)!),
-  );
-  addSettingOptions(command, options, { Options: [configOption(), ...methodOptions()] });
+  const options = settingOptions('unlearn', { optimizer: 'sophia', needs: ['model'] });
+  for (const { option, path } of options) {
+    if (!(deciding as readonly string[]).includes(path.at(-1)!)) option.hideHelp();
+  }
+  const training = ['forget', 'method', 'objective', 'algorithm'];
+  addSettingOptions(command, options, {
+    Options: [
+      configOption(),
+      new Option('--train <files...>', 'a plan of `soul train` on these examples').argParser(paths).conflicts(training),
+      new Option('--data <files...>', 'as `soul train` calls them').argParser(paths).conflicts(training).hideHelp(),
+      ...methodOptions(),
+    ],
+  });
   addLoadingOptions(command).addOption(checkpointActivationsOption());
   return addOutputOptions(command.optionsGroup('Output:'))
     .addHelpText(
       'after',
       '\nWithout data files a batch is of sequences of the longest length (--max-length).\n\nExamples:\n' +
         '  soul plan --model ./model --forget forget.jsonl --retain retain.jsonl --dtype bf16\n' +
-        '  soul plan --model ./model --batch-size 32 --max-length 1024 --checkpoint-activations',
+        '  soul plan --model ./model --batch-size 32 --max-length 1024 --checkpoint-activations\n' +
+        '  soul plan --model ./model --train examples.jsonl',
     )
     .action(printing((given: PlanOptions) => plan(given, givenSettings(options, given))));
 }
@@ -62,72 +104,93 @@ export function planCommand(): Command {
 /** Without data, each is an entry of an array. */
 const mostSequences = 2 ** 20;
 
-/** What plans of one model and batch have in common. */
-interface Planned {
-  readonly config: DecoderConfig;
-  readonly folder: string;
-  readonly batch: BatchShape & { readonly sequences: number };
-  readonly chosen: ChosenAlgorithm;
-  readonly masked: boolean;
-}
-
 async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<CommandResult> {
-  const run = await unlearningRun(options, await readConfiguration(options.config), given);
-  const { settings, loadingOptions, notes } = settleRun(run, options, 'sophia');
+  const { run, optimizer: fallback } = await plannedRun(options, given);
+  const { settings, loadingOptions, notes } = settleRun(run, options, fallback);
+  const { optimizer = fallback } = settings;
   const folder = settings.model;
   if (folder === undefined) {
-    throw new SoulError('SOUL_INVALID_ARGUMENT', `${options.config} names no model; give --model`, {
-      argument: 'model',
-    });
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `${options.config ?? 'the command line'} names no model; give --model`,
+      {
+        argument: 'model',
+      },
+    );
   }
-  const progress = progressOn('planning', { quiet: options.quiet ?? false });
+  const progress = progressOn('planning', options);
   for (const note of notes) progress.note(note);
   const config = await readModelConfig(folder);
+  if ((await weightFiles(folder)).names.length > 0) await (await openCheckpoint(folder, config)).close();
+  trainableNames(parameterLayout(config), settings);
   const { device } = chooseDevice(loadingOptions.device ?? 'auto');
   loadLibraries((note) => progress.note(note));
   const chosen = chooseAlgorithm(settings.method!, settings.methodSettings);
+  const { dtype = 'f32', checkpointActivations = false, logitsMemory } = loadingOptions;
+  const wanted: Variant = { dtype, checkpointActivations, precision: settings.optimizerSettings?.precision ?? {} };
+  const check = (variant: Variant) =>
+    checkModel(chosen, { layers: config.layers, dtype: variant.dtype }, settings.algorithmFile);
+  check(wanted);
+  const ways = variantsFor(wanted).filter((variant) => !throws(() => check(variant)));
   const sequences = await sequencesFor(settings, chosen, config, (note) => progress.note(note));
   const { batchSize = runSettings.batchSize.fallback, microBatchSize = batchSize, batchTokens } = settings;
-  const batch = largestBatch(sequences, { examples: microBatchSize, tokens: batchTokens });
-  const planned = { config, folder, batch, chosen, masked: settings.trainable !== undefined };
-  const { dtype = 'f32', checkpointActivations = false } = loadingOptions;
-  const precision = settings.optimizerSettings?.precision ?? {};
-  const of = async (own: Variant) => ({ ...own, plan: await planOf(planned, device, own) });
-  const asked = await of({ dtype, checkpointActivations, precision });
-  const variants = await Promise.all(variantsFor(precision).map(of));
-  return { result: resultOf(planned, asked, variants), text: textOf(planned, asked, variants) };
-}
-
-/** How a model and its optimizer may be held. */
-interface Variant {
-  readonly dtype: 'f32' | 'bf16';
-  readonly checkpointActivations: boolean;
-  readonly precision: Precision;
-}
-
-type PlannedVariant = Variant & { readonly plan: MemoryPlan };
-
-/** From what takes most to what takes least. */
-function variantsFor(precision: Precision): Variant[] {
-  const held = [
-    { dtype: 'f32', precision: {} },
-    { dtype: 'f32', precision: { states: 'bf16' } },
-    { dtype: 'bf16', precision: {} },
-    { dtype: 'bf16', precision: { states: 'bf16', master: 'none' } },
-  ] as const;
-  return held.flatMap((each) =>
-    [false, true].map((checkpointActivations) => ({
-      ...each,
-      precision: { ...(precision.rounding ? { rounding: precision.rounding } : {}), ...each.precision },
-      checkpointActivations,
-    })),
+  const planned = { ...withoutUndefined({ batchTokens, curvature: settings.curvature }), microBatchSize, optimizer };
+  const passes = passesOf(sequences, planned, chosen);
+  // Once for all: it changes from one moment to the next.
+  const taken = process.memoryUsage.rss();
+  const variants = await Promise.all(
+    ways.map(async (variant) => {
+      const model = await modelMemory({ device, ...variant, ...withoutUndefined({ logitsMemory }) })(folder, passes);
+      const { precision } = variant;
+      const masked = isMasked(settings);
+      return {
+        ...variant,
+        isAsked: variant === wanted,
+        plan: planMemory({ ...model, optimizer, precision, chosen, masked, process: taken }),
+      };
+    }),
   );
+  const asked = variants.find(({ isAsked }) => isAsked)!;
+  const disk = {
+    model: asked.plan.parts.find(({ name }) => name === 'weights')!.bytes,
+    checkpoint: plannedCheckpointBytes(asked.plan),
+    checkpoints: mostCheckpoints({
+      keep: settings.keep ?? runSettings.keep.fallback,
+      checkpointMinutes: settings.checkpointMinutes ?? runSettings.checkpointMinutes.fallback,
+      checkpointEvery: settings.checkpointEvery,
+      until: settings.until,
+    }),
+  };
+  const report = { config, folder, batch: passes[0], asked, variants, available: memoryFor(asked.plan), disk };
+  return { result: planResult(report), text: planText(report) };
 }
 
-async function planOf(planned: Planned, device: Parameters<typeof modelMemory>[0]['device'], own: Variant) {
-  const { folder, batch, chosen, masked } = planned;
-  const model = await modelMemory({ device, ...own })(folder, batch);
-  return planMemory({ ...model, precision: own.precision, chosen, masked });
+function throws(call: () => void): boolean {
+  try {
+    call();
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** The run that is planned, and the optimizer that it has where none is named. */
+async function plannedRun(
+  options: PlanOptions,
+  given: Partial<RunSettings>,
+): Promise<{ run: PlannedRun; optimizer: OptimizerName }> {
+  const configuration = await readConfiguration(options.config);
+  const { method, algorithmFile } = configuration.settings;
+  const named = options.method ?? options.objective ?? options.algorithm ?? algorithmFile ?? method;
+  const target = options.train ?? options.data;
+  if (target === undefined && named !== 'finetune') {
+    return { run: await unlearningRun(options, configuration, given), optimizer: 'sophia' };
+  }
+  const training = withoutUndefined({ ...given, target, method: 'finetune' as const });
+  return {
+    run: { configuration, given: training, isOwnMethod: (method ?? 'finetune') === 'finetune' },
+    optimizer: 'adamw',
+  };
 }
 
 /** The examples of the data, or, without any, as many of the longest as a batch has. */
@@ -138,8 +201,19 @@ async function sequencesFor(
   onNote: (note: string) => void,
 ): Promise<TokenSequence[]> {
   const folder = settings.model!;
+  if (maxPositions < 2) {
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      `${folder} takes sequences of one token by its config.json, and so predicts none: there is nothing to train on`,
+      { folder, maxPositions },
+    );
+  }
+  const { maximumLength = runSettings.maximumLength.fallback } = settings;
+  const length = Math.min(maximumLength, maxPositions);
+  if (settings.maximumLength !== undefined && length < maximumLength) {
+    onNote(`the model takes sequences of at most ${maxPositions} tokens: --max-length ${maximumLength} counts as that`);
+  }
   if (settings.target === undefined) {
-    const length = Math.min(settings.maximumLength ?? runSettings.maximumLength.fallback, maxPositions);
     const { batchSize = runSettings.batchSize.fallback, microBatchSize = batchSize } = settings;
     if (microBatchSize > mostSequences) {
       throw new SoulError('SOUL_INVALID_ARGUMENT', `a plan is of at most ${mostSequences} sequences at a time`, {
@@ -154,8 +228,9 @@ async function sequencesFor(
   }
   const tokenizer = await HuggingFaceTokenizer.load(folder);
   const complete = completeRunSettings({ ...(settings as RunSettings), out: settings.out ?? folder }, chosen);
-  const sets = await readRunSets(complete, tokenizer, PromptTemplate.parse(complete.template), chosen, onNote);
-  return sequencesOf(dataSetsOf(sets));
+  const template = await chooseTemplate(folder, tokenizer, complete);
+  const sets = await readRunSets(complete, tokenizer, template, chosen, onNote);
+  return sequencesOf(dataSetsOf(sets, complete));
 }
 
 /** A run has them in its memory. */
@@ -165,65 +240,4 @@ function loadLibraries(onNote: (note: string) => void): void {
   } catch (error) {
     onNote(`without the engine, its share of the process is left out: ${(error as Error).message.split('\n')[0]}`);
   }
-}
-
-function resultOf({ config, batch, folder }: Planned, asked: PlannedVariant, variants: readonly PlannedVariant[]) {
-  const layout = parameterLayout(config);
-  const { plan, precision, ...held } = asked;
-  return {
-    model: { folder, modelType: config.modelType, layers: config.layers, parameters: layout.parameterCount },
-    batch,
-    device: plan.device,
-    ...held,
-    parts: plan.parts,
-    total: plan.total,
-    ...fitOf(plan),
-    variants: variants.map(({ plan: own, precision: { states = 'f32', master }, ...each }) => ({
-      ...each,
-      states,
-      master: master ?? (each.dtype === 'bf16' ? 'f32' : 'none'),
-      total: own.total,
-      ...fitOf(own),
-    })),
-  };
-}
-
-function fitOf(plan: MemoryPlan): { available?: number; fits?: boolean } {
-  const available = memoryFor(plan);
-  return available === undefined ? {} : { available, fits: plan.total <= available };
-}
-
-function textOf({ config, batch }: Planned, asked: PlannedVariant, variants: readonly PlannedVariant[]): string {
-  const { plan } = asked;
-  const { available, fits } = fitOf(plan);
-  const millions = (parameterLayout(config).parameterCount / 1e6).toFixed(1);
-  return [
-    `model: ${config.modelType}, ${millions} million weights, ${config.layers} layers`,
-    `largest part of a batch: ${batch.sequences} sequences, ${batch.rows} tokens read, ${batch.labels} predicted, ${batch.longest} in the longest`,
-    '',
-    table(
-      ['part', 'memory'],
-      [...plan.parts.map(({ name, bytes }) => [name, memory(bytes)]), ['total', memory(plan.total)]],
-    ),
-    ...(available === undefined
-      ? []
-      : ['', `${plan.device} has ${memory(available)} for it: it ${fits ? 'fits' : 'does NOT fit'}`]),
-    '',
-    table(
-      ['--dtype', '--states', '--master', 'checkpointing', 'total', 'fits'],
-      variants.map(({ dtype, precision: { states = 'f32', master }, checkpointActivations, plan: own }) => {
-        const its = fitOf(own).fits;
-        return [
-          dtype,
-          states,
-          master ?? (dtype === 'bf16' ? 'f32' : 'none'),
-          checkpointActivations ? 'yes' : 'no',
-          memory(own.total),
-          its === undefined ? '?' : its ? 'yes' : 'no',
-        ];
-      }),
-    ),
-    '',
-    'adamw, sophia and soul-repo take the same: two moving averages. docs/memory.md says how each part is computed.',
-  ].join('\n');
 }

@@ -7,9 +7,9 @@
 import { Command } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import type { RunSettings } from '../../run/settings.ts';
-import { readConfiguration } from '../configuration.ts';
 import { exampleText } from '../options.ts';
 import { performRun } from '../perform-run.ts';
+import { configurationOf } from '../resume.ts';
 import { addRunOptions, type RunOptions } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
 
@@ -26,16 +26,22 @@ export function trainCommand(): Command {
 
 async function train(options: RunOptions, settings: Partial<RunSettings>): Promise<CommandResult> {
   const { config } = options;
-  const configuration = await readConfiguration(config);
+  const configuration = await configurationOf(options, settings);
   const file = configuration.settings;
   const method = 'finetune';
   if ((file.method ?? method) !== method || file.algorithmFile !== undefined) {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `${config} is for the method ${file.method ?? `of ${file.algorithmFile}`}; run it with: soul unlearn --config ${config}`,
+      `${config ?? 'the run'} is for the method ${file.method ?? `of ${file.algorithmFile}`}; run it with: soul unlearn ${config === undefined ? '--resume' : `--config ${config}`}`,
       { argument: 'method', file: config },
     );
   }
-  const words = { target: 'train', targetOption: '--data', verb: 'training', optimizer: 'adamw' } as const;
+  const words = {
+    command: 'train',
+    target: 'train',
+    targetOption: '--data',
+    verb: 'training',
+    optimizer: 'adamw',
+  } as const;
   return performRun({ configuration, given: { ...settings, method }, isOwnMethod: true }, options, words);
 }

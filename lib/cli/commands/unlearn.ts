@@ -6,10 +6,10 @@
 
 import { Command } from 'commander';
 import type { RunSettings } from '../../run/settings.ts';
-import { readConfiguration } from '../configuration.ts';
 import { type MethodOptions, methodOptions, unlearningRun } from '../method-choice.ts';
 import { exampleText } from '../options.ts';
 import { performRun } from '../perform-run.ts';
+import { configurationOf } from '../resume.ts';
 import { addRunOptions, type RunOptions } from '../run-options.ts';
 import { type CommandResult, printing } from '../terminal.ts';
 
@@ -29,7 +29,13 @@ export function unlearnCommand(): Command {
 }
 
 async function unlearn(options: RunOptions & MethodOptions, settings: Partial<RunSettings>): Promise<CommandResult> {
-  const run = await unlearningRun(options, await readConfiguration(options.config), settings);
-  const words = { target: 'forget', targetOption: '--forget', verb: 'unlearning', optimizer: 'sophia' } as const;
+  const run = await unlearningRun(options, await configurationOf(options, settings), settings);
+  const words = {
+    command: 'unlearn',
+    target: 'forget',
+    targetOption: '--forget',
+    verb: 'unlearning',
+    optimizer: 'sophia',
+  } as const;
   return performRun(run, options, words);
 }

@@ -7,7 +7,8 @@
  */
 
 import { shortName } from '../../core/errors.ts';
-import { type ConfigReader, isObject } from '../config-reader.ts';
+import { isObject } from '../../core/json.ts';
+import type { ConfigReader } from '../config-reader.ts';
 import { type Rope, type RopeKeys, ropeOf, typedEntries, writtenScaling } from '../rope.ts';
 import type { Family } from './family.ts';
 import { readGemma2Like, softcap } from './gemma2.ts';

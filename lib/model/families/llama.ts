@@ -81,15 +81,11 @@ export function readHeads(
 }
 
 /** What versions of transformers do not agree on. */
-export function writtenHeads(
-  config: ConfigReader,
-  { keyValueHeads, headSize }: Heads,
-  rope: Rope,
-): Record<string, unknown> {
+function writtenHeads(config: ConfigReader, { keyValueHeads, headSize }: Heads, rope: Rope): Record<string, unknown> {
   return { num_key_value_heads: keyValueHeads, head_dim: headSize, ...writtenRope(config, rope) };
 }
 
-export function llamaNames(bias: { attentionBias?: boolean; outputBias?: boolean; mlpBias?: boolean }): DecoderNames {
+function llamaNames(bias: { attentionBias?: boolean; outputBias?: boolean; mlpBias?: boolean }): DecoderNames {
   const projection = (name: string, has = false) => ({ name, bias: has });
   return {
     prefix: 'model.',

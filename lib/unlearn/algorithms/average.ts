@@ -4,7 +4,6 @@
  * @module
  */
 
-import type { FlatBuffer } from '../../core/flat-buffer.ts';
 import { axpy, scale } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
@@ -28,26 +27,26 @@ export const average = defineAlgorithm({
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, every, from }) {
     const { values } = lab.model.parameters;
-    // Differences from the first are added up, so that a weight that never changed keeps its bits.
+    // Differences from the first point that counts are added up, so that a weight that never changed keeps its bits.
     const differences = lab.scratch();
-    let start: FlatBuffer | undefined;
-    let count = 0;
+    const first = await lab.snapshot();
+    const stored = { buffers: { first, differences }, numbers: { count: 0 } };
     const summary = yield* lab.descend(innerMethod(method), {
       hooks: {
+        stored,
         async afterStep({ step, steps }) {
-          const first = Math.floor(from * steps) + 1;
-          if (step < first || (steps - step) % every !== 0) return;
-          count += 1;
-          if (start === undefined) start = await lab.snapshot();
+          if (step <= Math.floor(from * steps) || (steps - step) % every !== 0) return;
+          stored.numbers.count += 1;
+          if (stored.numbers.count === 1) await first.copyFrom(values);
           else {
             await axpy(1, values, differences);
-            await axpy(-1, start, differences);
+            await axpy(-1, first, differences);
           }
         },
       },
     });
-    await scale(differences, 1 / count);
-    await values.copyFrom(start!);
+    await scale(differences, 1 / stored.numbers.count);
+    await values.copyFrom(first);
     await axpy(1, differences, values);
     return summary;
   },

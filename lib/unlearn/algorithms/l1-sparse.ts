@@ -30,6 +30,7 @@ export const l1Sparse = defineAlgorithm({
   advice: { forgetMore: { alpha: 'raise' }, keepMore: { alpha: 'lower' } },
   promises: { property: 'the sum of the magnitudes of the weights falls, and the retain set is kept' },
   learningRates: { adamw: 1e-5, sophia: 2e-5, 'soul-repo': 7e-6 },
+  endsAnywhere: true,
   needs: () => ['retain'],
   async *run(lab, { alpha, soft }) {
     const factorAt = (step: number, steps: number) => alpha * (1 - step / steps);

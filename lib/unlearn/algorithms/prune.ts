@@ -11,9 +11,10 @@ import { walkElements } from '../../core/element-walk.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
 import { cast, quantile } from '../../core/vector-operations.ts';
 import { defineAlgorithm } from '../algorithm.ts';
+import type { RunEvent } from '../events.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
 import { setsNeeded } from '../method.ts';
-import { leaveCandidates, maskWhere } from '../selection.ts';
+import { freezeWhere, leaveCandidates } from '../selection.ts';
 import { numberSetting } from '../setting.ts';
 
 export const prune = defineAlgorithm({
@@ -38,33 +39,36 @@ export const prune = defineAlgorithm({
   advice: { keepMore: { share: 'lower' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  endsAnywhere: true,
+  buffers: () => ({ freezes: true }),
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, share }) {
-    yield { kind: 'stage', name: 'pruning' };
     const { values } = lab.model.parameters;
-    const candidates = FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device });
-    let frozen: FlatBuffer<'u8'>;
-    try {
-      await cast(values, candidates);
-      const count = await leaveCandidates(lab, candidates, 'trainable', (_, { group }) => group === 'matrix');
-      const threshold = await quantile({ of: 'magnitude', a: candidates }, 1 - share);
-      const isPruned = (value: number) => Math.abs(value) < threshold;
-      const pruned = await maskWhere(lab, [candidates], isPruned);
-      frozen = pruned.frozen;
-      yield {
-        kind: 'note',
-        text: `${((100 * pruned.count) / count).toFixed(1)} % of ${count} weights of matrices are pruned`,
-      };
-      await walkElements(
-        [values, candidates],
-        ([weights, magnitudes]) => {
-          for (let i = 0; i < weights!.length; i++) if (isPruned(magnitudes![i]!)) weights![i] = 0;
-        },
-        { writes: [0], ...(lab.signal ? { signal: lab.signal } : {}) },
-      );
-    } finally {
-      await candidates.release();
-    }
+    const frozen = lab.mask();
+    const pruning = async function* (): AsyncGenerator<RunEvent, void, void> {
+      const candidates = FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device });
+      try {
+        await cast(values, candidates);
+        const count = await leaveCandidates(lab, candidates, 'trainable', (_, { group }) => group === 'matrix');
+        const threshold = await quantile({ of: 'magnitude', a: candidates }, 1 - share);
+        const isPruned = (value: number) => Math.abs(value) < threshold;
+        const pruned = await freezeWhere(lab, frozen, [candidates], isPruned);
+        yield {
+          kind: 'note',
+          text: `${((100 * pruned) / count).toFixed(1)} % of ${count} weights of matrices are pruned`,
+        };
+        await walkElements(
+          [values, candidates],
+          ([weights, magnitudes]) => {
+            for (let i = 0; i < weights!.length; i++) if (isPruned(magnitudes![i]!)) weights![i] = 0;
+          },
+          { writes: [0], ...(lab.signal ? { signal: lab.signal } : {}) },
+        );
+      } finally {
+        await candidates.release();
+      }
+    };
+    yield* lab.stage('pruning', pruning, () => ({ frozen }));
     return yield* lab.descend(innerMethod(method), { frozen });
   },
 });

@@ -29,6 +29,7 @@ export const sam = defineAlgorithm({
   },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  endsAnywhere: true,
   buffers: () => ({ copies: 1 }),
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, rho }) {
@@ -36,9 +37,10 @@ export const sam = defineAlgorithm({
     const inner = innerMethod(method);
     const [first] = inner.terms;
     const kept = await lab.snapshot();
-    let moves = 0;
+    const numbers = { moves: 0 };
     return yield* lab.descend(inner, {
       hooks: {
+        stored: { numbers },
         // The first term is the one that forgets, and finds the gradients at 0.
         async aroundTerm(term, pull) {
           const value = await pull();
@@ -48,7 +50,8 @@ export const sam = defineAlgorithm({
           if (!(factor > 0 && Number.isFinite(Math.fround(factor)))) return value;
           await kept.copyFrom(values);
           try {
-            await axpy(factor, gradients, values, { rounding: 'stochastic', seed: lab.seed, count: moves++ });
+            const count = numbers.moves++;
+            await axpy(factor, gradients, values, { rounding: 'stochastic', seed: lab.seed, count });
             await gradients.fill(0);
             return await pull();
           } finally {

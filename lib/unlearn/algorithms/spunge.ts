@@ -7,6 +7,7 @@
 import type { FlatBuffer } from '../../core/flat-buffer.ts';
 import { axpy } from '../../core/vector-operations.ts';
 import { type Algorithm, defineAlgorithm } from '../algorithm.ts';
+import type { RunEvent } from '../events.ts';
 import { type InnerMethod, innerAlgorithm, innerMethodOf } from '../inner-method.ts';
 import type { Lab } from '../lab.ts';
 import { checkPartCount, partsByGroup, randomParts } from '../parts.ts';
@@ -78,20 +79,23 @@ export const spunge = defineAlgorithm({
     const { values } = lab.model.parameters;
     const start = await lab.snapshot();
     const merge = merging(lab, start, split.length, settings);
-    for (const { name, sets } of split) {
-      yield { kind: 'stage', name: `part ${name}: ${sets.target.length} examples` };
-      const own = lab.fork({ sets });
-      try {
-        yield* algorithm.run(own, innerSettings);
-      } finally {
-        await own.release();
-      }
-      await merge.add();
-      await values.copyFrom(start);
+    for (const [i, { name, sets }] of split.entries()) {
+      const part = async function* (): AsyncGenerator<RunEvent, void, void> {
+        const own = lab.fork({ sets });
+        try {
+          yield* algorithm.run(own, innerSettings);
+        } finally {
+          await own.release();
+        }
+        await merge.add(i);
+        await values.copyFrom(start);
+      };
+      yield* lab.stage(`part ${name}: ${sets.target.length} examples`, part, () => merge.changes(i));
     }
-    yield { kind: 'stage', name: 'merging' };
-    const { vector, factor } = await merge.merged();
-    await addTaskVector(values, start, factor, vector);
+    yield* lab.stage('merging', async () => {
+      const { vector, factor } = await merge.merged();
+      await addTaskVector(values, start, factor, vector);
+    });
     return undefined;
   },
 });
@@ -101,12 +105,14 @@ function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, l
   const { values } = lab.model.parameters;
   if (merge === 'ties') {
     const vectors: FlatBuffer<'f32'>[] = [];
+    const vectorOf = (part: number) => {
+      vectors[part] ??= lab.scratch();
+      return vectors[part];
+    };
     return {
-      add: async () => {
-        const vector = lab.scratch();
-        await taskVector(values, start, vector);
-        vectors.push(vector);
-      },
+      add: (part: number) => taskVector(values, start, vectorOf(part)),
+      /** What is to be kept of a part. */
+      changes: (part: number) => ({ [`changes ${part + 1}`]: vectorOf(part) }),
       merged: async () => {
         const count = await movableCount(lab);
         await mergeTies(vectors, { density, count, ...(lab.signal ? { signal: lab.signal } : {}) });
@@ -122,6 +128,7 @@ function merging(lab: Lab, start: FlatBuffer, parts: number, { merge, density, l
       await taskVector(values, start, vector);
       await axpy(1, vector, sum);
     },
+    changes: () => ({ sum }),
     merged: async () => ({ vector: sum, factor: merge === 'mean' ? lambda / parts : lambda }),
   };
 }

@@ -51,9 +51,14 @@ export const ssd = defineAlgorithm({
     try {
       const { hessian } = optimizer.state;
       const forgetFisher = lab.scratch();
-      yield* fisherDiagonal(lab, forget, lab.sets.target.length, optimizer);
-      await forgetFisher.copyFrom(hessian);
-      yield* fisherDiagonal(lab, retain, lab.sets.retain!.length, optimizer);
+      const name = (term: Term) => `Fisher diagonal of the ${term.name} set`;
+      const ofForget = async function* (): AsyncGenerator<RunEvent, void, void> {
+        yield* fisherDiagonal(lab, forget, lab.sets.target.length, optimizer);
+        await forgetFisher.copyFrom(hessian);
+      };
+      yield* lab.stage(name(forget), ofForget, () => ({ forgetFisher }));
+      const ofRetain = () => fisherDiagonal(lab, retain, lab.sets.retain!.length, optimizer);
+      yield* lab.stage(name(retain), ofRetain, () => ({ hessian }));
       let dampened = 0;
       const dampen = ([theta, needed, kept]: Float32Array[]): void => {
         for (let i = 0; i < theta!.length; i++) {
@@ -62,12 +67,14 @@ export const ssd = defineAlgorithm({
           dampened += 1;
         }
       };
-      yield { kind: 'stage', name: 'dampening' };
-      await walkElements([values, forgetFisher, hessian], dampen, {
-        writes: [0],
-        ...(lab.signal ? { signal: lab.signal } : {}),
+      const count = yield* lab.stage('dampening', async () => {
+        await walkElements([values, forgetFisher, hessian], dampen, {
+          writes: [0],
+          ...(lab.signal ? { signal: lab.signal } : {}),
+        });
+        return dampened;
       });
-      yield { kind: 'note', text: `${dampened} of ${await movableCount(lab)} weights were dampened` };
+      yield { kind: 'note', text: `${count} of ${await movableCount(lab)} weights were dampened` };
     } finally {
       await optimizer.release();
     }
@@ -82,7 +89,6 @@ async function* fisherDiagonal(
   size: number,
   optimizer: Sophia,
 ): AsyncGenerator<RunEvent, void, void> {
-  yield { kind: 'stage', name: `Fisher diagonal of the ${term.name} set` };
   yield* lab.gradient(term, async (_, index) => {
     const { skipped } = await optimizer.updateHessian({ batchSize: 1, part: [index, size], prime: true });
     if (!skipped) return;

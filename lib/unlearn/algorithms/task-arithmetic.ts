@@ -23,7 +23,7 @@ export const taskArithmetic = defineAlgorithm({
   },
   advice: { forgetMore: { scale: 'raise' }, keepMore: { scale: 'lower' } },
   promises: { forget: 0.75, retain: 0.8 },
-  learningRates: { adamw: 1e-5, sophia: 1.6e-5, 'soul-repo': 4.6e-6 },
+  learningRates: { adamw: 1e-5, sophia: 1.6e-5, 'soul-repo': 4.6e-6, sign: 3.6e-6 },
   buffers: () => ({ copies: 1 }),
   needs: () => [],
   async *run(lab, { scale }) {

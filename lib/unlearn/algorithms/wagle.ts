@@ -18,7 +18,7 @@ import { innerMethod, innerMethodSetting } from '../inner-method.ts';
 import type { Lab } from '../lab.ts';
 import { checkSets, setsNeeded } from '../method.ts';
 import { crossEntropy } from '../objectives/cross-entropy.ts';
-import { leaveCandidates, maskWhere, requireFiniteScores } from '../selection.ts';
+import { freezeWhere, leaveCandidates, requireFiniteScores } from '../selection.ts';
 import { choiceSetting, numberSetting, patternOf, textSetting } from '../setting.ts';
 import { retainSet, targetSet } from '../source.ts';
 import type { Term } from '../term.ts';
@@ -67,6 +67,8 @@ export const wagle = defineAlgorithm({
   advice: { forgetMore: { ratio: 'raise' }, keepMore: { ratio: 'lower' } },
   promises: { forget: 0.5, retain: 0.8 },
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
+  endsAnywhere: true,
+  buffers: ({ ratio }) => ({ freezes: ratio < 1 }),
   needs({ method, score, exclude }) {
     patternOf('exclude', exclude);
     return [...new Set([...setsNeeded(innerMethod(method)), ...setsNeeded(scoreMethod(score))])];
@@ -76,29 +78,31 @@ export const wagle = defineAlgorithm({
     const excluded = patternOf('exclude', exclude);
     if (ratio === 1) return yield* lab.descend(inner);
     checkSets(scoreMethod(score), lab.sets);
-    yield { kind: 'stage', name: `choosing weights by ${score}` };
     const { values } = lab.model.parameters;
-    const scores = FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device });
-    let frozen: FlatBuffer<'u8'>;
-    try {
-      const terms = yield* score === 'wagle' ? attribution(lab, scores, mu) : baseline(lab, scores, score);
-      const candidates = await leaveCandidates(lab, scores, 'exclude', (name) => !excluded.test(name));
-      const threshold = await quantile(terms, ratio);
-      const isOut =
-        terms.of === 'product'
-          ? (a: number, b: number) => isBelow(Math.abs(Math.fround(a * b)), threshold)
-          : (a: number) => isBelow(Math.abs(a), threshold);
-      const chosen = await maskWhere(lab, terms.of === 'product' ? [terms.a, terms.b] : [terms.a], isOut);
-      if (chosen.count === candidates) {
-        throw new SoulError('SOUL_INVALID_ARGUMENT', `every weight scores 0 by ${score}: nothing would be trained`, {
-          argument: 'score',
-        });
+    const frozen = lab.mask();
+    const choosing = async function* (): AsyncGenerator<RunEvent, void, void> {
+      const scores = FlatBuffer.alloc(values.length, { dtype: 'f32', device: values.device });
+      try {
+        const terms = yield* score === 'wagle' ? attribution(lab, scores, mu) : baseline(lab, scores, score);
+        const candidates = await leaveCandidates(lab, scores, 'exclude', (name) => !excluded.test(name));
+        const threshold = await quantile(terms, ratio);
+        const isOut =
+          terms.of === 'product'
+            ? (a: number, b: number) => isBelow(Math.abs(Math.fround(a * b)), threshold)
+            : (a: number) => isBelow(Math.abs(a), threshold);
+        const scored = terms.of === 'product' ? [terms.a, terms.b] : [terms.a];
+        const left = await freezeWhere(lab, frozen, scored, isOut);
+        if (left === candidates) {
+          throw new SoulError('SOUL_INVALID_ARGUMENT', `every weight scores 0 by ${score}: nothing would be trained`, {
+            argument: 'score',
+          });
+        }
+        yield { kind: 'note', text: noteOf(lab, candidates, left, score, excluded) };
+      } finally {
+        await scores.release();
       }
-      frozen = chosen.frozen;
-      yield { kind: 'note', text: noteOf(lab, candidates, chosen.count, score, excluded) };
-    } finally {
-      await scores.release();
-    }
+    };
+    yield* lab.stage(`choosing weights by ${score}`, choosing, () => ({ frozen }));
     return yield* lab.descend(inner, { frozen });
   },
 });

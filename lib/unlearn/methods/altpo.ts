@@ -13,13 +13,13 @@ import { advice, forgetCoefficient, retainSettings, retainTerms, runDefaults } f
 
 export const altpo = defineMethod({
   name: 'altpo',
-  summary: 'alternate preference optimization: DPO towards alternate answers, which are learned too',
+  summary: 'alternate preference optimization: DPO towards alternate answers',
   paper: 'Mekala et al. 2024, arXiv 2409.13474; open-unlearning (AltPO)',
   formula:
     'L = dpo + alternateCoefficient * CE(alternate answers), an alternate of each question drawn anew in each epoch',
   departures:
-    'The paper generates its alternates with the model itself; here they come from a file (--alternatives), several for a question ' +
-    'where it has them. open-unlearning has no cross-entropy on alternates: that is alternateCoefficient 0, the default.',
+    'The paper has the model itself make its alternates; so does --generate-alternatives, with a request in words of its own, or they ' +
+    'come from a file (--alternatives), several for a question where it has them. open-unlearning has no cross-entropy on alternates: that is alternateCoefficient 0, the default.',
   settings: {
     forgetCoefficient,
     ...retainSettings,

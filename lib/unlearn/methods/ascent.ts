@@ -16,7 +16,7 @@ export const ascent = defineMethod({
   formula: 'L = -forgetCoefficient * CE(forget)',
   settings: { forgetCoefficient },
   promises: { property: 'the probability of the forget set falls by a third and more; nothing holds the rest' },
-  learningRates: { adamw: 1.5e-6, sophia: 2.7e-6, 'soul-repo': 1e-6 },
+  learningRates: { adamw: 1.5e-6, sophia: 2.7e-6, 'soul-repo': 1e-6, sgd: 0.04 },
   terms: (settings) => [
     { name: 'forget', source: targetSet, objective: gradientAscent, coefficient: settings.forgetCoefficient },
   ],

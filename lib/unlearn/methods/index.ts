@@ -6,6 +6,7 @@
 
 import { altpo } from './altpo.ts';
 import { ascent } from './ascent.ts';
+import { ceu } from './ceu.ts';
 import { dpo, idkdpo } from './direct-preference.ts';
 import { finetune } from './finetune.ts';
 import { graddiff } from './graddiff.ts';
@@ -18,6 +19,7 @@ import { pdu } from './pdu.ts';
 import { po } from './po.ts';
 import { simnpo } from './simnpo.ts';
 import { uce } from './uce.ts';
+import { undial } from './undial.ts';
 import { satimp, wga } from './weighted-ascent.ts';
 
 export const methods = [
@@ -33,6 +35,8 @@ export const methods = [
   uce,
   wga,
   satimp,
+  undial,
+  ceu,
   pdu,
   mollm,
   gru,

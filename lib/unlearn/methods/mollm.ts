@@ -27,7 +27,7 @@ export const mollm = defineMethod({
     normalised: flagSetting('whether gradients are brought to one length first', true),
   },
   promises: { forget: 0.5, retain: 0.9 },
-  learningRates: { adamw: 3e-6, sophia: 4.4e-6, 'soul-repo': 2e-6 },
+  learningRates: { adamw: 3e-6, sophia: 4.4e-6, 'soul-repo': 2e-6, sign: 1.8e-6 },
   terms: ({ forgetLoss, kl }) => [
     forgetTerm(forgetLoss, 1),
     { name: 'retain', source: retainSet, objective: crossEntropy },

@@ -19,7 +19,7 @@ export const ngdiff = defineMethod({
     'runs here do not. A coefficient acts before the rule and so is of no effect: there is none.',
   settings: { forgetLoss: forgetLossSetting('ascent'), retainLoss: retainSettings.retainLoss },
   promises: { forget: 0.5, retain: 0.8 },
-  learningRates: { adamw: 3e-6, sophia: 5e-6, 'soul-repo': 2e-6 },
+  learningRates: { adamw: 3e-6, sophia: 5e-6, 'soul-repo': 2e-6, sgd: 0.05 },
   terms: ({ forgetLoss, retainLoss }) => [
     forgetTerm(forgetLoss, 1),
     ...retainTerms({ retainCoefficient: 1, retainLoss }),

@@ -25,7 +25,7 @@ export const pdu = defineMethod({
   },
   advice: { forgetMore: { dualStart: 'lower' }, keepMore: { dualStart: 'raise' } },
   promises: { forget: 0.5, retain: 0.8 },
-  learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
+  learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6, sgd: 0.25 },
   terms: ({ epsilon, dualStep, dualStart }) => [
     { name: 'forget', source: targetSet, objective: boundedCrossEntropy },
     {

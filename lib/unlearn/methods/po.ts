@@ -21,7 +21,7 @@ export const po = defineMethod({
   runDefaults,
   advice,
   promises: { property: 'greedy answers to the forget set are no longer the old ones, and the retain set is kept' },
-  learningRates: { adamw: 2e-5, sophia: 3.6e-5, 'soul-repo': 1.4e-5 },
+  learningRates: { adamw: 2e-5, sophia: 3.6e-5, 'soul-repo': 1.4e-5, sign: 9e-6, sgd: 0.2 },
   terms: (settings) => [
     { name: 'forget', source: refusalSet, objective: crossEntropy, coefficient: settings.forgetCoefficient },
     ...retainTerms(settings),

@@ -29,7 +29,7 @@ export const simnpo = defineMethod({
   },
   advice,
   promises: { forget: 0.6, retain: 0.8 },
-  learningRates: { adamw: 1e-5, sophia: 1.4e-5, 'soul-repo': 7e-6 },
+  learningRates: { adamw: 1e-5, sophia: 1.4e-5, 'soul-repo': 7e-6, sgd: 0.35 },
   terms: ({ beta, margin, ...settings }) => [
     {
       name: 'forget',

@@ -19,7 +19,7 @@ export const uce = defineMethod({
   runDefaults,
   advice,
   promises: { forget: 0.5, retain: 0.8 },
-  learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
+  learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6, sgd: 0.25 },
   terms: (settings) => [
     { name: 'forget', source: targetSet, objective: boundedCrossEntropy, coefficient: settings.forgetCoefficient },
     ...retainTerms(settings),

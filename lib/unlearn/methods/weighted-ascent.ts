@@ -29,7 +29,7 @@ export const wga = defineMethod({
   runDefaults,
   advice,
   promises: { forget: 0.5, retain: 0.8 },
-  learningRates: { adamw: 8e-6, sophia: 1.2e-5, 'soul-repo': 5e-6 },
+  learningRates: { adamw: 8e-6, sophia: 1.2e-5, 'soul-repo': 5e-6, sgd: 0.25 },
   terms: ({ beta, ...settings }) => [
     {
       name: 'forget',
@@ -59,7 +59,7 @@ export const satimp = defineMethod({
     property:
       'of answers that a model is all but sure of it takes little: p^5 * (1 - p) is small at both ends; the retain set is kept',
   },
-  learningRates: { adamw: 1.6e-5, sophia: 1.3e-5, 'soul-repo': 1e-5 },
+  learningRates: { adamw: 1.6e-5, sophia: 1.3e-5, 'soul-repo': 1e-5, sign: 8e-6, sgd: 0.3 },
   terms: ({ beta1, beta2, ...settings }) => [
     {
       name: 'forget',

@@ -6,6 +6,7 @@
 
 #include "kernels/adamw.h"
 #include "kernels/memory.h"
+#include "kernels/normal.h"
 #include "kernels/order_statistic.h"
 #include "kernels/sophia.h"
 #include "kernels/vectors.h"
@@ -61,6 +62,9 @@ struct CpuKernels {
   // y <- alpha * sign(x) + y; x may be y.
   void (*add_sign)(float alpha, const Elements& x, const Elements& y, const Rounding& rounding, int64_t begin,
                    int64_t end);
+  // target <- source + factor * z, z standard normal, 0 for frozen elements; the source may be the target.
+  void (*add_normal)(float factor, const NormalDraws& draws, const Elements& source, const Elements& target,
+                     FrozenMask frozen, const Rounding& rounding, int64_t begin, int64_t end);
   void (*scale)(float factor, const Elements& y, const Rounding& rounding, int64_t begin, int64_t end);
   // y <- sign(y) * max(|y| - by, 0); frozen elements stay.
   void (*soft_threshold)(float by, const Elements& y, FrozenMask frozen, const Rounding& rounding,
@@ -88,6 +92,11 @@ struct CpuKernels {
                            float* log_sum_exp, float* reference_log_sum_exp);
   void (*divergence_gradient)(const SoulTokenRows* rows, const SoulTokenRows* reference, const float* weights,
                               const float* log_sum_exp, const float* reference_log_sum_exp);
+  // A null reference: each row's own logits.
+  void (*score_target)(const SoulTokenRows* rows, const SoulTokenRows* reference,
+                       const SoulTokenTarget* target, float* cross_entropy);
+  void (*target_gradient)(const SoulTokenRows* rows, const SoulTokenRows* reference,
+                          const SoulTokenTarget* target, const float* weights);
 };
 
 // The tables that this processor can run, the fastest first.

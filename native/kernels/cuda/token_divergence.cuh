@@ -1,14 +1,19 @@
-// The divergence of two rows of logits, in one read of each.
+// The divergence of two rows of logits, or their cross-entropy where the second is a target, in one read of
+// each; of an own target the second is the first, with one logit shifted.
 #pragma once
 
 #include <cstdint>
+#include <type_traits>
 
 #include "kernels/cuda/token_rows.cuh"
 
 namespace soul {
 
+// In the place of the other rows' element: they are the rows themselves.
+struct OwnRow {};
+
 // Moves both references, and scales what was summed relative to the other one.
-SOUL_DEVICE void Rescale(DivergenceFigures* figures, float shift, float other_shift) {
+SOUL_DEVICE void Rescale(DivergenceFigures* figures, bool is_target, float shift, float other_shift) {
   const auto factor = static_cast<double>(Exp(other_shift));
   figures->sum *= static_cast<double>(Exp(shift));
   figures->other_sum *= factor;
@@ -16,7 +21,8 @@ SOUL_DEVICE void Rescale(DivergenceFigures* figures, float shift, float other_sh
   figures->terms = factor > 0 ? figures->terms * factor : 0;
   // Before the first token there is nothing to move.
   if (figures->other_sum > 0) {
-    figures->terms += figures->other_sum * (static_cast<double>(other_shift) - static_cast<double>(shift));
+    figures->terms += figures->other_sum *
+                      ((is_target ? 0 : static_cast<double>(other_shift)) - static_cast<double>(shift));
   }
 }
 
@@ -25,10 +31,10 @@ SOUL_DEVICE DivergenceFigures NoDivergence() {
 }
 
 // What the lanes of a warp found, together, in each of them.
-SOUL_DEVICE DivergenceFigures MergeInWarp(DivergenceFigures figures) {
+SOUL_DEVICE DivergenceFigures MergeInWarp(DivergenceFigures figures, bool is_target) {
   const float reference = WarpLargest(figures.reference);
   const float other_reference = WarpLargest(figures.other_reference);
-  Rescale(&figures, figures.reference - reference, figures.other_reference - other_reference);
+  Rescale(&figures, is_target, figures.reference - reference, figures.other_reference - other_reference);
   return {reference, other_reference, WarpSum(figures.sum), WarpSum(figures.other_sum),
           WarpSum(figures.terms)};
 }
@@ -38,18 +44,25 @@ template <typename Element, typename OtherElement>
 SOUL_DEVICE DivergenceFigures DivergenceOfShare(const DivergenceParameters& parameters, int64_t index,
                                                 int32_t part) {
   const auto* const row = RowOf<Element>(parameters.rows, index);
-  const auto* const other_row = RowOf<OtherElement>(parameters.reference, index);
   const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
-  const bool aligned = MissingBefore(row) == MissingBefore(other_row);
+  const uint32_t label = ShiftedLabel(parameters.shifted, index);
+  const bool is_target = parameters.is_target;
   DivergenceFigures figures = NoDivergence();
   ForTiles(parameters.split, part, [&](int32_t tile) {
     const TokenPlace place = PlaceInTile(row, vocabulary, tile);
     float values[kTokens], others[kTokens];
     LoadTile(row, vocabulary, place, true, values);
-    LoadTile(other_row, vocabulary, place, aligned, others);
+    if constexpr (std::is_same_v<OtherElement, OwnRow>) {
+#pragma unroll
+      for (int i = 0; i < kTokens; ++i) others[i] = values[i];
+    } else {
+      const auto* const other_row = RowOf<OtherElement>(parameters.reference, index);
+      LoadTile(other_row, vocabulary, place, MissingBefore(row) == MissingBefore(other_row), others);
+    }
+    Shift(place, label, parameters.shifted.by, others);
     const float shift = Rise(LargestOf(values), &figures.reference);
     const float other_shift = Rise(LargestOf(others), &figures.other_reference);
-    if (shift < 0.0f || other_shift < 0.0f) Rescale(&figures, shift, other_shift);
+    if (shift < 0.0f || other_shift < 0.0f) Rescale(&figures, is_target, shift, other_shift);
 
     float exponentials[kTokens];
 #pragma unroll
@@ -60,13 +73,14 @@ SOUL_DEVICE DivergenceFigures DivergenceOfShare(const DivergenceParameters& para
 #pragma unroll
     for (int i = 0; i < kTokens; ++i) {
       exponentials[i] = ExpOfDifference(Difference(others[i], figures.other_reference));
-      others[i] =
-          DivergenceTerm(exponentials[i], others[i] - figures.other_reference, values[i] - figures.reference);
+      const float d = values[i] - figures.reference;
+      others[i] = is_target ? CrossEntropyTerm(exponentials[i], d)
+                            : DivergenceTerm(exponentials[i], others[i] - figures.other_reference, d);
     }
     figures.other_sum += static_cast<double>(SumOf(exponentials));
     figures.terms += static_cast<double>(SumOf(others));
   });
-  return MergeInWarp(figures);
+  return MergeInWarp(figures, is_target);
 }
 
 // Writes what was asked for of a row; one thread does.
@@ -74,15 +88,22 @@ SOUL_DEVICE void WriteDivergence(const DivergenceParameters& parameters, int64_t
                                  const DivergenceFigures& figures) {
   const float log_sum = LogOfSum(figures.sum), other_log_sum = LogOfSum(figures.other_sum);
   if (parameters.divergence != nullptr) {
-    const auto value =
-        static_cast<float>(figures.terms / figures.other_sum +
-                           (static_cast<double>(log_sum) - static_cast<double>(other_log_sum)));
-    // Rounding may leave a divergence of nothing just below 0.
+    const auto value = static_cast<float>(
+        figures.terms / figures.other_sum +
+        (static_cast<double>(log_sum) - (parameters.is_target ? 0 : static_cast<double>(other_log_sum))));
+    // Rounding may leave a value of nothing just below 0.
     parameters.divergence[index] = value < 0.0f ? 0.0f : value;
   }
   if (parameters.log_sum_exp != nullptr) parameters.log_sum_exp[index] = figures.reference + log_sum;
   if (parameters.reference_log_sum_exp != nullptr) {
     parameters.reference_log_sum_exp[index] = figures.other_reference + other_log_sum;
+  }
+  if (parameters.label_probability != nullptr) {
+    const float logit = LogitOf(parameters.rows, index, parameters.shifted.labels[index]);
+    const float by = parameters.shifted.by;
+    parameters.label_probability[index] = by > 0.0f
+                                              ? Exp(((logit + by) - figures.other_reference) - other_log_sum)
+                                              : Exp((logit - figures.reference) - log_sum);
   }
 }
 
@@ -97,7 +118,7 @@ SOUL_DEVICE void ScoreDivergence(const DivergenceParameters& parameters) {
     Barrier();
     if (warp != 0) return;
     const DivergenceFigures figures =
-        MergeInWarp(lane < ThreadCount() / kWarp ? warps[lane] : NoDivergence());
+        MergeInWarp(lane < ThreadCount() / kWarp ? warps[lane] : NoDivergence(), parameters.is_target);
     if (lane != 0) return;
     if (parameters.split.parts > 1) {
       parameters.figures[index * parameters.split.parts + part] = figures;
@@ -111,8 +132,8 @@ SOUL_DEVICE void ScoreDivergence(const DivergenceParameters& parameters) {
 SOUL_DEVICE void FinishDivergence(const DivergenceParameters& parameters) {
   const int32_t lane = ThreadIndex() % kWarp, parts = parameters.split.parts;
   ForRowsOfWarp(parameters.rows.rows, [&](int64_t index) {
-    const DivergenceFigures figures =
-        MergeInWarp(lane < parts ? parameters.figures[index * parts + lane] : NoDivergence());
+    const DivergenceFigures figures = MergeInWarp(
+        lane < parts ? parameters.figures[index * parts + lane] : NoDivergence(), parameters.is_target);
     if (lane == 0) WriteDivergence(parameters, index, figures);
   });
 }

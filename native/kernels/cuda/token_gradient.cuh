@@ -8,10 +8,16 @@
 
 namespace soul {
 
+SOUL_DEVICE float WeightOf(const TokenGradientParameters& parameters, int64_t index) {
+  const float weight = parameters.weights[index];
+  if (parameters.label_probability == nullptr) return weight;
+  return weight * OwnTargetFactor(parameters.label_probability[index], parameters.shift_factor);
+}
+
 // p(label) - 1 is minus the sum of all others, and as that sum keeps its digits when p(label) is nearly 1.
 SOUL_DEVICE void WriteLabel(const TokenGradientParameters& parameters, int64_t index, double others) {
   StoreLogit(parameters.rows, index, parameters.labels[index],
-             -(parameters.weights[index] * static_cast<float>(others)));
+             -(WeightOf(parameters, index) * static_cast<float>(others)));
 }
 
 // Writes a thread's share of a part; returns its sum of the probabilities of all but the label.
@@ -19,7 +25,7 @@ template <typename Element>
 SOUL_DEVICE double GradientShare(const TokenGradientParameters& parameters, int64_t index, int32_t part) {
   auto* const row = RowOf<Element>(parameters.rows, index);
   const auto vocabulary = static_cast<uint32_t>(parameters.rows.vocabulary);
-  const float weight = parameters.weights[index], log_sum_exp = parameters.log_sum_exp[index];
+  const float weight = WeightOf(parameters, index), log_sum_exp = parameters.log_sum_exp[index];
   const auto label = static_cast<uint32_t>(parameters.labels[index]);
   double others = 0;
   ForTiles(parameters.split, part, [&](int32_t tile) {
@@ -80,6 +86,7 @@ SOUL_DEVICE void DivergenceGradient(const DivergenceGradientParameters& paramete
     auto* const row = RowOf<Element>(parameters.rows, index);
     const auto* const other_row = RowOf<OtherElement>(parameters.reference, index);
     const bool aligned = MissingBefore(row) == MissingBefore(other_row);
+    const uint32_t label = ShiftedLabel(parameters.shifted, index);
     const float weight = parameters.weights[index];
     const float log_sum_exp = parameters.log_sum_exp[index];
     const float other_log_sum_exp = parameters.reference_log_sum_exp[index];
@@ -88,6 +95,7 @@ SOUL_DEVICE void DivergenceGradient(const DivergenceGradientParameters& paramete
       float values[kTokens], others[kTokens];
       LoadTile(row, vocabulary, place, true, values);
       LoadTile(other_row, vocabulary, place, aligned, others);
+      Shift(place, label, parameters.shifted.by, others);
 #pragma unroll
       for (int i = 0; i < kTokens; ++i) {
         values[i] = weight * (TokenProbability(values[i], log_sum_exp) -

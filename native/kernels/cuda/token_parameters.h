@@ -58,6 +58,15 @@ struct TokenGradientParameters {
   const float* log_sum_exp;
   TokenParts split;
   double* others;  // rows * parts, where there are several: sums of the probabilities of all but the label
+  // Of own targets (OwnTargetFactor), which the weights are multiplied with; null: of labels.
+  const float* label_probability;
+  float shift_factor;
+};
+
+// The token of each row whose logit is shifted in what rows are compared with; null labels: none is.
+struct ShiftedLabels {
+  const int32_t* labels;
+  float by;
 };
 
 struct DivergenceFigures {
@@ -76,6 +85,10 @@ struct DivergenceParameters {
   float* reference_log_sum_exp;
   TokenParts split;
   DivergenceFigures* figures;  // rows * parts, where there are several
+  // What is compared with is a target: `divergence` is the cross-entropy, without the target's own entropy.
+  bool is_target;
+  ShiftedLabels shifted;
+  float* label_probability;  // of own targets, else null
 };
 
 struct DivergenceGradientParameters {
@@ -85,6 +98,7 @@ struct DivergenceGradientParameters {
   const float* log_sum_exp;
   const float* reference_log_sum_exp;
   TokenParts split;
+  ShiftedLabels shifted;
 };
 
 }  // namespace soul

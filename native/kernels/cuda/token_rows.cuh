@@ -106,6 +106,24 @@ SOUL_DEVICE void LoadTile(const Element* row, uint32_t vocabulary, const TokenPl
   }
 }
 
+// The token of a row that is shifted: one that no row has where none is.
+SOUL_DEVICE uint32_t ShiftedLabel(const ShiftedLabels& shifted, int64_t row) {
+  return shifted.labels != nullptr ? static_cast<uint32_t>(shifted.labels[row]) : UINT32_MAX;
+}
+
+SOUL_DEVICE void Shift(const TokenPlace& place, uint32_t label, float by, float (&values)[kTokens]) {
+#pragma unroll
+  for (int i = 0; i < kTokens; i += 4) {
+    const uint32_t at = label - place.Index(i);
+    if (at < 4) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        values[i + j] = static_cast<uint32_t>(j) == at ? values[i + j] + by : values[i + j];
+      }
+    }
+  }
+}
+
 // Those of four logits from `index` on that lie in the row, rounded to the nearest.
 template <typename Element>
 SOUL_DEVICE void StoreFour(Element* row, uint32_t vocabulary, uint32_t index, const float* values) {

@@ -1,5 +1,5 @@
 // Kernels on rows of logits, named by their dtypes, the reference's last. Those with `finish` put the parts
-// of rows together.
+// of rows together. What compares rows with a reference compares them with targets too.
 #include "kernels/cuda/token_divergence.cuh"
 #include "kernels/cuda/token_gradient.cuh"
 #include "kernels/cuda/token_scores.cuh"
@@ -42,6 +42,13 @@ SOUL_DIVERGENCE(_f32_f32, float, float)
 SOUL_DIVERGENCE(_f32_bf16, float, uint16_t)
 SOUL_DIVERGENCE(_bf16_f32, uint16_t, float)
 SOUL_DIVERGENCE(_bf16_bf16, uint16_t, uint16_t)
+
+SOUL_KERNEL(soul_score_own_target_f32, DivergenceParameters) {
+  ScoreDivergence<float, OwnRow>(parameters);
+}
+SOUL_KERNEL(soul_score_own_target_bf16, DivergenceParameters) {
+  ScoreDivergence<uint16_t, OwnRow>(parameters);
+}
 
 SOUL_KERNEL(soul_finish_divergence, DivergenceParameters) {
   FinishDivergence(parameters);

@@ -5,6 +5,7 @@
 
 #include "kernels/cuda/order_statistic_parameters.h"
 #include "kernels/memory.h"
+#include "kernels/normal.h"
 #include "kernels/vectors.h"
 
 namespace soul {
@@ -23,6 +24,17 @@ struct AxpyParameters {
   float alpha;
   const void* x;
   void* y;
+  Rounding rounding;
+  int64_t length;
+};
+
+// target <- source + factor * z, z 0 for frozen elements; the source may be the target.
+struct AddNormalParameters {
+  float factor;
+  NormalDraws draws;
+  const void* source;
+  void* target;
+  FrozenMask frozen;
   Rounding rounding;
   int64_t length;
 };

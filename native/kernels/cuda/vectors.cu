@@ -5,6 +5,7 @@
 #include "kernels/cuda/frozen_fill.cuh"
 #include "kernels/cuda/inner_products.cuh"
 #include "kernels/cuda/magnitudes.cuh"
+#include "kernels/cuda/normal_updates.cuh"
 #include "kernels/cuda/order_statistic.cuh"
 #include "kernels/cuda/stream_pattern.cuh"
 #include "kernels/cuda/vector_updates.cuh"
@@ -41,6 +42,18 @@ SOUL_KERNEL(soul_add_sign_bf16_f32, AxpyParameters) {
 }
 SOUL_KERNEL(soul_add_sign_bf16_bf16, AxpyParameters) {
   AddSign<uint16_t, uint16_t>(parameters);
+}
+SOUL_KERNEL(soul_add_normal_f32_f32, AddNormalParameters) {
+  AddNormal<float, float>(parameters);
+}
+SOUL_KERNEL(soul_add_normal_f32_bf16, AddNormalParameters) {
+  AddNormal<float, uint16_t>(parameters);
+}
+SOUL_KERNEL(soul_add_normal_bf16_f32, AddNormalParameters) {
+  AddNormal<uint16_t, float>(parameters);
+}
+SOUL_KERNEL(soul_add_normal_bf16_bf16, AddNormalParameters) {
+  AddNormal<uint16_t, uint16_t>(parameters);
 }
 SOUL_KERNEL(soul_scale_f32, ScaleParameters) {
   Scale<float>(parameters);

@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/token_parameters.h"
 #include "kernels/storage.h"
+#include "kernels/token_target.h"
 
 namespace soul::cuda {
 namespace {
@@ -39,6 +40,10 @@ const char* DTypeOf(const SoulTokenRows& rows) {
   return rows.dtype == SOUL_BFLOAT16 ? "_bf16" : "_f32";
 }
 
+std::string DTypesOf(const SoulTokenRows& rows, const SoulTokenRows& reference) {
+  return std::string(DTypeOf(rows)) + DTypeOf(reference);
+}
+
 Shape ShapeFor(const Queue& queue, const SoulTokenRows& rows) {
   Shape shape{};
   const int64_t all_threads = queue.BlocksFor(std::numeric_limits<int64_t>::max()) * queue.Threads();
@@ -68,6 +73,39 @@ Figures* ScratchFor(Queue& queue, const Shape& shape) {
   return shape.finishing_blocks > 0 ? queue.Scratch<Figures>(shape.split.items) : nullptr;
 }
 
+// Those that follow fill in how rows are shared out.
+void LaunchTokenGradient(Queue& queue, Stream stream, TokenGradientParameters parameters) {
+  const SoulTokenRows& rows = parameters.rows;
+  if (rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, rows);
+  parameters.split = shape.split;
+  parameters.others = ScratchFor<double>(queue, shape);
+  queue.LaunchOn(stream, DeviceCode::kTokens, (std::string("soul_token_gradient") + DTypeOf(rows)).c_str(),
+                 shape.blocks, shape.threads, parameters);
+  if (shape.finishing_blocks == 0) return;
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_token_gradient", shape.finishing_blocks,
+                 shape.threads, parameters);
+}
+
+void LaunchDivergence(Queue& queue, Stream stream, const std::string& name, DivergenceParameters parameters) {
+  if (parameters.rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, parameters.rows);
+  parameters.split = shape.split;
+  parameters.figures = ScratchFor<DivergenceFigures>(queue, shape);
+  queue.LaunchOn(stream, DeviceCode::kTokens, name.c_str(), shape.blocks, shape.threads, parameters);
+  if (shape.finishing_blocks == 0) return;
+  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_divergence", shape.finishing_blocks, shape.threads,
+                 parameters);
+}
+
+void LaunchDivergenceGradient(Queue& queue, Stream stream, DivergenceGradientParameters parameters) {
+  if (parameters.rows.rows == 0) return;
+  const Shape shape = ShapeFor(queue, parameters.rows);
+  parameters.split = shape.split;
+  const std::string name = "soul_divergence_gradient" + DTypesOf(parameters.rows, parameters.reference);
+  queue.LaunchOn(stream, DeviceCode::kTokens, name.c_str(), shape.blocks, shape.threads, parameters);
+}
+
 }  // namespace
 
 void EnqueueTokenScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
@@ -87,46 +125,68 @@ void EnqueueTokenScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
 
 void EnqueueTokenGradient(Queue& queue, Stream stream, const SoulTokenRows& rows, const int32_t* labels,
                           const float* weights, const float* log_sum_exp) {
-  if (rows.rows == 0) return;
-  const Shape shape = ShapeFor(queue, rows);
-  const TokenGradientParameters parameters{rows,        labels,      weights,
-                                           log_sum_exp, shape.split, ScratchFor<double>(queue, shape)};
-  queue.LaunchOn(stream, DeviceCode::kTokens, (std::string("soul_token_gradient") + DTypeOf(rows)).c_str(),
-                 shape.blocks, shape.threads, parameters);
-  if (shape.finishing_blocks == 0) return;
-  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_token_gradient", shape.finishing_blocks,
-                 shape.threads, parameters);
+  LaunchTokenGradient(queue, stream,
+                      {.rows = rows, .labels = labels, .weights = weights, .log_sum_exp = log_sum_exp});
 }
 
 void EnqueueDivergence(Queue& queue, Stream stream, const SoulTokenRows& rows, const SoulTokenRows& reference,
                        float* divergence, float* log_sum_exp, float* reference_log_sum_exp) {
-  if (rows.rows == 0) return;
-  const Shape shape = ShapeFor(queue, rows);
-  const DivergenceParameters parameters{rows,
-                                        reference,
-                                        divergence,
-                                        log_sum_exp,
-                                        reference_log_sum_exp,
-                                        shape.split,
-                                        ScratchFor<DivergenceFigures>(queue, shape)};
-  queue.LaunchOn(stream, DeviceCode::kTokens,
-                 (std::string("soul_score_divergence") + DTypeOf(rows) + DTypeOf(reference)).c_str(),
-                 shape.blocks, shape.threads, parameters);
-  if (shape.finishing_blocks == 0) return;
-  queue.LaunchOn(stream, DeviceCode::kTokens, "soul_finish_divergence", shape.finishing_blocks, shape.threads,
-                 parameters);
+  LaunchDivergence(queue, stream, "soul_score_divergence" + DTypesOf(rows, reference),
+                   {.rows = rows,
+                    .reference = reference,
+                    .divergence = divergence,
+                    .log_sum_exp = log_sum_exp,
+                    .reference_log_sum_exp = reference_log_sum_exp});
 }
 
 void EnqueueDivergenceGradient(Queue& queue, Stream stream, const SoulTokenRows& rows,
                                const SoulTokenRows& reference, const float* weights, const float* log_sum_exp,
                                const float* reference_log_sum_exp) {
-  if (rows.rows == 0) return;
-  const Shape shape = ShapeFor(queue, rows);
-  const DivergenceGradientParameters parameters{
-      rows, reference, weights, log_sum_exp, reference_log_sum_exp, shape.split};
-  queue.LaunchOn(stream, DeviceCode::kTokens,
-                 (std::string("soul_divergence_gradient") + DTypeOf(rows) + DTypeOf(reference)).c_str(),
-                 shape.blocks, shape.threads, parameters);
+  LaunchDivergenceGradient(queue, stream,
+                           {.rows = rows,
+                            .reference = reference,
+                            .weights = weights,
+                            .log_sum_exp = log_sum_exp,
+                            .reference_log_sum_exp = reference_log_sum_exp});
+}
+
+void EnqueueTargetScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
+                         const SoulTokenRows* reference, const SoulTokenTarget& target,
+                         float* cross_entropy) {
+  const std::string name = reference == nullptr ? std::string("soul_score_own_target") + DTypeOf(rows)
+                                                : "soul_score_divergence" + DTypesOf(rows, *reference);
+  LaunchDivergence(queue, stream, name,
+                   {.rows = rows,
+                    .reference = reference == nullptr ? rows : *reference,
+                    .divergence = cross_entropy,
+                    .log_sum_exp = target.log_sum_exp,
+                    .reference_log_sum_exp = target.target_log_sum_exp,
+                    .is_target = true,
+                    .shifted = {target.labels, ShiftOf(target).by},
+                    .label_probability = reference == nullptr ? target.label_probability : nullptr});
+}
+
+void EnqueueTargetGradient(Queue& queue, Stream stream, const SoulTokenRows& rows,
+                           const SoulTokenRows* reference, const SoulTokenTarget& target,
+                           const float* weights) {
+  const LabelShift shift = ShiftOf(target);
+  if (reference == nullptr) {
+    LaunchTokenGradient(queue, stream,
+                        {.rows = rows,
+                         .labels = target.labels,
+                         .weights = weights,
+                         .log_sum_exp = shift.by > 0.0f ? target.log_sum_exp : target.target_log_sum_exp,
+                         .label_probability = target.label_probability,
+                         .shift_factor = shift.factor});
+    return;
+  }
+  LaunchDivergenceGradient(queue, stream,
+                           {.rows = rows,
+                            .reference = *reference,
+                            .weights = weights,
+                            .log_sum_exp = target.log_sum_exp,
+                            .reference_log_sum_exp = target.target_log_sum_exp,
+                            .shifted = {target.labels, shift.by}});
 }
 
 }  // namespace soul::cuda

@@ -21,5 +21,11 @@ void EnqueueDivergence(Queue& queue, Stream stream, const SoulTokenRows& rows, c
 void EnqueueDivergenceGradient(Queue& queue, Stream stream, const SoulTokenRows& rows,
                                const SoulTokenRows& reference, const float* weights, const float* log_sum_exp,
                                const float* reference_log_sum_exp);
+// A null reference: targets are the rows' own.
+void EnqueueTargetScores(Queue& queue, Stream stream, const SoulTokenRows& rows,
+                         const SoulTokenRows* reference, const SoulTokenTarget& target, float* cross_entropy);
+void EnqueueTargetGradient(Queue& queue, Stream stream, const SoulTokenRows& rows,
+                           const SoulTokenRows* reference, const SoulTokenTarget& target,
+                           const float* weights);
 
 }  // namespace soul::cuda

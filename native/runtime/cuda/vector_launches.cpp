@@ -94,6 +94,13 @@ void EnqueueAddSign(Queue& queue, float alpha, const Elements& x, const Elements
        AxpyParameters{alpha, x.data, y.data, rounding, length});
 }
 
+void EnqueueAddNormal(Queue& queue, float factor, const NormalDraws& draws, const Elements& source,
+                      const Elements& target, FrozenMask frozen, const Rounding& rounding, int64_t length) {
+  if (length == 0) return;
+  Walk(queue, "soul_add_normal_" + NameOf(source.dtype) + "_" + NameOf(target.dtype), length,
+       AddNormalParameters{factor, draws, source.data, target.data, frozen, rounding, length});
+}
+
 void EnqueueScale(Queue& queue, float factor, const Elements& y, const Rounding& rounding, int64_t length) {
   if (length == 0) return;
   Walk(queue, "soul_scale_" + NameOf(y.dtype), length, ScaleParameters{factor, y.data, rounding, length});

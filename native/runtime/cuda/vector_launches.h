@@ -24,6 +24,8 @@ void EnqueueAddScaled(Queue& queue, float alpha, const Elements& x, const Elemen
                       const Rounding& rounding, int64_t length);
 void EnqueueAddSign(Queue& queue, float alpha, const Elements& x, const Elements& y, const Rounding& rounding,
                     int64_t length);
+void EnqueueAddNormal(Queue& queue, float factor, const NormalDraws& draws, const Elements& source,
+                      const Elements& target, FrozenMask frozen, const Rounding& rounding, int64_t length);
 void EnqueueScale(Queue& queue, float factor, const Elements& y, const Rounding& rounding, int64_t length);
 void EnqueueSoftThreshold(Queue& queue, float by, const Elements& y, FrozenMask frozen,
                           const Rounding& rounding, int64_t length);

@@ -7,7 +7,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { mergeLoading, mergeSettings, readConfiguration } from '../../../lib/cli/configuration.ts';
-import { PromptTemplate } from '../../../lib/data/prompt-template.ts';
+import { checkTemplate } from '../../../lib/data/choose-template.ts';
 import { chooseAlgorithm } from '../../../lib/run/run-defaults.ts';
 import { completeRunSettings, type RunSettings } from '../../../lib/run/settings.ts';
 import { algorithms } from '../../../lib/unlearn/registry.ts';
@@ -25,13 +25,17 @@ const bases: readonly Record<string, unknown>[] = [
     optimizerSettings: { learningRate: 1e-4, weightDecay: 0, betas: [0.9, 0.99], epsilon: 1e-8, clipNorm: 1 },
     ...{ steps: 3, trainable: 'mlp|self_attn', batchSize: 4, microBatchSize: 2, pairing: 'fixed', schedule: 'cosine' },
     ...{ warmup: 0.5, template: 'Q: {question} A: {answer}', maximumLength: 64, seed: 7, evaluate: 0, overwrite: true },
-    load: { device: 'cpu', dtype: 'f32', threads: 2 },
+    ...{ frozen: 'norm', tensorboard: 'curves' },
+    load: { device: 'cpu', dtype: 'f32', threads: 2, logitsMemory: 1e6 },
   },
   {
     ...common,
     method: 'ssd',
     optimizer: 'sophia',
-    optimizerSettings: { clippedFraction: 0.2, denominator: 'max' },
+    optimizerSettings: {
+      ...{ clippedFraction: 0.2, denominator: 'max', followClippedFraction: true, momentumUpdates: 2 },
+      ...{ learningRateScales: { embedding: 0.5 }, weightDecays: { vector: 0 }, nonFinite: 'propagate' },
+    },
     curvature: { every: 10, labels: 100, chunks: 4, chunkSize: 2, primingChunks: 8 },
     hessianData: 'both',
     epochs: 1.5,
@@ -64,7 +68,7 @@ export const configurations: HostileKind = {
       mergeLoading(path, load, {});
       const given = { ...common, method: 'npo', optimizer: 'sophia', ...own } as RunSettings;
       const complete = completeRunSettings(given, chooseAlgorithm(given.method, given.methodSettings));
-      PromptTemplate.parse(complete.template);
+      if (complete.template !== undefined) checkTemplate(complete.template);
       holds(complete.seed >= 0n && complete.seed < 2n ** 64n && complete.batchSize > 0, 'settings out of bounds');
     };
   },

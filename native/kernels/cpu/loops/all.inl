@@ -14,6 +14,7 @@
 #include "kernels/cpu/loops/stream.inl"
 #include "kernels/cpu/loops/cast.inl"
 #include "kernels/cpu/loops/vector_updates.inl"
+#include "kernels/cpu/loops/normal_updates.inl"
 #include "kernels/cpu/loops/frozen_fill.inl"
 #include "kernels/cpu/loops/inner_products.inl"
 #include "kernels/cpu/loops/magnitudes.inl"
@@ -38,6 +39,7 @@ extern const CpuKernels kKernels = {
     .cast = Cast,
     .add_scaled = AddScaled,
     .add_sign = AddSign,
+    .add_normal = AddNormal,
     .scale = Scale,
     .soft_threshold = SoftThreshold,
     .fill_frozen = FillFrozen,
@@ -51,6 +53,8 @@ extern const CpuKernels kKernels = {
     .token_gradient = TokenGradient,
     .score_divergence = ScoreDivergence,
     .divergence_gradient = DivergenceGradient,
+    .score_target = ScoreTarget,
+    .target_gradient = TargetGradient,
 };
 
 }  // namespace soul::SOUL_PATH

@@ -9,10 +9,12 @@
 #include "kernels/cpu/kernels.h"
 #include "kernels/cpu/paths/paths.h"
 #include "kernels/float_math.h"
+#include "kernels/normal.h"
 #include "kernels/random.h"
 #include "kernels/sophia.h"
 #include "kernels/storage.h"
 #include "kernels/token_loss.h"
+#include "kernels/token_target.h"
 #include "kernels/vector_rules.h"
 
 // Before a loop whose iterations touch different elements: its memory need not be checked for overlap.

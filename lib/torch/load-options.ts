@@ -1,0 +1,97 @@
+/**
+ * How a model is loaded: the options, their defaults, and the engine for them.
+ *
+ * @module
+ */
+
+import { checkSignal } from '../core/cancellation.ts';
+import { checkInteger } from '../core/checks.ts';
+import { checkDevice, type Device, type DeviceName } from '../core/devices.ts';
+import { invalidArgument } from '../core/errors.ts';
+import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import { usableProcessors } from '../core/processors.ts';
+import type { WeightDType } from '../model/checkpoint.ts';
+import { defaultLogitsMemory } from './defaults.ts';
+import { nativeEngine, requireCudaEngine } from './engine.ts';
+
+export interface LoadOptions<Kind extends WeightDType = WeightDType> {
+  /** Where the model runs and its parameters lie, default `'cpu'`; `'cuda'` is `'cuda:0'`. */
+  device?: DeviceName;
+  /**
+   * What parameters and gradients are held in, default `'f32'`; weights of a file are widened or rounded to it. With
+   * `'bf16'` products are computed in it too, as transformers does; losses are float32.
+   */
+  dtype?: Kind;
+  /** Threads of libtorch on the CPU. Default {@link engineThreads}. */
+  threads?: number;
+  /**
+   * Bytes that the logits of one chunk may take; default 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the
+   * whole output matrix and adds to its whole gradient. The whole logit matrix is never held.
+   */
+  logitsMemory?: number;
+  /**
+   * A pass that can be pulled back keeps the inputs of layers alone, and computes each layer again when it is: less memory, for about
+   * a third more time. Default false.
+   */
+  checkpointActivations?: boolean;
+  /** Ends the loading with SOUL_CANCELLED, between two tensors. */
+  signal?: AbortSignal;
+  /** Told of what in a folder's weights is unusual and what was made of it: names of a wrapper, tensors that are not read. */
+  onNote?: (note: string) => void;
+}
+
+const loadOptionNames = [
+  'device',
+  'dtype',
+  'threads',
+  'logitsMemory',
+  'checkpointActivations',
+  'signal',
+  'onNote',
+] as const satisfies readonly (keyof LoadOptions)[];
+
+/** Options with defaults filled in. */
+export interface CheckedOptions<Kind extends WeightDType> {
+  readonly device: Device;
+  readonly dtype: Kind;
+  readonly threads: number;
+  readonly logitsMemory: number;
+  readonly checkpointActivations: boolean;
+  readonly signal?: AbortSignal;
+  readonly onNote?: (note: string) => void;
+}
+
+/** Threads of libtorch by default: OMP_NUM_THREADS, as everywhere in libtorch, else the processors that this process may use. */
+export function engineThreads(): number {
+  const wanted = Number(process.env.OMP_NUM_THREADS);
+  return Number.isInteger(wanted) && wanted >= 1 && wanted <= 4096 ? wanted : usableProcessors();
+}
+
+/**
+ * Checks options and loads the engine.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_ENGINE_MISSING, SOUL_UNSUPPORTED
+ */
+export function prepareLoading<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
+  checkNames('options', options, loadOptionNames);
+  const device = checkDevice('device', options.device ?? 'cpu');
+  const {
+    dtype = 'f32' as Kind,
+    threads = engineThreads(),
+    logitsMemory = defaultLogitsMemory(device),
+    checkpointActivations = false,
+  } = options;
+  if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
+  if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
+  checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
+  if (typeof checkpointActivations !== 'boolean') {
+    throw invalidArgument('checkpointActivations', 'true or false', checkpointActivations);
+  }
+  const signal = checkSignal('signal', options.signal);
+  const { onNote } = options;
+  if (onNote !== undefined && typeof onNote !== 'function') throw invalidArgument('onNote', 'a function', onNote);
+  if (device === 'cpu') nativeEngine();
+  else requireCudaEngine(device);
+  return { device, dtype, threads, logitsMemory, checkpointActivations, ...withoutUndefined({ signal, onNote }) };
+}
