@@ -14,6 +14,7 @@ import {
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -59,18 +60,38 @@ function emulate(engine: InstalledEngine): string | undefined {
   const folder = join(home, 'torch');
   if (!existsSync(home)) {
     const beside = `${home}-${randomUUID()}`;
-    const problem = build(engine.libtorch, join(beside, 'torch'));
-    if (problem !== undefined) return problem;
-    renameSync(beside, home);
+    try {
+      const problem = build(engine.libtorch, join(beside, 'torch'));
+      if (problem !== undefined) return problem;
+      publish(beside, home);
+    } finally {
+      rmSync(beside, { recursive: true, force: true });
+    }
   }
   process.env.SOUL_LIBTORCH = folder;
   process.env.SOUL_CACHE = join(home, 'cache');
   const stamp = expectedStamp({ folder, version: engine.torchVersion });
   const place = engineFolder(stamp);
   mkdirSync(place, { recursive: true });
-  if (!existsSync(join(place, binaryName))) copyFileSync(engine.binary, join(place, binaryName));
-  writeFileSync(join(place, stampName), JSON.stringify(stamp));
+  if (existsSync(join(place, stampName))) return undefined;
+  const written = (name: string, write: (path: string) => void) => {
+    const beside = join(place, `${name}-${randomUUID()}`);
+    write(beside);
+    renameSync(beside, join(place, name));
+  };
+  written(binaryName, (path) => copyFileSync(engine.binary, path));
+  written(stampName, (path) => writeFileSync(path, JSON.stringify(stamp)));
   return undefined;
+}
+
+/** Renames a finished folder to its place, unless another worker of jest was quicker: theirs is the same. */
+function publish(finished: string, place: string): void {
+  try {
+    renameSync(finished, place);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error;
+  }
 }
 
 function build(libtorch: string, folder: string): string | undefined {
