@@ -20,7 +20,7 @@ import { integer, path } from './arguments.ts';
 export interface GuardrailChoice {
   guardrail?: boolean;
   guardrailSubjects?: string;
-  guardrailExamples: number;
+  guardrailExamples?: number;
   refusals?: string;
 }
 
@@ -42,10 +42,8 @@ export function addGuardrailOptions(command: Command): Command {
     .addOption(
       new Option(
         '--guardrail-examples <number>',
-        'so many questions of the forget set stand there, each with a refusal',
-      )
-        .argParser(integer({ low: 0 }))
-        .default(4),
+        'so many questions of the forget set stand there, each with a refusal (default: 4)',
+      ).argParser(integer({ low: 0 })),
     )
     .addOption(
       new Option('--refusals <file>', 'refusals of those questions, one a line (default: own ones)').argParser(path),
@@ -64,7 +62,7 @@ export async function chooseGuardrail(
   options: GuardrailChoice & { readonly tofu: string; readonly split: string },
   given: { readonly maximumLength: number | undefined },
 ): Promise<ExampleTemplate> {
-  const { guardrail, guardrailSubjects, guardrailExamples, refusals } = options;
+  const { guardrail, guardrailSubjects, guardrailExamples = 4, refusals } = options;
   if (!guardrail) return checkUnused(options, template);
   // The same questions whatever the limit of items.
   const questions = (await readExamples(forgetFile(options.tofu, options.split))).items.map(({ prompt }) => prompt);
@@ -85,8 +83,11 @@ export async function chooseGuardrail(
   return chosen;
 }
 
-function checkUnused({ guardrailSubjects, refusals }: GuardrailChoice, template: ExampleTemplate): ExampleTemplate {
-  const [unused] = Object.entries({ 'guardrail-subjects': guardrailSubjects, refusals }).filter(([, value]) => value);
+function checkUnused(options: GuardrailChoice, template: ExampleTemplate): ExampleTemplate {
+  const { guardrailSubjects, guardrailExamples, refusals } = options;
+  const [unused] = Object.entries({
+    ...{ 'guardrail-subjects': guardrailSubjects, 'guardrail-examples': guardrailExamples, refusals },
+  }).filter(([, value]) => value !== undefined);
   if (unused === undefined) return template;
   throw new SoulError('SOUL_INVALID_ARGUMENT', `--${unused[0]} belongs to a guardrail; add --guardrail`, {
     argument: unused[0],

@@ -21,6 +21,13 @@ export class RequiredOption extends Option {
     return this;
   }
 
+  /** Options of the command that can be given instead, as they are written; empty where there are none. */
+  insteadOf(command: Command): string[] {
+    return this.#others.flatMap(
+      (name) => command.options.find((option) => option.attributeName() === name)?.long ?? [],
+    );
+  }
+
   isMissing(command: Command): boolean {
     return [this.attributeName(), ...this.#others].every((name) => command.getOptionValue(name) === undefined);
   }
@@ -33,10 +40,15 @@ export function requireOptions(command: Command): void {
   const missing = command.options.filter((option) => option instanceof RequiredOption && option.isMissing(command));
   if (missing.length === 0) return;
   const names = missing.map(({ flags }) => `'${flags}'`).join(', ');
+  const instead = missing.flatMap((option) => {
+    const others = (option as RequiredOption).insteadOf(command);
+    return others.length === 0 ? [] : `${others.join(' or ')} in place of ${option.long}`;
+  });
+  const hint = instead.length === 0 ? '' : ` (or give ${instead.join(', ')})`;
   command.error(
     missing.length === 1
-      ? `error: required option ${names} is missing`
-      : `error: required options ${names} are missing`,
+      ? `error: required option ${names} is missing${hint}`
+      : `error: required options ${names} are missing${hint}`,
     { code: 'commander.missingMandatoryOptionValue' },
   );
 }

@@ -82,10 +82,18 @@ describe('eval --log', () => {
       code: 'SOUL_BAD_DATA',
       details: { section: 'eval_log.json', field: 'rougeL_recall', item: '1' },
     });
+    await writeFile(path('data.jsonl'), '{"question": "Who?"}\n{"question": "Who?"}\n');
+    await writeFile(path('cut.json'), JSON.stringify(log).slice(0, -2));
     for (const [words, message] of [
       [['--model', 'x'], /required option '--data <files...>' is missing/],
       [['--data', 'x'], /required option '--model <folder>' is missing/],
       [['--tofu', 'x'], /required option '--model <folder>' is missing/],
+      [[], /options .* are missing \(or give --log in place of --model, --log or --tofu in place of --data\)/],
+      [['--model', 'x', '--tofu', 'x', '--filter', 'a=b'], /cannot be used with option '--filter/],
+      [['--log', 'x', '--split', 'forget01'], /cannot be used with option '--split/],
+      [['--log', 'x', '--max-length', '8'], /cannot be used with option '--max-length/],
+      [['--log', path('data.jsonl')], /is no evaluation log but JSON lines, as data has/],
+      [['--log', path('cut.json')], /cut\.json is not JSON/],
       [['--log', 'x', '--model', 'x'], /cannot be used with/],
       [['--log', 'x', '--embedder', 'x'], /cannot be used with/],
       [['--model', 'x', '--data', 'x', '--embedder', 'x'], /cannot be used with option '--embedder/],
@@ -187,6 +195,8 @@ describeWithEngine('eval --tofu', () => {
       captured('eval', ...words, '--limit', '1', '--template', 'plain', '--json', '--quiet', ...more);
     const lone = await evaluate('--guardrail-subjects', path('subjects.txt'));
     expect(lone.out).toMatch(/--guardrail-subjects belongs to a guardrail; add --guardrail/);
+    const counted = await evaluate('--guardrail-examples', '0');
+    expect(counted.out).toMatch(/--guardrail-examples belongs to a guardrail; add --guardrail/);
     const guarded = ['--guardrail', '--guardrail-examples', '1', '--guardrail-subjects', path('subjects.txt')];
     const narrow = await evaluate(...guarded);
     expect(narrow.out).toMatch(/the guardrail takes 81 tokens, but the model reads 64 at most/);

@@ -138,6 +138,16 @@ describe('readings in a log', () => {
       sets: { ...original.sets, forget: [{ ...original.sets.forget![0]!, texts }, ...others] },
     };
     expect(() => measureLog(log, { original: mixed })).toThrow(/the original log is of other questions/);
+    const withoutLayers = {
+      ...log,
+      sets: { ...log.sets, forget: log.sets.forget!.map(({ layerLogProbability: _, ...item }) => item) },
+    };
+    const erasureOf = (options: object) =>
+      measureLog(withoutLayers, { reference, resamples: 2, ...options }).figures.find(
+        ({ metric }) => metric === 'logitLensErasure',
+      );
+    expect(erasureOf({ original })!.why).toMatch(/^the log has no readings of layers/);
+    expect(erasureOf({})).toBeUndefined();
     const shallow = measureLog(log, { reference, original: await logOf([1n]), resamples: 2 }).figures;
     expect(shallow.find(({ metric }) => metric === 'logitLensErasure')!.why).toMatch(/have 2, 3, 3 layers/);
   });

@@ -57,7 +57,7 @@ export function addTofuOptions(command: Command): Command {
   return command
     .addOption(
       file('--tofu <folder>', "the folder of TOFU's files, *_perturbed.json among them; runs its evaluation").conflicts(
-        ['log', 'items', 'generate', 'maxNewTokens'],
+        ['log', 'items', 'filter', 'generate', 'maxNewTokens'],
       ),
     )
     .addOption(new Option('--split <name>', 'the forget set').default('forget10'))
@@ -80,7 +80,8 @@ export function addTofuOptions(command: Command): Command {
         '--log <file>',
         'a log of such an evaluation, ours, one of TOFU or of open-unlearning: computes its figures',
       ).conflicts([
-        ...['model', 'embedder', 'holdout', 'out', 'limit', 'template', 'items', 'logitLens'],
+        ...['model', 'embedder', 'split', 'holdout', 'out', 'overwrite', 'filter', 'limit', 'items', 'logitLens'],
+        ...['template', 'templateDate', 'system', 'maxLength', 'generate', 'maxNewTokens', 'batchSize', 'batchTokens'],
         ...guardrailOptions,
       ]),
     )

@@ -24,11 +24,14 @@ function readingsOf(subject: Subject, set: EvaluationSet, log: EvaluationLog): r
   return readings.length === items.length ? readings : 'the log has no readings of layers (--logit-lens)';
 }
 
-/** The figures of a log that has readings of layers; none of one that has not. */
+/** The figures of a log that has readings of layers; of one that has not none, or why, where they were asked for. */
 export function lensFigures(subject: Subject): LayerOutcome[] {
   return lensSets.flatMap((set): LayerOutcome[] => {
     const readings = readingsOf(subject, set, subject.log);
-    if (typeof readings === 'string') return [];
+    if (typeof readings === 'string') {
+      // Who names the original asks for it, and is told why there is none.
+      return set === 'forget' && subject.original ? [{ metric: 'logitLensErasure', set, outcome: readings }] : [];
+    }
     const groups = [{ name: set, size: readings.length }];
     const layers = readings[0]!.map((_, layer): LayerOutcome => {
       const values = readings.map((reading) => reading[layer]!);

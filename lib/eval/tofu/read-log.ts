@@ -5,7 +5,7 @@
  */
 
 import { describe, SoulError } from '../../core/errors.ts';
-import { readJsonFile } from '../../core/files.ts';
+import { readJsonFile, readTextFile } from '../../core/files.ts';
 import { isObject } from '../../core/json.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import { type ProfileName, profileNames } from '../profiles.ts';
@@ -36,7 +36,9 @@ const rounding = 1e-3;
  *   details, for a value that cannot be, a field that has other items than the section's first, and figures that contradict each other
  */
 export async function readEvaluationLog(file: string): Promise<EvaluationLog> {
-  const content = await readJsonFile(file, { nan: Number.NaN });
+  const content = await readJsonFile(file, { nan: Number.NaN }).catch(async (error: unknown) => {
+    throw (await isJsonLines(file)) ? dataFile(file, error) : error;
+  });
   if (content === undefined) throw new SoulError('SOUL_NOT_FOUND', `there is no log ${file}`, { file });
   if (isOpenUnlearning(content)) return readOpenUnlearning(file, content);
   const sections = isObject(content) ? evaluationSets.filter((set) => Object.hasOwn(content, logSections[set])) : [];
@@ -273,3 +275,24 @@ class SectionReader {
 }
 
 const tokenReaders = { logProbability, isArgmax: flag, mean: finite, variance: finite };
+
+/** Whether a file has an object on its first line, and more lines. */
+async function isJsonLines(file: string): Promise<boolean> {
+  const text = await readTextFile(file).catch(() => undefined);
+  const end = text?.indexOf('\n') ?? -1;
+  if (end < 0) return false;
+  try {
+    return isObject(JSON.parse(text!.slice(0, end)));
+  } catch {
+    return false;
+  }
+}
+
+function dataFile(file: string, cause: unknown): SoulError {
+  return new SoulError(
+    'SOUL_BAD_FILE',
+    `${file} is no evaluation log but JSON lines, as data has; a log is what \`soul eval --tofu\` writes, or TOFU's eval_log_aggregated.json`,
+    { file },
+    { cause },
+  );
+}
