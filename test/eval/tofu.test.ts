@@ -419,7 +419,14 @@ describe('readTofuSets', () => {
   it('takes the first items, and names what lacks answers', async () => {
     const few = await readTofuSets(folder, 'forget01', { limit: 1 });
     expect(Object.values(few.examples).map((examples) => examples.length)).toEqual([1, 1, 1, 1]);
-    await expect(readTofuSets(folder, 'forget99')).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
+    await expect(readTofuSets(folder, 'forget99')).rejects.toMatchObject({
+      code: 'SOUL_NOT_FOUND',
+      message: expect.stringMatching(/forget99_perturbed\.json does not exist: the splits there are forget01$/),
+    });
+    await expect(readTofuSets(join(folder, 'none'), 'forget01')).rejects.toMatchObject({
+      code: 'SOUL_NOT_FOUND',
+      message: expect.stringMatching(/none is not the folder of the data set locuslab\/TOFU/),
+    });
     await expect(readTofuSets(folder, '../forget01')).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
     const { question, answer, perturbed_answer: wrong } = paraphrased('a', 'b', ['c']);
     for (const [record, message] of [

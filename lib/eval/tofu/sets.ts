@@ -4,9 +4,11 @@
  * @module
  */
 
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkInteger } from '../../core/checks.ts';
 import { invalidArgument, SoulError } from '../../core/errors.ts';
+import { exists } from '../../core/files.ts';
 import { checkNames } from '../../core/option-names.ts';
 import { type Example, whereIs } from '../../data/example.ts';
 import { readExamples } from '../../data/read-examples.ts';
@@ -32,8 +34,8 @@ export interface TofuSets {
  * as the data set locuslab/TOFU has them.
  *
  * @param split for instance `'forget10'`
- * @throws SoulError as {@link readExamples}; SOUL_BAD_DATA for an item without wrong answers, or of the forget or retain set without a
- *   paraphrased answer
+ * @throws SoulError as {@link readExamples}; SOUL_NOT_FOUND, with the `splits` that there are, for another; SOUL_BAD_DATA for an item
+ *   without wrong answers, or of the forget or retain set without a paraphrased answer
  */
 export async function readTofuSets(folder: string, split: string, options: TofuSetsOptions = {}): Promise<TofuSets> {
   checkNames('options', options, ['holdout', 'limit']);
@@ -42,6 +44,7 @@ export async function readTofuSets(folder: string, split: string, options: TofuS
   if (typeof split !== 'string' || !/^\w+$/.test(split)) {
     throw invalidArgument('split', "the name of a forget set of TOFU, such as 'forget10'", split);
   }
+  await requireSplit(folder, split);
   const files: [EvaluationSet, string][] = [
     ['forget', forgetFile(folder, split)],
     ['retain', join(folder, 'retain_perturbed.json')],
@@ -67,6 +70,22 @@ export async function readTofuSets(folder: string, split: string, options: TofuS
 /** Where the forget set of a split lies in TOFU's folder. */
 export function forgetFile(folder: string, split: string): string {
   return join(folder, `${split}_perturbed.json`);
+}
+
+/** Says which splits there are, where the one that was named is not. */
+async function requireSplit(folder: string, split: string): Promise<void> {
+  const file = forgetFile(folder, split);
+  if (await exists(file)) return;
+  const others = ['retain', 'real_authors', 'world_facts'];
+  const names = (await readdir(folder).catch(() => [])).flatMap(
+    (name) => /^(\w+)_perturbed\.json$/.exec(name)?.[1] ?? [],
+  );
+  const splits = names.filter((name) => !others.includes(name)).sort();
+  const advice =
+    splits.length > 0
+      ? `the splits there are ${splits.join(', ')}`
+      : `${folder} is not the folder of the data set locuslab/TOFU with its files *_perturbed.json`;
+  throw new SoulError('SOUL_NOT_FOUND', `the data file ${file} does not exist: ${advice}`, { file, split, splits });
 }
 
 function checkAlternatives(set: EvaluationSet, example: Example): void {
