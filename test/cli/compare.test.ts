@@ -59,14 +59,25 @@ describe('logs', () => {
     [['a.json', 'soul.json'], [], /a and soul cannot stand in one table, since their profile/],
     [['a.json', 'a.json'], [], /both called a; give one another name/],
     [['none.json'], [], /none\.json is not the file of a log: .*--tofu/],
+    [['none.json'], [], /: nothing is there by that name; to evaluate the model/],
+    [['none.json', 'a.json'], ['--tofu', 'x'], /the model folder .*none\.json does not exist/],
+    [['a.json'], ['--limit', '2'], /--limit says how models are evaluated, but there are logs alone/],
+    [['a.json'], ['--split', 'forget10'], /--split says how models are evaluated/],
+    [['a.json'], ['--max-length', '8'], /--max-length says how/],
+    [['a.json'], ['--relearn-steps', '3'], /--relearn-steps belongs to relearning; add it with --attacks relearn/],
     [['a.json'], ['--attacks', 'nf4'], /logs alone cannot be attacked/],
     [['a.json'], ['--attacks', 'nf5'], /Did you mean nf4/],
-    [['a.json'], ['--attacked', 'b'], /--attacked must name models that are evaluated, but has b/],
+    [
+      ['a.json'],
+      ['--attacked', 'b'],
+      /--attacked must name models that are evaluated, but has b \(of which there are none\)/,
+    ],
     [['a.json'], ['--retrained', 'b'], /--retrained must name a row/],
     [['a.json'], ['--baseline', 'b'], /--baseline must name a row \(a\), but is b/],
     [['a.json'], ['--table', 'modelutility'], /did you mean modelUtility/],
     [['a.json'], ['--json', '--format', 'latex'], /cannot be used with/],
     [['a.json'], ['--profile', 'soul'], undefined],
+    [['soul.json'], ['--profile', 'tofu'], /soul was made by the conventions of soul and cannot/],
     [[], [], /missing required argument/],
   ])('%p %p', async (files, words, message) => {
     const { code, err } = await compare(...files.map(path), ...words);
@@ -131,6 +142,13 @@ describeWithEngine('models', () => {
     );
   const cells = (out: string, name: string) =>
     JSON.parse(out).models.find((model: { name: string }) => model.name === name).cells;
+
+  test('are not evaluated where their logs cannot be kept', async () => {
+    await writeFile(path('taken'), '');
+    const { code, err } = await compare('taken', path('model'));
+    expect(err).toMatch(/--logs must name a folder, but .*taken is a file/);
+    expect(code).toBe(2);
+  });
 
   test('are evaluated as soul eval does, attacked in memory, and logs that are there are taken', async () => {
     const weights = await readFile(path('model/model.safetensors'));

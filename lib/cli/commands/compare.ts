@@ -7,6 +7,7 @@
 import { stat } from 'node:fs/promises';
 import { Argument, Command, Option } from 'commander';
 import { attackDefaults, standingAttacks } from '../../attack/index.ts';
+import { SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import type { NamedLog } from '../../eval/comparison/comparable.ts';
 import { compareLogs } from '../../eval/comparison/compare-logs.ts';
@@ -17,7 +18,7 @@ import { readEvaluationLog } from '../../eval/tofu/read-log.ts';
 import { readTofuSets, type TofuSets } from '../../eval/tofu/sets.ts';
 import { checkModelFolder } from '../../model/folder-kind.ts';
 import { integer, listed, number, path } from '../arguments.ts';
-import { attacksOf, checkLogs, checkRows } from '../comparison/checks.ts';
+import { attacksOf, checkLogs, checkRows, checkUnused, type GivenRow } from '../comparison/checks.ts';
 import { type EvaluatedRow, evaluateModel } from '../comparison/evaluate-models.ts';
 import { type ComparisonForm, comparisonForms } from '../comparison/forms.ts';
 import { comparisonResult } from '../comparison/result.ts';
@@ -152,7 +153,9 @@ export function compareCommand(): Command {
         '  soul compare a.json b.json --retain-log retain90.json --format latex',
     )
     .action((models: string[], options: CompareOptions) =>
-      printing((given: CompareOptions) => compare(models, given))({
+      printing((given: CompareOptions) =>
+        compare(models, given, (name) => command.getOptionValueSource(name) === 'cli'),
+      )({
         ...options,
         json: options.json || options.format === 'json',
       }),
@@ -163,17 +166,25 @@ function layoutNames(): string {
   return comparisonLayouts.map(({ name }) => name).join(', ');
 }
 
-async function compare(models: readonly string[], options: CompareOptions): Promise<CommandResult> {
+async function compare(
+  models: readonly string[],
+  options: CompareOptions,
+  isGiven: (option: string) => boolean,
+): Promise<CommandResult> {
   const layout = comparisonLayout(options.table);
   const named = await namedPaths('models', models);
-  const isLog = await Promise.all(
-    named.map(async ({ path }) => (await stat(path).catch(() => undefined))?.isFile() ?? false),
+  const given = await Promise.all(
+    named.map(async (each): Promise<GivenRow> => {
+      const found = await stat(each.path).catch(() => undefined);
+      return { ...each, isLog: found?.isFile() ?? false, isThere: found !== undefined };
+    }),
   );
-  const given = named.map((each, i) => ({ ...each, isLog: isLog[i]! }));
   checkRows(given, options);
+  checkUnused(given, options, isGiven);
   const folders = given.filter((each) => !each.isLog);
   const progress = progressOn('comparing', options);
   for (const { path: folder } of folders) await checkModelFolder(folder);
+  if (folders.length > 0) await checkLogFolder(options.logs);
   const loading = folders.length > 0 ? decideLoading(options) : undefined;
   if (loading) progress.log(deviceLine(loading));
   let embedder: OnnxEmbedder | undefined;
@@ -229,6 +240,14 @@ async function compare(models: readonly string[], options: CompareOptions): Prom
     return comparisonResult(comparison, rows, options);
   };
   return performWork(progress, work, () => [embedder]);
+}
+
+async function checkLogFolder(logs: string | undefined): Promise<void> {
+  const found = logs === undefined ? undefined : await stat(logs).catch(() => undefined);
+  if (found === undefined || found.isDirectory()) return;
+  throw new SoulError('SOUL_INVALID_ARGUMENT', `--logs must name a folder, but ${logs} is a file`, {
+    argument: 'logs',
+  });
 }
 
 /** Whose conventions models are evaluated by. */

@@ -24,18 +24,24 @@ export interface RowOptions {
   readonly baseline?: string;
 }
 
+/** A row as it was given: the file of a log, or what should be a model's folder. */
+export interface GivenRow extends NamedPath {
+  readonly isLog: boolean;
+  readonly isThere: boolean;
+}
+
 /** The attacks on a model that is evaluated. */
 export function attacksOf(name: string, { attacks, attacked = [name] }: RowOptions): readonly string[] {
   return attacked.includes(name) ? attacks : [];
 }
 
 /** @throws SoulError SOUL_INVALID_ARGUMENT for options that name no row, or need a model's folder */
-export function checkRows(given: readonly (NamedPath & { readonly isLog: boolean })[], options: RowOptions): void {
+export function checkRows(given: readonly GivenRow[], options: RowOptions): void {
   const folder = given.find((each) => !each.isLog);
   const refused = (problem: string, argument: string) => new SoulError('SOUL_INVALID_ARGUMENT', problem, { argument });
   if (folder && options.tofu === undefined) {
     throw refused(
-      `${folder.path} is not the file of a log: to evaluate the model of a folder, name TOFU's files with --tofu`,
+      `${folder.path} is not the file of a log: ${folder.isThere ? '' : 'nothing is there by that name; '}to evaluate the model of a folder, name TOFU's files with --tofu`,
       'tofu',
     );
   }
@@ -45,7 +51,9 @@ export function checkRows(given: readonly (NamedPath & { readonly isLog: boolean
   for (const name of options.attacked ?? []) {
     const row = given.find((each) => each.name === name);
     if (row && !row.isLog) continue;
-    throw refused(`--attacked must name models that are evaluated, but has ${name}`, 'attacked');
+    const models = given.filter((each) => !each.isLog).map((each) => each.name);
+    const there = models.length > 0 ? models.join(', ') : 'of which there are none';
+    throw refused(`--attacked must name models that are evaluated, but has ${name} (${there})`, 'attacked');
   }
   const rows = given.flatMap(({ name, isLog }) => [
     name,
@@ -55,6 +63,32 @@ export function checkRows(given: readonly (NamedPath & { readonly isLog: boolean
     const name = options[option];
     if (name === undefined || rows.includes(name)) continue;
     throw refused(`--${option} must name a row (${rows.join(', ')}), but is ${name}`, option);
+  }
+}
+
+/** Options that say how a model is evaluated; figures of logs alone are as they are. */
+const evaluatingOptions = ['split', 'holdout', 'embedder', 'limit', 'template', 'templateDate', 'system', 'maxLength'];
+const relearningOptions = ['relearnShare', 'relearnSteps', 'relearnLearningRate'];
+
+/**
+ * @param isGiven whether an option was given, by its name in the code
+ * @throws SoulError SOUL_INVALID_ARGUMENT for one that would change nothing
+ */
+export function checkUnused(
+  given: readonly GivenRow[],
+  { attacks }: RowOptions,
+  isGiven: (option: string) => boolean,
+): void {
+  const refuse = (names: readonly string[], problem: string) => {
+    const argument = names.find(isGiven);
+    if (argument === undefined) return;
+    const option = `--${argument.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${option} ${problem}`, { argument });
+  };
+  if (attacks.length === 0) refuse(['attacked'], 'belongs to attacks; name them with --attacks');
+  if (!attacks.includes('relearn')) refuse(relearningOptions, 'belongs to relearning; add it with --attacks relearn');
+  if (given.every(({ isLog }) => isLog)) {
+    refuse(evaluatingOptions, 'says how models are evaluated, but there are logs alone; leave it out');
   }
 }
 

@@ -8,10 +8,10 @@ import { SoulError } from '../../core/errors.ts';
 import { checkNames } from '../../core/option-names.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import type { Estimate, Figure, Outcome, Subject } from '../figures/figure.ts';
-import { countItems, figureFrom, type MeasureLogOptions, subjectOf } from '../figures/measure-log.ts';
+import { checkProfile, countItems, figureFrom, type MeasureLogOptions, subjectOf } from '../figures/measure-log.ts';
 import { Bootstrap, bootstrapOptionNames } from '../metrics/bootstrap.ts';
 import type { TruthRatioOptions } from '../metrics/truth-ratio.ts';
-import type { ProfileName } from '../profiles.ts';
+import { evaluationProfile, type ProfileName } from '../profiles.ts';
 import { checkComparable, type NamedLog } from './comparable.ts';
 import { type Direction, directionOf, distanceFromBest } from './direction.ts';
 import { type ComparisonColumn, type ComparisonLayout, columnTitle, comparisonLayout, metricOf } from './layouts.ts';
@@ -88,6 +88,7 @@ export function compareLogs(logs: readonly NamedLog[], options: CompareLogsOptio
   const { layout = comparisonLayout('short'), baseline, profile, truthRatioMean, reference, ...resampling } = options;
   checkNamed(logs, baseline);
   checkComparable(logs);
+  if (profile !== undefined) for (const { name, log } of logs) checkProfile(name, log, evaluationProfile(profile));
   const subjects = logs.map(({ log }) => subjectOf(log, withoutUndefined({ profile, truthRatioMean, reference })));
   const bootstrap = new Bootstrap(resampling);
   const columns = layout.columns

@@ -129,7 +129,13 @@ export function figureFrom(outcome: Outcome, bootstrap: Bootstrap): Omit<Figure,
   return { value, ...withoutUndefined({ interval: ends, details: details?.(figure), note }) };
 }
 
-function checkProfile(argument: string, { recorded }: EvaluationLog, profile: Profile): void {
+/**
+ * Refuses a log that was made by other conventions.
+ *
+ * @param argument what the log is called in the error
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function checkProfile(argument: string, { recorded }: EvaluationLog, profile: Profile): void {
   if (recorded === undefined || recorded.profile === profile.name) return;
   throw new SoulError(
     'SOUL_INVALID_ARGUMENT',
