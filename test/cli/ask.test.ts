@@ -58,6 +58,8 @@ describeWithEngine('ask', () => {
     [['Who? '.repeat(80)], /question:1 has \d+ tokens for model, which takes 64/],
     [['Who?', '--system', 'x'], /--system/],
     [['Who?', '--model', 'model'], /both called model/],
+    [['model', 'Who?'], /model is a model's folder, not a question; write --model/],
+    [['Who?', '--limit', '1'], /--limit counts questions of a file; name it with --data/],
   ])('%p is refused', async (words, message) => {
     const given = words.map((word) => (/^(model|text\.jsonl)$/.test(word) ? path(word) : word));
     const { code, err } = await ask('--model', path('model'), ...given);

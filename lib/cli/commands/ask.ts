@@ -4,9 +4,11 @@
  * @module
  */
 
+import { join } from 'node:path';
 import { Argument, Command, Option } from 'commander';
 import { throwIfCancelled } from '../../core/cancellation.ts';
 import { printable, SoulError } from '../../core/errors.ts';
+import { exists } from '../../core/files.ts';
 import { chooseTemplate, templateNotes } from '../../data/choose-template.ts';
 import { encodePrompt } from '../../data/encode.ts';
 import { type Example, whereIs } from '../../data/example.ts';
@@ -81,6 +83,18 @@ async function ask(texts: readonly string[], options: AskOptions): Promise<Comma
     const what = empty >= 0 ? `question ${empty + 1} is empty` : 'there is no question';
     throw new SoulError('SOUL_INVALID_ARGUMENT', `${what}: ask one in quotation marks, or name a file with --data`, {
       argument: 'questions',
+    });
+  }
+  for (const text of texts) {
+    // As `soul compare` takes models.
+    if (!(await exists(join(text, 'config.json')))) continue;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', `${text} is a model's folder, not a question; write --model ${text}`, {
+      argument: 'questions',
+    });
+  }
+  if (options.limit !== undefined && options.data === undefined) {
+    throw new SoulError('SOUL_INVALID_ARGUMENT', '--limit counts questions of a file; name it with --data', {
+      argument: 'limit',
     });
   }
   const loading = decideLoading(options);
