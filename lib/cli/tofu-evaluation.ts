@@ -156,7 +156,8 @@ export async function askTofu(
     await journal.remove();
     return { log, seconds, items };
   } finally {
-    journal.release();
+    // One without entries would only stand in the way of another evaluation.
+    await (journal.size === 0 ? journal.remove() : journal.release());
   }
 }
 

@@ -2,8 +2,12 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { progressOn } from '../../lib/cli/progress.ts';
+import { type AskedModel, askTofu } from '../../lib/cli/tofu-evaluation.ts';
+import { SoulError } from '../../lib/core/errors.ts';
 import { exists } from '../../lib/core/files.ts';
 import { EvaluationJournal } from '../../lib/eval/tofu/journal.ts';
+import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
 import { captured } from './captured.ts';
 import { writeSmallModel } from './small-model.ts';
@@ -110,6 +114,20 @@ describe('eval --log', () => {
       expect(code).toBe(2);
     }
   });
+});
+
+test('an evaluation that ends before it has found anything leaves no .partial file', async () => {
+  const refused = async () => {
+    throw new SoulError('SOUL_EXISTS', 'the log is there');
+  };
+  const asking = { settings: {}, asking: { profile: 'tofu' } } as unknown as AskedModel;
+  const asked = askTofu({} as RunnableModel, asking, { split: 'forget01', examples: {}, sha256: {} }, path('no.json'), {
+    signal: new AbortController().signal,
+    progress: progressOn('measuring', { quiet: true }),
+    onOpen: refused,
+  });
+  await expect(asked).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
+  expect(await exists(path('no.json.partial'))).toBe(false);
 });
 
 describeWithEngine('eval --tofu', () => {

@@ -73,7 +73,12 @@ export function addTofuOptions(command: Command): Command {
         "a sentence embedding model with its ONNX file, for SOUL's accuracy (needs the package @huggingface/transformers)",
       ),
     )
-    .addOption(file('--out <file>', 'the log to write (default: <model>-<split>-<profile>.json in this folder)'))
+    .addOption(
+      file(
+        '--out <file>',
+        'the log to write (default: <model>-<split>-<profile>.json in this folder, with --guardrail ...-guardrail.json)',
+      ),
+    )
     .option('--overwrite', 'replace the log that is there')
     .addOption(
       file(
