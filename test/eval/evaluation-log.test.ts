@@ -178,6 +178,23 @@ describe('measureLog', () => {
     });
   });
 
+  it('says of a p-value outside of its interval that this is no mistake', async () => {
+    const losses = Array.from({ length: 60 }, (_, i) => 1 + i / 60);
+    const same = {
+      avg_gt_loss: losses,
+      avg_paraphrased_loss: losses,
+      average_perturb_loss: losses.map(() => [2, 2]),
+    };
+    const log = await readEvaluationLog(await written({ 'eval_log_forget.json': same, 'eval_log.json': same }));
+    const { figures, notes } = measureLog(log, { profile: 'soul' });
+    const { value, interval } = figures.find(({ metric }) => metric === 'forgetQuality')!;
+    // Both samples are the same, those drawn anew are not.
+    expect(value).toBe(1);
+    expect(interval![1]).toBeLessThan(1);
+    expect(notes).toContainEqual(expect.stringMatching(/^forget quality \(p\): p lies outside of its interval/));
+    expect(measureLog(log).notes.join()).not.toMatch(/interval/);
+  });
+
   const tokens = (...logProbability: number[]): LogItem => ({
     index: '0',
     answer: { meanLoss: -logProbability.reduce((sum, value) => sum + value, 0) / logProbability.length, tokens: 3 },

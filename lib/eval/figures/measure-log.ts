@@ -87,7 +87,7 @@ export function measureLog(log: EvaluationLog, options: MeasureLogOptions = {}):
     ...withoutUndefined({ embedder: log.recorded?.embedder }),
     items,
     figures,
-    notes: [...notes, ...notesOf(figures), ...statedOtherwise(subject, figures)],
+    notes: [...notes, ...notesOf(figures), ...outsideInterval(figures), ...statedOtherwise(subject, figures)],
   };
 }
 
@@ -222,6 +222,17 @@ function isStated(own: number, value: number): boolean {
   return (
     Number.isFinite(value) && Math.abs(own - value) <= statedTolerance * Math.max(Math.abs(value), Number.MIN_VALUE)
   );
+}
+
+/** Of a p-value its resamples may all be on one side: who does not know takes it for a mistake. */
+function outsideInterval(figures: readonly Figure[]): string[] {
+  return figures
+    .filter(({ value, interval }) => value !== undefined && interval && (value < interval[0] || value > interval[1]))
+    .filter(({ metric }) => metric === 'forgetQuality')
+    .map(
+      ({ metric }) =>
+        `${metricTitle(metric)}: p lies outside of its interval, since samples that are drawn anew are further apart than those that were measured`,
+    );
 }
 
 function notesOf(figures: readonly Figure[]): string[] {
