@@ -94,10 +94,10 @@ async function kindOf(folder: string): Promise<string | undefined> {
   if (names.some((name) => name.endsWith('.gguf')))
     return 'it holds GGUF, which is not read; give the safetensors of the model';
   const inner: string[] = [];
-  for (const name of names) if (await exists(join(folder, name, 'config.json'))) inner.push(name);
-  return inner.length > 0
-    ? `the models are in its folders ${inner.slice(0, 8).join(', ')}; give one of them`
-    : undefined;
+  for (const name of names.sort()) if (await exists(join(folder, name, 'config.json'))) inner.push(name);
+  if (inner.length === 0) return undefined;
+  const more = inner.length > 8 ? ` and ${inner.length - 8} more` : '';
+  return `the models are in its folders ${inner.slice(0, 8).join(', ')}${more}; give one of them`;
 }
 
 async function isPointer(path: string): Promise<boolean> {

@@ -33,6 +33,11 @@ describe('a folder that is no model says what it is and what to give', () => {
     ],
     ["the Hub's cache itself", { 'models--org--name/snapshots/abc/config.json': '{}' }, /models--org--name\/snapshots/],
     ['GGUF', { 'model.Q4.gguf': 'GGUF' }, /GGUF, which is not read/],
+    [
+      'many models',
+      Object.fromEntries('abcdefghij'.split('').map((name) => [`${name}/config.json`, '{}'])),
+      /in its folders a, b, c, d, e, f, g, h and 2 more; give one/,
+    ],
     ['checkpoints', { 'checkpoint-10/config.json': '{}', 'runs/x': '' }, /in its folders checkpoint-10; give one/],
   ])('%s', async (_, files: Record<string, string>, message) => {
     await write(files);
