@@ -6,7 +6,8 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { asSoulError, SoulError, shortMessage } from './errors.ts';
 import { measureJson, parsePythonJson } from './json.ts';
@@ -25,6 +26,25 @@ export async function replaceFileBy(path: string, write: (beside: string) => Pro
   } catch (error) {
     await rm(beside, { force: true }).catch(() => {});
     throw error;
+  }
+}
+
+/**
+ * Makes a folder and those above it where they lack. Node's own `recursive` never ends where a file system says that a folder's parent,
+ * which is there, is not, as /proc does.
+ *
+ * @throws the error of the first folder that cannot be made
+ */
+export async function makeFolders(path: string): Promise<void> {
+  const isFolder = async () => (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
+  if (await isFolder()) return;
+  const above = dirname(path);
+  if (above !== path) await makeFolders(above);
+  try {
+    await mkdir(path);
+  } catch (error) {
+    // Another process may have made it.
+    if (!(await isFolder())) throw error;
   }
 }
 

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
-import { replaceFile } from '../core/files.ts';
+import { makeFolders, replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { toPythonJson } from '../core/json.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
@@ -40,7 +40,7 @@ export async function writeModelFolder(
 ): Promise<void> {
   const { generationConfig, tokenizer, overwrite = false } = options;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     const before = (await readdir(folder)).filter((name) => modelFile.test(name));
     if (before.length > 0 && !overwrite) {
       throw new SoulError(

@@ -5,11 +5,11 @@
  */
 
 import { closeSync, fstatSync, fsyncSync, openSync, writeSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir, stat, truncate } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm, rmdir, stat, truncate } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
 import type { FileLock } from '../core/file-lock.ts';
-import { exists, freeBytes, replaceFile } from '../core/files.ts';
+import { exists, freeBytes, makeFolders, replaceFile } from '../core/files.ts';
 import { flush } from '../core/flushed-files.ts';
 import { toJson } from '../core/json.ts';
 import { tokenizerFiles } from '../model/tokenizer-files.ts';
@@ -67,7 +67,7 @@ export class OutFolder {
       const place = await placeOf(path);
       if (resume && !(await exists(stagingOf(place)))) await tidyPublished(place);
       await requireFree(place, complete);
-      await mkdir(dirname(place), { recursive: true });
+      await makeFolders(dirname(place));
       return new OutFolder(place, await claim(stagingOf(place), complete), complete);
     } catch (error) {
       throw withPlaceAdvice(asSoulError(error));

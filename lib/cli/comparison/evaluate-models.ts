@@ -5,12 +5,11 @@
  */
 
 import { createHash } from 'node:crypto';
-import { mkdir } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { type AttackOptions, attackRecord, encodeAttackSet, whileAttacked } from '../../attack/index.ts';
 import { throwIfCancelled } from '../../core/cancellation.ts';
 import { asSoulError, SoulError } from '../../core/errors.ts';
-import { exists } from '../../core/files.ts';
+import { exists, makeFolders } from '../../core/files.ts';
 import type { EvaluationLog } from '../../eval/tofu/log.ts';
 import { readEvaluationLog } from '../../eval/tofu/read-log.ts';
 import type { TofuSets } from '../../eval/tofu/sets.ts';
@@ -59,7 +58,7 @@ export async function evaluateModel(
 ): Promise<EvaluatedRow[]> {
   const { sets, logs, loading, signal, progress } = options;
   const asked = await readAskedModel(path, sets, options, { signal, progress });
-  await mkdir(logs, { recursive: true }).catch((error: unknown) => {
+  await makeFolders(logs).catch((error: unknown) => {
     throw asSoulError(error);
   });
   let model: RunnableModel | undefined;
