@@ -39,7 +39,11 @@ export async function makeFolders(path: string): Promise<void> {
   const isFolder = async () => (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
   if (await isFolder()) return;
   const above = dirname(path);
-  if (above !== path) await makeFolders(above);
+  const missing = await stat(above).then(
+    () => false,
+    ({ code }: NodeJS.ErrnoException) => code === 'ENOENT',
+  );
+  if (missing && above !== path) await makeFolders(above);
   try {
     await mkdir(path);
   } catch (error) {

@@ -23,7 +23,10 @@ describe('makeFolders', () => {
   it('takes no file for a folder', async () => {
     await writeFile(join(folder, 'file'), '');
     await expect(makeFolders(join(folder, 'file'))).rejects.toMatchObject({ code: 'EEXIST' });
-    await expect(makeFolders(join(folder, 'file', 'x', 'y'))).rejects.toMatchObject({ syscall: 'mkdir' });
+    await expect(makeFolders(join(folder, 'file', 'x', 'y'))).rejects.toMatchObject({
+      code: 'ENOTDIR',
+      syscall: 'mkdir',
+    });
   });
 
   (existsSync('/proc/self') ? it : it.skip)('ends in a file system that makes none', async () => {
