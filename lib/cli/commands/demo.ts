@@ -169,5 +169,8 @@ function demoText(result: DemoResult, device: Device, out: string | undefined): 
     'original: trained on everything; retrained: never saw the forget set, what unlearning aims at.',
     "to retrained: distance of the forget answers' log-likelihood to the retrained model's, in nats a token; smaller is closer.",
     `in ${duration(result.seconds)}, seed ${result.seed}${out ? `; kept in ${out}` : ''}`,
+    ...(out
+      ? [`with intervals: soul compare ${out}/original ${out}/retrained ${out}/unlearned/* --tofu ${out}/tofu`]
+      : []),
   ].join('\n');
 }
