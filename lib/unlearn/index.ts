@@ -79,6 +79,7 @@ export { crossEntropy } from './objectives/cross-entropy.ts';
 export { type DirectPreferenceOptions, directPreference } from './objectives/direct-preference.ts';
 export { gradientAscent } from './objectives/gradient-ascent.ts';
 export { type NegativePreferenceOptions, negativePreference } from './objectives/negative-preference.ts';
+export { type SaturatingAscentOptions, saturatingAscent } from './objectives/saturating-ascent.ts';
 export {
   type SimpleNegativePreferenceOptions,
   simpleNegativePreference,
@@ -122,11 +123,13 @@ export {
   type Source,
   type SourceOf,
   targetSet,
+  targetText,
 } from './source.ts';
 export type { AdaptiveCoefficient, StepLosses, Term } from './term.ts';
 export { type TermLossOptions, termLoss } from './term-loss.ts';
 export type { PartOptions } from './term-parts.ts';
 export { type TrainingOptions, train } from './train.ts';
+export type { Turn } from './turns.ts';
 export { alongCoordinates, type CoordinateOptions } from './zeroth-order/coordinates.ts';
 export { checkDifferences, type Estimator } from './zeroth-order/differences.ts';
 export { alongDirections, type DirectionOptions } from './zeroth-order/random-directions.ts';
