@@ -54,6 +54,9 @@ export {
   type SettingDescription,
 } from './description.ts';
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
+export { type FusionOptions, fuseLinear, type LinearPart } from './fusion/fuse.ts';
+export { addInputs, emptyGram, type Gram, gramOfMatrix } from './fusion/gram.ts';
+export { gramFileName, readGrams, writeGrams } from './fusion/gram-file.ts';
 export type { GradientRule } from './gradient-rule.ts';
 export {
   type InnerMethod,

@@ -9,6 +9,7 @@ import { configs } from './kinds/configs.ts';
 import { configurations } from './kinds/configurations.ts';
 import { dataFiles } from './kinds/data-files.ts';
 import { evaluationLogs } from './kinds/evaluation-logs.ts';
+import { gramFiles } from './kinds/gram-files.ts';
 import { safetensors } from './kinds/safetensors.ts';
 import { stateFiles } from './kinds/state-files.ts';
 import { parquetFiles, tables } from './kinds/tables.ts';
@@ -26,4 +27,5 @@ export const kinds: readonly HostileKind[] = [
   parquetFiles,
   configurations,
   evaluationLogs,
+  gramFiles,
 ];
