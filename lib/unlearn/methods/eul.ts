@@ -42,7 +42,7 @@ export const eul = defineMethod({
   },
   runDefaults: { retainExamples: 400 },
   advice: { forgetMore: { bound: 'raise' }, keepMore: { alpha: 'raise' } },
-  promises: { forget: 0.5, retain: 0.8 },
+  promises: { forget: 0.3, retain: 0.9 },
   learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
   terms: ({ alpha, lambda, gamma, bound }) => {
     const away = saturatingAscent({ bound });
