@@ -4,6 +4,9 @@
  * @module
  */
 
+export type { AdapterConfig, AdapterOptions, LoraConfig, LoraOptions } from './adapter/adapter-config.ts';
+export { isAdapterFolder } from './adapter/adapter-folder.ts';
+export { adapterLayout } from './adapter/adapter-layout.ts';
 export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { parseModelConfig, readModelConfig } from './config.ts';
 export type {

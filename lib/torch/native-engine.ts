@@ -14,6 +14,17 @@ export interface NativeNorm {
   bias?: number;
 }
 
+/** Columns `first` on of a projection's output get scale * (x A^T) B^T beside. */
+export interface NativeAdapter {
+  /** Where A [rank, in] and B [columns, rank] begin in the flat buffers of the adapters. */
+  a: number;
+  b: number;
+  rank: number;
+  scale: number;
+  first: number;
+  columns: number;
+}
+
 export interface NativeProjection {
   /** Where it begins in the flat buffers: [columns of all parts, in], or where it is transposed the other way round. */
   weight: number;
@@ -23,6 +34,8 @@ export interface NativeProjection {
   parts: readonly number[];
   /** 0: parts follow each other; else they take turns in each of so many heads. */
   interleavedHeads: number;
+  /** At most one for each part, in order. */
+  adapters?: readonly NativeAdapter[];
 }
 
 /** Slots that a family does not have are absent. */
@@ -92,9 +105,20 @@ export interface NativeEngine {
   init(addonInterface: NativeExternal): void;
   /** Loads shared libraries, in this order and for the whole process; before any model is made. */
   loadLibraries(files: readonly string[]): void;
-  /** On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. */
-  createModel(specification: NativeModelSpecification, values: NativeMemory, gradients: NativeMemory): NativeExternal;
+  /**
+   * On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. Weights beside which adapters stand
+   * are frozen and have no gradients.
+   */
+  createModel(
+    specification: NativeModelSpecification,
+    values: NativeMemory,
+    gradients: NativeMemory | undefined,
+    adapterValues?: NativeMemory,
+    adapterGradients?: NativeMemory,
+  ): NativeExternal;
   releaseModel(model: NativeExternal): Promise<void> | undefined;
+  /** Writes frozen weights with their adapters folded in to memory like theirs and apart from it. */
+  merge(model: NativeExternal, target: NativeMemory, cancelled?: CancelFlag): Promise<void>;
   nll(
     model: NativeExternal,
     ...batch: [...NativeBatch, cancelled?: CancelFlag]

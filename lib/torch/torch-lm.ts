@@ -4,21 +4,20 @@
  * @module
  */
 
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { resolve } from 'node:path';
 import { types } from 'node:util';
 import type { NativeExternal } from '../core/addon.ts';
 import type { Cancellable } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
-import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { type FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { takingMemory } from '../core/out-of-memory.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
 import { randomStream } from '../core/random.ts';
-import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
-import { parseModelConfig, readModelConfig } from '../model/config.ts';
+import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
+import { writeAdapterFolder } from '../model/adapter/adapter-folder.ts';
+import type { WeightDType } from '../model/checkpoint.ts';
 import type {
   AccumulateOptions,
   ActivationTarget,
@@ -34,22 +33,19 @@ import type {
   TokenTarget,
 } from '../model/contract.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
-import { parameterLayout } from '../model/decoder-weights.ts';
 import { writeModelFolder } from '../model/model-folder.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
-import { fillRandomWeights } from '../model/random-weights.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
 import { checkTarget } from '../model/token-target.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
-import { attentionKind } from './attention-kind.ts';
 import { cancellableCall } from './cancellable-call.ts';
 import { hiddenStateChange } from './defaults.ts';
 import { nativeEngine } from './engine.ts';
 import { checkGenerateOptions, checkPrompts } from './generation.ts';
-import { type CheckedOptions, type LoadOptions, prepareLoading } from './load-options.ts';
+import { type LoadOptions, prepareLoading } from './load-options.ts';
+import { createRandom, loadFolder } from './loading.ts';
+import type { ModelMemory } from './model-memory.ts';
 import type { NativeBatch } from './native-engine.ts';
-import { nativeSpecification } from './native-specification.ts';
 import { generateInGroups } from './prompt-groups.ts';
 import { TorchPass } from './torch-pass.ts';
 
@@ -58,13 +54,11 @@ export interface SaveOptions {
   tokenizer?: HuggingFaceTokenizer;
   /** Replaces a model that is in the folder. Default false: it is an error. */
   overwrite?: boolean;
-}
-
-/** The folder that a model was loaded from, and what of it only passes through. */
-interface Source {
-  /** Undefined where the folder had no tokenizer. */
-  readonly tokenizer: string | undefined;
-  readonly generationConfig: string | undefined;
+  /**
+   * Of a model with adapters: what the folder says their base is (`base_model_name_or_path`), a name on the Hub for instance. Default the whole
+   * path of the base's folder.
+   */
+  base?: string;
 }
 
 /**
@@ -85,71 +79,27 @@ interface Source {
 export class TorchLM<Kind extends WeightDType = WeightDType>
   implements DifferentiableLM, CurvatureProducts, ReferenceLM, TextGenerator
 {
-  readonly config: DecoderConfig;
   readonly keepsPasses = true;
-  readonly parameters: {
-    readonly values: FlatBuffer<Kind>;
-    readonly gradients: FlatBuffer<Kind>;
-    readonly layout: ParameterLayout;
-  };
-  readonly #handle: NativeExternal;
-  readonly #source: Source | undefined;
-  /** Set by `release`; settles when the memory is given up. */
-  #released: Promise<unknown> | undefined;
+  readonly #memory: ModelMemory<Kind>;
 
-  private constructor(
-    key: typeof ownKey,
-    config: DecoderConfig,
-    values: FlatBuffer<Kind>,
-    options: CheckedOptions<Kind>,
-    source?: Source,
-  ) {
+  private constructor(key: typeof ownKey, memory: ModelMemory<Kind>) {
     checkOwn(key, 'TorchLM', 'TorchLM.load or TorchLM.create');
-    const layout = parameterLayout(config);
-    const { device, dtype, threads, logitsMemory, checkpointActivations } = options;
-    const gradients = takingMemory("the weights' gradients", () => FlatBuffer.alloc(layout.length, { device, dtype }));
-    this.config = config;
-    this.parameters = { values, gradients, layout };
-    this.#source = source;
-    const specification = nativeSpecification(config, {
-      attention: attentionKind(config, device, dtype),
-      checkpointActivations,
-      threads,
-      logitsMemory,
-    });
-    this.#handle = nativeEngine().createModel(
-      specification,
-      nativeMemory(values, 'values'),
-      nativeMemory(gradients, 'gradients'),
-    );
+    this.#memory = memory;
   }
 
   /**
-   * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
+   * Loads a Hugging Face folder: config.json and model.safetensors or its shards; or a folder of adapters as PEFT writes it, with its base.
    *
    * @throws SoulError of {@link readModelConfig} and {@link openCheckpoint}, before memory is taken; SOUL_ENGINE_MISSING, also where a CUDA device is
-   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY;
-   *   SOUL_CANCELLED
+   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device, or for adapters of another kind;
+   *   SOUL_OUT_OF_MEMORY; SOUL_CANCELLED
    */
   static async load<Kind extends WeightDType = 'f32'>(
     folder: string,
     options: LoadOptions<Kind> = {},
   ): Promise<TorchLM<Kind>> {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'the path of a Hugging Face folder', folder);
-    const checked = prepareLoading(options);
-    const config = await readModelConfig(folder);
-    const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
-    const tokenizer = (await tokenizerFilesOf(folder)).length > 0 ? folder : undefined;
-    const layout = parameterLayout(config);
-    const checkpoint = await openCheckpoint(folder, config);
-    try {
-      return await TorchLM.#fill(layout, checked, async (values) => {
-        await checkpoint.readInto(values, checked);
-        return new TorchLM(ownKey, config, values, checked, { tokenizer, generationConfig });
-      });
-    } finally {
-      await checkpoint.close();
-    }
+    return new TorchLM(ownKey, await loadFolder(folder, prepareLoading(options)));
   }
 
   /**
@@ -178,28 +128,26 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
     options: LoadOptions<Kind> = {},
   ): Promise<TorchLM<Kind>> {
     if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
-    const checked = prepareLoading(options);
-    const parsed = parseModelConfig(config);
-    const layout = parameterLayout(parsed);
-    return TorchLM.#fill(layout, checked, async (values) => {
-      await fillRandomWeights(values, parsed, seed, checked);
-      return new TorchLM(ownKey, parsed, values, checked);
-    });
+    return new TorchLM(ownKey, await createRandom(config, seed, prepareLoading(options)));
   }
 
-  /** Memory of a device is given back when what fills it fails. */
-  static async #fill<Kind extends WeightDType>(
-    layout: ParameterLayout,
-    { device, dtype }: CheckedOptions<Kind>,
-    make: (values: FlatBuffer<Kind>) => Promise<TorchLM<Kind>>,
-  ): Promise<TorchLM<Kind>> {
-    const values = takingMemory('the weights', () => FlatBuffer.alloc(layout.length, { device, dtype }));
-    try {
-      return await make(values);
-    } catch (error) {
-      await values.release().catch(() => {});
-      throw error;
-    }
+  get config(): DecoderConfig {
+    return this.#memory.shape.config;
+  }
+
+  /** What trains: all weights, or with adapters those of the adapters alone. */
+  get parameters(): ModelMemory<Kind>['parameters'] {
+    return this.#memory.parameters;
+  }
+
+  /** The kind of adapters that the model has; undefined where its own weights train. */
+  get adapter(): AdapterConfig | undefined {
+    return this.#memory.shape.frozen?.adapter;
+  }
+
+  /** The frozen weights beside which the adapters stand; undefined where there are none. Nobody writes to them. */
+  get base(): { readonly values: FlatBuffer<Kind>; readonly layout: ParameterLayout } | undefined {
+    return this.#memory.shape.frozen?.base;
   }
 
   get vocabularySize(): number {
@@ -218,7 +166,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
 
   /** Whether `release` was called. */
   get released(): boolean {
-    return this.#released !== undefined;
+    return this.#memory.released;
   }
 
   async nll(batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
@@ -372,34 +320,76 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
 
   /**
    * Writes a Hugging Face folder that transformers and every command load: config.json, model.safetensors in the model's own
-   * dtype, and, where the model came with them, generation_config.json and the tokenizer's files. Calls made before come
-   * first; don't change parameters until it is done.
+   * dtype, and, where the model came with them, generation_config.json and the tokenizer's files. Of a model with adapters those alone, as
+   * PEFT loads them: adapter_config.json, adapter_model.safetensors and the tokenizer's files. Calls made before come first; don't change
+   * parameters until it is done.
    *
    * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; SOUL_NOT_FOUND where the tokenizer is
    *   gone; SOUL_FILE_SYSTEM
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-    checkNames('options', options, ['tokenizer', 'overwrite']);
+    checkNames('options', options, ['tokenizer', 'overwrite', 'base']);
     this.#use();
+    const { config, source, frozen } = this.#memory.shape;
     const { values } = this.parameters;
-    const { tokenizer, overwrite } = options;
-    await writeModelFolder(folder, this.config, values, {
-      ...withoutUndefined({ generationConfig: this.#source?.generationConfig, overwrite }),
-      ...withoutUndefined({ tokenizer: tokenizer?.folder ?? this.#source?.tokenizer }),
-    });
+    const { overwrite, base = source.folder && resolve(source.folder) } = options;
+    const tokenizer = options.tokenizer?.folder ?? source.tokenizer;
+    if (frozen) {
+      const along = withoutUndefined({ base, tokenizer, overwrite });
+      await writeAdapterFolder(folder, config, frozen.adapter, values, along);
+    } else {
+      const { generationConfig } = source;
+      await writeModelFolder(folder, config, values, withoutUndefined({ generationConfig, tokenizer, overwrite }));
+    }
+  }
+
+  /**
+   * Another model on the same frozen weights, with a copy of the adapters as they are when its turn comes: a reference that costs no second
+   * base. The base's memory is given up with the last of them.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY
+   */
+  async fork(): Promise<TorchLM<Kind>> {
+    this.#requireAdapter('a fork shares frozen weights; load the model a second time');
+    return new TorchLM(ownKey, await this.#memory.fork());
+  }
+
+  /**
+   * A whole model in which the adapters are folded into the weights, W + scale * B A: summed in float32, and rounded once where weights are bf16.
+   * This one stays as it is.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY
+   */
+  async merged(): Promise<TorchLM<Kind>> {
+    this.#requireAdapter('there is nothing to merge');
+    return new TorchLM(ownKey, await this.#memory.merged());
+  }
+
+  /**
+   * Writes the whole model that `merged` makes, without taking memory for its gradients.
+   *
+   * @throws SoulError of `merged` and `save`
+   */
+  async saveMerged(folder: string, options: Omit<SaveOptions, 'base'> = {}): Promise<void> {
+    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
+    checkNames('options', options, ['tokenizer', 'overwrite']);
+    this.#requireAdapter('there is nothing to merge; save it');
+    const { config, source } = this.#memory.shape;
+    const values = await this.#memory.mergedValues();
+    try {
+      const { generationConfig } = source;
+      const tokenizer = options.tokenizer?.folder ?? source.tokenizer;
+      const along = withoutUndefined({ generationConfig, tokenizer, overwrite: options.overwrite });
+      await writeModelFolder(folder, config, values, along);
+    } finally {
+      await values.release();
+    }
   }
 
   /** Gives the memory up once the calls made before are done; harmless when done twice. */
   release(): void {
-    if (this.#released) return;
-    const { values, gradients } = this.parameters;
-    // They fail where the environment ends, or a device has, and the memory with it.
-    this.#released = Promise.allSettled([
-      nativeEngine().releaseModel(this.#handle),
-      values.release(),
-      gradients.release(),
-    ]);
+    void this.#memory.release();
   }
 
   [Symbol.dispose](): void {
@@ -408,17 +398,17 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
 
   /** At the end of a block with `await using`: waits until the memory is given up. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
-    await this.#released;
+    await this.#memory.release();
   }
 
-  #use(argument = 'model'): NativeExternal {
-    if (this.#released) {
-      throw new SoulError('SOUL_RELEASED', `the ${argument} was released; load it again`, { argument });
-    }
-    nativeMemory(this.parameters.values, 'values');
-    nativeMemory(this.parameters.gradients, 'gradients');
-    return this.#handle;
+  #use(argument?: string): NativeExternal {
+    return this.#memory.use(argument);
+  }
+
+  #requireAdapter(otherwise: string): void {
+    this.#use();
+    if (this.adapter) return;
+    throw new SoulError('SOUL_UNSUPPORTED', `the model has no adapters: ${otherwise}`);
   }
 }
 

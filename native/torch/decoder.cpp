@@ -162,12 +162,13 @@ void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Ten
     d_output = torch::autograd::grad({segment.output}, {segment.input}, {d_output}, keep)[0];
   }
   const at::NoGradGuard no_grad;
-  if (parts_.positions.defined()) {
+  if (parts_.positions.trains()) {
     const TableRows& rows = batch.positions;
     TableRows shifted{rows.rows.add(parts_.position_offset), rows.distinct, rows.which};
     if (rows.distinct.defined()) shifted.distinct = rows.distinct.add(parts_.position_offset);
     shifted.AddGradient(parts_.positions, d_output, place_);
   }
+  if (!parts_.embedding.trains()) return;
   if (parts_.embedding_scale != 1) d_output = d_output.mul(EmbeddingScale());
   batch.tokens.AddGradient(parts_.embedding, d_output, place_);
 }

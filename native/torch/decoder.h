@@ -93,6 +93,18 @@ class Decoder {
   const Place& place() const { return place_; }
   const OutputHead& head() const { return parts_.head; }
 
+  // Calls visit(projection) for those of all layers.
+  template <typename Visit>
+  void ForProjections(const Visit& visit) const {
+    for (const DecoderLayer& layer : parts_.layers) {
+      for (const ProjectionGroup* group :
+           {&layer.attention_input, &layer.attention_output, &layer.mlp_input}) {
+        for (const Projection& projection : *group) visit(projection);
+      }
+      visit(layer.mlp_output);
+    }
+  }
+
   // With `cache`, which is for passes without a graph, the keys and values of every token are kept in it.
   HiddenStates Forward(const PackedTokens& batch, Graph graph, KeyValueCache* cache = nullptr) const;
 

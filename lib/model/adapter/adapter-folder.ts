@@ -1,0 +1,105 @@
+/**
+ * Folders of adapters, as PEFT has them: adapter_config.json, adapter_model.safetensors, and often a tokenizer.
+ *
+ * @module
+ */
+
+import { mkdir, stat } from 'node:fs/promises';
+import { isAbsolute, join, resolve } from 'node:path';
+import { asSoulError, SoulError, shortName } from '../../core/errors.ts';
+import { exists, replaceFile } from '../../core/files.ts';
+import type { FlatBuffer } from '../../core/flat-buffer.ts';
+import { toPythonJson } from '../../core/json.ts';
+import type { DecoderConfig } from '../decoder-config.ts';
+import { type WeightDType, writeTensors } from '../stored-tensor.ts';
+import { copyTokenizerFiles, requireTokenizerFiles } from '../tokenizer-files.ts';
+import type { AdapterConfig } from './adapter-config.ts';
+import { adapterLayout } from './adapter-layout.ts';
+import { adapterWeightsFile } from './adapter-weights.ts';
+import { adapterConfigFile, peftConfig, readPeftConfig } from './peft-config.ts';
+
+export interface AdapterFolderOptions {
+  /** What `base_model_name_or_path` says; null by default. */
+  base?: string;
+  /** The folder whose tokenizer goes along, which must have one; none by default. */
+  tokenizer?: string;
+  /** Replaces adapters that are there. Default false. */
+  overwrite?: boolean;
+}
+
+/** Whether a folder holds adapters and no whole model. */
+export async function isAdapterFolder(folder: string): Promise<boolean> {
+  const [adapter, model] = await Promise.all(
+    [adapterConfigFile, 'config.json'].map((name) => exists(join(folder, name))),
+  );
+  return adapter! && !model!;
+}
+
+/**
+ * The folder of the model that adapters belong to: the one given, else what adapter_config.json names, from the adapter's folder on or
+ * from the working directory.
+ *
+ * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; of {@link readPeftConfig}
+ */
+export async function adapterBase(folder: string, given?: string): Promise<string> {
+  if (given !== undefined) return given;
+  const { base } = await readPeftConfig(folder);
+  const candidates = base === undefined ? [] : isAbsolute(base) ? [base] : [join(folder, base), resolve(base)];
+  for (const candidate of candidates) {
+    const found = await stat(candidate).catch(() => undefined);
+    if (found?.isDirectory()) return candidate;
+  }
+  const named = base === undefined ? 'names no base' : `has the base ${shortName(base)}, which is no folder here`;
+  throw new SoulError(
+    'SOUL_NOT_FOUND',
+    `the adapter ${folder} ${named} (base_model_name_or_path): give the folder of that model as base`,
+    { folder, base },
+  );
+}
+
+/**
+ * Writes adapters in PEFT's form; the folder is made if it isn't there. Each file is written beside and renamed, the weights last.
+ *
+ * @throws SoulError SOUL_EXISTS where the folder holds a model, adapters or files of a tokenizer, and `overwrite` is not set;
+ *   SOUL_NOT_FOUND where the tokenizer is gone; SOUL_FILE_SYSTEM. Nothing is written but in the last case.
+ */
+export async function writeAdapterFolder(
+  folder: string,
+  model: DecoderConfig,
+  adapter: AdapterConfig,
+  values: FlatBuffer<WeightDType>,
+  options: AdapterFolderOptions = {},
+): Promise<void> {
+  const { base, tokenizer, overwrite = false } = options;
+  try {
+    await mkdir(folder, { recursive: true });
+    await requireRoom(folder, overwrite);
+    const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
+    if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
+    await replaceFile(
+      join(folder, adapterConfigFile),
+      toPythonJson(peftConfig(model, adapter, base), ['lora_dropout']),
+    );
+    if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
+    await writeTensors(join(folder, adapterWeightsFile), adapterLayout(model, adapter), values);
+  } catch (error) {
+    throw asSoulError(error);
+  }
+}
+
+/** A whole model stays in any case: beside it adapters would not be found. */
+async function requireRoom(folder: string, overwrite: boolean): Promise<void> {
+  if (await exists(join(folder, 'config.json'))) {
+    throw new SoulError('SOUL_EXISTS', `${folder} holds a whole model; name another folder for its adapters`, {
+      folder,
+    });
+  }
+  for (const name of [adapterConfigFile, adapterWeightsFile]) {
+    if (overwrite || !(await exists(join(folder, name)))) continue;
+    throw new SoulError(
+      'SOUL_EXISTS',
+      `${folder} holds adapters already (${name}); name another folder, or replace them with { overwrite: true }`,
+      { folder },
+    );
+  }
+}
