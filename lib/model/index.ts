@@ -7,6 +7,7 @@
 export type { AdapterConfig, AdapterOptions, LoraConfig, LoraOptions } from './adapter/adapter-config.ts';
 export { isAdapterFolder } from './adapter/adapter-folder.ts';
 export { adapterLayout } from './adapter/adapter-layout.ts';
+export type { UnlearningLayersConfig, UnlearningLayersOptions } from './adapter/unlearning-layers.ts';
 export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { parseModelConfig, readModelConfig } from './config.ts';
 export type {

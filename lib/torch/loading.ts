@@ -10,10 +10,10 @@ import { SoulError } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { adapterConfig, adapterSeed } from '../model/adapter/adapter-config.ts';
-import { adapterBase, isAdapterFolder } from '../model/adapter/adapter-folder.ts';
+import { adapterBase, isAdapterFolder, readAdapterConfig } from '../model/adapter/adapter-folder.ts';
 import { adapterLayout } from '../model/adapter/adapter-layout.ts';
 import { fillFreshAdapters, openAdapterWeights } from '../model/adapter/adapter-weights.ts';
-import { readPeftConfig } from '../model/adapter/peft-config.ts';
+import { fillFreshUnlearningLayers } from '../model/adapter/unlearning-layers.ts';
 import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { parseModelConfig, readModelConfig } from '../model/config.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
@@ -67,7 +67,7 @@ async function assemble<Kind extends WeightDType>(
   const base = await fillFrozen(config, options, fill);
   return orRelease([base.values], () =>
     fillMemory({ config, options, source, frozen: { adapter, base } }, (values) =>
-      fillFreshAdapters(values, layout, seed, options),
+      (adapter.kind === 'lora' ? fillFreshAdapters : fillFreshUnlearningLayers)(values, layout, seed, options),
     ),
   );
 }
@@ -83,13 +83,13 @@ async function loadAdapters<Kind extends WeightDType>(
       { argument: 'adapter', folder },
     );
   }
-  const peft = await readPeftConfig(folder);
+  const stored = await readAdapterConfig(folder);
   const baseFolder = await adapterBase(folder, options.base);
   const config = await readModelConfig(baseFolder);
-  const adapter = peft.on(config);
+  const adapter = stored.on(config);
   const own = (await tokenizerFilesOf(folder)).length > 0 ? { tokenizer: folder } : {};
   const source = { ...(await sourceOf(baseFolder)), ...own };
-  const weights = await openAdapterWeights(folder, adapterLayout(config, adapter));
+  const weights = await openAdapterWeights(folder, adapterLayout(config, adapter), stored.weights);
   try {
     return await withCheckpoint(baseFolder, config, options, async (fill) => {
       const base = await fillFrozen(config, options, fill);

@@ -38,6 +38,18 @@ export interface NativeProjection {
   adapters?: readonly NativeAdapter[];
 }
 
+/** A bottleneck behind an MLP, y + up(activation(down(y) + downBias)) + upBias; where each begins in the flat buffers of the adapters. */
+export interface NativeBottleneck {
+  width: number;
+  activation: NativeModelSpecification['activation'];
+  /** [width, hidden]. */
+  down: number;
+  downBias: number;
+  /** [hidden, width]. */
+  up: number;
+  upBias: number;
+}
+
 /** Slots that a family does not have are absent. */
 export interface NativeLayer {
   attentionNorm: NativeNorm;
@@ -54,6 +66,7 @@ export interface NativeLayer {
   mlpNorm?: NativeNorm;
   mlpInput: readonly NativeProjection[];
   mlpOutput: readonly NativeProjection[];
+  mlpBottleneck?: NativeBottleneck;
   mlpPostNorm?: NativeNorm;
 }
 

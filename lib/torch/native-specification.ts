@@ -7,6 +7,7 @@
 import { elementCount } from '../core/shape.ts';
 import { type AdapterConfig, adapterScale } from '../model/adapter/adapter-config.ts';
 import { adaptedModules, adapterLayout } from '../model/adapter/adapter-layout.ts';
+import { bottleneckNames } from '../model/adapter/unlearning-layers.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
 import {
   type DecoderWeights,
@@ -17,6 +18,7 @@ import {
 import { inverseFrequencies } from '../model/rope.ts';
 import type {
   NativeAdapter,
+  NativeBottleneck,
   NativeLayer,
   NativeModelSpecification,
   NativeNorm,
@@ -29,8 +31,11 @@ export type EngineSettings = Pick<
   'attention' | 'checkpointActivations' | 'threads' | 'logitsMemory'
 >;
 
-/** The adapters by the name of the matrix that each stands beside. */
-type Adapters = ReadonlyMap<string, NativeAdapter>;
+/** Adapters by the name of the matrix that each stands beside, and the bottlenecks of the layers. */
+interface Adapters {
+  readonly beside: ReadonlyMap<string, NativeAdapter>;
+  readonly bottlenecks: readonly NativeBottleneck[];
+}
 
 /** @param adapter of a model whose adapters lie in buffers of their own */
 export function nativeSpecification(
@@ -39,7 +44,7 @@ export function nativeSpecification(
   adapter?: AdapterConfig,
 ): NativeModelSpecification {
   const weights = decoderWeights(config);
-  const adapters = adapter === undefined ? new Map() : nativeAdapters(config, adapter);
+  const adapters = nativeAdapters(config, adapter);
   const offset = (name: string) => weights.layout.get(name)!.offset;
   return {
     ...settings,
@@ -76,16 +81,28 @@ export function nativeSpecification(
   };
 }
 
-function nativeAdapters(config: DecoderConfig, adapter: AdapterConfig): Adapters {
+function nativeAdapters(config: DecoderConfig, adapter: AdapterConfig | undefined): Adapters {
+  if (adapter === undefined) return { beside: new Map(), bottlenecks: [] };
   const layout = adapterLayout(config, adapter);
+  const offset = (name: string) => layout.get(name)!.offset;
+  if (adapter.kind === 'unlearning-layers') {
+    const { bottleneck: width, activation } = adapter;
+    const bottlenecks = config.attention.map((_, layer) => {
+      const { down, downBias, up, upBias } = bottleneckNames(layer);
+      const places = { down: offset(down), downBias: offset(downBias), up: offset(up), upBias: offset(upBias) };
+      return { width, activation, ...places };
+    });
+    return { beside: new Map(), bottlenecks };
+  }
   const { rank } = adapter;
   const scale = adapterScale(adapter);
-  return new Map(
+  const beside = new Map(
     adaptedModules(config, adapter).map(({ weight, a, b, outputs }) => [
       weight,
-      { a: layout.get(a)!.offset, b: layout.get(b)!.offset, rank, scale, first: 0, columns: outputs },
+      { a: offset(a), b: offset(b), rank, scale, first: 0, columns: outputs },
     ]),
   );
+  return { beside, bottlenecks: [] };
 }
 
 function nativeLayer(config: DecoderConfig, weights: DecoderWeights, adapters: Adapters, index: number): NativeLayer {
@@ -107,6 +124,7 @@ function nativeLayer(config: DecoderConfig, weights: DecoderWeights, adapters: A
     ...(layer.mlpNorm && { mlpNorm: norm(layer.mlpNorm) }),
     mlpInput: projections(layer.mlpInput),
     mlpOutput: projections([layer.mlpOutput]),
+    ...(adapters.bottlenecks[index] && { mlpBottleneck: adapters.bottlenecks[index] }),
     ...(layer.mlpPostNorm && { mlpPostNorm: norm(layer.mlpPostNorm) }),
   };
 }
@@ -128,7 +146,7 @@ function place(
   given: ProjectionWeights,
 ): Placed {
   const { offset, shape } = layout.get(given.weight)!;
-  const adapter = adapters.get(given.weight);
+  const adapter = adapters.beside.get(given.weight);
   return {
     weight: offset,
     ...(given.bias === undefined ? {} : { bias: layout.get(given.bias)!.offset }),

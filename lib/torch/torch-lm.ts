@@ -362,7 +362,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY
    */
   async merged(): Promise<TorchLM<Kind>> {
-    this.#requireAdapter('there is nothing to merge');
+    this.#requireMergeable('there is nothing to merge');
     return new TorchLM(ownKey, await this.#memory.merged());
   }
 
@@ -374,7 +374,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
   async saveMerged(folder: string, options: Omit<SaveOptions, 'base'> = {}): Promise<void> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
     checkNames('options', options, ['tokenizer', 'overwrite']);
-    this.#requireAdapter('there is nothing to merge; save it');
+    this.#requireMergeable('there is nothing to merge; save it');
     const { config, source } = this.#memory.shape;
     const values = await this.#memory.mergedValues();
     try {
@@ -403,6 +403,15 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
 
   #use(argument?: string): NativeExternal {
     return this.#memory.use(argument);
+  }
+
+  #requireMergeable(otherwise: string): void {
+    this.#requireAdapter(otherwise);
+    if (this.adapter?.kind === 'lora') return;
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      'unlearning layers cannot be merged: what they add is no product with a weight of the model; keep them beside it',
+    );
   }
 
   #requireAdapter(otherwise: string): void {

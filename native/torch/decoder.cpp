@@ -45,6 +45,11 @@ Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const
   const std::vector<Tensor> inner = Project(read, layer.mlp_input);
   Tensor output = layer.gated ? GatedProject(inner[0], inner[1], layer.mlp_output, layer.activation)
                               : ActivatedProject(inner[0], layer.mlp_output, layer.activation);
+  if (layer.mlp_bottleneck.defined()) {
+    const Bottleneck& bottleneck = layer.mlp_bottleneck;
+    const Tensor narrow = Project(output, bottleneck.down)[0];
+    output = output.add(ActivatedProject(narrow, bottleneck.up, bottleneck.activation));
+  }
   if (layer.mlp_post_norm.defined()) output = Normalise(output, layer.mlp_post_norm);
   return layer.parallel ? x.add(attended.add(output)) : x.add(output);
 }
@@ -183,6 +188,10 @@ int64_t Decoder::GraphBytes(int64_t rows, Graph graph, int64_t layers) const {
     columns += 3 * parts_.hidden + layer.attention.heads * layer.attention.head_size;
     for (const ProjectionGroup* group : {&layer.attention_input, &layer.mlp_input}) {
       for (const Projection& projection : *group) columns += projection.weight.value.size(0);
+    }
+    // What the MLP gives is kept where a bottleneck reads it.
+    if (layer.mlp_bottleneck.defined()) {
+      columns += parts_.hidden + layer.mlp_bottleneck.up.weight.value.size(1);
     }
   }
   return rows * columns * static_cast<int64_t>(c10::elementSize(place_.dtype));

@@ -17,6 +17,15 @@
 
 namespace soul {
 
+// A bottleneck behind an MLP: y becomes y + up(activation(down(y))).
+struct Bottleneck {
+  ProjectionGroup down;  // one, or none where there is no bottleneck
+  Projection up;
+  Activation activation;
+
+  bool defined() const { return !down.empty(); }
+};
+
 // Slots that a family does not have are undefined.
 struct DecoderLayer {
   Norm attention_norm;
@@ -29,6 +38,7 @@ struct DecoderLayer {
   Norm mlp_norm;                     // undefined in a parallel layer whose MLP reads what attention reads
   ProjectionGroup mlp_input;         // parts: gate and up, or one
   Projection mlp_output;
+  Bottleneck mlp_bottleneck;  // before the norm after the MLP
   Norm mlp_post_norm;
   Activation activation;
   bool gated;

@@ -176,6 +176,35 @@ class Reader {
     return adapters;
   }
 
+  Bottleneck ReadBottleneck(const Napi::Object& layer, const char* name) const {
+    Bottleneck bottleneck{};
+    if (layer.Get(name).IsUndefined()) return bottleneck;
+    if (!adapters_) ThrowInvalid(env_, "a bottleneck needs memory of its own");
+    const Napi::Object given = ReadObject(layer, name);
+    const int64_t width = ReadInteger(given, "width", 1, kMost);
+    const auto view = [&](const char* part, const std::vector<int64_t>& shape) {
+      return View(*adapters_, part, ReadInteger(given, part, 0, adapters_->values.length), shape);
+    };
+    Projection down;
+    down.weight = view("down", {width, hidden_});
+    down.bias = view("downBias", {width});
+    down.parts = {width};
+    bottleneck.down = {std::move(down)};
+    bottleneck.up.weight = view("up", {hidden_, width});
+    bottleneck.up.bias = view("upBias", {hidden_});
+    bottleneck.up.parts = {hidden_};
+    bottleneck.activation = ReadActivation(given);
+    return bottleneck;
+  }
+
+  Activation ReadActivation(const Napi::Object& object) const {
+    return ReadChoice<Activation>(object, "activation",
+                                  {{"silu", Activation::kSilu},
+                                   {"gelu", Activation::kGelu},
+                                   {"gelu_tanh", Activation::kGeluTanh},
+                                   {"relu", Activation::kRelu}});
+  }
+
   // From `in` columns to parts of these sizes; those of `head_size`, where they are heads, may be
   // interleaved.
   ProjectionGroup ReadProjections(const Napi::Object& object, const char* name, int64_t in,
@@ -263,12 +292,9 @@ class Reader {
         ReadProjections(given, "mlpInput", hidden_,
                         layer.gated ? std::vector<int64_t>{inner, inner} : std::vector<int64_t>{inner});
     layer.mlp_output = ReadProjections(given, "mlpOutput", inner, {hidden_})[0];
+    layer.mlp_bottleneck = ReadBottleneck(given, "mlpBottleneck");
     layer.mlp_post_norm = ReadOptionalNorm(given, "mlpPostNorm", hidden_);
-    layer.activation = ReadChoice<Activation>(given_, "activation",
-                                              {{"silu", Activation::kSilu},
-                                               {"gelu", Activation::kGelu},
-                                               {"gelu_tanh", Activation::kGeluTanh},
-                                               {"relu", Activation::kRelu}});
+    layer.activation = ReadActivation(given_);
     return layer;
   }
 

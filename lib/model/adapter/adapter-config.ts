@@ -10,6 +10,11 @@ import { checkNames } from '../../core/option-names.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { families } from '../families/index.ts';
 import { allLinear, resolveTargets } from './linear-modules.ts';
+import {
+  type UnlearningLayersConfig,
+  type UnlearningLayersOptions,
+  unlearningLayersConfig,
+} from './unlearning-layers.ts';
 
 /**
  * Low-rank adapters (LoRA: Hu et al. 2021, arXiv 2106.09685): a linear layer gives x W^T + scale * (x A^T) B^T, with A [rank, inputs] and
@@ -27,7 +32,7 @@ export interface LoraConfig {
 }
 
 /** What adapters a model has, told apart by `kind`. */
-export type AdapterConfig = LoraConfig;
+export type AdapterConfig = LoraConfig | UnlearningLayersConfig;
 
 /** How fresh adapters are made. */
 export interface LoraOptions {
@@ -47,7 +52,7 @@ export interface LoraOptions {
   readonly seed?: bigint;
 }
 
-export type AdapterOptions = LoraOptions;
+export type AdapterOptions = LoraOptions | UnlearningLayersOptions;
 
 /** The largest rank that is taken. */
 export const largestRank = 65_536;
@@ -58,8 +63,12 @@ export const largestRank = 65_536;
  * @throws SoulError SOUL_INVALID_ARGUMENT; SOUL_UNSUPPORTED for targets that are no linear layers, which lists those that there are
  */
 export function adapterConfig(options: AdapterOptions, model: DecoderConfig): AdapterConfig {
+  checkChoice('adapter.kind', options?.kind, ['lora', 'unlearning-layers']);
+  return options.kind === 'lora' ? loraConfig(options, model) : unlearningLayersConfig(options, model);
+}
+
+function loraConfig(options: LoraOptions, model: DecoderConfig): LoraConfig {
   checkNames('adapter', options, ['kind', 'rank', 'alpha', 'targets', 'rankStabilised', 'seed']);
-  checkChoice('adapter.kind', options.kind, ['lora']);
   const rank = checkInteger('adapter.rank', options.rank ?? 16, { high: largestRank });
   const alpha = checkNumber('adapter.alpha', options.alpha ?? 2 * rank, { lowExclusive: true, high: 1e6 });
   const { targets = defaultTargets(model), rankStabilised = false } = options;
@@ -82,7 +91,7 @@ export function adapterSeed({ seed = 0n }: AdapterOptions): bigint {
 }
 
 /** What an adapter's product is multiplied by. */
-export function adapterScale({ alpha, rank, rankStabilised }: AdapterConfig): number {
+export function adapterScale({ alpha, rank, rankStabilised }: LoraConfig): number {
   return alpha / (rankStabilised ? Math.sqrt(rank) : rank);
 }
 

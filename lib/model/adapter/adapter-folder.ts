@@ -1,5 +1,6 @@
 /**
- * Folders of adapters, as PEFT has them: adapter_config.json, adapter_model.safetensors, and often a tokenizer.
+ * Folders of adapters, and often a tokenizer: as PEFT has them, adapter_config.json and adapter_model.safetensors, or unlearning layers,
+ * unlearning_layers.json and unlearning_layers.safetensors.
  *
  * @module
  */
@@ -9,7 +10,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import { asSoulError, SoulError, shortName } from '../../core/errors.ts';
 import { exists, replaceFile } from '../../core/files.ts';
 import type { FlatBuffer } from '../../core/flat-buffer.ts';
-import { toPythonJson } from '../../core/json.ts';
+import { toJson, toPythonJson } from '../../core/json.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { type WeightDType, writeTensors } from '../stored-tensor.ts';
 import { copyTokenizerFiles, requireTokenizerFiles } from '../tokenizer-files.ts';
@@ -17,6 +18,12 @@ import type { AdapterConfig } from './adapter-config.ts';
 import { adapterLayout } from './adapter-layout.ts';
 import { adapterWeightsFile } from './adapter-weights.ts';
 import { adapterConfigFile, peftConfig, readPeftConfig } from './peft-config.ts';
+import {
+  readUnlearningLayers,
+  unlearningLayersFile,
+  unlearningLayersJson,
+  unlearningWeightsFile,
+} from './unlearning-layers-file.ts';
 
 export interface AdapterFolderOptions {
   /** What `base_model_name_or_path` says; null by default. */
@@ -29,21 +36,51 @@ export interface AdapterFolderOptions {
 
 /** Whether a folder holds adapters and no whole model. */
 export async function isAdapterFolder(folder: string): Promise<boolean> {
-  const [adapter, model] = await Promise.all(
-    [adapterConfigFile, 'config.json'].map((name) => exists(join(folder, name))),
+  const [lora, layers, model] = await Promise.all(
+    [adapterConfigFile, unlearningLayersFile, 'config.json'].map((name) => exists(join(folder, name))),
   );
-  return adapter! && !model!;
+  return (lora! || layers!) && !model!;
+}
+
+/** What a folder of adapters says of them, before the base is known. */
+export interface StoredAdapter {
+  /** `base_model_name_or_path`. */
+  readonly base: string | undefined;
+  /** The file of their weights. */
+  readonly weights: string;
+  /** The adapters on a base of this shape. */
+  on(model: DecoderConfig): AdapterConfig;
 }
 
 /**
- * The folder of the model that adapters belong to: the one given, else what adapter_config.json names, from the adapter's folder on or
+ * Reads adapter_config.json or unlearning_layers.json.
+ *
+ * @throws SoulError of {@link readPeftConfig} and {@link readUnlearningLayers}; SOUL_BAD_FILE for a folder that has both
+ */
+export async function readAdapterConfig(folder: string): Promise<StoredAdapter> {
+  if (!(await exists(join(folder, unlearningLayersFile)))) {
+    return { ...(await readPeftConfig(folder)), weights: adapterWeightsFile };
+  }
+  if (await exists(join(folder, adapterConfigFile))) {
+    throw new SoulError(
+      'SOUL_BAD_FILE',
+      `${folder} has both ${adapterConfigFile} and ${unlearningLayersFile}; adapters of two kinds are not run at once: part them`,
+      { folder },
+    );
+  }
+  const { config, base } = await readUnlearningLayers(folder);
+  return { base, weights: unlearningWeightsFile, on: () => config };
+}
+
+/**
+ * The folder of the model that adapters belong to: the one given, else what their configuration names, from the adapter's folder on or
  * from the working directory.
  *
- * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; of {@link readPeftConfig}
+ * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; of {@link readAdapterConfig}
  */
 export async function adapterBase(folder: string, given?: string): Promise<string> {
   if (given !== undefined) return given;
-  const { base } = await readPeftConfig(folder);
+  const { base } = await readAdapterConfig(folder);
   const candidates = base === undefined ? [] : isAbsolute(base) ? [base] : [join(folder, base), resolve(base)];
   for (const candidate of candidates) {
     const found = await stat(candidate).catch(() => undefined);
@@ -58,7 +95,7 @@ export async function adapterBase(folder: string, given?: string): Promise<strin
 }
 
 /**
- * Writes adapters in PEFT's form; the folder is made if it isn't there. Each file is written beside and renamed, the weights last.
+ * Writes adapters, LoRA's in PEFT's form; the folder is made if it isn't there. Each file is written beside and renamed, the weights last.
  *
  * @throws SoulError SOUL_EXISTS where the folder holds a model, adapters or files of a tokenizer, and `overwrite` is not set;
  *   SOUL_NOT_FOUND where the tokenizer is gone; SOUL_FILE_SYSTEM. Nothing is written but in the last case.
@@ -71,31 +108,38 @@ export async function writeAdapterFolder(
   options: AdapterFolderOptions = {},
 ): Promise<void> {
   const { base, tokenizer, overwrite = false } = options;
+  const isLora = adapter.kind === 'lora';
   try {
     await mkdir(folder, { recursive: true });
-    await requireRoom(folder, overwrite);
+    await requireRoom(folder, overwrite, isLora);
     const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
     if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
-    await replaceFile(
-      join(folder, adapterConfigFile),
-      toPythonJson(peftConfig(model, adapter, base), ['lora_dropout']),
-    );
+    if (isLora) {
+      await replaceFile(
+        join(folder, adapterConfigFile),
+        toPythonJson(peftConfig(model, adapter, base), ['lora_dropout']),
+      );
+    } else await replaceFile(join(folder, unlearningLayersFile), toJson(unlearningLayersJson(adapter, base)));
     if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
-    await writeTensors(join(folder, adapterWeightsFile), adapterLayout(model, adapter), values);
+    const weights = isLora ? adapterWeightsFile : unlearningWeightsFile;
+    await writeTensors(join(folder, weights), adapterLayout(model, adapter), values);
   } catch (error) {
     throw asSoulError(error);
   }
 }
 
 /** A whole model stays in any case: beside it adapters would not be found. */
-async function requireRoom(folder: string, overwrite: boolean): Promise<void> {
+async function requireRoom(folder: string, overwrite: boolean, isLora: boolean): Promise<void> {
   if (await exists(join(folder, 'config.json'))) {
     throw new SoulError('SOUL_EXISTS', `${folder} holds a whole model; name another folder for its adapters`, {
       folder,
     });
   }
-  for (const name of [adapterConfigFile, adapterWeightsFile]) {
-    if (overwrite || !(await exists(join(folder, name)))) continue;
+  // Of another kind they would stay beside the new ones.
+  const other = isLora ? [unlearningLayersFile] : [adapterConfigFile];
+  const own = [adapterConfigFile, adapterWeightsFile, unlearningLayersFile, unlearningWeightsFile];
+  for (const name of own) {
+    if ((overwrite && !other.includes(name)) || !(await exists(join(folder, name)))) continue;
     throw new SoulError(
       'SOUL_EXISTS',
       `${folder} holds adapters already (${name}); name another folder, or replace them with { overwrite: true }`,

@@ -6,8 +6,9 @@
 
 import type { DecoderConfig } from '../decoder-config.ts';
 import { ParameterLayout } from '../parameter-layout.ts';
-import type { AdapterConfig } from './adapter-config.ts';
+import type { AdapterConfig, LoraConfig } from './adapter-config.ts';
 import { isTarget, type LinearModule, linearModules } from './linear-modules.ts';
+import { unlearningLayersLayout } from './unlearning-layers.ts';
 
 /** A linear layer with the names of its adapter's two matrices. */
 export interface AdaptedModule extends LinearModule {
@@ -21,7 +22,7 @@ export interface AdaptedModule extends LinearModule {
 const prefix = 'base_model.model.';
 
 /** The linear layers that have adapters. */
-export function adaptedModules(config: DecoderConfig, { targets }: AdapterConfig): AdaptedModule[] {
+export function adaptedModules(config: DecoderConfig, { targets }: LoraConfig): AdaptedModule[] {
   return linearModules(config)
     .filter(({ name }) => targets.some((target) => isTarget(target, name)))
     .map((module) => ({
@@ -31,8 +32,9 @@ export function adaptedModules(config: DecoderConfig, { targets }: AdapterConfig
     }));
 }
 
-/** The layout of adapters, under the names and in the shapes of PEFT's files. */
+/** The layout of adapters, under the names and in the shapes of their files: PEFT's, or those of unlearning layers. */
 export function adapterLayout(config: DecoderConfig, adapter: AdapterConfig): ParameterLayout {
+  if (adapter.kind === 'unlearning-layers') return unlearningLayersLayout(config, adapter);
   const { rank } = adapter;
   return ParameterLayout.of(
     adaptedModules(config, adapter).flatMap(({ a, b, inputs, outputs, slot }) => [

@@ -59,13 +59,17 @@ export async function fillFreshAdapters(
 }
 
 /**
- * Opens `folder`/adapter_model.safetensors and checks by its header that its tensors are the layout's.
+ * Opens a file of adapters in `folder` and checks by its header that its tensors are the layout's.
  *
  * @throws SoulError SOUL_NOT_FOUND; SOUL_BAD_FILE (a tensor missing, extra, of another shape, a damaged file; all are named);
  *   SOUL_UNSUPPORTED (an element type)
  */
-export async function openAdapterWeights(folder: string, layout: ParameterLayout): Promise<AdapterWeights> {
-  const path = join(folder, adapterWeightsFile);
+export async function openAdapterWeights(
+  folder: string,
+  layout: ParameterLayout,
+  name = adapterWeightsFile,
+): Promise<AdapterWeights> {
+  const path = join(folder, name);
   if (!(await exists(path))) {
     const pickled = await exists(join(folder, 'adapter_model.bin'));
     const why = pickled

@@ -11,7 +11,7 @@ import { readJsonFile } from '../../core/files.ts';
 import { isObject } from '../../core/json.ts';
 import { ConfigReader } from '../config-reader.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
-import { type AdapterConfig, largestRank } from './adapter-config.ts';
+import { type LoraConfig, largestRank } from './adapter-config.ts';
 import { allLinear, isOutsideLayers, isTarget, linearModules, noTarget, resolveTargets } from './linear-modules.ts';
 
 export const adapterConfigFile = 'adapter_config.json';
@@ -21,7 +21,7 @@ export interface PeftConfig {
   /** `base_model_name_or_path`. */
   readonly base: string | undefined;
   /** The adapters on a base of this shape. */
-  on(model: DecoderConfig): AdapterConfig;
+  on(model: DecoderConfig): LoraConfig;
 }
 
 /**
@@ -58,7 +58,7 @@ export async function readPeftConfig(folder: string): Promise<PeftConfig> {
 /** The content of adapter_config.json; what it leaves out PEFT takes as its defaults, which are meant. */
 export function peftConfig(
   model: DecoderConfig,
-  adapter: AdapterConfig,
+  adapter: LoraConfig,
   base: string | undefined,
 ): Record<string, unknown> {
   const transposed = model.names.attentionOutput.transposed === true;
