@@ -101,7 +101,11 @@ export function variantTensors(family: RecordedFamily, { tensors = [], gone = []
  * relative error, near to it. What is zero but for rounding, as of keys' biases where
  * nothing is turned, counts by the largest norm.
  */
-export function projectionError(family: RecordedFamily, layout: ParameterLayout, gradients: Float32Array): number {
+export function projectionError(
+  family: Pick<RecordedFamily, 'gradients'>,
+  layout: ParameterLayout,
+  gradients: Float32Array,
+): number {
   const largest = Math.max(...Object.values(family.gradients).map(([norm]) => norm));
   let error = 0;
   for (const [name, [norm, ...projections]] of Object.entries(family.gradients)) {

@@ -1,0 +1,168 @@
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { expect, test } from '@jest/globals';
+import { openSafetensors } from '../../lib/core/safetensors.ts';
+import { AdamW } from '../../lib/optim/adamw.ts';
+import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { describeWithEngine } from './engine-available.ts';
+import { recordedBottlenecks, withBottleneckFolder } from './recorded-bottlenecks.ts';
+import { draw, projectionError, withModelFolder } from './recorded-families.ts';
+
+const one = { threads: 1 };
+
+function farthest(found: ArrayLike<number>, expected: ArrayLike<number>): number {
+  expect(found.length).toBe(expected.length);
+  return Math.max(...Array.from(expected, (value, i) => Math.abs(found[i]! - value)));
+}
+
+describeWithEngine.each(recordedBottlenecks)(
+  'unlearning layers as transformers computes them with hooks: %s',
+  (...named) => {
+    const [, recorded, family] = named;
+    const batch = TokenBatch.of(family.sequences);
+    const weights = Float32Array.from(draw('weights of labels', batch.labelCount));
+
+    const withLayers = (
+      work: (model: TorchLM<'f32'>, folder: string) => Promise<void>,
+      options: LoadOptions<'f32'> = {},
+    ): Promise<void> =>
+      withBottleneckFolder(named, async (folder) => {
+        const model = await TorchLM.load(folder, { ...one, ...options });
+        try {
+          await work(model, folder);
+        } finally {
+          model.release();
+        }
+      });
+
+    test('show in the losses', () => expect(recorded.moved).toBeGreaterThan(1));
+
+    test.each([
+      ['kept', {}],
+      ['computed again', { checkpointActivations: true }],
+    ])('nll and its gradients, activations %s; the base keeps its bits', (_, options) =>
+      withLayers(async (model) => {
+        const base = (await model.frozen!.values.toFloat32Array()).slice();
+        const pass = await model.nll(batch);
+        expect(farthest(pass.values, recorded.nll)).toBeLessThan(1e-4);
+        await pass.backward(weights);
+        const { layout, gradients } = model.parameters;
+        expect(projectionError(recorded, layout, gradients.array as Float32Array)).toBeLessThan(1e-3);
+        expect(await model.frozen!.values.toFloat32Array()).toEqual(base);
+      }, options),
+    );
+
+    test('accumulate and score say the same', () =>
+      withLayers(async (model) => {
+        expect(farthest(await model.accumulate(batch, weights), recorded.nll)).toBeLessThan(1e-4);
+        const { layout, gradients } = model.parameters;
+        expect(projectionError(recorded, layout, gradients.array as Float32Array)).toBeLessThan(1e-3);
+        const { logProbability } = await model.score(batch);
+        expect(
+          farthest(
+            logProbability.map((value) => -value),
+            recorded.nll,
+          ),
+        ).toBeLessThan(1e-4);
+      }));
+
+    test('generation goes the way of the scores', () =>
+      withLayers(async (model) => {
+        const prompt = family.sequences[0]!.tokens.slice(0, 3);
+        const [generated] = await model.generate([prompt], { maxNewTokens: 5 });
+        const tokens = [...prompt, ...generated!];
+        const { isArgmax } = await model.score(TokenBatch.of([{ tokens, labelsFrom: prompt.length }]));
+        expect([...isArgmax]).toEqual(Array.from(generated!, () => 1));
+      }));
+
+    test('what is saved is what was loaded, and a fork has it too', () =>
+      withLayers(async (model, folder) => {
+        const out = join(folder, 'out');
+        await model.save(out, { base: '../..' });
+        expect((await readdir(out)).sort()).toEqual(['unlearning_layers.json', 'unlearning_layers.safetensors']);
+        const said = JSON.parse(await readFile(join(out, 'unlearning_layers.json'), 'utf8'));
+        expect(said).toMatchObject({ bottleneck: recorded.bottleneck, activation: recorded.activation });
+        const files = await Promise.all(
+          [folder, out].map((at) => openSafetensors(join(at, 'unlearning_layers.safetensors'))),
+        );
+        for (const name of files[0]!.tensors.keys())
+          expect(await files[1]!.read(name)).toEqual(await files[0]!.read(name));
+        for (const file of files) await file.close();
+        const again = await TorchLM.load(out, one);
+        const fork = await model.fork();
+        for (const other of [again, fork]) {
+          expect((await other.nll(batch)).values).toEqual((await model.nll(batch)).values);
+          other.release();
+        }
+      }));
+  },
+);
+
+describeWithEngine('fresh unlearning layers', () => {
+  const [, , family] = recordedBottlenecks[0]!;
+  const adapter = { kind: 'unlearning-layers', bottleneck: 4, activation: 'gelu' } as const;
+  const withFresh = <Result>(work: (model: TorchLM<'f32'>, base: string) => Promise<Result>) =>
+    withModelFolder(family.config, family.tensors, async (base) => {
+      const model = await TorchLM.load(base, { ...one, adapter });
+      try {
+        return await work(model, base);
+      } finally {
+        model.release();
+      }
+    });
+  const batch = TokenBatch.of(family.sequences);
+  const mean = new Float32Array(batch.labelCount).fill(1 / batch.labelCount);
+
+  test('leave the model as it is; D has no gradient before U has moved, and then all move', () =>
+    withFresh(async (model) => {
+      expect(farthest((await model.nll(batch)).values, family.nll)).toBeLessThan(1e-4);
+      await model.accumulate(batch, mean);
+      const { layout, gradients, values } = model.parameters;
+      const sizes = () =>
+        [...layout].map(([name, { offset, shape }]) => {
+          const size = shape.reduce((a, b) => a * b, 1);
+          return [name, Math.hypot(...gradients.array.subarray(offset, offset + size))] as const;
+        });
+      for (const [name, size] of sizes()) expect([name, size > 0]).toEqual([name, /\.up\./.test(name)]);
+      const start = (await values.toFloat32Array()).slice();
+      const optimizer = new AdamW(model.parameters, { learningRate: 0.01 });
+      for (let step = 0; step < 2; step++) {
+        if (step > 0) await model.accumulate(batch, mean);
+        await optimizer.step({ zeroGradients: true });
+      }
+      const after = await values.toFloat32Array();
+      for (const [name, { offset, shape }] of layout) {
+        const size = shape.reduce((a, b) => a * b, 1);
+        expect([name, after.subarray(offset, offset + size).every((value, i) => value !== start[offset + i])]).toEqual([
+          name,
+          true,
+        ]);
+      }
+      const moved = await model.score(batch);
+      expect(moved.logProbability.reduce((sum, value) => sum + value, 0)).toBeGreaterThan(
+        -family.nll.reduce((sum, value) => sum + value, 0),
+      );
+      await optimizer.release();
+    }));
+
+  test('cannot be merged, and say why', () =>
+    withFresh(async (model, base) => {
+      const refusal = {
+        code: 'SOUL_UNSUPPORTED',
+        message: expect.stringMatching(/unlearning layers cannot be merged/),
+      };
+      await expect(model.merged()).rejects.toMatchObject(refusal);
+      await expect(model.saveMerged(join(base, 'out'))).rejects.toMatchObject(refusal);
+    }));
+
+  test('do not replace adapters of another kind', () =>
+    withFresh(async (model, base) => {
+      const lora = await TorchLM.load(base, { ...one, adapter: { kind: 'lora', rank: 2 } });
+      const folder = join(base, 'adapters');
+      await lora.save(folder);
+      lora.release();
+      for (const overwrite of [false, true]) {
+        await expect(model.save(folder, { overwrite })).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
+      }
+    }));
+});
