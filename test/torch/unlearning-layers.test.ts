@@ -42,13 +42,13 @@ describeWithEngine.each(recordedBottlenecks)(
       ['computed again', { checkpointActivations: true }],
     ])('nll and its gradients, activations %s; the base keeps its bits', (_, options) =>
       withLayers(async (model) => {
-        const base = (await model.frozen!.values.toFloat32Array()).slice();
+        const base = (await model.base!.values.toFloat32Array()).slice();
         const pass = await model.nll(batch);
         expect(farthest(pass.values, recorded.nll)).toBeLessThan(1e-4);
         await pass.backward(weights);
         const { layout, gradients } = model.parameters;
         expect(projectionError(recorded, layout, gradients.array as Float32Array)).toBeLessThan(1e-3);
-        expect(await model.frozen!.values.toFloat32Array()).toEqual(base);
+        expect(await model.base!.values.toFloat32Array()).toEqual(base);
       }, options),
     );
 
