@@ -188,6 +188,14 @@ export interface NativeEngine {
     change: number,
     cancelled?: CancelFlag,
   ): Promise<void>;
+  /**
+   * Of a model with bottlenecks: for each layer the Gram matrices of what enters its first product and its second, whole, each input with a 1
+   * behind it.
+   */
+  bottleneckInputs(
+    model: NativeExternal,
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+  ): Promise<Float64Array<ArrayBuffer>[]>;
   /** By the hidden states after layer `layer`, from 0. */
   score(
     model: NativeExternal,

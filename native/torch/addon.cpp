@@ -127,6 +127,36 @@ Napi::Value Merge(const Napi::CallbackInfo& info) {
       [](Napi::Env environment) { return environment.Undefined(); }, ReadCancellation(info[2]));
 }
 
+// bottleneckInputs(model, tokens, offsets, labelPositions, cancelled?): resolves to Float64Arrays, of each
+// layer two: the Gram matrices of what enters its bottleneck's two products
+Napi::Value GiveBottleneckInputs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ModelHandle& handle = ReadModel(info[0]);
+  if (!handle.model->decoder.HasBottlenecks()) ThrowInvalid(env, "model must have bottlenecks");
+  const auto arrays =
+      std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
+  const auto grams = std::make_shared<std::vector<at::Tensor>>();
+  return Post(
+      env, {info[0], info[4]}, handle.model->place().ordinal,
+      [=, model = handle.model] {
+        UseThreads(*model);
+        const LabelledBatch batch = Pack(*arrays, model->place());
+        for (const BottleneckGrams& of : model->decoder.BottleneckInputs(batch.tokens)) {
+          grams->push_back(ToHost(of.down));
+          grams->push_back(ToHost(of.up));
+        }
+      },
+      [=](Napi::Env environment) {
+        const Napi::Array result = Napi::Array::New(environment, grams->size());
+        for (uint32_t i = 0; i < grams->size(); ++i) {
+          result.Set(i, Give<double>(environment, (*grams)[i]));
+          (*grams)[i].reset();
+        }
+        return result;
+      },
+      ReadCancellation(info[4]));
+}
+
 // accumulate(model, tokens, offsets, labelPositions, weights, seed?, cancelled?): resolves to the values
 Napi::Value AccumulateBatch(const Napi::CallbackInfo& info) {
   const ModelHandle& handle = ReadModel(info[0]);
@@ -242,6 +272,7 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   ExportPassCalls(env, exports);
   exports.Set("accumulate", Napi::Function::New(env, AccumulateBatch));
   exports.Set("gaussNewton", Napi::Function::New(env, MultiplyGaussNewton));
+  exports.Set("bottleneckInputs", Napi::Function::New(env, GiveBottleneckInputs));
   exports.Set("score", Napi::Function::New(env, ScoreBatch));
   exports.Set("generate", Napi::Function::New(env, GenerateTokens));
   return exports;

@@ -26,6 +26,12 @@ struct Bottleneck {
   bool defined() const { return !down.empty(); }
 };
 
+// X^T X of what enters a bottleneck, each input with a 1 behind it: float64, [hidden + 1, hidden + 1] of what
+// `down` reads and [width + 1, width + 1] of what `up` reads.
+struct BottleneckGrams {
+  at::Tensor down, up;
+};
+
 // Slots that a family does not have are undefined.
 struct DecoderLayer {
   Norm attention_norm;
@@ -124,6 +130,11 @@ class Decoder {
   // The same, normalised: what the head would read if layer `layer` were the last.
   HiddenStates ForwardAsLast(int64_t layer, const PackedTokens& batch) const;
 
+  bool HasBottlenecks() const;  // in every layer
+
+  // Of every layer, over the rows that a pass runs; HasBottlenecks() must hold.
+  std::vector<BottleneckGrams> BottleneckInputs(const PackedTokens& batch) const;
+
   // Adds to every gradient what d_final, the gradient of `states.final`, gives; the graph is spent unless it
   // is to be kept.
   void Backward(const PackedTokens& batch, HiddenStates states, const at::Tensor& d_final,
@@ -145,10 +156,11 @@ class Decoder {
   std::vector<Angles> Turns(const at::Tensor& positions) const;
   SharedByLayers Share(const PackedTokens& batch, size_t layers) const;
   HiddenStates Run(const PackedTokens& batch, size_t layers, After after_last, Graph graph,
-                   KeyValueCache* cache) const;
+                   KeyValueCache* cache, std::vector<BottleneckGrams>* grams = nullptr) const;
   // Layer i of a pass over packed sequences; the last one ends in `final`.
   at::Tensor RunPacked(size_t i, const at::Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
-                       After after, KeyValueCache* cache, const at::Tensor& slots) const;
+                       After after, KeyValueCache* cache, const at::Tensor& slots,
+                       BottleneckGrams* grams = nullptr) const;
 
   DecoderParts parts_;
   Place place_;

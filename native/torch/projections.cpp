@@ -115,20 +115,6 @@ class ProjectRule : public Function<ProjectRule> {
   }
 };
 
-Tensor Activate(const Tensor& x, Activation activation) {
-  switch (activation) {
-    case Activation::kSilu:
-      return at::silu(x);
-    case Activation::kGelu:
-      return at::gelu(x);
-    case Activation::kGeluTanh:
-      return at::gelu(x, "tanh");
-    case Activation::kRelu:
-      return at::relu(x);
-  }
-  return {};
-}
-
 // Into `d_x`, which may be a view.
 void ActivateBackward(Tensor d_x, const Tensor& d_output, const Tensor& x, Activation activation) {
   switch (activation) {
@@ -212,6 +198,20 @@ bool AreSideBySide(const std::vector<Tensor>& parts) {
 }
 
 }  // namespace
+
+Tensor Activate(const Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kSilu:
+      return at::silu(x);
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kRelu:
+      return at::relu(x);
+  }
+  return {};
+}
 
 Tensor Join(const std::vector<Tensor>& parts) {
   if (parts.size() == 1) return parts[0];
