@@ -21,6 +21,7 @@ import type { WeightDType } from '../model/checkpoint.ts';
 import type {
   AccumulateOptions,
   ActivationTarget,
+  BottleneckInputs,
   CurvatureProductOptions,
   CurvatureProducts,
   DifferentiableLM,
@@ -274,6 +275,26 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
     await cancellableCall(signal, 'a curvature product', (cancelled) =>
       nativeEngine().gaussNewton(this.#use(), ...batchArrays(batch), weights, along, memory, change, cancelled),
     );
+  }
+
+  /**
+   * Of a model with unlearning layers: what enters each of them over the tokens that a pass runs, which in the last layer are those that predict
+   * labels.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for another model; SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_CANCELLED
+   */
+  async bottleneckInputs(batch: TokenBatch, { signal }: Cancellable = {}): Promise<BottleneckInputs[]> {
+    const handle = this.#use();
+    if (this.adapter?.kind !== 'unlearning-layers') {
+      throw new SoulError('SOUL_UNSUPPORTED', 'the model has no unlearning layers, whose inputs are asked for');
+    }
+    const matrices = await cancellableCall(signal, 'a pass over the inputs of unlearning layers', (cancelled) =>
+      nativeEngine().bottleneckInputs(handle, ...batchArrays(batch), cancelled),
+    );
+    return Array.from({ length: matrices.length / 2 }, (_, layer) => ({
+      down: matrices[2 * layer]!,
+      up: matrices[2 * layer + 1]!,
+    }));
   }
 
   /**

@@ -54,8 +54,10 @@ export {
   type SettingDescription,
 } from './description.ts';
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
+export { type BottleneckModel, type CaptureOptions, captureGrams } from './fusion/capture.ts';
 export { type FusionOptions, fuseLinear, type LinearPart } from './fusion/fuse.ts';
-export { addInputs, emptyGram, type Gram, gramOfMatrix } from './fusion/gram.ts';
+export { fuseUnlearningLayers, type LayersFusionOptions, type LayersPart } from './fusion/fuse-layers.ts';
+export { addInputs, addMatrix, emptyGram, type Gram, gramOfMatrix } from './fusion/gram.ts';
 export { gramFileName, readGrams, writeGrams } from './fusion/gram-file.ts';
 export type { GradientRule } from './gradient-rule.ts';
 export {

@@ -58,6 +58,18 @@ export function addInputs({ inputs, triangle }: Gram, rows: Float32Array | Float
   }
 }
 
+/**
+ * Adds a whole matrix; of entries that differ by rounding, the mean.
+ *
+ * @param matrix [inputs, inputs], row after row
+ * @throws SoulError SOUL_INVALID_ARGUMENT where it has another size, is not symmetric, or has a diagonal below 0; SOUL_NON_FINITE; nothing
+ *   is added then
+ */
+export function addMatrix(gram: Gram, matrix: Float32Array | Float64Array): void {
+  const { triangle } = gramOfMatrix(matrix, gram.inputs);
+  for (const [at, value] of triangle.entries()) gram.triangle[at]! += value;
+}
+
 /** How far two entries that should be the same may be apart, beside their diagonal's geometric mean: what float32 sums leave. */
 const asymmetryAllowed = 1e-5;
 
