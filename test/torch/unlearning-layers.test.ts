@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals';
 import { openSafetensors } from '../../lib/core/safetensors.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import { type LoadOptions, TokenBatch, TorchLM } from '../../lib/torch/index.ts';
+import { captureGrams } from '../../lib/unlearn/index.ts';
 import { describeWithEngine } from './engine-available.ts';
 import { recordedBottlenecks, withBottleneckFolder } from './recorded-bottlenecks.ts';
 import { draw, projectionError, withModelFolder } from './recorded-families.ts';
@@ -65,6 +66,29 @@ describeWithEngine.each(recordedBottlenecks)(
           ),
         ).toBeLessThan(1e-4);
       }));
+
+    test.each([1, 2, 8])('what enters them is summed to Gram matrices, %i sequences at a time', (microBatchSize) =>
+      withLayers(async (model) => {
+        const grams = await captureGrams(model, family.sequences, { microBatchSize });
+        expect([...grams.keys()].sort()).toEqual(Object.keys(recorded.grams).sort());
+        for (const [name, [trace, ...projections]] of Object.entries(recorded.grams)) {
+          const { inputs, triangle } = grams.get(name)!;
+          const diagonal = Array.from({ length: inputs }, (_, i) => triangle[(i * (i + 3)) / 2]!);
+          const error = (found: number, expected: number) => Math.abs(found - expected) / trace;
+          expect(
+            error(
+              diagonal.reduce((sum, value) => sum + value, 0),
+              trace,
+            ),
+          ).toBeLessThan(1e-5);
+          for (const [i, expected] of projections.entries()) {
+            const signs = draw(`projection ${i} of the inputs of ${name}`, triangle.length);
+            const found = triangle.reduce((sum, value, at) => sum + (signs[at]! < 0 ? -value : value), 0);
+            expect(error(found, expected)).toBeLessThan(1e-4);
+          }
+        }
+      }),
+    );
 
     test('generation goes the way of the scores', () =>
       withLayers(async (model) => {
@@ -143,6 +167,17 @@ describeWithEngine('fresh unlearning layers', () => {
         -family.nll.reduce((sum, value) => sum + value, 0),
       );
       await optimizer.release();
+    }));
+
+  test('are asked for their inputs alone where there are some, and end where they are cancelled', () =>
+    withFresh(async (model, base) => {
+      const whole = await TorchLM.load(base, one);
+      await expect(whole.bottleneckInputs(batch)).rejects.toMatchObject({ code: 'SOUL_UNSUPPORTED' });
+      whole.release();
+      const signal = AbortSignal.abort('enough');
+      await expect(model.bottleneckInputs(batch, { signal })).rejects.toMatchObject({ code: 'SOUL_CANCELLED' });
+      model.release();
+      await expect(model.bottleneckInputs(batch)).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
     }));
 
   test('cannot be merged, and say why', () =>
