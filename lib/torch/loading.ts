@@ -10,7 +10,7 @@ import { SoulError } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { adapterConfig, adapterSeed } from '../model/adapter/adapter-config.ts';
-import { adapterBase, isAdapterFolder, readAdapterConfig } from '../model/adapter/adapter-folder.ts';
+import { isAdapterFolder, modelFolders, readAdapterConfig } from '../model/adapter/adapter-folder.ts';
 import { adapterLayout } from '../model/adapter/adapter-layout.ts';
 import { fillFreshAdapters, openAdapterWeights } from '../model/adapter/adapter-weights.ts';
 import { fillFreshUnlearningLayers } from '../model/adapter/unlearning-layers.ts';
@@ -84,11 +84,10 @@ async function loadAdapters<Kind extends WeightDType>(
     );
   }
   const stored = await readAdapterConfig(folder);
-  const baseFolder = await adapterBase(folder, options.base);
+  const { model: baseFolder, tokenizer } = await modelFolders(folder, options.base);
   const config = await readModelConfig(baseFolder);
   const adapter = stored.on(config);
-  const own = (await tokenizerFilesOf(folder)).length > 0 ? { tokenizer: folder } : {};
-  const source = { ...(await sourceOf(baseFolder)), ...own };
+  const source = { ...(await sourceOf(baseFolder)), ...(tokenizer === folder ? { tokenizer } : {}) };
   const weights = await openAdapterWeights(folder, adapterLayout(config, adapter), stored.weights);
   try {
     return await withCheckpoint(baseFolder, config, options, async (fill) => {

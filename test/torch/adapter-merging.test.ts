@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import { adapterScale, type LoraConfig } from '../../lib/model/adapter/adapter-config.ts';
+import { adapterScale } from '../../lib/model/adapter/adapter-config.ts';
 import { adaptedModules } from '../../lib/model/adapter/adapter-layout.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { movedModel, numbersOf, smallBatch } from './adapter-models.ts';
@@ -9,9 +9,8 @@ import { recordedAdapters, withAdapterFolder } from './recorded-adapters.ts';
 /** How far merged weights are from W + scale * B A in float64, at most, in units of half the spacing of their dtype. */
 async function mergingError(model: TorchLM<'f32' | 'bf16'>): Promise<number> {
   const merged = await model.merged();
-  const adapter = model.adapter as LoraConfig;
-  const modules = adaptedModules(model.config, adapter);
-  const scale = adapterScale(adapter);
+  const modules = adaptedModules(model.config, model.adapter!);
+  const scale = adapterScale(model.adapter!);
   const digits = model.parameters.values.dtype === 'f32' ? 24 : 8;
   let error = 0;
   for (const [name, { offset, shape, group, transposed }] of merged.parameters.layout) {

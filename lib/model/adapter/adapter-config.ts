@@ -90,8 +90,10 @@ export function adapterSeed({ seed = 0n }: AdapterOptions): bigint {
   return checkSeed('adapter.seed', seed);
 }
 
-/** What an adapter's product is multiplied by. */
-export function adapterScale({ alpha, rank, rankStabilised }: LoraConfig): number {
+/** What an adapter's product is multiplied by; 1 of unlearning layers. */
+export function adapterScale(adapter: AdapterConfig): number {
+  if (adapter.kind !== 'lora') return 1;
+  const { alpha, rank, rankStabilised } = adapter;
   return alpha / (rankStabilised ? Math.sqrt(rank) : rank);
 }
 

@@ -52,6 +52,24 @@ export interface StoredAdapter {
   on(model: DecoderConfig): AdapterConfig;
 }
 
+/** Where the parts of a model lie. */
+export interface ModelFolders {
+  /** The whole model: the folder itself, or the base of adapters. */
+  readonly model: string;
+  /** What belongs to its tokenizer: an adapter's own, else its base's. */
+  readonly tokenizer: string;
+}
+
+/**
+ * @param base of adapters; default what their adapter_config.json names
+ * @throws SoulError of {@link adapterBase}
+ */
+export async function modelFolders(folder: string, base?: string): Promise<ModelFolders> {
+  if (!(await isAdapterFolder(folder))) return { model: folder, tokenizer: folder };
+  const model = await adapterBase(folder, base);
+  return { model, tokenizer: (await exists(join(folder, 'tokenizer.json'))) ? folder : model };
+}
+
 /**
  * Reads adapter_config.json or unlearning_layers.json.
  *
@@ -76,10 +94,21 @@ export async function readAdapterConfig(folder: string): Promise<StoredAdapter> 
  * The folder of the model that adapters belong to: the one given, else what their configuration names, from the adapter's folder on or
  * from the working directory.
  *
- * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; of {@link readAdapterConfig}
+ * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; SOUL_UNSUPPORTED for adapters on adapters; of {@link readAdapterConfig}
  */
 export async function adapterBase(folder: string, given?: string): Promise<string> {
-  if (given !== undefined) return given;
+  const found = given ?? (await namedBase(folder));
+  if (await isAdapterFolder(found)) {
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      `the base of the adapter ${folder}, ${found}, is an adapter itself: merge that into its own base, and give the folder of it as base`,
+      { folder, base: found },
+    );
+  }
+  return found;
+}
+
+async function namedBase(folder: string): Promise<string> {
   const { base } = await readAdapterConfig(folder);
   const candidates = base === undefined ? [] : isAbsolute(base) ? [base] : [join(folder, base), resolve(base)];
   for (const candidate of candidates) {

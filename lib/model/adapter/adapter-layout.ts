@@ -6,7 +6,7 @@
 
 import type { DecoderConfig } from '../decoder-config.ts';
 import { ParameterLayout } from '../parameter-layout.ts';
-import type { AdapterConfig, LoraConfig } from './adapter-config.ts';
+import type { AdapterConfig } from './adapter-config.ts';
 import { isTarget, type LinearModule, linearModules } from './linear-modules.ts';
 import { unlearningLayersLayout } from './unlearning-layers.ts';
 
@@ -21,8 +21,9 @@ export interface AdaptedModule extends LinearModule {
 /** What PEFT's files put before the names of modules. */
 const prefix = 'base_model.model.';
 
-/** The linear layers that have adapters. */
-export function adaptedModules(config: DecoderConfig, { targets }: LoraConfig): AdaptedModule[] {
+/** The linear layers that have adapters beside them; none where there are unlearning layers. */
+export function adaptedModules(config: DecoderConfig, adapter: AdapterConfig): AdaptedModule[] {
+  const targets = adapter.kind === 'lora' ? adapter.targets : [];
   return linearModules(config)
     .filter(({ name }) => targets.some((target) => isTarget(target, name)))
     .map((module) => ({
