@@ -20,6 +20,7 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
+import { fuseCommand } from './commands/fuse.ts';
 import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
 import { runsCommand } from './commands/runs.ts';
@@ -68,6 +69,7 @@ export async function main(words: readonly string[]): Promise<number> {
     compareCommand(),
     askCommand(),
     attackCommand(),
+    fuseCommand(),
     runsCommand(),
     verifyCommand(),
     demoCommand(),

@@ -8,6 +8,7 @@ export type { AdapterConfig, AdapterOptions, LoraConfig, LoraOptions } from './a
 export { isAdapterFolder } from './adapter/adapter-folder.ts';
 export { adapterLayout } from './adapter/adapter-layout.ts';
 export type { UnlearningLayersConfig, UnlearningLayersOptions } from './adapter/unlearning-layers.ts';
+export { gramFileName } from './adapter/unlearning-layers-file.ts';
 export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { parseModelConfig, readModelConfig } from './config.ts';
 export type {

@@ -56,9 +56,10 @@ export {
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
 export { type BottleneckModel, type CaptureOptions, captureGrams } from './fusion/capture.ts';
 export { type FusionOptions, fuseLinear, type LinearPart } from './fusion/fuse.ts';
+export { type FolderFusionOptions, type FusedFolder, fuseFolders } from './fusion/fuse-folders.ts';
 export { fuseUnlearningLayers, type LayersFusionOptions, type LayersPart } from './fusion/fuse-layers.ts';
 export { addInputs, addMatrix, emptyGram, type Gram, gramOfMatrix } from './fusion/gram.ts';
-export { gramFileName, readGrams, writeGrams } from './fusion/gram-file.ts';
+export { readGrams, writeGrams } from './fusion/gram-file.ts';
 export type { GradientRule } from './gradient-rule.ts';
 export {
   type InnerMethod,

@@ -236,7 +236,7 @@ describeWithEngine('options of fresh adapters', () => {
     [{ kind, targets: [3] }, /adapter\.targets/],
     [{ kind, rankStabilised: 1 }, /adapter\.rankStabilised/],
     [{ kind, seed: 3 }, /adapter\.seed must be a bigint/],
-    [{ kind: 'other' }, /adapter\.kind must be 'lora'/],
+    [{ kind: 'other' }, /adapter\.kind must be 'lora' or 'unlearning-layers'/],
     [{ kind, ranks: 3 }, /did you mean rank/],
     [3, /adapter must be an object/],
     [

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { asSoulError, SoulError, shortName } from '../../core/errors.ts';
 import { exists, replaceFile } from '../../core/files.ts';
@@ -19,6 +19,7 @@ import { adapterLayout } from './adapter-layout.ts';
 import { adapterWeightsFile } from './adapter-weights.ts';
 import { adapterConfigFile, peftConfig, readPeftConfig } from './peft-config.ts';
 import {
+  gramFileName,
   readUnlearningLayers,
   unlearningLayersFile,
   unlearningLayersJson,
@@ -140,7 +141,7 @@ export async function writeAdapterFolder(
   const isLora = adapter.kind === 'lora';
   try {
     await mkdir(folder, { recursive: true });
-    await requireRoom(folder, overwrite, isLora);
+    await requireAdapterRoom(folder, adapter, overwrite);
     const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
     if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
     if (isLora) {
@@ -150,6 +151,8 @@ export async function writeAdapterFolder(
       );
     } else await replaceFile(join(folder, unlearningLayersFile), toJson(unlearningLayersJson(adapter, base)));
     if (copied) await copyTokenizerFiles(tokenizer, folder, { overwrite });
+    // Those of what was there before would be taken for the new ones'.
+    if (!isLora) await rm(join(folder, gramFileName), { force: true });
     const weights = isLora ? adapterWeightsFile : unlearningWeightsFile;
     await writeTensors(join(folder, weights), adapterLayout(model, adapter), values);
   } catch (error) {
@@ -157,15 +160,23 @@ export async function writeAdapterFolder(
   }
 }
 
-/** A whole model stays in any case: beside it adapters would not be found. */
-async function requireRoom(folder: string, overwrite: boolean, isLora: boolean): Promise<void> {
+/**
+ * Checks that there is room for adapters. A whole model stays in any case: beside it they would not be found.
+ *
+ * @throws SoulError SOUL_EXISTS
+ */
+export async function requireAdapterRoom(
+  folder: string,
+  { kind }: Pick<AdapterConfig, 'kind'>,
+  overwrite = false,
+): Promise<void> {
   if (await exists(join(folder, 'config.json'))) {
     throw new SoulError('SOUL_EXISTS', `${folder} holds a whole model; name another folder for its adapters`, {
       folder,
     });
   }
   // Of another kind they would stay beside the new ones.
-  const other = isLora ? [unlearningLayersFile] : [adapterConfigFile];
+  const other = kind === 'lora' ? [unlearningLayersFile] : [adapterConfigFile];
   const own = [adapterConfigFile, adapterWeightsFile, unlearningLayersFile, unlearningWeightsFile];
   for (const name of own) {
     if ((overwrite && !other.includes(name)) || !(await exists(join(folder, name)))) continue;

@@ -15,6 +15,9 @@ export const unlearningLayersFile = 'unlearning_layers.json';
 
 export const unlearningWeightsFile = 'unlearning_layers.safetensors';
 
+/** Beside them, where there is one: the Gram matrices of what enters them on their own data set, which fusion reads. */
+export const gramFileName = 'gram_matrices.safetensors';
+
 /** Of the file's form; a later one says what it makes of an earlier one's. */
 const format = 1;
 

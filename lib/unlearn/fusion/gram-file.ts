@@ -11,9 +11,6 @@ import { SoulError, shortName } from '../../core/errors.ts';
 import { openSafetensors, writeSafetensors } from '../../core/safetensors.ts';
 import { checkGram, emptyGram, type Gram, mostInputs } from './gram.ts';
 
-/** The name of the file beside an adapter's own. */
-export const gramFileName = 'gram_matrices.safetensors';
-
 /** In the metadata: what the tensors are. */
 const content = 'lower triangles of Gram matrices';
 
