@@ -14,6 +14,7 @@ import { safetensors } from './kinds/safetensors.ts';
 import { stateFiles } from './kinds/state-files.ts';
 import { parquetFiles, tables } from './kinds/tables.ts';
 import { tokenizers } from './kinds/tokenizers.ts';
+import { unlearningLayers } from './kinds/unlearning-layers.ts';
 import type { HostileKind } from './property.ts';
 
 export const kinds: readonly HostileKind[] = [
@@ -28,4 +29,5 @@ export const kinds: readonly HostileKind[] = [
   configurations,
   evaluationLogs,
   gramFiles,
+  unlearningLayers,
 ];

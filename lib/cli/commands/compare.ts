@@ -173,7 +173,7 @@ async function compare(models: readonly string[], options: CompareOptions): Prom
   checkRows(given, options);
   const folders = given.filter((each) => !each.isLog);
   const progress = progressOn('comparing', options);
-  for (const { path: folder } of folders) await checkModelFolder(folder);
+  for (const { path: folder } of folders) await checkModelFolder(folder, { adapters: true });
   const loading = folders.length > 0 ? decideLoading(options) : undefined;
   if (loading) progress.log(deviceLine(loading));
   let embedder: OnnxEmbedder | undefined;
