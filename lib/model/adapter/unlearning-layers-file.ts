@@ -5,7 +5,7 @@
  */
 
 import { join } from 'node:path';
-import { describe, SoulError } from '../../core/errors.ts';
+import { describe, SoulError, shortName } from '../../core/errors.ts';
 import { readJsonFile } from '../../core/files.ts';
 import { isObject } from '../../core/json.ts';
 import { ConfigReader } from '../config-reader.ts';
@@ -53,7 +53,7 @@ export async function readUnlearningLayers(folder: string): Promise<StoredUnlear
   if (reader.size('format') !== format) throw reader.unsupported('format', source.format, String(format));
   const known = ['format', 'kind', 'bottleneck', 'activation', 'base_model_name_or_path'];
   const other = Object.keys(source).find((key) => !known.includes(key));
-  if (other !== undefined) throw reader.unsupported(other, source[other], 'none, leave it out');
+  if (other !== undefined) throw reader.unsupported(shortName(other), source[other], 'none, leave it out');
   const bottleneck = reader.size('bottleneck');
   if (bottleneck > widestBottleneck) reader.fail('bottleneck', `at most ${widestBottleneck}`, bottleneck);
   const activation = bottleneckActivations.find((each) => each === source.activation);
