@@ -6,6 +6,7 @@
 
 import { checkBoolean, checkChoice, checkInteger, checkNumber, checkSeed } from '../../core/checks.ts';
 import { invalidArgument } from '../../core/errors.ts';
+import { isObject } from '../../core/json.ts';
 import { checkNames } from '../../core/option-names.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { families } from '../families/index.ts';
@@ -63,7 +64,8 @@ export const largestRank = 65_536;
  * @throws SoulError SOUL_INVALID_ARGUMENT; SOUL_UNSUPPORTED for targets that are no linear layers, which lists those that there are
  */
 export function adapterConfig(options: AdapterOptions, model: DecoderConfig): AdapterConfig {
-  checkChoice('adapter.kind', options?.kind, ['lora', 'unlearning-layers']);
+  if (!isObject(options)) throw invalidArgument('adapter', 'an object of options', options);
+  checkChoice('adapter.kind', options.kind, ['lora', 'unlearning-layers']);
   return options.kind === 'lora' ? loraConfig(options, model) : unlearningLayersConfig(options, model);
 }
 
