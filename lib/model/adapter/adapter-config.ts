@@ -63,10 +63,14 @@ export const largestRank = 65_536;
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT; SOUL_UNSUPPORTED for targets that are no linear layers, which lists those that there are
  */
-export function adapterConfig(options: AdapterOptions, model: DecoderConfig): AdapterConfig {
+export function adapterConfig<Options extends AdapterOptions>(
+  options: Options,
+  model: DecoderConfig,
+): Extract<AdapterConfig, Pick<Options, 'kind'>> {
   if (!isObject(options)) throw invalidArgument('adapter', 'an object of options', options);
   checkChoice('adapter.kind', options.kind, ['lora', 'unlearning-layers']);
-  return options.kind === 'lora' ? loraConfig(options, model) : unlearningLayersConfig(options, model);
+  const config = options.kind === 'lora' ? loraConfig(options, model) : unlearningLayersConfig(options, model);
+  return config as Extract<AdapterConfig, Pick<Options, 'kind'>>;
 }
 
 function loraConfig(options: LoraOptions, model: DecoderConfig): LoraConfig {
