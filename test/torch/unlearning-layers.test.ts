@@ -99,6 +99,20 @@ describeWithEngine.each(recordedBottlenecks)(
         expect([...isArgmax]).toEqual(Array.from(generated!, () => 1));
       }));
 
+    test('in bfloat16 they are off by what its rounding does to the model without them', () =>
+      withBottleneckFolder(named, async (folder) => {
+        const model = await TorchLM.load(folder, { ...one, dtype: 'bf16' });
+        const rounding = farthest(family.narrow.transformers, family.narrow.exact);
+        expect(farthest((await model.nll(batch)).values, recorded.nll)).toBeLessThan(2 * rounding);
+        const grams = await captureGrams(model, family.sequences);
+        for (const [name, [trace]] of Object.entries(recorded.grams)) {
+          const { inputs, triangle } = grams.get(name)!;
+          const diagonal = Array.from({ length: inputs }, (_, i) => triangle[(i * (i + 3)) / 2]!);
+          expect(Math.abs(diagonal.reduce((sum, value) => sum + value, 0) / trace - 1)).toBeLessThan(0.03);
+        }
+        model.release();
+      }));
+
     test('what is saved is what was loaded, and a fork has it too', () =>
       withLayers(async (model, folder) => {
         const out = join(folder, 'out');
