@@ -221,6 +221,49 @@ describeWithEngine('the calls of the engine addon', () => {
     }
   });
 
+  test('bottlenecks lie in memory of their own, in every layer whose inputs are asked for, or are refused', async () => {
+    const adapter = { kind: 'unlearning-layers', bottleneck: 3, activation: 'gelu' } as const;
+    const { specification, size } = specificationOf(config, adapter);
+    const adapterSize = adapterLayout(parseModelConfig(config), adapter).length;
+    const memory = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length));
+    const { createModel, bottleneckInputs } = nativeEngine();
+    const given = [memory(size), undefined, memory(adapterSize), memory(adapterSize)] as const;
+    const batch = [Int32Array.of(1, 2), Uint32Array.of(0, 2), Uint32Array.of(1)] as const;
+    const matrices = await bottleneckInputs(createModel(specification, ...given), ...batch);
+    expect(matrices.length).toBe(2 * specification.layers.length);
+    expect(matrices[1]!.length).toBe(4 * 4);
+
+    expect(() => createModel(specification, memory(size), memory(size))).toThrow(
+      /a bottleneck needs memory of its own/,
+    );
+    const changes: [unknown, RegExp][] = [
+      [3, /mlpBottleneck must be an object/],
+      [{ width: 0 }, /width must be/],
+      [{ width: 2 ** 30 }, /does not fit/],
+      [{ activation: 'tanh' }, /activation must be one of/],
+      [{ down: adapterSize }, /down does not fit/],
+      [{ downBias: -1 }, /downBias must be/],
+      [{ up: 0.5 }, /up must be/],
+      [{ upBias: undefined }, /upBias must be/],
+    ];
+    for (const [change, message] of changes) {
+      const changed = structuredClone(specification);
+      const { mlpBottleneck } = changed.layers[0]!;
+      Object.assign(changed.layers[0]!, {
+        mlpBottleneck: typeof change === 'object' ? { ...mlpBottleneck, ...change } : change,
+      });
+      expect(() => createModel(changed, ...given)).toThrow(message);
+    }
+    const lacking = structuredClone(specification);
+    delete lacking.layers[0]!.mlpBottleneck;
+    expect(() => bottleneckInputs(createModel(lacking, ...given), ...batch)).toThrow(/model must have bottlenecks/);
+    const model = createModel(specification, ...given);
+    expect(() => bottleneckInputs(model, Int32Array.of(1, 10_000), batch[1], batch[2])).toThrow(/tokens/);
+    expect(() => (bottleneckInputs as (...words: unknown[]) => unknown)({}, ...batch)).toThrow(
+      /model must be a handle/,
+    );
+  });
+
   test('heads of other sizes than the layer has are refused', () => {
     const neox = { ...config, model_type: 'gpt_neox', hidden_size: 16, num_attention_heads: 2, rotary_pct: 0.5 };
     const { specification, size } = specificationOf(neox);

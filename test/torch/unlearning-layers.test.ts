@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { openSafetensors } from '../../lib/core/safetensors.ts';
@@ -202,6 +202,27 @@ describeWithEngine('fresh unlearning layers', () => {
       };
       await expect(model.merged()).rejects.toMatchObject(refusal);
       await expect(model.saveMerged(join(base, 'out'))).rejects.toMatchObject(refusal);
+    }));
+
+  test('that do not fit the model are refused by their files', () =>
+    withFresh(async (model, base) => {
+      const folder = join(base, 'layers');
+      await model.save(folder);
+      const refused = async (code: string, message: RegExp) =>
+        expect(TorchLM.load(folder, one)).rejects.toMatchObject({ code, message: expect.stringMatching(message) });
+      const path = join(folder, 'unlearning_layers.json');
+      const said = await readFile(path, 'utf8');
+      await writeFile(path, said.replace('"bottleneck": 4', '"bottleneck": 5'));
+      await refused(
+        'SOUL_BAD_FILE',
+        /has shape \[4,\s?\d+\], but the base, with the bottleneck in unlearning_layers\.json/,
+      );
+      await writeFile(path, said);
+      await writeFile(join(folder, 'adapter_config.json'), '{}');
+      await refused('SOUL_BAD_FILE', /has both adapter_config\.json and unlearning_layers\.json/);
+      await rm(join(folder, 'adapter_config.json'));
+      await rm(join(folder, 'unlearning_layers.safetensors'));
+      await refused('SOUL_NOT_FOUND', /lacks the weights of its adapters/);
     }));
 
   test('do not replace adapters of another kind', () =>

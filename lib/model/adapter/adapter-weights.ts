@@ -24,6 +24,7 @@ import {
   viewOf,
   type WeightDType,
 } from '../stored-tensor.ts';
+import { unlearningLayersFile } from './unlearning-layers-file.ts';
 
 export const adapterWeightsFile = 'adapter_model.safetensors';
 
@@ -71,7 +72,7 @@ export async function openAdapterWeights(
 ): Promise<AdapterWeights> {
   const path = join(folder, name);
   if (!(await exists(path))) {
-    const pickled = await exists(join(folder, 'adapter_model.bin'));
+    const pickled = name === adapterWeightsFile && (await exists(join(folder, 'adapter_model.bin')));
     const why = pickled
       ? 'adapter_model.bin is not read: save the adapter again with a newer peft, which writes safetensors'
       : 'the folder lacks the weights of its adapters';
@@ -79,7 +80,7 @@ export async function openAdapterWeights(
   }
   const file = await openSafetensors(path);
   try {
-    const tensors = findAdapters(folder, layout, file);
+    const tensors = findAdapters(folder, layout, file, wordsOf(name));
     return {
       async readInto(values, { signal } = {}) {
         for (const [name, place] of layout) {
@@ -95,10 +96,18 @@ export async function openAdapterWeights(
   }
 }
 
+/** How errors tell of a file. */
+function wordsOf(name: string) {
+  return name === adapterWeightsFile
+    ? { config: 'adapter_config.json', size: 'rank', extra: 'no adapter of a layer in target_modules' }
+    : { config: unlearningLayersFile, size: 'bottleneck', extra: "no weight of the model's unlearning layers" };
+}
+
 function findAdapters(
   folder: string,
   layout: ParameterLayout,
   file: SafetensorsFile,
+  { config, size, extra }: ReturnType<typeof wordsOf>,
 ): ReadonlyMap<string, StoredTensor> {
   const stored = tensorsOf(file);
   checkElementTypes(folder, stored);
@@ -106,17 +115,17 @@ function findAdapters(
   const problems: string[] = [];
   for (const [name, place] of layout) {
     const tensor = tensors.get(name);
-    if (tensor) problems.push(...shapeProblems(tensor, place, 'the base, with the rank in adapter_config.json,'));
+    if (tensor) problems.push(...shapeProblems(tensor, place, `the base, with the ${size} in ${config},`));
     else problems.push(`${name} is missing`);
   }
   for (const { name } of stored) {
-    if (layout.get(name) === undefined) problems.push(`${shortName(name)} is no adapter of a layer in target_modules`);
+    if (layout.get(name) === undefined) problems.push(`${shortName(name)} is ${extra}`);
   }
   if (problems.length === 0) return tensors;
   throw new SoulError(
     'SOUL_BAD_FILE',
     `the adapters in ${folder} don't fit: ${enumerate(problems, '; ')}; the base must be the model that they were made for, and ` +
-      'adapter_config.json the one that belongs to them',
+      `${config} the one that belongs to them`,
     { problems },
   );
 }
