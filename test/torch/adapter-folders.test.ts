@@ -185,6 +185,15 @@ describeWithEngine('the base of adapters', () => {
       await expect(TorchLM.load(base, { base })).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
     }));
 
+  test('is not taken for what some put beside adapters, a config.json', () =>
+    withFolder(async ({ base, adapter }) => {
+      await copyFile(join(base, 'config.json'), join(adapter, 'config.json'));
+      const model = await TorchLM.load(adapter);
+      expect(model.adapter).toBeDefined();
+      await model.save(adapter, { overwrite: true });
+      model.release();
+    }));
+
   test('is named in what is saved, by its folder or as is said', () =>
     withFolder(async ({ base, adapter }) => {
       const model = await TorchLM.load(adapter);
@@ -196,6 +205,9 @@ describeWithEngine('the base of adapters', () => {
       await expect(model.save(out)).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
       await model.save(out, { overwrite: true, base: 'org/name' });
       expect(await namedBase()).toBe('org/name');
+      // As PEFT has loaded it (adapters/record_adapters.py).
+      const fixture = new URL('./fixtures/adapter_config.json', import.meta.url);
+      expect(await readFile(join(out, 'adapter_config.json'), 'utf8')).toBe(await readFile(fixture, 'utf8'));
       // A whole model is never replaced by adapters.
       await expect(model.save(base, { overwrite: true })).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
       model.release();

@@ -173,7 +173,10 @@ async function compare(models: readonly string[], options: CompareOptions): Prom
   checkRows(given, options);
   const folders = given.filter((each) => !each.isLog);
   const progress = progressOn('comparing', options);
-  for (const { path: folder } of folders) await checkModelFolder(folder, { adapters: true });
+  for (const { name, path: folder } of folders) {
+    // What attacks change must be the weights themselves.
+    await checkModelFolder(folder, { adapters: attacksOf(name, options).length === 0 });
+  }
   const loading = folders.length > 0 ? decideLoading(options) : undefined;
   if (loading) progress.log(deviceLine(loading));
   let embedder: OnnxEmbedder | undefined;

@@ -14,6 +14,7 @@ import { toJson, toPythonJson } from '../../core/json.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { type WeightDType, writeTensors } from '../stored-tensor.ts';
 import { copyTokenizerFiles, requireTokenizerFiles } from '../tokenizer-files.ts';
+import { indexFile, singleFile } from '../weight-files.ts';
 import type { AdapterConfig } from './adapter-config.ts';
 import { adapterLayout } from './adapter-layout.ts';
 import { adapterWeightsFile } from './adapter-weights.ts';
@@ -35,12 +36,17 @@ export interface AdapterFolderOptions {
   overwrite?: boolean;
 }
 
-/** Whether a folder holds adapters and no whole model. */
+/** Whether a folder holds adapters and no whole model; a config.json alone, which some put beside adapters, makes none. */
 export async function isAdapterFolder(folder: string): Promise<boolean> {
-  const [lora, layers, model] = await Promise.all(
-    [adapterConfigFile, unlearningLayersFile, 'config.json'].map((name) => exists(join(folder, name))),
+  const adapters = await Promise.all(
+    [adapterConfigFile, unlearningLayersFile].map((name) => exists(join(folder, name))),
   );
-  return (lora! || layers!) && !model!;
+  return adapters.includes(true) && !(await holdsWholeModel(folder));
+}
+
+async function holdsWholeModel(folder: string): Promise<boolean> {
+  const there = await Promise.all([singleFile, indexFile].map((name) => exists(join(folder, name))));
+  return there.includes(true);
 }
 
 /** What a folder of adapters says of them, before the base is known. */
@@ -170,7 +176,7 @@ export async function requireAdapterRoom(
   { kind }: Pick<AdapterConfig, 'kind'>,
   overwrite = false,
 ): Promise<void> {
-  if (await exists(join(folder, 'config.json'))) {
+  if (await holdsWholeModel(folder)) {
     throw new SoulError('SOUL_EXISTS', `${folder} holds a whole model; name another folder for its adapters`, {
       folder,
     });
