@@ -9,9 +9,8 @@ import { join } from 'node:path';
 import { SoulError, shortName } from '../core/errors.ts';
 import { exists, isLfsPointer, lfsPointer, readJsonFile } from '../core/files.ts';
 import { soulCommand } from '../core/package.ts';
-import { adapterBase, isAdapterFolder } from './adapter/adapter-folder.ts';
-import { adapterWeightsFile } from './adapter/adapter-weights.ts';
-import { readPeftConfig } from './adapter/peft-config.ts';
+import { adapterBase, isAdapterFolder, readAdapterConfig } from './adapter/adapter-folder.ts';
+import { unlearningLayersFile } from './adapter/unlearning-layers-file.ts';
 import { requireWeightFiles, singleFile, weightFiles } from './weight-files.ts';
 
 export interface ModelFolderChecks {
@@ -51,9 +50,9 @@ export async function checkModelFolder(
 }
 
 async function checkAdapterFiles(folder: string): Promise<void> {
-  await readPeftConfig(folder);
-  const path = join(folder, adapterWeightsFile);
-  if (!(await exists(path))) throw lacking(folder, adapterWeightsFile, 'the weights of the adapters are not there');
+  const { weights } = await readAdapterConfig(folder);
+  const path = join(folder, weights);
+  if (!(await exists(path))) throw lacking(folder, weights, 'the weights of the adapters are not there');
   if (await isPointer(path)) throw new SoulError('SOUL_BAD_FILE', `${path} ${lfsPointer}`, { path });
 }
 
@@ -104,6 +103,9 @@ async function kindOf(folder: string): Promise<string | undefined> {
     const base = adapter?.base_model_name_or_path;
     const of = typeof base === 'string' ? ` of ${shortName(base)}` : '';
     return `it is an adapter${of}, not a model; merge it into its base (${soulCommand('merge')}), and give the folder of that`;
+  }
+  if (names.includes(unlearningLayersFile)) {
+    return 'it holds unlearning layers, not a model, and they cannot be merged into one; give the model that they belong to';
   }
   if (names.includes('snapshots')) {
     const snapshots = await readdir(join(folder, 'snapshots')).catch((): string[] => []);

@@ -101,6 +101,28 @@ describeWithEngine("three deletions from the demo's model", () => {
     expect(retain).toBeGreaterThan(0.85);
   });
 
+  test('are measured in place of a model, and refused where a whole one is needed', async () => {
+    const data = at('demo/data/retain.jsonl');
+    const measured = await soul(
+      'eval',
+      '--model',
+      at('fused'),
+      '--data',
+      data,
+      '--no-generate',
+      '--threads',
+      '1',
+      '--json',
+    );
+    expect([measured.code, measured.err.includes('error')]).toEqual([0, false]);
+    expect(JSON.parse(measured.out).probability).toBeCloseTo((await figuresOf('fused')).retain, 4);
+    const merged = await soul('merge', at('fused'), '--out', at('merged'), '--json');
+    expect([merged.code, JSON.parse(merged.out).error.message]).toEqual([
+      2,
+      expect.stringMatching(/unlearning layers, which cannot be merged/),
+    ]);
+  });
+
   test('their mean forgets nothing, and their sum keeps little', async () => {
     const parts = await Promise.all([0, 1, 2].map((i) => TorchLM.load(at(`deletion-${i}`), one)));
     const [model] = parts as [TorchLM<'f32'>];
