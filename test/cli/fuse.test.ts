@@ -180,7 +180,9 @@ describe('soul fuse', () => {
     expect((await fuse(at('a'), at('c'), '--out', at('out'), '--overwrite')).code).toBe(0);
     const own = await fuse(at('a'), at('c'), '--out', at('a'), '--overwrite', '--json');
     expect(error(own).message).toMatch(/out must be another folder/);
-    const whole = await fuse(at('a'), at('c'), '--out', at('model'), '--overwrite', '--json');
+    await mkdir(at('whole'));
+    await writeFile(join(at('whole'), 'model.safetensors'), '');
+    const whole = await fuse(at('a'), at('c'), '--out', at('whole'), '--overwrite', '--json');
     expect(error(whole)).toMatchObject({ code: 'SOUL_EXISTS' });
   });
 

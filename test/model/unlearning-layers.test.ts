@@ -40,7 +40,7 @@ describe('what unlearning layers are', () => {
     expect(() => adapterConfig(options as never, model)).toThrow(message);
   });
 
-  test('has four parameters a layer, those behind which U stands at 0 named as A', () => {
+  test('has four parameters a layer, all D before all U', () => {
     const layout = adapterLayout(model, { kind, bottleneck: 5, activation: 'gelu' });
     const of = (part: string) => layout.get(`layers.2.unlearning_layer.${part}`);
     expect(of('down.weight')).toMatchObject({
@@ -50,10 +50,12 @@ describe('what unlearning layers are', () => {
       layer: 2,
       role: 'mlpOutput',
     });
-    expect(of('down.bias')).toMatchObject({ shape: [5], group: 'vector', factor: 'A' });
+    expect(of('down.bias')).toMatchObject({ shape: [5], group: 'vector' });
     expect(of('up.weight')).toMatchObject({ shape: [24, 5], group: 'matrix', factor: 'B' });
     expect(of('up.bias')).toMatchObject({ shape: [24], group: 'vector' });
-    expect(of('up.bias')).not.toHaveProperty('factor');
+    for (const bias of ['down.bias', 'up.bias']) expect(of(bias)).not.toHaveProperty('factor');
+    const factors = [...layout].flatMap(([, { factor }]) => factor ?? []).join('');
+    expect(factors).toBe('AAABBB');
     expect([...layout].length).toBe(3 * 4);
     expect(layout.parameterCount).toBe(3 * (2 * 5 * 24 + 5 + 24));
   });

@@ -83,24 +83,24 @@ export function bottleneckNames(layer: number): BottleneckNames {
   return { down: of('down.weight'), downBias: of('down.bias'), up: of('up.weight'), upBias: of('up.bias') };
 }
 
-/** The layout of the unlearning layers of a model. They add to what the MLP gives, and have its role. */
+/**
+ * The layout of the unlearning layers of a model: all D, then all U, as of LoRA's A and B: what lies before a U of 0 has no gradient until U
+ * has moved. They add to what the MLP gives, and have its role.
+ */
 export function unlearningLayersLayout(
   { hiddenSize, layers }: Pick<DecoderConfig, 'hiddenSize' | 'layers'>,
   { bottleneck }: UnlearningLayersConfig,
 ): ParameterLayout {
-  return ParameterLayout.of(
-    Array.from({ length: layers }, (_, layer): NamedParameter[] => {
-      const { down, downBias, up, upBias } = bottleneckNames(layer);
-      const slot = { role: 'mlpOutput', layer } as const;
-      return [
-        // As in LoRA: what lies before a U of 0 has no gradient until U has moved.
-        { name: down, shape: [bottleneck, hiddenSize], group: 'matrix', factor: 'A', ...slot },
-        { name: downBias, shape: [bottleneck], group: 'vector', factor: 'A', ...slot },
-        { name: up, shape: [hiddenSize, bottleneck], group: 'matrix', factor: 'B', ...slot },
-        { name: upBias, shape: [hiddenSize], group: 'vector', ...slot },
-      ];
-    }).flat(),
-  );
+  const ofAll = (part: keyof BottleneckNames, parameter: Pick<NamedParameter, 'shape' | 'group' | 'factor'>) =>
+    Array.from({ length: layers }, (_, layer): NamedParameter => {
+      return { name: bottleneckNames(layer)[part], ...parameter, role: 'mlpOutput', layer };
+    });
+  return ParameterLayout.of([
+    ...ofAll('down', { shape: [bottleneck, hiddenSize], group: 'matrix', factor: 'A' }),
+    ...ofAll('up', { shape: [hiddenSize, bottleneck], group: 'matrix', factor: 'B' }),
+    ...ofAll('downBias', { shape: [bottleneck], group: 'vector' }),
+    ...ofAll('upBias', { shape: [hiddenSize], group: 'vector' }),
+  ]);
 }
 
 const standardDeviation = 0.01;
@@ -119,7 +119,7 @@ export async function fillFreshUnlearningLayers(
 ): Promise<void> {
   await values.fill(0);
   for (const [name, place] of layout) {
-    if (place.factor !== 'A' || place.group !== 'matrix') continue;
+    if (place.factor !== 'A') continue;
     throwIfCancelled(signal, 'drawing fresh unlearning layers was cancelled', { next: name });
     const { bits } = randomStream(seed, `weights ${name}`);
     const drawn = allocateFloats(elementCount(place.shape));
