@@ -182,7 +182,11 @@ describeWithEngine('the base of adapters', () => {
         code: 'SOUL_UNSUPPORTED',
         message: expect.stringContaining('is an adapter itself'),
       });
-      await expect(TorchLM.load(base, { base })).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+      for (const refused of [TorchLM.load(base, { base }), TorchLM.create(smallConfig, 1n, { base })]) {
+        await expect(refused).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+      }
+      const again = TorchLM.load(adapter, { base, adapter: { kind: 'lora' } });
+      await expect(again).rejects.toMatchObject({ message: expect.stringContaining('holds adapters already') });
     }));
 
   test('is not taken for what some put beside adapters, a config.json', () =>
