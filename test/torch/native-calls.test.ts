@@ -296,6 +296,7 @@ describeWithEngine('the calls of the engine addon', () => {
         { ...config, hidden_size: 16 },
         { ...adapter, targets: ['q_proj', 'v_proj', 'down_proj'] },
       ],
+      [config, { kind: 'unlearning-layers', bottleneck: 3, activation: 'relu' }],
     ];
     for (const [family, adapters] of families) {
       const { specification, size } = specificationOf(family, adapters);
