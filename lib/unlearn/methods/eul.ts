@@ -36,7 +36,7 @@ export const eul = defineMethod({
       'epochs',
     ),
     retainExamples: integerSetting(
-      'with epochs: examples of the retain set in its turn, the next turn going on where it ended; by default all, as in the paper',
+      'with epochs: examples of the retain set in its turn, the next turn going on where it ended; where it has no more, all, as in the paper',
       undefined,
     ),
   },
