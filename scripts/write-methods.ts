@@ -35,7 +35,7 @@ three things here, each a small file:
    objective is a pure function from the label tokens' losses to their weights in the gradient; it knows no model. A source is the
    forget set with its own answers, with refusals or with other answers in their place, the two as pairs, or the retain set.
    Where a method compares with the starting model, that model's values are computed before the first step; only terms of the
-   divergence of whole distributions (\`retainLoss=kl\`) hold a second model.
+   divergence of whole distributions (\`retainLoss=kl\`, \`eul\`) hold a second model.
 2. A *gradient rule*: how the terms' gradients become one. Without a rule they are added. A rule sees the inner products of the
    gradients alone and gives each a coefficient. They run over the weights that may move: gradients of those that the run or a mask
    freezes are set to 0 before, so that what a rule promises of the sum holds among the weights that are stepped.
@@ -55,6 +55,10 @@ gives the same examples to each term. Of the retain set one example is drawn bes
 \`--pairing fixed\` the same in all, as TOFU's code has it. Refusals and other answers are drawn in the same way. Every draw is a
 function of the seed and the step.
 
+Terms may take turns (\`turns\` of a method, as in \`eul\`): each turn goes through its terms' own set by itself, in batches of
+\`--batch-size\`, all of it or so many examples, and then the next turn comes. An epoch is one of each turn then; \`--epochs\` counts these
+rounds, and a step tells the losses of the terms that took part in it.
+
 ## Settings of a method
 
 \`--set name=value\` gives one, as often as needed: \`soul unlearn --method npo --set beta=0.2 --set retainLoss=kl\`. Names and defaults
@@ -68,7 +72,7 @@ are the papers'; a run's may differ (\`retainCoefficient\`).
 ## A method of your own
 
 \`soul unlearn --algorithm ./mine.ts\` runs what a file exports as \`default\` or \`algorithm\`: what \`defineMethod\` or \`defineAlgorithm\`
-makes, or a plain \`{ name, terms, rule }\`. It is an ES module, .js, .mjs, .ts or .mts; TypeScript needs Node.js 22.18 or newer, or
+makes, or a plain \`{ name, terms, rule, turns }\`. It is an ES module, .js, .mjs, .ts or .mts; TypeScript needs Node.js 22.18 or newer, or
 tsx beside the file. In it \`soul-unlearn\` and its parts (\`soul-unlearn/unlearn\`) are the package whose command runs, wherever the file
 lies. Its settings are given by \`--set\`; run.json has its SHA-256. What goes wrong in it is told with its name, and, in a term or its
 objective, with theirs. An algorithm that needs groups names the setting with the field that makes them (\`groupsBy\`); one may refuse

@@ -20,6 +20,8 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
+import { fuseCommand } from './commands/fuse.ts';
+import { mergeCommand } from './commands/merge.ts';
 import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
 import { runsCommand } from './commands/runs.ts';
@@ -68,6 +70,8 @@ export async function main(words: readonly string[]): Promise<number> {
     compareCommand(),
     askCommand(),
     attackCommand(),
+    fuseCommand(),
+    mergeCommand(),
     runsCommand(),
     verifyCommand(),
     demoCommand(),

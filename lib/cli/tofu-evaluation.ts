@@ -17,10 +17,11 @@ import { EvaluationJournal } from '../eval/tofu/journal.ts';
 import type { EvaluationLog } from '../eval/tofu/log.ts';
 import type { TofuSets } from '../eval/tofu/sets.ts';
 import { writeEvaluationLog } from '../eval/tofu/write-log.ts';
+import { modelFolders } from '../model/adapter/adapter-folder.ts';
 import { readModelConfig } from '../model/config.ts';
 import { checkModelFolder } from '../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import { modelChecksums } from '../run/checksums.ts';
+import { checksumsWithBase } from '../run/checksums.ts';
 import type { RunnableModel } from '../run/runnable-model.ts';
 import type { Progress } from './progress.ts';
 
@@ -65,16 +66,17 @@ export async function readAskedModel(
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<AskedModel> {
   const { profile, dtype = 'f32', limit, batchSize, batchTokens, embedder, logitLens, guard } = options;
-  await checkModelFolder(folder);
-  const tokenizer = await HuggingFaceTokenizer.load(folder);
-  const { maxPositions } = await readModelConfig(folder);
-  const chosen = await chooseTemplate(folder, tokenizer, options);
+  await checkModelFolder(folder, { adapters: true });
+  const folders = await modelFolders(folder);
+  const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+  const { maxPositions } = await readModelConfig(folders.model);
+  const chosen = await chooseTemplate(folders.tokenizer, tokenizer, options);
   const template = (await guard?.(chosen, tokenizer, maxPositions)) ?? chosen;
   progress.log(`template: ${template.name}`);
   const added = tokensBefore(tokenizer, template);
   if (added > 0) progress.log(`before each question: ${added} tokens`);
   progress.phase('hashing the model');
-  const checksums = await modelChecksums(folder, signal);
+  const checksums = await checksumsWithBase(folder, folders.model, signal);
   const { maximumLength: ofProfile = Infinity } = evaluationProfile(profile).recording;
   const maximumLength = Math.min(maxPositions, added + Math.min(options.maxLength, ofProfile));
   const facts = {

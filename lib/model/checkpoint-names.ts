@@ -6,18 +6,13 @@
 
 import { basename } from 'node:path';
 import { SoulError, shortName } from '../core/errors.ts';
-import type { SafetensorsFile, SafetensorsTensor } from '../core/safetensors.ts';
+import type { SafetensorsFile } from '../core/safetensors.ts';
 import { elementCount, shapeText } from '../core/shape.ts';
 import { nameVariants, renamingNotes, unknownPrefix } from './checkpoint-prefixes.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import { decoderWeights, embeddingName, headName } from './decoder-weights.ts';
-import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
-
-/** A tensor in an open file, by the file's name for it. */
-export interface StoredTensor extends SafetensorsTensor {
-  readonly file: SafetensorsFile;
-  readonly name: string;
-}
+import type { ParameterLayout } from './parameter-layout.ts';
+import { checkElementTypes, enumerate, type StoredTensor, shapeProblems, tensorsOf } from './stored-tensor.ts';
 
 export interface FoundParameters {
   /** One for each parameter of the layout, of its shape and an element type that is read. */
@@ -27,9 +22,6 @@ export interface FoundParameters {
   /** What in the files is unusual, and what was made of it. */
   readonly notes: readonly string[];
 }
-
-/** Element types of weights that are read. */
-const readable: ReadonlySet<string> = new Set(['F32', 'BF16', 'F16']);
 
 /** Buffers of the rotary embedding that old versions of transformers, and others, saved beside the weights. */
 const computed = /(^|\.)rotary_emb\.(original_)?(inv_freq|_?cos_cached|_?sin_cached)$/;
@@ -132,29 +124,6 @@ function assign(
   return { tensors, others, problems };
 }
 
-function tensorsOf(file: SafetensorsFile): StoredTensor[] {
-  return Array.from(file.tensors, ([name, tensor]) => ({ ...tensor, file, name }));
-}
-
-function checkElementTypes(folder: string, tensors: readonly StoredTensor[]): void {
-  const unreadable = tensors.filter(({ dtype }) => !readable.has(dtype));
-  if (unreadable.length === 0) return;
-  const named = enumerate(
-    unreadable.map(({ name, dtype }) => `${shortName(name)} is ${shortName(dtype)}`),
-    ', ',
-  );
-  throw new SoulError(
-    'SOUL_UNSUPPORTED',
-    `${folder}: ${named}; weights are read from F32, BF16 and F16: convert the model to one of them, or get it unquantised`,
-    { name: unreadable[0]!.name },
-  );
-}
-
-function shapeProblems({ name, shape }: StoredTensor, place: ParameterPlace): string[] {
-  const same = shape.length === place.shape.length && shape.every((extent, i) => extent === place.shape[i]);
-  return same ? [] : [`${shortName(name)} has shape ${shapeText(shape)}, but config.json gives [${place.shape}]`];
-}
-
 /** Whether a tensor that is no parameter may be one of another model: floating-point numbers, or anything so named. */
 function couldBeWeight({ name, dtype, shape }: StoredTensor): boolean {
   return elementCount(shape) > 0 && (/^B?F\d/.test(dtype) || /\.(weight|bias)$/.test(name));
@@ -172,9 +141,4 @@ function unreadNotes(others: readonly StoredTensor[], isComputed: (tensor: Store
 
 function placeOf({ file, name }: StoredTensor): string {
   return `as ${shortName(name)} in ${basename(file.path)}`;
-}
-
-function enumerate(items: readonly string[], separator: string, limit = 8): string {
-  const shown = items.slice(0, limit).join(separator);
-  return items.length > limit ? `${shown}${separator}and ${items.length - limit} more` : shown;
 }

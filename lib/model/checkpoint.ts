@@ -8,19 +8,17 @@ import { join } from 'node:path';
 import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { exists } from '../core/files.ts';
 import { type ArrayOf, FlatBuffer } from '../core/flat-buffer.ts';
-import { hostPieces, pieceElements } from '../core/host-pieces.ts';
-import { openSafetensors, type SafetensorsFile, writeSafetensors } from '../core/safetensors.ts';
+import { openSafetensors, type SafetensorsFile } from '../core/safetensors.ts';
 import { elementCount } from '../core/shape.ts';
-import { badCheckpoint, findParameters, type StoredTensor } from './checkpoint-names.ts';
+import { badCheckpoint, findParameters } from './checkpoint-names.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import { embeddingName, headName, parameterLayout } from './decoder-weights.ts';
 import { missingFile } from './folder-kind.ts';
-import type { ParameterLayout, ParameterPlace } from './parameter-layout.ts';
+import type { ParameterLayout } from './parameter-layout.ts';
+import { readTensor, type StoredTensor, viewOf, type WeightDType, writeTensors } from './stored-tensor.ts';
 import { indexFile, requireWeightFiles, singleFile, weightFiles } from './weight-files.ts';
-import { widenHalf } from './widen.ts';
 
-/** What a model's weights can be held in. */
-export type WeightDType = 'f32' | 'bf16';
+export type { WeightDType } from './stored-tensor.ts';
 
 export interface ReadCheckpointOptions extends Cancellable {
   /** Told, before anything is read, of what in the files is unusual and what was made of it. */
@@ -94,26 +92,16 @@ export async function readCheckpoint(
 }
 
 /**
- * Writes every parameter of `layout` to `folder`/model.safetensors in the dtype of `values`, beside and renamed. No more than 16 MiB
- * at a time are copied; work on `values` that was called before comes first.
+ * Writes every parameter of `layout` to `folder`/model.safetensors, as {@link writeTensors}.
  *
  * @param folder exists already
  */
-export async function writeCheckpoint(
+export function writeCheckpoint(
   folder: string,
   layout: ParameterLayout,
   values: FlatBuffer<WeightDType>,
 ): Promise<void> {
-  const largest = Math.max(...Array.from(layout, ([, { shape }]) => elementCount(shape)));
-  // One for all: copies of their own lie about until the garbage collector comes, a whole model of them.
-  const beside = FlatBuffer.alloc(Math.min(largest, pieceElements), { dtype: values.dtype });
-  const tensors = [...layout].map(([name, place]) => ({
-    name,
-    dtype: values.dtype === 'f32' ? ('F32' as const) : ('BF16' as const),
-    shape: place.shape,
-    data: () => hostPieces(viewOf(values, place), beside),
-  }));
-  await writeSafetensors(join(folder, singleFile), tensors, { format: 'pt' });
+  return writeTensors(join(folder, singleFile), layout, values);
 }
 
 /** The open files; `shardOf` has the file for each tensor where there is an index. */
@@ -137,14 +125,6 @@ async function openFiles(folder: string): Promise<{ files: SafetensorsFile[]; sh
   return { files, ...rest };
 }
 
-async function readTensor({ file, name, dtype }: StoredTensor, target: FlatBuffer<WeightDType>): Promise<void> {
-  const bytes = await file.read(name);
-  const { buffer, byteOffset } = bytes;
-  if (dtype === 'F16') await target.copyFrom(FlatBuffer.from(widenHalf(bytes)));
-  else if (dtype === 'F32') await target.copyFrom(FlatBuffer.from(new Float32Array(buffer, byteOffset, target.length)));
-  else await target.copyFrom(FlatBuffer.from(new Uint16Array(buffer, byteOffset, target.length)));
-}
-
 async function checkTiedHead(
   folder: string,
   tensor: StoredTensor,
@@ -159,10 +139,6 @@ async function checkTiedHead(
   throw badCheckpoint(folder, [
     `${head} differs from ${embedding}, though config.json ties them (tie_word_embeddings): set that to false there to use both, or take ${head} out to use the embedding for both`,
   ]);
-}
-
-function viewOf(values: FlatBuffer<WeightDType>, { offset, shape }: ParameterPlace): FlatBuffer<WeightDType> {
-  return values.view(offset, elementCount(shape));
 }
 
 async function hostCopy(source: FlatBuffer<WeightDType>): Promise<ArrayOf<WeightDType>> {

@@ -156,6 +156,15 @@ export interface PassMemory {
   readonly work: number;
 }
 
+/**
+ * What enters a layer's bottleneck over the tokens of a pass: X^T X of its inputs X, each with a 1 behind it, whole and row after row. Of the
+ * first product [width + 1, width + 1] of the model's width, of the second of the bottleneck's.
+ */
+export interface BottleneckInputs {
+  readonly down: Float64Array;
+  readonly up: Float64Array;
+}
+
 /** How a pass is pulled back; of models that say so ({@link DifferentiableLM.keepsPasses}). */
 export interface BackwardOptions extends Cancellable {
   /**

@@ -4,6 +4,11 @@
  * @module
  */
 
+export type { AdapterConfig, AdapterOptions, LoraConfig, LoraOptions } from './adapter/adapter-config.ts';
+export { isAdapterFolder, type ModelFolders, modelFolders } from './adapter/adapter-folder.ts';
+export { adapterLayout } from './adapter/adapter-layout.ts';
+export type { UnlearningLayersConfig, UnlearningLayersOptions } from './adapter/unlearning-layers.ts';
+export { gramFileName } from './adapter/unlearning-layers-file.ts';
 export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { parseModelConfig, readModelConfig } from './config.ts';
 export type {

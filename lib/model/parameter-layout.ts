@@ -39,6 +39,8 @@ export interface ParameterSlot {
   readonly layer?: number;
   /** Set where a linear layer's matrix is [inputs, outputs] in place of [outputs, inputs]. */
   readonly transposed?: true;
+  /** Which of an adapter's two matrices it is: scale * B A stands beside the layer's own. */
+  readonly factor?: 'A' | 'B';
 }
 
 export interface ParameterPlace extends ParameterSlot {

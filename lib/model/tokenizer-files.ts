@@ -4,10 +4,10 @@
  * @module
  */
 
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
-import { exists, replaceFileBy } from '../core/files.ts';
+import { exists, makeFolders, replaceFileBy } from '../core/files.ts';
 
 /** Every file that may belong to a tokenizer; what a folder has of them goes along with a model made from it. */
 export const tokenizerFiles: readonly string[] = [
@@ -72,7 +72,7 @@ export async function copyTokenizerFiles(
   await requireTokenizerFiles(from, to, options);
   const names = await tokenizerFilesOf(from);
   try {
-    await mkdir(to, { recursive: true });
+    await makeFolders(to);
     for (const name of names) {
       await replaceFileBy(join(to, name), (beside) => copyContent(join(from, name), beside));
     }

@@ -13,6 +13,7 @@ import { optimizerStateBytes } from '../optim/state-bytes.ts';
 import { completeCurvatureOptions } from '../unlearn/curvature.ts';
 import { type InnerMethodSetting, innerAlgorithm } from '../unlearn/inner-method.ts';
 import { type Method, needsReferenceModel, weightedTerms } from '../unlearn/method.ts';
+import { asText } from '../unlearn/source.ts';
 import { averagesOf, type OptimizerName } from './optimizer-choice.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
 import type { ModelMemory } from './runnable-model.ts';
@@ -95,16 +96,24 @@ function ruleBytes(method: Method, elements: number, dtype: 'f32' | 'bf16'): num
 export function passesOf(
   sequences: readonly TokenSequence[],
   settings: Pick<CompleteRunSettings, 'microBatchSize' | 'batchTokens' | 'optimizer' | 'curvature'>,
-  { algorithm, settings: own, learningRates }: ChosenAlgorithm,
+  chosen: ChosenAlgorithm,
 ): [descent: PassShape, ...PassShape[]] {
   const { microBatchSize: examples, batchTokens: tokens, optimizer, curvature = {} } = settings;
-  const batch = largestBatch(sequences, { examples, tokens });
+  const asked = readsText(chosen) ? sequences.map(asText) : sequences;
+  const batch = largestBatch(asked, { examples, tokens });
+  const { algorithm, settings: own, learningRates } = chosen;
   const { hiddenLayer } = algorithm;
   const descent = hiddenLayer
     ? { ...batch, hiddenLayer: (layers: number) => hiddenLayer(own as never, layers) }
     : batch;
   if (optimizer !== 'sophia' || learningRates === undefined) return [descent];
   return [descent, largestBatch(sequences, { examples: completeCurvatureOptions(curvature).chunkSize })];
+}
+
+/** Whether a term has every token of its sequences for a label. */
+function readsText(chosen: ChosenAlgorithm): boolean {
+  const methods = [...algorithmsIn(chosen)].flatMap(({ method }) => method ?? []);
+  return methods.some((method) => weightedTerms(method).some(({ source }) => source.everyToken));
 }
 
 /** The batch that takes most of all that could come together: the longest sequences, as many as the limits allow. */

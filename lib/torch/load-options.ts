@@ -11,6 +11,7 @@ import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { usableProcessors } from '../core/processors.ts';
+import type { AdapterOptions } from '../model/adapter/adapter-config.ts';
 import type { WeightDType } from '../model/checkpoint.ts';
 import { defaultLogitsMemory } from './defaults.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
@@ -35,6 +36,13 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
    * a third more time. Default false.
    */
   checkpointActivations?: boolean;
+  /**
+   * Fresh adapters, which train in place of the model's weights: those are frozen and have no gradients. Of a model that has none; a folder
+   * of adapters is loaded with its own.
+   */
+  adapter?: AdapterOptions;
+  /** The folder of the model that a folder of adapters belongs to; default what its adapter_config.json names. */
+  base?: string;
   /** Ends the loading with SOUL_CANCELLED, between two tensors. */
   signal?: AbortSignal;
   /** Told of what in a folder's weights is unusual and what was made of it: names of a wrapper, tensors that are not read. */
@@ -47,6 +55,8 @@ const loadOptionNames = [
   'threads',
   'logitsMemory',
   'checkpointActivations',
+  'adapter',
+  'base',
   'signal',
   'onNote',
 ] as const satisfies readonly (keyof LoadOptions)[];
@@ -58,6 +68,8 @@ export interface CheckedOptions<Kind extends WeightDType> {
   readonly threads: number;
   readonly logitsMemory: number;
   readonly checkpointActivations: boolean;
+  readonly adapter?: AdapterOptions;
+  readonly base?: string;
   readonly signal?: AbortSignal;
   readonly onNote?: (note: string) => void;
 }
@@ -89,9 +101,13 @@ export function prepareLoading<Kind extends WeightDType>(options: LoadOptions<Ki
     throw invalidArgument('checkpointActivations', 'true or false', checkpointActivations);
   }
   const signal = checkSignal('signal', options.signal);
-  const { onNote } = options;
+  const { onNote, adapter, base } = options;
+  if (base !== undefined && (typeof base !== 'string' || base === '')) throw invalidArgument('base', 'a path', base);
   if (onNote !== undefined && typeof onNote !== 'function') throw invalidArgument('onNote', 'a function', onNote);
   if (device === 'cpu') nativeEngine();
   else requireCudaEngine(device);
-  return { device, dtype, threads, logitsMemory, checkpointActivations, ...withoutUndefined({ signal, onNote }) };
+  return {
+    ...{ device, dtype, threads, logitsMemory, checkpointActivations },
+    ...withoutUndefined({ adapter, base, signal, onNote }),
+  };
 }

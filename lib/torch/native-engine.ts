@@ -14,6 +14,17 @@ export interface NativeNorm {
   bias?: number;
 }
 
+/** Columns `first` on of a projection's output get scale * (x A^T) B^T beside. */
+export interface NativeAdapter {
+  /** Where A [rank, in] and B [columns, rank] begin in the flat buffers of the adapters. */
+  a: number;
+  b: number;
+  rank: number;
+  scale: number;
+  first: number;
+  columns: number;
+}
+
 export interface NativeProjection {
   /** Where it begins in the flat buffers: [columns of all parts, in], or where it is transposed the other way round. */
   weight: number;
@@ -23,6 +34,20 @@ export interface NativeProjection {
   parts: readonly number[];
   /** 0: parts follow each other; else they take turns in each of so many heads. */
   interleavedHeads: number;
+  /** At most one for each part, in order. */
+  adapters?: readonly NativeAdapter[];
+}
+
+/** A bottleneck behind an MLP, y + up(activation(down(y) + downBias)) + upBias; where each begins in the flat buffers of the adapters. */
+export interface NativeBottleneck {
+  width: number;
+  activation: NativeModelSpecification['activation'];
+  /** [width, hidden]. */
+  down: number;
+  downBias: number;
+  /** [hidden, width]. */
+  up: number;
+  upBias: number;
 }
 
 /** Slots that a family does not have are absent. */
@@ -41,6 +66,7 @@ export interface NativeLayer {
   mlpNorm?: NativeNorm;
   mlpInput: readonly NativeProjection[];
   mlpOutput: readonly NativeProjection[];
+  mlpBottleneck?: NativeBottleneck;
   mlpPostNorm?: NativeNorm;
 }
 
@@ -92,9 +118,20 @@ export interface NativeEngine {
   init(addonInterface: NativeExternal): void;
   /** Loads shared libraries, in this order and for the whole process; before any model is made. */
   loadLibraries(files: readonly string[]): void;
-  /** On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. */
-  createModel(specification: NativeModelSpecification, values: NativeMemory, gradients: NativeMemory): NativeExternal;
+  /**
+   * On the device and in the dtype (`f32` or `bf16`) of values and gradients, which are used in place. Weights beside which adapters stand
+   * are frozen and have no gradients.
+   */
+  createModel(
+    specification: NativeModelSpecification,
+    values: NativeMemory,
+    gradients: NativeMemory | undefined,
+    adapterValues?: NativeMemory,
+    adapterGradients?: NativeMemory,
+  ): NativeExternal;
   releaseModel(model: NativeExternal): Promise<void> | undefined;
+  /** Writes frozen weights with their adapters folded in to memory like theirs and apart from it. */
+  merge(model: NativeExternal, target: NativeMemory, cancelled?: CancelFlag): Promise<void>;
   nll(
     model: NativeExternal,
     ...batch: [...NativeBatch, cancelled?: CancelFlag]
@@ -151,6 +188,14 @@ export interface NativeEngine {
     change: number,
     cancelled?: CancelFlag,
   ): Promise<void>;
+  /**
+   * Of a model with bottlenecks: for each layer the Gram matrices of what enters its first product and its second, whole, each input with a 1
+   * behind it.
+   */
+  bottleneckInputs(
+    model: NativeExternal,
+    ...batch: [...NativeBatch, cancelled?: CancelFlag]
+  ): Promise<Float64Array<ArrayBuffer>[]>;
   /** By the hidden states after layer `layer`, from 0. */
   score(
     model: NativeExternal,

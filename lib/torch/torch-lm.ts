@@ -4,24 +4,21 @@
  * @module
  */
 
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { types } from 'node:util';
 import type { NativeExternal } from '../core/addon.ts';
 import type { Cancellable } from '../core/cancellation.ts';
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
-import { FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
+import { type FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
-import { withoutUndefined } from '../core/optional.ts';
-import { takingMemory } from '../core/out-of-memory.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
-import { randomStream } from '../core/random.ts';
-import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
-import { parseModelConfig, readModelConfig } from '../model/config.ts';
+import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
+import { modelFolders } from '../model/adapter/adapter-folder.ts';
+import type { WeightDType } from '../model/checkpoint.ts';
 import type {
   AccumulateOptions,
   ActivationTarget,
+  BottleneckInputs,
   CurvatureProductOptions,
   CurvatureProducts,
   DifferentiableLM,
@@ -34,38 +31,20 @@ import type {
   TokenTarget,
 } from '../model/contract.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
-import { parameterLayout } from '../model/decoder-weights.ts';
-import { writeModelFolder } from '../model/model-folder.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
-import { fillRandomWeights } from '../model/random-weights.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
 import { checkTarget } from '../model/token-target.ts';
 import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import { tokenizerFilesOf } from '../model/tokenizer-files.ts';
-import { attentionKind } from './attention-kind.ts';
 import { cancellableCall } from './cancellable-call.ts';
 import { hiddenStateChange } from './defaults.ts';
 import { nativeEngine } from './engine.ts';
-import { checkGenerateOptions, checkPrompts } from './generation.ts';
-import { type CheckedOptions, type LoadOptions, prepareLoading } from './load-options.ts';
+import { generateWith } from './generation.ts';
+import { type LoadOptions, prepareLoading } from './load-options.ts';
+import { createRandom, loadFolder } from './loading.ts';
+import type { ModelMemory } from './model-memory.ts';
 import type { NativeBatch } from './native-engine.ts';
-import { nativeSpecification } from './native-specification.ts';
-import { generateInGroups } from './prompt-groups.ts';
+import { type SaveMergedOptions, type SaveOptions, saveMergedModel, saveModel } from './saving.ts';
 import { TorchPass } from './torch-pass.ts';
-
-export interface SaveOptions {
-  /** Whose files go along, in place of the tokenizer of the folder that the model was loaded from. */
-  tokenizer?: HuggingFaceTokenizer;
-  /** Replaces a model that is in the folder. Default false: it is an error. */
-  overwrite?: boolean;
-}
-
-/** The folder that a model was loaded from, and what of it only passes through. */
-interface Source {
-  /** Undefined where the folder had no tokenizer. */
-  readonly tokenizer: string | undefined;
-  readonly generationConfig: string | undefined;
-}
 
 /**
  * A decoder of one of the {@link families}, whose parameters and gradients lie in flat buffers, on the CPU or a CUDA device.
@@ -85,71 +64,27 @@ interface Source {
 export class TorchLM<Kind extends WeightDType = WeightDType>
   implements DifferentiableLM, CurvatureProducts, ReferenceLM, TextGenerator
 {
-  readonly config: DecoderConfig;
   readonly keepsPasses = true;
-  readonly parameters: {
-    readonly values: FlatBuffer<Kind>;
-    readonly gradients: FlatBuffer<Kind>;
-    readonly layout: ParameterLayout;
-  };
-  readonly #handle: NativeExternal;
-  readonly #source: Source | undefined;
-  /** Set by `release`; settles when the memory is given up. */
-  #released: Promise<unknown> | undefined;
+  readonly #memory: ModelMemory<Kind>;
 
-  private constructor(
-    key: typeof ownKey,
-    config: DecoderConfig,
-    values: FlatBuffer<Kind>,
-    options: CheckedOptions<Kind>,
-    source?: Source,
-  ) {
+  private constructor(key: typeof ownKey, memory: ModelMemory<Kind>) {
     checkOwn(key, 'TorchLM', 'TorchLM.load or TorchLM.create');
-    const layout = parameterLayout(config);
-    const { device, dtype, threads, logitsMemory, checkpointActivations } = options;
-    const gradients = takingMemory("the weights' gradients", () => FlatBuffer.alloc(layout.length, { device, dtype }));
-    this.config = config;
-    this.parameters = { values, gradients, layout };
-    this.#source = source;
-    const specification = nativeSpecification(config, {
-      attention: attentionKind(config, device, dtype),
-      checkpointActivations,
-      threads,
-      logitsMemory,
-    });
-    this.#handle = nativeEngine().createModel(
-      specification,
-      nativeMemory(values, 'values'),
-      nativeMemory(gradients, 'gradients'),
-    );
+    this.#memory = memory;
   }
 
   /**
-   * Loads a Hugging Face folder: config.json and model.safetensors or its shards.
+   * Loads a Hugging Face folder: config.json and model.safetensors or its shards; or a folder of adapters as PEFT writes it, with its base.
    *
    * @throws SoulError of {@link readModelConfig} and {@link openCheckpoint}, before memory is taken; SOUL_ENGINE_MISSING, also where a CUDA device is
-   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device; SOUL_OUT_OF_MEMORY;
-   *   SOUL_CANCELLED
+   *   asked for and libtorch is no CUDA build; SOUL_UNSUPPORTED where the machine lacks the device, or for adapters of another kind;
+   *   SOUL_OUT_OF_MEMORY; SOUL_CANCELLED
    */
   static async load<Kind extends WeightDType = 'f32'>(
     folder: string,
     options: LoadOptions<Kind> = {},
   ): Promise<TorchLM<Kind>> {
     if (typeof folder !== 'string') throw invalidArgument('folder', 'the path of a Hugging Face folder', folder);
-    const checked = prepareLoading(options);
-    const config = await readModelConfig(folder);
-    const generationConfig = await readFile(join(folder, 'generation_config.json'), 'utf8').catch(() => undefined);
-    const tokenizer = (await tokenizerFilesOf(folder)).length > 0 ? folder : undefined;
-    const layout = parameterLayout(config);
-    const checkpoint = await openCheckpoint(folder, config);
-    try {
-      return await TorchLM.#fill(layout, checked, async (values) => {
-        await checkpoint.readInto(values, checked);
-        return new TorchLM(ownKey, config, values, checked, { tokenizer, generationConfig });
-      });
-    } finally {
-      await checkpoint.close();
-    }
+    return new TorchLM(ownKey, await loadFolder(folder, prepareLoading(options)));
   }
 
   /**
@@ -161,7 +96,9 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
     folder: string,
     options: LoadOptions<Kind> = {},
   ): Promise<{ model: TorchLM<Kind>; tokenizer: HuggingFaceTokenizer }> {
-    const tokenizer = await HuggingFaceTokenizer.load(folder);
+    const { tokenizer: from } =
+      typeof folder === 'string' ? await modelFolders(folder, options.base) : { tokenizer: folder };
+    const tokenizer = await HuggingFaceTokenizer.load(from);
     return { model: await TorchLM.load(folder, options), tokenizer };
   }
 
@@ -178,28 +115,26 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
     options: LoadOptions<Kind> = {},
   ): Promise<TorchLM<Kind>> {
     if (typeof seed !== 'bigint') throw invalidArgument('seed', 'a bigint', seed);
-    const checked = prepareLoading(options);
-    const parsed = parseModelConfig(config);
-    const layout = parameterLayout(parsed);
-    return TorchLM.#fill(layout, checked, async (values) => {
-      await fillRandomWeights(values, parsed, seed, checked);
-      return new TorchLM(ownKey, parsed, values, checked);
-    });
+    return new TorchLM(ownKey, await createRandom(config, seed, prepareLoading(options)));
   }
 
-  /** Memory of a device is given back when what fills it fails. */
-  static async #fill<Kind extends WeightDType>(
-    layout: ParameterLayout,
-    { device, dtype }: CheckedOptions<Kind>,
-    make: (values: FlatBuffer<Kind>) => Promise<TorchLM<Kind>>,
-  ): Promise<TorchLM<Kind>> {
-    const values = takingMemory('the weights', () => FlatBuffer.alloc(layout.length, { device, dtype }));
-    try {
-      return await make(values);
-    } catch (error) {
-      await values.release().catch(() => {});
-      throw error;
-    }
+  get config(): DecoderConfig {
+    return this.#memory.shape.config;
+  }
+
+  /** What trains: all weights, or with adapters those of the adapters alone. */
+  get parameters(): ModelMemory<Kind>['parameters'] {
+    return this.#memory.parameters;
+  }
+
+  /** The kind of adapters that the model has; undefined where its own weights train. */
+  get adapter(): AdapterConfig | undefined {
+    return this.#memory.shape.frozen?.adapter;
+  }
+
+  /** The frozen weights beside which the adapters stand; undefined where there are none. Nobody writes to them. */
+  get base(): { readonly values: FlatBuffer<Kind>; readonly layout: ParameterLayout } | undefined {
+    return this.#memory.shape.frozen?.base;
   }
 
   get vocabularySize(): number {
@@ -218,7 +153,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
 
   /** Whether `release` was called. */
   get released(): boolean {
-    return this.#released !== undefined;
+    return this.#memory.released;
   }
 
   async nll(batch: TokenBatch, { signal }: Cancellable = {}): Promise<Pass> {
@@ -329,6 +264,26 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
   }
 
   /**
+   * Of a model with unlearning layers: what enters each of them over the tokens that a pass runs, which in the last layer are those that predict
+   * labels.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for another model; SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_CANCELLED
+   */
+  async bottleneckInputs(batch: TokenBatch, { signal }: Cancellable = {}): Promise<BottleneckInputs[]> {
+    const handle = this.#use();
+    if (this.adapter?.kind !== 'unlearning-layers') {
+      throw new SoulError('SOUL_UNSUPPORTED', 'the model has no unlearning layers, whose inputs are asked for');
+    }
+    const matrices = await cancellableCall(signal, 'a pass over the inputs of unlearning layers', (cancelled) =>
+      nativeEngine().bottleneckInputs(handle, ...batchArrays(batch), cancelled),
+    );
+    return Array.from({ length: matrices.length / 2 }, (_, layer) => ({
+      down: matrices[2 * layer]!,
+      up: matrices[2 * layer + 1]!,
+    }));
+  }
+
+  /**
    * With `layer` by the residual stream after that layer; only the layers up to it are run.
    *
    * @throws SoulError SOUL_INVALID_ARGUMENT, SOUL_RELEASED, SOUL_CANCELLED
@@ -349,57 +304,57 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    * alone, to rounding.
    */
   async generate(prompts: readonly (readonly number[])[], options: GenerateOptions): Promise<number[][]> {
-    const handle = this.#use();
-    const settings = checkGenerateOptions(options);
-    const stream = randomStream(settings.seed, 'generation');
-    checkPrompts(prompts);
-    const { layers, keyValueHeads, headSize, maxPositions } = this.config;
-    const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
-    const bounds = { bytesPerToken: 2 * bytesPerElement * layers * keyValueHeads * headSize, maxPositions };
-    return generateInGroups(prompts, settings.maxNewTokens, bounds, async (group, finished) => {
-      const { tokens, offsets, indexes, maxNewTokens } = group;
-      const seeds = BigUint64Array.from(indexes, (index) => stream.seed64(0, index));
-      const { stopTokens, temperature, topP } = settings;
-      const options = { maxNewTokens, temperature, topP };
-      const what = `generation, after ${finished} of ${prompts.length} prompts,`;
-      const generated = await cancellableCall(settings.signal, what, (cancelled) =>
-        nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options, cancelled),
-      );
-      this.#use();
-      return generated;
-    });
+    return generateWith(this.#memory, prompts, options);
   }
 
   /**
    * Writes a Hugging Face folder that transformers and every command load: config.json, model.safetensors in the model's own
-   * dtype, and, where the model came with them, generation_config.json and the tokenizer's files. Calls made before come
-   * first; don't change parameters until it is done.
+   * dtype, and, where the model came with them, generation_config.json and the tokenizer's files. Of a model with adapters those alone, as
+   * PEFT loads them: adapter_config.json, adapter_model.safetensors and the tokenizer's files. Calls made before come first; don't change
+   * parameters until it is done.
    *
    * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; SOUL_NOT_FOUND where the tokenizer is
    *   gone; SOUL_FILE_SYSTEM
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
-    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-    checkNames('options', options, ['tokenizer', 'overwrite']);
-    this.#use();
-    const { values } = this.parameters;
-    const { tokenizer, overwrite } = options;
-    await writeModelFolder(folder, this.config, values, {
-      ...withoutUndefined({ generationConfig: this.#source?.generationConfig, overwrite }),
-      ...withoutUndefined({ tokenizer: tokenizer?.folder ?? this.#source?.tokenizer }),
-    });
+    await saveModel(this.#memory, folder, options);
+  }
+
+  /**
+   * Another model on the same frozen weights, with a copy of the adapters as they are when its turn comes: a reference that costs no second
+   * base. The base's memory is given up with the last of them.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY
+   */
+  async fork(): Promise<TorchLM<Kind>> {
+    this.#requireAdapter('a fork shares frozen weights; load the model a second time');
+    return new TorchLM(ownKey, await this.#memory.fork());
+  }
+
+  /**
+   * A whole model in which the adapters are folded into the weights, W + scale * B A: summed in float32, and rounded once where weights are bf16.
+   * This one stays as it is.
+   *
+   * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY; SOUL_CANCELLED
+   */
+  async merged({ signal }: Cancellable = {}): Promise<TorchLM<Kind>> {
+    this.#requireMergeable('there is nothing to merge');
+    return new TorchLM(ownKey, await this.#memory.merged(signal));
+  }
+
+  /**
+   * Writes the whole model that `merged` makes, without taking memory for its gradients.
+   *
+   * @throws SoulError of `merged` and `save`
+   */
+  async saveMerged(folder: string, options: SaveMergedOptions = {}): Promise<void> {
+    this.#requireMergeable('there is nothing to merge; save it');
+    await saveMergedModel(this.#memory, folder, options);
   }
 
   /** Gives the memory up once the calls made before are done; harmless when done twice. */
   release(): void {
-    if (this.#released) return;
-    const { values, gradients } = this.parameters;
-    // They fail where the environment ends, or a device has, and the memory with it.
-    this.#released = Promise.allSettled([
-      nativeEngine().releaseModel(this.#handle),
-      values.release(),
-      gradients.release(),
-    ]);
+    void this.#memory.release();
   }
 
   [Symbol.dispose](): void {
@@ -408,17 +363,26 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
 
   /** At the end of a block with `await using`: waits until the memory is given up. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.release();
-    await this.#released;
+    await this.#memory.release();
   }
 
-  #use(argument = 'model'): NativeExternal {
-    if (this.#released) {
-      throw new SoulError('SOUL_RELEASED', `the ${argument} was released; load it again`, { argument });
-    }
-    nativeMemory(this.parameters.values, 'values');
-    nativeMemory(this.parameters.gradients, 'gradients');
-    return this.#handle;
+  #use(argument?: string): NativeExternal {
+    return this.#memory.use(argument);
+  }
+
+  #requireMergeable(otherwise: string): void {
+    this.#requireAdapter(otherwise);
+    if (this.adapter?.kind === 'lora') return;
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      'unlearning layers cannot be merged: what they add is no product with a weight of the model; keep them beside it',
+    );
+  }
+
+  #requireAdapter(otherwise: string): void {
+    this.#use();
+    if (this.adapter) return;
+    throw new SoulError('SOUL_UNSUPPORTED', `the model has no adapters: ${otherwise}`);
   }
 }
 

@@ -7,6 +7,7 @@
 import { checkBoolean, checkChoice, checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import type { GradientRule } from './gradient-rule.ts';
 import type { Lab } from './lab.ts';
@@ -14,6 +15,7 @@ import { type Method, setsNeeded } from './method.ts';
 import { type CompleteSettings, completeSettings, type GivenSettings, isSetting, type Schema } from './setting.ts';
 import type { DataSets, OptionalSet } from './source.ts';
 import type { Term } from './term.ts';
+import type { Turn } from './turns.ts';
 
 /**
  * Peak learning rates for a model of 7 billion weights, by the optimizer; see `defaultLearningRate`. Those of other optimizers than
@@ -113,6 +115,7 @@ export interface MethodDefinition<Name extends string, Settings extends Schema> 
   readonly learningRates: LearningRates;
   terms(settings: CompleteSettings<Settings>): readonly Term[];
   rule?(settings: CompleteSettings<Settings>): GradientRule | undefined;
+  turns?(settings: CompleteSettings<Settings>): readonly Turn[] | undefined;
 }
 
 /** An algorithm that is a descent on terms. */
@@ -122,11 +125,15 @@ export function defineMethod<const Name extends string, Settings extends Schema>
   readonly learningRates: LearningRates;
   method(settings: CompleteSettings<Settings>): Method;
 } {
-  checkNames('defineMethod', definition, [...definitionNames, 'terms', 'rule']);
-  const { terms, rule, runDefaults = {}, ...text } = definition;
+  checkNames('defineMethod', definition, [...definitionNames, 'terms', 'rule', 'turns']);
+  const { terms, rule, turns, runDefaults = {}, ...text } = definition;
   const method = (settings: CompleteSettings<Settings>): Method => {
-    const combined = rule?.(settings);
-    return { name: text.name, terms: terms(settings), ...(combined ? { rule: combined } : {}), settings };
+    return {
+      name: text.name,
+      terms: terms(settings),
+      ...withoutUndefined({ rule: rule?.(settings), turns: turns?.(settings) }),
+      settings,
+    };
   };
   return {
     endsAnywhere: true,

@@ -8,7 +8,7 @@ import type { Cancellable } from '../core/cancellation.ts';
 import { batchParts } from '../model/batch-parts.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
 import { type CurvatureEstimate, type CurvaturePlan, curvaturePlan, estimateCurvature } from './curvature.ts';
-import type { CheckedDescent } from './descent-options.ts';
+import { type CheckedDescent, termsAt } from './descent-options.ts';
 import { type Ride, rideOn } from './ride.ts';
 import { retainSet, type Source } from './source.ts';
 
@@ -41,6 +41,7 @@ export class CurvatureEstimates {
   carrierAt(step: number): number | undefined {
     // The estimate that primes, on which rho and every step rest, is made from more than a batch.
     if (this.#carrier === undefined || !this.#isDue(step) || this.#primes(step)) return undefined;
+    if (!termsAt(this.#run, step).includes(this.#carrier)) return undefined;
     const { draws, microBatchSize, batchTokens, curvature } = this.#run;
     const { chunks, chunkSize } = curvature!.options;
     const lengths = draws.sequences(this.#sources[this.#carrier]!, step).map(({ tokens }) => [tokens.length]);

@@ -9,7 +9,13 @@ import { checkNumber } from '../core/checks.ts';
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { CurvatureEstimates } from './curvature-estimates.ts';
-import { type CheckedDescent, checkDescent, type DescentInput, type DescentOptions } from './descent-options.ts';
+import {
+  type CheckedDescent,
+  checkDescent,
+  type DescentInput,
+  type DescentOptions,
+  termsAt,
+} from './descent-options.ts';
 import { checkKeepable, descentProgress, firstCounts, resumeDescent } from './descent-progress.ts';
 import type { DescentSummary, RunEvent, StepEvent } from './events.ts';
 import type { Method } from './method.ts';
@@ -97,6 +103,7 @@ async function* steps(
     throwIfCancelled(signal, `the run was cancelled after ${step} of ${run.steps} steps`);
     const stepBegun = performance.now();
     const used = counts.coefficients;
+    const took = termsAt(run, step).map((i) => terms[i]!);
     const { losses, tokens, curvature } = await pullTerms(run, tools, step, used);
     counts.curvatureSeconds += curvature?.seconds ?? 0;
     const combined = await gradients.combine();
@@ -121,8 +128,8 @@ async function* steps(
       epoch,
       epochs: run.epochs,
       losses,
-      loss: terms.reduce((sum, { name }) => sum + used[name]! * losses[name]!, 0),
-      ...coefficientsShown(terms, used, combined),
+      loss: took.reduce((sum, { name }) => sum + used[name]! * losses[name]!, 0),
+      ...coefficientsShown(took, used, combined),
       learningRate,
       statistics,
       ...(curvature ? { curvature } : {}),
@@ -130,7 +137,7 @@ async function* steps(
       seconds: (performance.now() - stepBegun) / 1000,
     };
     await hooks.afterStep?.(last, steppedBy(run));
-    for (const { name, coefficient } of terms) {
+    for (const { name, coefficient } of took) {
       if (typeof coefficient !== 'object') continue;
       const next = coefficient.next(used[name]!, { step, steps: run.steps, losses });
       used[name] = checkNumber(`the coefficient of ${name}`, next);
@@ -156,7 +163,8 @@ async function* referencesOf(
   const references = new References();
   for (const [i, { objective, name }] of run.terms.entries()) {
     if (!objective.needsReference) continue;
-    const sequences = run.draws.all(sources[i]!, run.steps);
+    const turn = run.turns.findIndex((own) => own.includes(i));
+    const sequences = run.draws.all(sources[i]!, run.steps, turn);
     if (run.input.journal?.kept) {
       references.makeRoom(sequences);
       continue;

@@ -22,6 +22,7 @@ import type { TermValue } from './pull-back.ts';
 import { checkGives } from './quantity.ts';
 import type { DataSets } from './source.ts';
 import type { Term } from './term.ts';
+import { turnsOf } from './turns.ts';
 
 /** What a descent works on; a {@link Lab} is one. */
 export interface DescentInput extends Cancellable {
@@ -48,11 +49,11 @@ export interface ScheduleShape {
 }
 
 export interface DescentOptions {
-  /** Passes over the target set. Default 5. Not with `steps`. */
+  /** Passes over the target set; where terms take turns, rounds of these. Default 5. Not with `steps`. */
   epochs?: number;
   /** Optimizer steps, whatever part of an epoch that is. Not with `epochs`. */
   steps?: number;
-  /** Target sequences a step, and as many examples of each other source beside them. Default 8. */
+  /** Target sequences a step, and as many examples of each other source beside them; of a turn's own set as many. Default 8. */
   batchSize?: number;
   /** Sequences in memory at a time; a step's gradient is the same for any value. Default `batchSize`. */
   microBatchSize?: number;
@@ -136,6 +137,8 @@ export interface CheckedDescent {
   readonly method: Method;
   /** The method's terms that have a weight. */
   readonly terms: readonly Term[];
+  /** For each turn its terms, by their places; without turns one of all. */
+  readonly turns: readonly (readonly number[])[];
   readonly hooks: DescentHooks;
   readonly draws: Draws;
   readonly seed: bigint;
@@ -195,7 +198,8 @@ export function checkDescent(input: DescentInput, method: Method, options: Desce
   }
   const curvature = completeCurvatureOptions(options.curvature ?? {});
   const batchSize = checkInteger('batchSize', options.batchSize ?? 8);
-  const draws = drawsOf({ seed, target: sets.target.length, batchSize, pairing });
+  const turns = method.turns && turnsOf(method.turns, terms, ({ source }) => source(sets));
+  const draws = drawsOf({ seed, target: sets.target.length, batchSize, pairing, ...(turns ? { turns } : {}) });
   const given = options.steps === undefined ? undefined : checkInteger('steps', options.steps);
   const epochs = options.epochs ?? (given === undefined ? 5 : given / draws.stepsPerEpoch);
   if (!(Number.isFinite(epochs) && epochs > 0)) throw invalidArgument('epochs', 'a number above 0', epochs);
@@ -210,6 +214,7 @@ export function checkDescent(input: DescentInput, method: Method, options: Desce
     optimizer,
     method,
     terms,
+    turns: turns?.map((turn) => turn.terms) ?? [[...terms.keys()]],
     hooks,
     draws,
     seed,
@@ -227,6 +232,11 @@ export function checkDescent(input: DescentInput, method: Method, options: Desce
         }
       : undefined,
   };
+}
+
+/** The terms that take part in a step, by their places. */
+export function termsAt({ turns, draws }: CheckedDescent, step: number): readonly number[] {
+  return turns[draws.turn(step)]!;
 }
 
 function checkJournal(argument: string, journal: Journal | undefined): void {

@@ -18,7 +18,7 @@ export interface StepEvent {
   /** Epochs done after this step, a fraction. */
   readonly epoch: number;
   readonly epochs: number;
-  /** Losses of the method's terms by their names, without coefficients. */
+  /** Losses of the terms that took part by their names, without coefficients: of the method's all, unless they take turns. */
   readonly losses: Readonly<Record<string, number>>;
   /** The loss that was minimised: the terms with their own coefficients, whatever a gradient rule made of them. */
   readonly loss: number;

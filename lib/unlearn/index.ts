@@ -54,6 +54,12 @@ export {
   type SettingDescription,
 } from './description.ts';
 export type { DescentSummary, RunEvent, RunPhase, StepEvent } from './events.ts';
+export { type BottleneckModel, type CaptureOptions, captureGrams } from './fusion/capture.ts';
+export { type FusionOptions, fuseLinear, type LinearPart } from './fusion/fuse.ts';
+export { type FolderFusionOptions, type FusedFolder, fuseFolders } from './fusion/fuse-folders.ts';
+export { fuseUnlearningLayers, type LayersFusionOptions, type LayersPart } from './fusion/fuse-layers.ts';
+export { addInputs, addMatrix, emptyGram, type Gram, gramOfMatrix } from './fusion/gram.ts';
+export { readGrams, writeGrams } from './fusion/gram-file.ts';
 export type { GradientRule } from './gradient-rule.ts';
 export {
   type InnerMethod,
@@ -79,6 +85,7 @@ export { crossEntropy } from './objectives/cross-entropy.ts';
 export { type DirectPreferenceOptions, directPreference } from './objectives/direct-preference.ts';
 export { gradientAscent } from './objectives/gradient-ascent.ts';
 export { type NegativePreferenceOptions, negativePreference } from './objectives/negative-preference.ts';
+export { type SaturatingAscentOptions, saturatingAscent } from './objectives/saturating-ascent.ts';
 export {
   type SimpleNegativePreferenceOptions,
   simpleNegativePreference,
@@ -122,11 +129,13 @@ export {
   type Source,
   type SourceOf,
   targetSet,
+  targetText,
 } from './source.ts';
 export type { AdaptiveCoefficient, StepLosses, Term } from './term.ts';
 export { type TermLossOptions, termLoss } from './term-loss.ts';
 export type { PartOptions } from './term-parts.ts';
 export { type TrainingOptions, train } from './train.ts';
+export type { Turn } from './turns.ts';
 export { alongCoordinates, type CoordinateOptions } from './zeroth-order/coordinates.ts';
 export { checkDifferences, type Estimator } from './zeroth-order/differences.ts';
 export { alongDirections, type DirectionOptions } from './zeroth-order/random-directions.ts';

@@ -10,6 +10,7 @@ import type { GradientRule } from './gradient-rule.ts';
 import { comparesWithStart } from './quantity.ts';
 import type { DataSets, OptionalSet } from './source.ts';
 import { checkTerm, initialCoefficient, type Term } from './term.ts';
+import { checkTurns, type Turn } from './turns.ts';
 
 /** What is minimised. */
 export interface Method {
@@ -17,11 +18,16 @@ export interface Method {
   readonly terms: readonly Term[];
   /** How the terms' gradients become one; absent, they are added. */
   readonly rule?: GradientRule;
+  /**
+   * The terms take turns, one turn after another and again from the first: an epoch is one of each. Each term has one turn, and batches
+   * of a turn are drawn from its terms' own set. Absent, all take part in every step. Not with a rule, which sees all gradients at once.
+   */
+  readonly turns?: readonly Turn[];
   /** What it was made with, for the record. */
   readonly settings?: Readonly<Record<string, unknown>>;
 }
 
-const names = ['name', 'terms', 'rule', 'settings'] as const satisfies readonly (keyof Method)[];
+const names = ['name', 'terms', 'rule', 'turns', 'settings'] as const satisfies readonly (keyof Method)[];
 
 /**
  * The terms of a method that have a weight.
@@ -44,6 +50,16 @@ export function weightedTerms(method: Method): readonly Term[] {
   }
   if (method.rule !== undefined && typeof method.rule?.combine !== 'function') {
     throw invalidArgument('method.rule', 'a gradient rule', method.rule);
+  }
+  if (method.turns !== undefined) {
+    checkTurns('method.turns', method.turns, method.terms);
+    if (method.rule !== undefined) {
+      throw invalidArgument(
+        'method.rule',
+        'left out where terms take turns: it sees the gradients of all',
+        method.rule,
+      );
+    }
   }
   const terms = method.terms.filter((term) => initialCoefficient(term) !== 0 || typeof term.coefficient === 'object');
   if (terms.length > 0) return terms;

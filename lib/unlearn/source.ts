@@ -43,6 +43,8 @@ export interface Source {
 export interface SourceOf {
   (sets: DataSets): Source;
   readonly needs: readonly OptionalSet[];
+  /** Set where every token is a label, also of a prompt: passes then compute more labels than the set's own sequences have. */
+  readonly everyToken?: true;
 }
 
 /** The target set with its own answers. */
@@ -52,6 +54,22 @@ export const targetSet: SourceOf = source([], ({ target }) => ({
   beside: 'target',
   at: (index) => [target[index]!],
 }));
+
+/** The target set as text: every token but the first is a label, prompts too. */
+export const targetText: SourceOf = Object.assign(
+  source([], ({ target }) => ({
+    size: target.length,
+    width: 1,
+    beside: 'target',
+    at: (index) => [asText(target[index]!)],
+  })),
+  { everyToken: true as const },
+);
+
+/** The same tokens, all but the first of them labels. */
+export function asText({ tokens }: TokenSequence): TokenSequence {
+  return { tokens, labelsFrom: 1 };
+}
 
 /** The retain set, of which one sequence is drawn beside each target sequence. */
 export const retainSet: SourceOf = source(['retain'], ({ retain = [] }) => ({

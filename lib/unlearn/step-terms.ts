@@ -11,7 +11,7 @@ import { fillFrozen } from '../core/frozen-masks.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { CurvatureEstimate } from './curvature.ts';
 import type { CurvatureEstimates } from './curvature-estimates.ts';
-import type { CheckedDescent } from './descent-options.ts';
+import { type CheckedDescent, termsAt } from './descent-options.ts';
 import type { Method } from './method.ts';
 import { pullBack, type TermValue } from './pull-back.ts';
 import type { References } from './reference-values.ts';
@@ -30,6 +30,7 @@ export interface TermTools extends Cancellable {
 
 /** What the terms of a step came to. */
 export interface StepTerms {
+  /** Of those that took part. */
   readonly losses: Readonly<Record<string, number>>;
   /** Label tokens. */
   readonly tokens: number;
@@ -38,7 +39,7 @@ export interface StepTerms {
 }
 
 /**
- * Pulls the terms back, one after another, with the curvature estimate that is due before the step.
+ * Pulls the terms of a step back, one after another, with the curvature estimate that is due before the step.
  *
  * @throws SoulError SOUL_NON_FINITE for a loss; SOUL_CANCELLED
  */
@@ -54,7 +55,7 @@ export async function pullTerms(
   const carrier = estimates.carrierAt(step);
   let curvature = carrier === undefined ? await estimates.make(step, cancellable) : undefined;
   const values = new Map<string, TermValue>();
-  for (const i of orderOf(run, carrier)) {
+  for (const i of orderOf(run, step, carrier)) {
     const term = terms[i]!;
     const source = sources[i]!;
     const sequences = draws.sequences(source, step);
@@ -94,9 +95,10 @@ export async function pullTerms(
     values.set(term.name, value);
     await kept.keep(i);
   }
+  const took = termsAt(run, step).map((i) => terms[i]!.name);
   return {
-    losses: Object.fromEntries(terms.map(({ name }) => [name, values.get(name)!.loss])),
-    tokens: terms.reduce((sum, { name }) => sum + values.get(name)!.tokens, 0),
+    losses: Object.fromEntries(took.map((name) => [name, values.get(name)!.loss])),
+    tokens: took.reduce((sum, name) => sum + values.get(name)!.tokens, 0),
     curvature,
   };
 }
@@ -105,9 +107,9 @@ export async function pullTerms(
  * The order in which a step pulls its terms back. What carries an estimate must find the gradients at 0: without a rule, which parts
  * them, it comes first.
  */
-function orderOf({ terms, method }: CheckedDescent, carrier: number | undefined): number[] {
-  const order = [...terms.keys()];
-  if (carrier === undefined || method.rule !== undefined) return order;
+function orderOf(run: CheckedDescent, step: number, carrier: number | undefined): readonly number[] {
+  const order = termsAt(run, step);
+  if (carrier === undefined || run.method.rule !== undefined) return order;
   return [carrier, ...order.filter((i) => i !== carrier)];
 }
 

@@ -26,7 +26,7 @@ export interface Term {
 /** A coefficient that follows the losses. Its state is its value. */
 export interface AdaptiveCoefficient {
   readonly initial: number;
-  /** The value for the next step. */
+  /** The value for the next step; asked after steps in which the term took part. */
   next(value: number, now: StepLosses): number;
 }
 
@@ -35,7 +35,7 @@ export interface StepLosses {
   /** From 0. */
   readonly step: number;
   readonly steps: number;
-  /** Of each term by its name, without coefficients. */
+  /** Of each term that took part, by its name, without coefficients. */
   readonly losses: Readonly<Record<string, number>>;
 }
 

@@ -13,6 +13,7 @@
 #include "handles.h"
 #include "host.h"
 #include "job.h"
+#include "merge.h"
 #include "pass_calls.h"
 #include "passes.h"
 #include "specification.h"
@@ -47,17 +48,26 @@ Napi::Value LoadLibraryFiles(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-// createModel(specification, values, gradients)
+// createModel(specification, values, gradients, adapterValues?, adapterGradients?): with adapters the weights
+// have no gradients.
 Napi::Value CreateModel(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   const Environment& environment = ReadEnvironment(env);
   if (!info[0].IsObject()) ThrowInvalid(env, "specification must be an object");
   const auto given = info[0].As<Napi::Object>();
-  const FlatMemory values = ReadMemory(info[1], "values"), gradients = ReadMemory(info[2], "gradients");
-  const Place place = values.place;
-  if (values.length != gradients.length || place.dtype != gradients.place.dtype ||
-      place.ordinal != gradients.place.ordinal) {
-    ThrowInvalid(env, "values and gradients must be of one length and dtype, on one device");
+  const WeightMemory weights = ReadWeightMemory(info[1], info[2], "values", "gradients");
+  const Place place = weights.values.place;
+  std::optional<WeightMemory> adapters;
+  if (!info[3].IsUndefined()) {
+    adapters = ReadWeightMemory(info[3], info[4], "adapterValues", "adapterGradients");
+    const Place& other = adapters->values.place;
+    if (place.dtype != other.dtype || place.ordinal != other.ordinal) {
+      ThrowInvalid(env, "adapterValues must have the dtype of values and lie on their device");
+    }
+  }
+  const WeightMemory& trained = adapters ? *adapters : weights;
+  if (!trained.gradients || (adapters && weights.gradients)) {
+    ThrowInvalid(env, "there must be gradients of the adapters, or without adapters of the weights");
   }
   if (place.on_device()) Guarded(env, [&] { PrepareDevice(place.ordinal); });
   auto handle = std::make_unique<ModelHandle>();
@@ -66,16 +76,18 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
   const int64_t logits_memory = ReadInteger(given, "logitsMemory", 1, int64_t{1} << 50);
   const Graph graph = ReadBoolean(given, "checkpointActivations") ? Graph::kInputs : Graph::kWhole;
   handle->model = Guarded(env, [&] {
-    return std::shared_ptr<const Model>(new Model{{ReadDecoder(given, values, gradients), place},
+    return std::shared_ptr<const Model>(new Model{{ReadDecoder(given, weights, adapters), place},
                                                   TokenLosses(*environment.table, place),
                                                   threads,
                                                   logits_memory,
                                                   graph});
   });
-  handle->released[0] = values.released;
-  handle->released[1] = gradients.released;
-  handle->values = Napi::Reference<Napi::Value>::New(info[1], 1);
-  handle->gradients = Napi::Reference<Napi::Value>::New(info[2], 1);
+  const auto hold = [&](size_t index, const FlatMemory& memory) {
+    return HeldMemory{Napi::Reference<Napi::Value>::New(info[index], 1), memory.released};
+  };
+  handle->values = hold(adapters ? 3 : 1, trained.values);
+  handle->gradients = hold(adapters ? 4 : 2, *trained.gradients);
+  if (adapters) handle->frozen = hold(1, weights.values);
   return MakeHandle(env, std::move(handle), kModelTag);
 }
 
@@ -88,10 +100,61 @@ Napi::Value ReleaseModel(const Napi::CallbackInfo& info) {
   return Post(
       info.Env(), {info[0]}, device, [device] { GiveMemoryBack(device); },
       [&handle](Napi::Env env) {
-        handle.values.Reset();
-        handle.gradients.Reset();
+        for (HeldMemory* memory : {&handle.values, &handle.gradients, &handle.frozen}) memory->value.Reset();
         return env.Undefined();
       });
+}
+
+// merge(model, target, cancelled?): the weights with their adapters, into memory like theirs
+Napi::Value Merge(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ModelHandle& handle = ReadModel(info[0]);
+  if (handle.frozen.value.IsEmpty()) ThrowInvalid(env, "model must have adapters");
+  const FlatMemory weights = ReadMemory(handle.frozen.value.Value(), "values"),
+                   target = ReadMemory(info[1], "target");
+  if (target.place.dtype != weights.place.dtype || target.length != weights.length ||
+      target.place.ordinal != weights.place.ordinal) {
+    ThrowInvalid(env, "target must be of the weights' dtype and length and on their device");
+  }
+  CheckApart(env, "target", target, "values", weights);
+  const auto [from, into] = Guarded(env, [&] { return std::pair(Flat(weights), Flat(target)); });
+  return Post(
+      env, {info[0], info[1], info[2]}, weights.place.ordinal,
+      [model = handle.model, from = from, into = into] {
+        UseThreads(*model);
+        MergeAdapters(model->decoder, from, into);
+      },
+      [](Napi::Env environment) { return environment.Undefined(); }, ReadCancellation(info[2]));
+}
+
+// bottleneckInputs(model, tokens, offsets, labelPositions, cancelled?): resolves to Float64Arrays, of each
+// layer two: the Gram matrices of what enters its bottleneck's two products
+Napi::Value GiveBottleneckInputs(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const ModelHandle& handle = ReadModel(info[0]);
+  if (!handle.model->decoder.HasBottlenecks()) ThrowInvalid(env, "model must have bottlenecks");
+  const auto arrays =
+      std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
+  const auto grams = std::make_shared<std::vector<at::Tensor>>();
+  return Post(
+      env, {info[0], info[4]}, handle.model->place().ordinal,
+      [=, model = handle.model] {
+        UseThreads(*model);
+        const LabelledBatch batch = Pack(*arrays, model->place());
+        for (const BottleneckGrams& of : model->decoder.BottleneckInputs(batch.tokens)) {
+          grams->push_back(ToHost(of.down));
+          grams->push_back(ToHost(of.up));
+        }
+      },
+      [=](Napi::Env environment) {
+        const Napi::Array result = Napi::Array::New(environment, grams->size());
+        for (uint32_t i = 0; i < grams->size(); ++i) {
+          result.Set(i, Give<double>(environment, (*grams)[i]));
+          (*grams)[i].reset();
+        }
+        return result;
+      },
+      ReadCancellation(info[4]));
 }
 
 // accumulate(model, tokens, offsets, labelPositions, weights, seed?, cancelled?): resolves to the values
@@ -116,8 +179,8 @@ Napi::Value MultiplyGaussNewton(const Napi::CallbackInfo& info) {
   const auto arrays =
       std::make_shared<BatchArrays>(ReadBatch(info, 1, handle.model->decoder.vocabulary(), handle.longest));
   const auto weights = std::make_shared<std::vector<float>>(ReadWeights(info[4], arrays->LabelCount()));
-  const FlatMemory values = ReadMemory(handle.values.Value(), "values"),
-                   gradients = ReadMemory(handle.gradients.Value(), "gradients"),
+  const FlatMemory values = ReadMemory(handle.values.value.Value(), "values"),
+                   gradients = ReadMemory(handle.gradients.value.Value(), "gradients"),
                    direction = ReadMemory(info[5], "direction"), scratch = ReadMemory(info[6], "scratch");
   if (values.place.dtype != at::kFloat) ThrowInvalid(env, "the model must be float32");
   const std::vector<std::pair<const char*, const FlatMemory*>> own = {
@@ -205,9 +268,11 @@ Napi::Object Initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("loadLibraries", Napi::Function::New(env, LoadLibraryFiles));
   exports.Set("createModel", Napi::Function::New(env, CreateModel));
   exports.Set("releaseModel", Napi::Function::New(env, ReleaseModel));
+  exports.Set("merge", Napi::Function::New(env, Merge));
   ExportPassCalls(env, exports);
   exports.Set("accumulate", Napi::Function::New(env, AccumulateBatch));
   exports.Set("gaussNewton", Napi::Function::New(env, MultiplyGaussNewton));
+  exports.Set("bottleneckInputs", Napi::Function::New(env, GiveBottleneckInputs));
   exports.Set("score", Napi::Function::New(env, ScoreBatch));
   exports.Set("generate", Napi::Function::New(env, GenerateTokens));
   return exports;

@@ -235,6 +235,20 @@ FlatMemory ReadMemory(const Napi::Value& value, const char* name) {
   return {array->data, static_cast<int64_t>(array->length), {SOUL_CPU, dtype}, nullptr};
 }
 
+WeightMemory ReadWeightMemory(const Napi::Value& values, const Napi::Value& gradients,
+                              const char* values_name, const char* gradients_name) {
+  WeightMemory memory{ReadMemory(values, values_name), std::nullopt};
+  if (gradients.IsUndefined()) return memory;
+  memory.gradients = ReadMemory(gradients, gradients_name);
+  const Place &place = memory.values.place, &other = memory.gradients->place;
+  if (memory.values.length != memory.gradients->length || place.dtype != other.dtype ||
+      place.ordinal != other.ordinal) {
+    ThrowInvalid(values.Env(), std::string(values_name) + " and " + gradients_name +
+                                   " must be of one length and dtype, on one device");
+  }
+  return memory;
+}
+
 at::Tensor Flat(const FlatMemory& memory) {
   return at::for_blob(memory.data, {memory.length})
       .options(memory.place.weights())

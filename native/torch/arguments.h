@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,14 @@ struct FlatMemory {
   const bool* released;  // null: never
 };
 FlatMemory ReadMemory(const Napi::Value& value, const char* name);
+
+// Weights and their gradients, of one length and dtype and on one device; frozen weights have none.
+struct WeightMemory {
+  FlatMemory values;
+  std::optional<FlatMemory> gradients;
+};
+WeightMemory ReadWeightMemory(const Napi::Value& values, const Napi::Value& gradients,
+                              const char* values_name, const char* gradients_name);
 
 // The memory as one vector.
 at::Tensor Flat(const FlatMemory& memory);

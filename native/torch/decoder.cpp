@@ -2,6 +2,9 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/BFloat16.h>
@@ -19,10 +22,24 @@ namespace {
 
 using at::Tensor;
 
+Tensor GramWithOnes(const Tensor& rows) {
+  const Tensor wide = rows.to(at::kDouble);
+  const Tensor extended = at::cat({wide, at::ones({wide.size(0), 1}, wide.options())}, 1);
+  return at::mm(extended.t(), extended);
+}
+
+// Behind an MLP; `grams`, where there are some, are those of what enters it.
+Tensor RunBottleneck(const Bottleneck& bottleneck, const Tensor& x, BottleneckGrams* grams) {
+  const Tensor narrow = Project(x, bottleneck.down)[0];
+  if (grams) *grams = {GramWithOnes(x), GramWithOnes(Activate(narrow, bottleneck.activation))};
+  return x.add(ActivatedProject(narrow, bottleneck.up, bottleneck.activation));
+}
+
 // The body that all passes share. `attend` takes queries, keys and values [rows, heads, size] to [rows, heads
 // * size]; where `wanted` is defined, only those rows go on after attention.
 template <typename Attention>
-Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const Attention& attend) {
+Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const Attention& attend,
+                BottleneckGrams* grams = nullptr) {
   const int64_t rows = x.size(0);
   Tensor normal = Normalise(x, layer.attention_norm);
   const std::vector<Tensor> parts = Project(normal, layer.attention_input);
@@ -45,6 +62,7 @@ Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const
   const std::vector<Tensor> inner = Project(read, layer.mlp_input);
   Tensor output = layer.gated ? GatedProject(inner[0], inner[1], layer.mlp_output, layer.activation)
                               : ActivatedProject(inner[0], layer.mlp_output, layer.activation);
+  if (layer.mlp_bottleneck.defined()) output = RunBottleneck(layer.mlp_bottleneck, output, grams);
   if (layer.mlp_post_norm.defined()) output = Normalise(output, layer.mlp_post_norm);
   return layer.parallel ? x.add(attended.add(output)) : x.add(output);
 }
@@ -88,7 +106,8 @@ SharedByLayers Decoder::Share(const PackedTokens& batch, size_t layers) const {
 }
 
 Tensor Decoder::RunPacked(size_t i, const Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
-                          After after, KeyValueCache* cache, const Tensor& slots) const {
+                          After after, KeyValueCache* cache, const Tensor& slots,
+                          BottleneckGrams* grams) const {
   const DecoderLayer& layer = parts_.layers[i];
   const Angles turn = layer.rotary < 0 ? Angles{} : shared.turns[static_cast<size_t>(layer.rotary)];
   const auto attend = [&](AttentionInput& input) {
@@ -101,7 +120,7 @@ Tensor Decoder::RunPacked(size_t i, const Tensor& x, const PackedTokens& batch, 
     return attended;
   };
   // After the last attention no row looks at another: the rows that nobody asked for end here.
-  const Tensor output = RunLayer(layer, x, after == After::kLayer ? Tensor() : batch.wanted, attend);
+  const Tensor output = RunLayer(layer, x, after == After::kLayer ? Tensor() : batch.wanted, attend, grams);
   return after == After::kFinalNorm ? Normalise(output, parts_.final_norm) : output;
 }
 
@@ -117,8 +136,14 @@ HiddenStates Decoder::ForwardAsLast(int64_t layer, const PackedTokens& batch) co
   return Run(batch, static_cast<size_t>(layer) + 1, After::kFinalNorm, Graph::kNone, nullptr);
 }
 
+std::vector<BottleneckGrams> Decoder::BottleneckInputs(const PackedTokens& batch) const {
+  std::vector<BottleneckGrams> grams(parts_.layers.size());
+  Run(batch, parts_.layers.size(), After::kNothing, Graph::kNone, nullptr, &grams);
+  return grams;
+}
+
 HiddenStates Decoder::Run(const PackedTokens& batch, size_t layers, After after_last, Graph graph,
-                          KeyValueCache* cache) const {
+                          KeyValueCache* cache, std::vector<BottleneckGrams>* grams) const {
   const at::NoGradGuard no_grad;
   HiddenStates states;
   states.shared = Share(batch, layers);
@@ -139,12 +164,18 @@ HiddenStates Decoder::Run(const PackedTokens& batch, size_t layers, After after_
     const at::AutoGradMode mode(graph == Graph::kWhole);
     if (graph == Graph::kWhole) x.requires_grad_();
     const After after = i + 1 < layers ? After::kLayer : after_last;
-    Tensor output = RunPacked(i, x, batch, states.shared, after, cache, slots);
+    Tensor output =
+        RunPacked(i, x, batch, states.shared, after, cache, slots, grams ? &(*grams)[i] : nullptr);
     if (graph != Graph::kNone) states.segments.push_back({x, graph == Graph::kWhole ? output : Tensor()});
     x = output.detach();
   }
   states.final = x;
   return states;
+}
+
+bool Decoder::HasBottlenecks() const {
+  return std::all_of(parts_.layers.begin(), parts_.layers.end(),
+                     [](const DecoderLayer& layer) { return layer.mlp_bottleneck.defined(); });
 }
 
 void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Tensor& d_final,
@@ -162,12 +193,13 @@ void Decoder::Backward(const PackedTokens& batch, HiddenStates states, const Ten
     d_output = torch::autograd::grad({segment.output}, {segment.input}, {d_output}, keep)[0];
   }
   const at::NoGradGuard no_grad;
-  if (parts_.positions.defined()) {
+  if (parts_.positions.trains()) {
     const TableRows& rows = batch.positions;
     TableRows shifted{rows.rows.add(parts_.position_offset), rows.distinct, rows.which};
     if (rows.distinct.defined()) shifted.distinct = rows.distinct.add(parts_.position_offset);
     shifted.AddGradient(parts_.positions, d_output, place_);
   }
+  if (!parts_.embedding.trains()) return;
   if (parts_.embedding_scale != 1) d_output = d_output.mul(EmbeddingScale());
   batch.tokens.AddGradient(parts_.embedding, d_output, place_);
 }
@@ -182,6 +214,10 @@ int64_t Decoder::GraphBytes(int64_t rows, Graph graph, int64_t layers) const {
     columns += 3 * parts_.hidden + layer.attention.heads * layer.attention.head_size;
     for (const ProjectionGroup* group : {&layer.attention_input, &layer.mlp_input}) {
       for (const Projection& projection : *group) columns += projection.weight.value.size(0);
+    }
+    // What the MLP gives is kept where a bottleneck reads it.
+    if (layer.mlp_bottleneck.defined()) {
+      columns += parts_.hidden + layer.mlp_bottleneck.up.weight.value.size(1);
     }
   }
   return rows * columns * static_cast<int64_t>(c10::elementSize(place_.dtype));

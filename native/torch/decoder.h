@@ -17,6 +17,21 @@
 
 namespace soul {
 
+// A bottleneck behind an MLP: y becomes y + up(activation(down(y))).
+struct Bottleneck {
+  ProjectionGroup down;  // one, or none where there is no bottleneck
+  Projection up;
+  Activation activation;
+
+  bool defined() const { return !down.empty(); }
+};
+
+// X^T X of what enters a bottleneck, each input with a 1 behind it: float64, [hidden + 1, hidden + 1] of what
+// `down` reads and [width + 1, width + 1] of what `up` reads.
+struct BottleneckGrams {
+  at::Tensor down, up;
+};
+
 // Slots that a family does not have are undefined.
 struct DecoderLayer {
   Norm attention_norm;
@@ -29,6 +44,7 @@ struct DecoderLayer {
   Norm mlp_norm;                     // undefined in a parallel layer whose MLP reads what attention reads
   ProjectionGroup mlp_input;         // parts: gate and up, or one
   Projection mlp_output;
+  Bottleneck mlp_bottleneck;  // before the norm after the MLP
   Norm mlp_post_norm;
   Activation activation;
   bool gated;
@@ -93,6 +109,18 @@ class Decoder {
   const Place& place() const { return place_; }
   const OutputHead& head() const { return parts_.head; }
 
+  // Calls visit(projection) for those of all layers.
+  template <typename Visit>
+  void ForProjections(const Visit& visit) const {
+    for (const DecoderLayer& layer : parts_.layers) {
+      for (const ProjectionGroup* group :
+           {&layer.attention_input, &layer.attention_output, &layer.mlp_input}) {
+        for (const Projection& projection : *group) visit(projection);
+      }
+      visit(layer.mlp_output);
+    }
+  }
+
   // With `cache`, which is for passes without a graph, the keys and values of every token are kept in it.
   HiddenStates Forward(const PackedTokens& batch, Graph graph, KeyValueCache* cache = nullptr) const;
 
@@ -101,6 +129,11 @@ class Decoder {
 
   // The same, normalised: what the head would read if layer `layer` were the last.
   HiddenStates ForwardAsLast(int64_t layer, const PackedTokens& batch) const;
+
+  bool HasBottlenecks() const;  // in every layer
+
+  // Of every layer, over the rows that a pass runs; HasBottlenecks() must hold.
+  std::vector<BottleneckGrams> BottleneckInputs(const PackedTokens& batch) const;
 
   // Adds to every gradient what d_final, the gradient of `states.final`, gives; the graph is spent unless it
   // is to be kept.
@@ -123,10 +156,11 @@ class Decoder {
   std::vector<Angles> Turns(const at::Tensor& positions) const;
   SharedByLayers Share(const PackedTokens& batch, size_t layers) const;
   HiddenStates Run(const PackedTokens& batch, size_t layers, After after_last, Graph graph,
-                   KeyValueCache* cache) const;
+                   KeyValueCache* cache, std::vector<BottleneckGrams>* grams = nullptr) const;
   // Layer i of a pass over packed sequences; the last one ends in `final`.
   at::Tensor RunPacked(size_t i, const at::Tensor& x, const PackedTokens& batch, const SharedByLayers& shared,
-                       After after, KeyValueCache* cache, const at::Tensor& slots) const;
+                       After after, KeyValueCache* cache, const at::Tensor& slots,
+                       BottleneckGrams* grams = nullptr) const;
 
   DecoderParts parts_;
   Place place_;

@@ -62,7 +62,9 @@ class MovedWeights {
 Tensor HiddenDerivative(const Model& model, const PackedTokens& tokens, const Direction& along) {
   const double length = Length(along.direction);
   MovedWeights weights(along);
-  double step = along.change * Length(along.scratch) / length;
+  // Adapters that are all 0 have no length to go by.
+  const double own_length = Length(along.scratch);
+  double step = along.change * (own_length > 0 ? own_length : 1) / length;
   for (int trial = 1;; ++trial) {
     weights.MoveBy(step);
     Tensor above = model.decoder.Forward(tokens, Graph::kNone).final;
@@ -110,8 +112,8 @@ class LogitsProduct {
     derivative_ = at::empty_like(logits_);
     log_sum_exp_ = at::empty({rows_}, model.place().floats());
     ones_ = at::ones_like(log_sum_exp_);
-    head_direction_ = PartOf(along, head_.weight);
-    if (head_.bias.defined()) bias_direction_ = PartOf(along, head_.bias);
+    if (head_.weight.trains()) head_direction_ = PartOf(along, head_.weight);
+    if (head_.bias.trains()) bias_direction_ = PartOf(along, head_.bias);
   }
 
   int64_t rows() const { return rows_; }
@@ -123,7 +125,7 @@ class LogitsProduct {
     LogitsInto(logits, tokens.hidden, head_);
     Tensor product = derivative_.narrow(0, 0, count);
     at::mm_out(product, tokens.d_hidden, head_.weight.value.t());
-    product.addmm_(tokens.hidden, head_direction_.t());
+    if (head_direction_.defined()) product.addmm_(tokens.hidden, head_direction_.t());
     if (bias_direction_.defined()) product.add_(bias_direction_);
     Tensor capped;
     if (head_.softcap > 0) {

@@ -9,8 +9,8 @@
 
 namespace soul {
 
-// All weights of a model, as its parameters see them, and their gradients' like: flat, float32, on one
-// device.
+// All weights of a model that train, as its parameters see them, and their gradients' like: flat, float32, on
+// one device.
 struct Direction {
   at::Tensor values;     // the weights themselves
   at::Tensor direction;  // v

@@ -11,7 +11,9 @@ const Environment& ReadEnvironment(Napi::Env env) {
 ModelHandle& ReadModel(const Napi::Value& value, const char* name) {
   ModelHandle& handle = ReadHandle<ModelHandle>(value, kModelTag, name);
   bool released = !handle.model;
-  for (const bool* flag : handle.released) released = released || (flag && *flag);
+  for (const HeldMemory* memory : {&handle.values, &handle.gradients, &handle.frozen}) {
+    released = released || (memory->released && *memory->released);
+  }
   if (released) throw ToError(value.Env(), "SOUL_RELEASED", std::string(name) + " has been released");
   return handle;
 }

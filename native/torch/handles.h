@@ -21,12 +21,18 @@ inline constexpr napi_type_tag kInterfaceTag = SOUL_INTERFACE_TAG;
 inline constexpr napi_type_tag kModelTag = {0x5a0c6be2f1d84790ull, 0xa1c9e37d5042b86full};
 inline constexpr napi_type_tag kPassTag = {0xd2974f10be35a86cull, 0x81f6027ac94de35bull};
 
-// Behind the External of a model. The memory of its weights stays alive with it.
+// Memory that stays alive with what it is behind.
+struct HeldMemory {
+  Napi::Reference<Napi::Value> value;  // empty: none
+  const bool* released = nullptr;      // whether it was released; null: it never is
+};
+
+// Behind the External of a model.
 struct ModelHandle {
   std::shared_ptr<const Model> model;
   int64_t longest;
-  Napi::Reference<Napi::Value> values, gradients;
-  const bool* released[2];  // of the memory of the two; null: never
+  HeldMemory values, gradients;  // of the weights that train, which are the adapters' where there are some
+  HeldMemory frozen;             // the weights beside which adapters stand
 };
 
 // Behind the External of a pass; `model` and `reference` keep those handles, hence their memory, alive.

@@ -27,7 +27,7 @@ void PullBackCap(Tensor d_logits, Tensor capped, const OutputHead& head) {
 void PullBackHead(const Tensor& d_logits, const Tensor& hidden, const OutputHead& head, Tensor d_hidden) {
   // Copies of a tensor share its memory: this adds to the flat buffer.
   Tensor d_weight = head.weight.gradient, d_bias = head.bias.gradient;
-  d_weight.addmm_(d_logits.t(), hidden);
+  if (d_weight.defined()) d_weight.addmm_(d_logits.t(), hidden);
   if (d_bias.defined()) d_bias.add_(d_logits.sum(0, false, at::kFloat));
   at::mm_out(d_hidden, d_logits, head.weight.value);
 }

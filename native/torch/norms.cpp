@@ -45,7 +45,7 @@ class RmsNormRule : public Function<RmsNormRule> {
     const Tensor normal = at::mul(x, scale);  // float32, as are all that follow from it
     Tensor product = at::mul(d_output, normal);
     Tensor d_weight = norm.weight.gradient;
-    d_weight.add_(product.sum(0));
+    if (d_weight.defined()) d_weight.add_(product.sum(0));
     const Tensor mean = product.mul_(factor).sum(1, true).div_(static_cast<double>(x.size(1)));
     Tensor d_normal = at::mul(d_output.to(at::kFloat), factor);
     const Tensor d_x = d_normal.addcmul_(normal, mean, -1).mul_(scale).to(x.scalar_type());
@@ -67,11 +67,15 @@ class LayerNormRule : public Function<LayerNormRule> {
     const variable_list saved = context->get_saved_variables();
     const Norm& norm = Kept<Norm>(context, "norm");
     const Tensor &x = saved[0], d_output = d_outputs[0].contiguous();
-    auto [d_x, d_weight, d_bias] = at::native_layer_norm_backward(
-        d_output, x, {x.size(1)}, saved[1], saved[2], norm.weight.value, norm.bias.value, {true, true, true});
-    Tensor weight = norm.weight.gradient, bias = norm.bias.gradient;
-    weight.add_(d_weight);
-    bias.add_(d_bias);
+    const bool trains = norm.weight.trains();
+    auto [d_x, d_weight, d_bias] =
+        at::native_layer_norm_backward(d_output, x, {x.size(1)}, saved[1], saved[2], norm.weight.value,
+                                       norm.bias.value, {true, trains, trains});
+    if (trains) {
+      Tensor weight = norm.weight.gradient, bias = norm.bias.gradient;
+      weight.add_(d_weight);
+      bias.add_(d_bias);
+    }
     return {d_x, Tensor()};
   }
 };

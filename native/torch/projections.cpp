@@ -27,17 +27,40 @@ using torch::autograd::variable_list;
 
 Tensor ApplyProjection(const Tensor& x, const Projection& projection) {
   const Tensor transposed = projection.weight.value.t();
-  return projection.bias.defined() ? at::addmm(projection.bias.value, x, transposed) : at::mm(x, transposed);
+  Tensor output =
+      projection.bias.defined() ? at::addmm(projection.bias.value, x, transposed) : at::mm(x, transposed);
+  for (const Adapter& adapter : projection.adapters) {
+    const Tensor inner = at::mm(x, adapter.a.value.t());
+    output.narrow(1, adapter.first, adapter.columns).addmm_(inner, adapter.b.value.t(), 1, adapter.scale);
+  }
+  return output;
 }
 
+// `x` may be undefined where the projection does not train.
 void AddProjectionGradient(const Projection& projection, const Tensor& x, const Tensor& d_output) {
   // Copies of a tensor share its memory: this adds to the flat buffer.
-  Tensor d_weight = projection.weight.gradient;
-  d_weight.addmm_(d_output.t(), x);
-  if (projection.bias.defined()) {
-    Tensor d_bias = projection.bias.gradient;
-    d_bias.add_(d_output.sum(0, false, at::kFloat));
+  Tensor d_weight = projection.weight.gradient, d_bias = projection.bias.gradient;
+  if (d_weight.defined()) d_weight.addmm_(d_output.t(), x);
+  if (d_bias.defined()) d_bias.add_(d_output.sum(0, false, at::kFloat));
+  for (const Adapter& adapter : projection.adapters) {
+    const Tensor d_part = d_output.narrow(1, adapter.first, adapter.columns);
+    Tensor d_a = adapter.a.gradient, d_b = adapter.b.gradient;
+    d_b.addmm_(d_part.t(), at::mm(x, adapter.a.value.t()), 1, adapter.scale);
+    d_a.addmm_(at::mm(d_part, adapter.b.value).t(), x, 1, adapter.scale);
   }
+}
+
+void AddAdaptersInputGradient(const Projection& projection, const Tensor& d_output, Tensor d_x) {
+  for (const Adapter& adapter : projection.adapters) {
+    const Tensor d_part = d_output.narrow(1, adapter.first, adapter.columns);
+    d_x.addmm_(at::mm(d_part, adapter.b.value), adapter.a.value, 1, adapter.scale);
+  }
+}
+
+Tensor ProjectionInputGradient(const Projection& projection, const Tensor& d_output) {
+  Tensor d_x = at::mm(d_output, projection.weight.value);
+  AddAdaptersInputGradient(projection, d_output, d_x);
+  return d_x;
 }
 
 // The parts of what a projection gives, as views.
@@ -82,27 +105,14 @@ class ProjectRule : public Function<ProjectRule> {
       AddProjectionGradient(projection, x, d_output);
       if (d_x.defined()) {
         d_x.addmm_(d_output, projection.weight.value);
+        AddAdaptersInputGradient(projection, d_output, d_x);
       } else {
-        d_x = at::mm(d_output, projection.weight.value);
+        d_x = ProjectionInputGradient(projection, d_output);
       }
     }
     return {d_x, Tensor()};
   }
 };
-
-Tensor Activate(const Tensor& x, Activation activation) {
-  switch (activation) {
-    case Activation::kSilu:
-      return at::silu(x);
-    case Activation::kGelu:
-      return at::gelu(x);
-    case Activation::kGeluTanh:
-      return at::gelu(x, "tanh");
-    case Activation::kRelu:
-      return at::relu(x);
-  }
-  return {};
-}
 
 // Into `d_x`, which may be a view.
 void ActivateBackward(Tensor d_x, const Tensor& d_output, const Tensor& x, Activation activation) {
@@ -138,8 +148,8 @@ class GatedProjectRule : public Function<GatedProjectRule> {
     const Projection& down = Kept<Projection>(context, "down");
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
     Tensor activated = Activate(gate, activation);
-    AddProjectionGradient(down, at::mul(activated, up), d_outputs[0]);
-    Tensor d_product = at::mm(d_outputs[0], down.weight.value);
+    AddProjectionGradient(down, down.trains() ? at::mul(activated, up) : Tensor(), d_outputs[0]);
+    Tensor d_product = ProjectionInputGradient(down, d_outputs[0]);
     // Side by side, as the gradient of what the two come from is wanted.
     const int64_t columns = gate.size(1);
     const Tensor both = at::empty({gate.size(0), 2 * columns}, gate.options());
@@ -164,8 +174,8 @@ class ActivatedProjectRule : public Function<ActivatedProjectRule> {
     const Tensor x = context->get_saved_variables()[0];
     const Projection& down = Kept<Projection>(context, "down");
     const auto activation = static_cast<Activation>(context->saved_data["activation"].toInt());
-    AddProjectionGradient(down, Activate(x, activation), d_outputs[0]);
-    const Tensor d_activated = at::mm(d_outputs[0], down.weight.value);
+    AddProjectionGradient(down, down.trains() ? Activate(x, activation) : Tensor(), d_outputs[0]);
+    const Tensor d_activated = ProjectionInputGradient(down, d_outputs[0]);
     const Tensor d_x = at::empty_like(d_activated);
     ActivateBackward(d_x, d_activated, x, activation);
     return {d_x, Tensor(), Tensor()};
@@ -187,6 +197,20 @@ bool AreSideBySide(const std::vector<Tensor>& parts) {
 }
 
 }  // namespace
+
+Tensor Activate(const Tensor& x, Activation activation) {
+  switch (activation) {
+    case Activation::kSilu:
+      return at::silu(x);
+    case Activation::kGelu:
+      return at::gelu(x);
+    case Activation::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Activation::kRelu:
+      return at::relu(x);
+  }
+  return {};
+}
 
 Tensor Join(const std::vector<Tensor>& parts) {
   if (parts.size() == 1) return parts[0];

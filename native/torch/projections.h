@@ -14,6 +14,8 @@ namespace soul {
 
 enum class Activation { kSilu, kGelu, kGeluTanh, kRelu };
 
+at::Tensor Activate(const at::Tensor& x, Activation activation);
+
 // The parts of all projections of the same input: [rows, columns], of parts that take turns [rows, heads,
 // columns / heads]; views of what each projection gives as a whole.
 std::vector<at::Tensor> Project(const at::Tensor& x, const ProjectionGroup& group);

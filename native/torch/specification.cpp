@@ -71,8 +71,13 @@ Choice ReadChoice(const Napi::Object& object, const char* name,
 
 class Reader {
  public:
-  Reader(const Napi::Object& specification, const FlatMemory& values, const FlatMemory& gradients)
-      : given_(specification), env_(specification.Env()), values_(values), gradients_(gradients) {}
+  Reader(const Napi::Object& specification, const WeightMemory& weights,
+         const std::optional<WeightMemory>& adapters)
+      : given_(specification),
+        env_(specification.Env()),
+        weights_(weights),
+        adapters_(adapters),
+        values_(weights.values) {}
 
   DecoderParts Read() {
     DecoderParts parts{};
@@ -105,33 +110,35 @@ class Reader {
   }
 
  private:
-  Parameter View(const char* name, int64_t offset, const std::vector<int64_t>& shape) const {
+  Parameter View(const WeightMemory& memory, const char* name, int64_t offset,
+                 const std::vector<int64_t>& shape) const {
+    const FlatMemory& values = memory.values;
+    const auto refuse = [&] { ThrowInvalid(env_, std::string(name) + " does not fit into values"); };
     int64_t length = 1;
     for (const int64_t extent : shape) {
-      if (length > values_.length / extent)
-        ThrowInvalid(env_, std::string(name) + " does not fit into values");
+      if (length > values.length / extent) refuse();
       length *= extent;
     }
-    if (offset > values_.length - length) ThrowInvalid(env_, std::string(name) + " does not fit into values");
-    const Place& place = values_.place;
-    const auto view = [&](const FlatMemory& memory) {
-      char* data = static_cast<char*>(memory.data) + offset * c10::elementSize(place.dtype);
+    if (offset > values.length - length) refuse();
+    const Place& place = values.place;
+    const auto view = [&](const FlatMemory& of) {
+      char* data = static_cast<char*>(of.data) + offset * c10::elementSize(place.dtype);
       return at::for_blob(data, shape).options(place.weights()).target_device(place.device()).make_tensor();
     };
-    return {view(values_), view(gradients_)};
+    return {view(values), memory.gradients ? view(*memory.gradients) : at::Tensor()};
   }
 
   // [rows, columns]; with `transposed` the memory holds [columns, rows].
   Parameter ReadMatrix(const Napi::Object& object, const char* name, int64_t rows, int64_t columns,
                        bool transposed) const {
     const int64_t offset = ReadInteger(object, name, 0, values_.length);
-    if (!transposed) return View(name, offset, {rows, columns});
-    const Parameter stored = View(name, offset, {columns, rows});
-    return {stored.value.t(), stored.gradient.t()};
+    if (!transposed) return View(weights_, name, offset, {rows, columns});
+    const Parameter stored = View(weights_, name, offset, {columns, rows});
+    return {stored.value.t(), stored.trains() ? stored.gradient.t() : at::Tensor()};
   }
 
   Parameter ReadVector(const Napi::Object& object, const char* name, int64_t size) const {
-    return View(name, ReadInteger(object, name, 0, values_.length), {size});
+    return View(weights_, name, ReadInteger(object, name, 0, values_.length), {size});
   }
 
   Norm ReadNorm(const Napi::Object& object, const char* name, int64_t size) const {
@@ -143,6 +150,59 @@ class Reader {
 
   Norm ReadOptionalNorm(const Napi::Object& object, const char* name, int64_t size) const {
     return object.Get(name).IsUndefined() ? Norm{} : ReadNorm(object, name, size);
+  }
+
+  // Beside a projection from `in` columns to `out`; none overlaps another.
+  std::vector<Adapter> ReadAdapters(const Napi::Object& projection, int64_t in, int64_t out) const {
+    std::vector<Adapter> adapters;
+    if (projection.Get("adapters").IsUndefined()) return adapters;
+    if (!adapters_) ThrowInvalid(env_, "adapters need memory of their own");
+    int64_t end = 0;
+    for (const Napi::Object& given : ReadObjects(projection, "adapters", 3)) {
+      Adapter adapter;
+      const int64_t rank = ReadInteger(given, "rank", 1, kMost);
+      adapter.scale = ReadNumber(given, "scale", 0, 1e6);
+      adapter.first = ReadInteger(given, "first", end, out - 1);
+      adapter.columns = ReadInteger(given, "columns", 1, out - adapter.first);
+      end = adapter.first + adapter.columns;
+      const auto matrix = [&](const char* name, int64_t rows, int64_t columns) {
+        const int64_t offset = ReadInteger(given, name, 0, adapters_->values.length);
+        return View(*adapters_, name, offset, {rows, columns});
+      };
+      adapter.a = matrix("a", rank, in);
+      adapter.b = matrix("b", adapter.columns, rank);
+      adapters.push_back(std::move(adapter));
+    }
+    return adapters;
+  }
+
+  Bottleneck ReadBottleneck(const Napi::Object& layer, const char* name) const {
+    Bottleneck bottleneck{};
+    if (layer.Get(name).IsUndefined()) return bottleneck;
+    if (!adapters_) ThrowInvalid(env_, "a bottleneck needs memory of its own");
+    const Napi::Object given = ReadObject(layer, name);
+    const int64_t width = ReadInteger(given, "width", 1, kMost);
+    const auto view = [&](const char* part, const std::vector<int64_t>& shape) {
+      return View(*adapters_, part, ReadInteger(given, part, 0, adapters_->values.length), shape);
+    };
+    Projection down;
+    down.weight = view("down", {width, hidden_});
+    down.bias = view("downBias", {width});
+    down.parts = {width};
+    bottleneck.down = {std::move(down)};
+    bottleneck.up.weight = view("up", {hidden_, width});
+    bottleneck.up.bias = view("upBias", {hidden_});
+    bottleneck.up.parts = {hidden_};
+    bottleneck.activation = ReadActivation(given);
+    return bottleneck;
+  }
+
+  Activation ReadActivation(const Napi::Object& object) const {
+    return ReadChoice<Activation>(object, "activation",
+                                  {{"silu", Activation::kSilu},
+                                   {"gelu", Activation::kGelu},
+                                   {"gelu_tanh", Activation::kGeluTanh},
+                                   {"relu", Activation::kRelu}});
   }
 
   // From `in` columns to parts of these sizes; those of `head_size`, where they are heads, may be
@@ -165,6 +225,7 @@ class Reader {
           ThrowInvalid(env_, std::string(name) + ": interleaved parts must have interleavedHeads heads each");
         }
       }
+      projection.adapters = ReadAdapters(given, in, out);
       group.push_back(std::move(projection));
     }
     if (found != expected)
@@ -231,19 +292,17 @@ class Reader {
         ReadProjections(given, "mlpInput", hidden_,
                         layer.gated ? std::vector<int64_t>{inner, inner} : std::vector<int64_t>{inner});
     layer.mlp_output = ReadProjections(given, "mlpOutput", inner, {hidden_})[0];
+    layer.mlp_bottleneck = ReadBottleneck(given, "mlpBottleneck");
     layer.mlp_post_norm = ReadOptionalNorm(given, "mlpPostNorm", hidden_);
-    layer.activation = ReadChoice<Activation>(given_, "activation",
-                                              {{"silu", Activation::kSilu},
-                                               {"gelu", Activation::kGelu},
-                                               {"gelu_tanh", Activation::kGeluTanh},
-                                               {"relu", Activation::kRelu}});
+    layer.activation = ReadActivation(given_);
     return layer;
   }
 
   const Napi::Object& given_;
   Napi::Env env_;
+  const WeightMemory& weights_;
+  const std::optional<WeightMemory>& adapters_;
   const FlatMemory& values_;
-  const FlatMemory& gradients_;
   int64_t hidden_ = 0;
   NormKind norm_ = NormKind::kRms;
   double epsilon_ = 0;
@@ -251,9 +310,9 @@ class Reader {
 
 }  // namespace
 
-DecoderParts ReadDecoder(const Napi::Object& specification, const FlatMemory& values,
-                         const FlatMemory& gradients) {
-  DecoderParts parts = Reader(specification, values, gradients).Read();
+DecoderParts ReadDecoder(const Napi::Object& specification, const WeightMemory& weights,
+                         const std::optional<WeightMemory>& adapters) {
+  DecoderParts parts = Reader(specification, weights, adapters).Read();
   for (const DecoderLayer& layer : parts.layers) {
     if (layer.rotary < 0) continue;
     const int64_t turned = 2 * parts.inverse_frequencies[static_cast<size_t>(layer.rotary)].size(0);

@@ -4,14 +4,16 @@
 
 #include <napi.h>
 
+#include <optional>
+
 #include "arguments.h"
 #include "decoder.h"
 
 namespace soul {
 
-// NativeModelSpecification of lib/torch/native-engine.ts. Throws SOUL_INVALID_ARGUMENT where something is
-// absent, lies outside the memory, or does not fit the rest.
-DecoderParts ReadDecoder(const Napi::Object& specification, const FlatMemory& values,
-                         const FlatMemory& gradients);
+// NativeModelSpecification of lib/torch/native-engine.ts; its adapters lie in memory of their own. Throws
+// SOUL_INVALID_ARGUMENT where something is absent, lies outside the memory, or does not fit the rest.
+DecoderParts ReadDecoder(const Napi::Object& specification, const WeightMemory& weights,
+                         const std::optional<WeightMemory>& adapters);
 
 }  // namespace soul

@@ -4,21 +4,25 @@
  * @module
  */
 
+import { adapters } from './kinds/adapters.ts';
 import { checkpoints } from './kinds/checkpoints.ts';
 import { configs } from './kinds/configs.ts';
 import { configurations } from './kinds/configurations.ts';
 import { dataFiles } from './kinds/data-files.ts';
 import { evaluationLogs } from './kinds/evaluation-logs.ts';
+import { gramFiles } from './kinds/gram-files.ts';
 import { safetensors } from './kinds/safetensors.ts';
 import { stateFiles } from './kinds/state-files.ts';
 import { parquetFiles, tables } from './kinds/tables.ts';
 import { tokenizers } from './kinds/tokenizers.ts';
+import { unlearningLayers } from './kinds/unlearning-layers.ts';
 import type { HostileKind } from './property.ts';
 
 export const kinds: readonly HostileKind[] = [
   safetensors,
   stateFiles,
   checkpoints,
+  adapters,
   tokenizers,
   configs,
   dataFiles,
@@ -26,4 +30,6 @@ export const kinds: readonly HostileKind[] = [
   parquetFiles,
   configurations,
   evaluationLogs,
+  gramFiles,
+  unlearningLayers,
 ];

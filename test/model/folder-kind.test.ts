@@ -22,9 +22,14 @@ afterEach(() => rm(folder, { recursive: true, force: true }));
 describe('a folder that is no model says what it is and what to give', () => {
   test.each([
     [
+      'unlearning layers',
+      { 'unlearning_layers.json': '{}', 'unlearning_layers.safetensors': '' },
+      /it holds unlearning layers, not a model, and they cannot be merged into one/,
+    ],
+    [
       'an adapter',
       { 'adapter_config.json': '{"base_model_name_or_path": "org/base"}', 'tokenizer.json': '{}' },
-      /adapter of org\/base, not a model; merge it into its base/,
+      /adapter of org\/base, not a model; merge it into its base \(.*merge\)/,
     ],
     [
       "a folder of the Hub's cache",

@@ -63,3 +63,13 @@ test('passes end where the algorithm needs no more, but for those of curvature e
     [[39, 29, 19], undefined],
   ]);
 });
+
+test('every token counts as a label where a method takes text, also inside an algorithm', () => {
+  const sequences = [20, 30, 40].map((length) => ({ tokens: new Int32Array(length), labelsFrom: length - 5 }));
+  const labels = (name: AlgorithmName, settings: object = {}) =>
+    passesOf(sequences, { microBatchSize: 2, optimizer: 'adamw' }, chooseAlgorithm(name, settings as never))[0].labels;
+  expect(labels('npo')).toBe(10);
+  expect(labels('eul')).toBe(39 + 29);
+  expect(labels('eul', { gamma: 0 })).toBe(10);
+  expect(labels('average', { method: 'eul' })).toBe(39 + 29);
+});

@@ -70,17 +70,21 @@ export async function withModelFolder<Result>(
   const folder = await mkdtemp(join(tmpdir(), 'soul-test-'));
   try {
     await writeFile(join(folder, 'config.json'), JSON.stringify(config));
-    const sources = tensors.map(([name, shape, centre, scale]) => ({
-      name,
-      dtype: 'F32' as const,
-      shape,
-      data: Float32Array.from(draw(name, elements(shape)), (u) => centre + scale * u),
-    }));
-    await writeSafetensors(join(folder, 'model.safetensors'), sources, { format: 'pt' });
+    await writeRecordedTensors(join(folder, 'model.safetensors'), tensors);
     return await work(folder);
   } finally {
     await rm(folder, { recursive: true });
   }
+}
+
+export async function writeRecordedTensors(path: string, tensors: readonly RecordedTensor[]): Promise<void> {
+  const sources = tensors.map(([name, shape, centre, scale]) => ({
+    name,
+    dtype: 'F32' as const,
+    shape,
+    data: Float32Array.from(draw(name, elements(shape)), (u) => centre + scale * u),
+  }));
+  await writeSafetensors(path, sources, { format: 'pt' });
 }
 
 /** The whole configuration of a variant. */
@@ -101,7 +105,11 @@ export function variantTensors(family: RecordedFamily, { tensors = [], gone = []
  * relative error, near to it. What is zero but for rounding, as of keys' biases where
  * nothing is turned, counts by the largest norm.
  */
-export function projectionError(family: RecordedFamily, layout: ParameterLayout, gradients: Float32Array): number {
+export function projectionError(
+  family: Pick<RecordedFamily, 'gradients'>,
+  layout: ParameterLayout,
+  gradients: Float32Array,
+): number {
   const largest = Math.max(...Object.values(family.gradients).map(([norm]) => norm));
   let error = 0;
   for (const [name, [norm, ...projections]] of Object.entries(family.gradients)) {

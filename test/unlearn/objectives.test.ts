@@ -7,6 +7,7 @@ import { crossEntropy } from '../../lib/unlearn/objectives/cross-entropy.ts';
 import { directPreference } from '../../lib/unlearn/objectives/direct-preference.ts';
 import { gradientAscent } from '../../lib/unlearn/objectives/gradient-ascent.ts';
 import { negativePreference } from '../../lib/unlearn/objectives/negative-preference.ts';
+import { saturatingAscent } from '../../lib/unlearn/objectives/saturating-ascent.ts';
 import { simpleNegativePreference } from '../../lib/unlearn/objectives/simple-negative-preference.ts';
 import { weightedAscent } from '../../lib/unlearn/objectives/weighted-ascent.ts';
 
@@ -34,6 +35,8 @@ const objectives: [string, Objective][] = [
   ['SimNPO', simpleNegativePreference({ beta: 0.75 })],
   ['SimNPO with a margin', simpleNegativePreference({ beta: 0.75, margin: 1.5 })],
   ['bounded cross-entropy', boundedCrossEntropy],
+  ['saturating ascent, 5 nats', saturatingAscent({ bound: 5 })],
+  ['saturating ascent, 1 nat', saturatingAscent({ bound: 1 })],
 ];
 
 describe.each(objectives)('%s', (_, objective) => {
@@ -245,5 +248,52 @@ describe('bad input', () => {
     const tokens = { values: Float32Array.of(1, 2), offsets: Uint32Array.of(0, 2) };
     expect(() => negativePreference()(tokens)).toThrow(/reference must hold one value for each label token/);
     expect(() => negativePreference()({ ...tokens, reference: Float32Array.of(1) })).toThrow(SoulError);
+  });
+});
+
+describe('saturating ascent', () => {
+  const offsets = Uint32Array.of(0, 2, 3);
+
+  test('is 1 - p of the label with a bound of 1 nat, and weighs it by p', () => {
+    const p = [0.9, 0.25, 1e-6];
+    const values = Float32Array.from(p, (each) => -Math.log(each));
+    const { loss, weights } = saturatingAscent({ bound: 1 })({ values, offsets });
+    expect(loss).toBeCloseTo(-p.reduce((sum, each) => sum + 1 - each, 0) / 3, 6);
+    for (const [i, weight] of weights.entries()) expect(weight).toBeCloseTo(-p[i]! / 3, 7);
+  });
+
+  test('falls with every value, by no more than it rose, and never below its bound', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.01, max: 100, noNaN: true }),
+        fc.float({ min: 0, max: 1e6, noNaN: true }),
+        (bound, v) => {
+          const at = (value: number) =>
+            saturatingAscent({ bound })({ values: Float32Array.of(value), offsets: Uint32Array.of(0, 1) });
+          const { loss, weights } = at(v);
+          expect(loss).toBeGreaterThanOrEqual(-bound);
+          expect(loss).toBeGreaterThanOrEqual(-v * (1 + 1e-12));
+          expect(at(2 * v).loss).toBeLessThanOrEqual(loss);
+          expect(weights[0]).toBeLessThanOrEqual(0);
+          expect(weights[0]).toBeGreaterThanOrEqual(-1);
+        },
+      ),
+      { seed: 3, numRuns: 300 },
+    );
+  });
+
+  test('is plain ascent by a bound without end, and stays finite where a token has become impossible', () => {
+    const values = Float32Array.of(1, 3, 2);
+    const { loss, weights } = saturatingAscent({ bound: 1e9 })({ values, offsets });
+    expect(loss).toBeCloseTo(gradientAscent({ values, offsets }).loss, 6);
+    expect([...weights]).toEqual(
+      [...gradientAscent({ values, offsets }).weights].map((each) => expect.closeTo(each, 6)),
+    );
+    const gone = saturatingAscent({ bound: 2 })({ values: new Float32Array(3).fill(Infinity), offsets });
+    expect(gone).toEqual({ loss: expect.closeTo(-2, 12), weights: Float32Array.of(-0, -0, -0) });
+  });
+
+  test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '5', undefined])('refuses a bound of %p', (bound) => {
+    expect(() => saturatingAscent({ bound: bound as number })).toThrow(/bound must be a finite number above 0/);
   });
 });

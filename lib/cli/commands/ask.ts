@@ -14,6 +14,7 @@ import { encodePrompt } from '../../data/encode.ts';
 import { type Example, whereIs } from '../../data/example.ts';
 import { readExampleSet } from '../../data/read-example-set.ts';
 import { generateAnswers } from '../../eval/generation.ts';
+import { modelFolders } from '../../model/adapter/adapter-folder.ts';
 import { readModelConfig } from '../../model/config.ts';
 import { checkModelFolder } from '../../model/folder-kind.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
@@ -54,7 +55,7 @@ export function askCommand(): Command {
     .addOption(
       new RequiredOption(
         '--model <folder>',
-        'the folder of a model; NAME=PATH names it; given once for each',
+        'the folder of a model, or of adapters; NAME=PATH names it; given once for each',
       ).argParser(((text: string, before: string[] = []) => [...before, path(text)]) as never),
     )
     .optionsGroup('Options:')
@@ -102,7 +103,7 @@ async function ask(texts: readonly string[], options: AskOptions): Promise<Comma
   progress.log(deviceLine(loading));
   return performWork(progress, async (signal) => {
     const questions = await readQuestions(texts, options);
-    for (const { path: folder } of models) await checkModelFolder(folder);
+    for (const { path: folder } of models) await checkModelFolder(folder, { adapters: true });
     const answers: string[][] = [];
     for (const model of models) answers.push(await answersOf(model, questions, options, { loading, signal, progress }));
     return resultOf(models, questions, answers, loading);
@@ -133,10 +134,11 @@ async function answersOf(
 ): Promise<string[]> {
   const { loading, signal, progress } = work;
   const examples = questions.map(({ example }) => example);
-  const tokenizer = await HuggingFaceTokenizer.load(folder);
-  const template = await chooseTemplate(folder, tokenizer, options);
+  const folders = await modelFolders(folder);
+  const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+  const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
   for (const note of templateNotes(template, examples)) progress.note(`${name}: ${note}`);
-  const { maxPositions } = await readModelConfig(folder);
+  const { maxPositions } = await readModelConfig(folders.model);
   for (const example of examples) {
     const { length } = encodePrompt(tokenizer, example, { template });
     if (length < maxPositions) continue;

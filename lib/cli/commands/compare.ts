@@ -183,7 +183,10 @@ async function compare(
   checkUnused(given, options, isGiven);
   const folders = given.filter((each) => !each.isLog);
   const progress = progressOn('comparing', options);
-  for (const { path: folder } of folders) await checkModelFolder(folder);
+  for (const { name, path: folder } of folders) {
+    // What attacks change must be the weights themselves.
+    await checkModelFolder(folder, { adapters: attacksOf(name, options).length === 0 });
+  }
   if (folders.length > 0) await checkLogFolder(options.logs);
   const loading = folders.length > 0 ? decideLoading(options) : undefined;
   if (loading) progress.log(deviceLine(loading));

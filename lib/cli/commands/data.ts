@@ -13,6 +13,7 @@ import type { ExampleSet } from '../../data/example-set.ts';
 import { filterExamples, filterSentence } from '../../data/filter.ts';
 import { type DataPreview, type PreviewedExample, previewData, type Spread } from '../../data/preview.ts';
 import { listOf, readExampleSet } from '../../data/read-example-set.ts';
+import { modelFolders } from '../../model/adapter/adapter-folder.ts';
 import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
@@ -94,10 +95,11 @@ async function chosenSets(
 
 async function look(files: readonly string[], options: DataOptions): Promise<CommandResult> {
   const { data, retain } = await chosenSets(files, options);
-  await checkModelFolder(options.model);
-  const tokenizer = await HuggingFaceTokenizer.load(options.model);
-  const template = await chooseTemplate(options.model, tokenizer, options);
-  const { maximumLength: limit } = await readModelLimits(options.model);
+  await checkModelFolder(options.model, { adapters: true });
+  const folders = await modelFolders(options.model);
+  const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+  const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
+  const { maximumLength: limit } = await readModelLimits(folders.model);
   const preview = previewData(tokenizer, data.items, {
     template,
     maximumLength: Math.min(options.maxLength, limit ?? options.maxLength),

@@ -17,6 +17,7 @@ import { filterSentence } from '../../data/filter.ts';
 import { listOf, readExampleSet } from '../../data/read-example-set.ts';
 import { checkVocabulary } from '../../data/vocabulary.ts';
 import { type Evaluation, evaluate } from '../../eval/evaluate.ts';
+import { modelFolders } from '../../model/adapter/adapter-folder.ts';
 import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
 import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
@@ -141,11 +142,12 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     const data = await readExampleSet(options.data, options.filter);
     for (const filter of data.filters ?? []) progress.note(filterSentence(data, filter));
     const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
-    await checkModelFolder(options.model);
-    const tokenizer = await HuggingFaceTokenizer.load(options.model);
-    const template = await chooseTemplate(options.model, tokenizer, options);
+    await checkModelFolder(options.model, { adapters: true });
+    const folders = await modelFolders(options.model);
+    const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+    const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
     for (const note of templateNotes(template, examples)) progress.note(note);
-    const limits = await readModelLimits(options.model);
+    const limits = await readModelLimits(folders.model);
     const { encoded } = encodeExamples(tokenizer, examples, {
       template,
       maximumLength: Math.min(options.maxLength, limits.maximumLength ?? options.maxLength),

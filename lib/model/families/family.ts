@@ -17,6 +17,11 @@ export interface Family {
   readonly modelType: string;
   /** The class of transformers. */
   readonly architecture: string;
+  /**
+   * The linear layers that PEFT gives adapters where none are named (its TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING); absent where
+   * it has no default.
+   */
+  readonly loraTargets?: readonly string[];
   /** @throws SoulError, of the reader's methods */
   read(config: ConfigReader): FamilyConfig;
 }

@@ -13,6 +13,7 @@ import { type LlamaLike, readLlamaLike } from './llama.ts';
 export const gemma: Family = {
   modelType: 'gemma',
   architecture: 'GemmaForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read: (config) => ({
     ...readGemmaLike(config, { keyValueHeads: 16, headSize: 256, maxPositions: 8192 }),
     activation: gemmaActivation(config),

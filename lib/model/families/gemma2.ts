@@ -14,6 +14,7 @@ import { readGemmaLike } from './gemma.ts';
 export const gemma2: Family = {
   modelType: 'gemma2',
   architecture: 'Gemma2ForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read(config) {
     const windowed = config.windowed(config.layers('num_hidden_layers'), (layer) => layer % 2 === 0);
     return {

@@ -16,6 +16,7 @@ import { readGemma2Like, softcap } from './gemma2.ts';
 export const gemma3: Family = {
   modelType: 'gemma3_text',
   architecture: 'Gemma3ForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read(config) {
     // transformers reads it and does not use it.
     config.refuseUnless('attn_logit_softcapping');

@@ -12,6 +12,7 @@ import type { Family } from './family.ts';
 export const gptNeoX: Family = {
   modelType: 'gpt_neox',
   architecture: 'GPTNeoXForCausalLM',
+  loraTargets: ['query_key_value'],
   read(config) {
     const hiddenSize = config.size('hidden_size');
     const heads = config.size('num_attention_heads');

@@ -11,6 +11,7 @@ import type { Family } from './family.ts';
 export const gpt2: Family = {
   modelType: 'gpt2',
   architecture: 'GPT2LMHeadModel',
+  loraTargets: ['c_attn'],
   read(config) {
     config.refuseUnless('add_cross_attention', false);
     const hiddenSize = config.size('n_embd', 768);

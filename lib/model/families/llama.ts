@@ -13,6 +13,7 @@ import type { Family, FamilyConfig } from './family.ts';
 export const llama: Family = {
   modelType: 'llama',
   architecture: 'LlamaForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read: (config) =>
     readLlamaLike(config, { attentionBias: config.flag('attention_bias'), mlpBias: config.flag('mlp_bias') }),
 };

@@ -11,6 +11,7 @@ import { readLlamaLike } from './llama.ts';
 export const mistral: Family = {
   modelType: 'mistral',
   architecture: 'MistralForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read(config) {
     // What is absent is 4,096; what is null is no window.
     const size = config.source.sliding_window === null ? undefined : config.size('sliding_window', 4096);

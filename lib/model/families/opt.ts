@@ -11,6 +11,7 @@ import type { Family } from './family.ts';
 export const opt: Family = {
   modelType: 'opt',
   architecture: 'OPTForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read(config) {
     config.refuseUnless('do_layer_norm_before', true);
     config.refuseUnless('_remove_final_layer_norm', false);

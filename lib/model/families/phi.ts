@@ -13,6 +13,7 @@ import { readHeads } from './llama.ts';
 export const phi: Family = {
   modelType: 'phi',
   architecture: 'PhiForCausalLM',
+  loraTargets: ['q_proj', 'v_proj', 'fc1', 'fc2'],
   read(config) {
     config.refuseUnless('qk_layernorm', false);
     const heads = readHeads(config);

@@ -13,6 +13,7 @@ import { type LlamaLike, readLlamaLike } from './llama.ts';
 export const qwen2: Family = {
   modelType: 'qwen2',
   architecture: 'Qwen2ForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read: (config) =>
     readLlamaLike(config, { attentionBias: true, outputBias: false, maxPositions: 32_768, ...qwenWindow(config) }),
 };

@@ -12,6 +12,7 @@ import { qwenWindow } from './qwen2.ts';
 export const qwen3: Family = {
   modelType: 'qwen3',
   architecture: 'Qwen3ForCausalLM',
+  loraTargets: ['q_proj', 'v_proj'],
   read(config) {
     const read = readLlamaLike(config, {
       attentionBias: config.flag('attention_bias'),

@@ -8,6 +8,7 @@ import { altpo } from './altpo.ts';
 import { ascent } from './ascent.ts';
 import { ceu } from './ceu.ts';
 import { dpo, idkdpo } from './direct-preference.ts';
+import { eul } from './eul.ts';
 import { finetune } from './finetune.ts';
 import { graddiff } from './graddiff.ts';
 import { gru } from './gru.ts';
@@ -37,6 +38,7 @@ export const methods = [
   satimp,
   undial,
   ceu,
+  eul,
   pdu,
   mollm,
   gru,

@@ -1,0 +1,138 @@
+/**
+ * EUL's unlearning layers: a bottleneck of its own behind the MLP of each layer.
+ *
+ * @module
+ */
+
+import { allocateFloats } from '../../core/allocate.ts';
+import { type Cancellable, throwIfCancelled } from '../../core/cancellation.ts';
+import { checkChoice, checkInteger } from '../../core/checks.ts';
+import { FlatBuffer } from '../../core/flat-buffer.ts';
+import { checkNames } from '../../core/option-names.ts';
+import { randomStream } from '../../core/random.ts';
+import { elementCount } from '../../core/shape.ts';
+import type { DecoderConfig } from '../decoder-config.ts';
+import { type NamedParameter, ParameterLayout } from '../parameter-layout.ts';
+import { viewOf, type WeightDType } from '../stored-tensor.ts';
+
+/** What a bottleneck may have between its two matrices; `gelu` is the exact one. */
+export const bottleneckActivations = ['gelu', 'gelu_tanh', 'relu', 'silu'] as const;
+
+export type BottleneckActivation = (typeof bottleneckActivations)[number];
+
+/**
+ * Behind each layer's MLP, before a norm after it and before the residual sum, y becomes
+ *
+ *     y + U activation(D y + d) + u,    D [bottleneck, hidden], U [hidden, bottleneck]
+ *
+ * Chen and Yang 2023, arXiv 2310.20150; the form of Houlsby et al. 2019, arXiv 1902.00751. A layer whose MLP stands beside attention has it
+ * behind the MLP all the same. What it does is no product with a weight of the model, so it cannot be folded into one.
+ */
+export interface UnlearningLayersConfig {
+  readonly kind: 'unlearning-layers';
+  readonly bottleneck: number;
+  readonly activation: BottleneckActivation;
+}
+
+/** How fresh ones are made. */
+export interface UnlearningLayersOptions {
+  readonly kind: 'unlearning-layers';
+  /** Default a sixteenth of the model's width, rounded up: below 1 % of the weights of a small model. */
+  readonly bottleneck?: number;
+  /** Default gelu. */
+  readonly activation?: BottleneckActivation;
+  /** Of the draws of D. Default 0n. */
+  readonly seed?: bigint;
+}
+
+/** The widest bottleneck that is taken. */
+export const widestBottleneck = 16_383;
+
+/**
+ * What the options say for this model.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function unlearningLayersConfig(
+  options: UnlearningLayersOptions,
+  { hiddenSize }: Pick<DecoderConfig, 'hiddenSize'>,
+): UnlearningLayersConfig {
+  checkNames('adapter', options, ['kind', 'bottleneck', 'activation', 'seed']);
+  const { kind, bottleneck = Math.min(Math.ceil(hiddenSize / 16), widestBottleneck), activation = 'gelu' } = options;
+  checkChoice('adapter.kind', kind, ['unlearning-layers']);
+  checkInteger('adapter.bottleneck', bottleneck, { high: widestBottleneck });
+  checkChoice('adapter.activation', activation, bottleneckActivations);
+  return { kind, bottleneck, activation };
+}
+
+/** The four parameters of a layer's bottleneck. */
+export interface BottleneckNames {
+  /** D, [bottleneck, hidden]. */
+  readonly down: string;
+  /** d, [bottleneck]. */
+  readonly downBias: string;
+  /** U, [hidden, bottleneck]. */
+  readonly up: string;
+  /** u, [hidden]. */
+  readonly upBias: string;
+}
+
+/** Their names, of layer `layer` from 0. */
+export function bottleneckNames(layer: number): BottleneckNames {
+  const of = (part: string) => `layers.${layer}.unlearning_layer.${part}`;
+  return { down: of('down.weight'), downBias: of('down.bias'), up: of('up.weight'), upBias: of('up.bias') };
+}
+
+/**
+ * The layout of the unlearning layers of a model: all D, then all U, as of LoRA's A and B: what lies before a U of 0 has no gradient until U
+ * has moved. They add to what the MLP gives, and have its role.
+ */
+export function unlearningLayersLayout(
+  { hiddenSize, layers }: Pick<DecoderConfig, 'hiddenSize' | 'layers'>,
+  { bottleneck }: UnlearningLayersConfig,
+): ParameterLayout {
+  const ofAll = (part: keyof BottleneckNames, parameter: Pick<NamedParameter, 'shape' | 'group' | 'factor'>) =>
+    Array.from({ length: layers }, (_, layer): NamedParameter => {
+      return { name: bottleneckNames(layer)[part], ...parameter, role: 'mlpOutput', layer };
+    });
+  return ParameterLayout.of([
+    ...ofAll('down', { shape: [bottleneck, hiddenSize], group: 'matrix', factor: 'A' }),
+    ...ofAll('up', { shape: [hiddenSize, bottleneck], group: 'matrix', factor: 'B' }),
+    ...ofAll('downBias', { shape: [bottleneck], group: 'vector' }),
+    ...ofAll('upBias', { shape: [hiddenSize], group: 'vector' }),
+  ]);
+}
+
+const standardDeviation = 0.01;
+
+/**
+ * Fills `values` so that the model is what it was: U and the biases 0, D normal with a standard deviation of 0.01, drawn again beyond two
+ * of them (Houlsby et al.). Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
+ *
+ * @throws SoulError SOUL_CANCELLED
+ */
+export async function fillFreshUnlearningLayers(
+  values: FlatBuffer<WeightDType>,
+  layout: ParameterLayout,
+  seed: bigint,
+  { signal }: Cancellable = {},
+): Promise<void> {
+  await values.fill(0);
+  for (const [name, place] of layout) {
+    if (place.factor !== 'A') continue;
+    throwIfCancelled(signal, 'drawing fresh unlearning layers was cancelled', { next: name });
+    const { bits } = randomStream(seed, `weights ${name}`);
+    const drawn = allocateFloats(elementCount(place.shape));
+    for (let i = 0; i < drawn.length; i++) drawn[i] = standardDeviation * truncatedNormal(bits, i);
+    await viewOf(values, place).copyFrom(FlatBuffer.from(drawn));
+  }
+}
+
+/** A normal number within two standard deviations, by Box and Muller from two uniform ones a trial. */
+function truncatedNormal(bits: (step: number, index: number) => number, index: number): number {
+  for (let trial = 0; ; trial++) {
+    const radius = Math.sqrt(-2 * Math.log((bits(2 * trial, index) + 1) / 2 ** 32));
+    const value = radius * Math.cos((2 * Math.PI * bits(2 * trial + 1, index)) / 2 ** 32);
+    if (Math.abs(value) <= 2) return value;
+  }
+}

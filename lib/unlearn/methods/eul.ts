@@ -1,0 +1,63 @@
+/**
+ * EUL's selective objective: apart from the starting model on what is to be forgotten, together with it on what is kept.
+ *
+ * @module
+ */
+
+import { defineMethod } from '../algorithm.ts';
+import { crossEntropy } from '../objectives/cross-entropy.ts';
+import { saturatingAscent } from '../objectives/saturating-ascent.ts';
+import { choiceSetting, integerSetting, numberSetting } from '../setting.ts';
+import { retainSet, targetSet, targetText } from '../source.ts';
+
+export const eul = defineMethod({
+  name: 'eul',
+  summary:
+    'selective teacher and student: drawn away from the starting model on the forget set, held to it on the retain set, epoch by epoch in turns',
+  paper: 'Chen and Yang 2023, arXiv 2310.20150',
+  formula:
+    'an epoch of the forget set on -s(KL)(forget) - gamma * s(-log p)(text of forget), then one of the retain set on alpha * KL(retain) + ' +
+    'lambda * CE(retain), and so on; KL: KL(starting model || model); s(v) = bound * (1 - exp(-v / bound)) of each token; means over tokens',
+  departures:
+    'The paper names no bound, and both of its terms on the forget set have none; here each token counts at most bound, and less the ' +
+    'further it has come: s has the slope exp(-v / bound), which is 1 at 0 and falls to 0 without a jump. A large bound is the ' +
+    "paper's objective. The paper sums over examples where this takes means over tokens, so its factors act between means. A decoder's " +
+    "language-model loss, over every token of question and answer, stands for T5's masked words. The paper trains adapters alone; this " +
+    'trains whatever weights the run may move. The two terms of a set are two passes of the model. The forget set comes first, so that a ' +
+    'run of whole epochs ends on the retain set.',
+  settings: {
+    alpha: numberSetting('factor of the divergence from the starting model on the retain set', 0.8),
+    lambda: numberSetting('factor of the cross-entropy of the retain set', 1),
+    gamma: numberSetting('factor of the ascent on the text of the forget set, question and answer', 0.2),
+    bound: numberSetting('how much a token of the forget set counts at most, in nats', 5, { lowExclusive: true }),
+    alternation: choiceSetting(
+      'epochs: the sets take turns; together: each step has examples of both, one of the retain set beside each to forget',
+      ['epochs', 'together'],
+      'epochs',
+    ),
+    retainExamples: integerSetting(
+      'with epochs: examples of the retain set in its turn, the next turn going on where it ended; where it has no more, all, as in the paper',
+      undefined,
+    ),
+  },
+  runDefaults: { retainExamples: 400 },
+  advice: { forgetMore: { bound: 'raise' }, keepMore: { alpha: 'raise' } },
+  promises: { forget: 0.3, retain: 0.9 },
+  learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
+  terms: ({ alpha, lambda, gamma, bound }) => {
+    const away = saturatingAscent({ bound });
+    return [
+      { name: 'forget', source: targetSet, objective: away, quantity: 'kl' },
+      { name: 'forgetText', source: targetText, objective: away, coefficient: gamma },
+      { name: 'retain', source: retainSet, objective: crossEntropy, coefficient: lambda },
+      { name: 'retainDivergence', source: retainSet, objective: crossEntropy, quantity: 'kl', coefficient: alpha },
+    ];
+  },
+  turns: ({ alternation, retainExamples: examples }) =>
+    alternation === 'together'
+      ? undefined
+      : [
+          { terms: ['forget', 'forgetText'] },
+          { terms: ['retain', 'retainDivergence'], ...(examples === undefined ? {} : { examples }) },
+        ],
+});
