@@ -18,8 +18,8 @@ import type { EvaluationLog } from '../eval/tofu/log.ts';
 import type { TofuSets } from '../eval/tofu/sets.ts';
 import { writeEvaluationLog } from '../eval/tofu/write-log.ts';
 import { readModelConfig } from '../model/config.ts';
-import { checkModelFolder } from '../model/folder-kind.ts';
-import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import { openOneOf, tokenizerOf } from '../model/open-model-folder.ts';
+import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { modelChecksums } from '../run/checksums.ts';
 import type { RunnableModel } from '../run/runnable-model.ts';
 import type { Progress } from './progress.ts';
@@ -28,6 +28,8 @@ import type { Progress } from './progress.ts';
 export interface AskingOptions extends TemplateChoice {
   readonly profile: ProfileName;
   readonly dtype?: 'f32' | 'bf16';
+  /** Of adapters; default what they name. */
+  readonly base?: string;
   readonly limit?: number;
   readonly batchSize: number;
   readonly batchTokens?: number;
@@ -65,16 +67,20 @@ export async function readAskedModel(
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<AskedModel> {
   const { profile, dtype = 'f32', limit, batchSize, batchTokens, embedder, logitLens, guard } = options;
-  await checkModelFolder(folder);
-  const tokenizer = await HuggingFaceTokenizer.load(folder);
-  const { maxPositions } = await readModelConfig(folder);
-  const chosen = await chooseTemplate(folder, tokenizer, options);
+  const folders = await openOneOf(folder, options.base);
+  const tokenizer = await tokenizerOf(folders);
+  const { maxPositions } = await readModelConfig(folders.model);
+  const chosen = await chooseTemplate(folders.tokenizer, tokenizer, options);
   const template = (await guard?.(chosen, tokenizer, maxPositions)) ?? chosen;
   progress.log(`template: ${template.name}`);
   const added = tokensBefore(tokenizer, template);
   if (added > 0) progress.log(`before each question: ${added} tokens`);
   progress.phase('hashing the model');
   const checksums = await modelChecksums(folder, signal);
+  if (folders.isAdapter) {
+    const ofBase = Object.entries(await modelChecksums(folders.model, signal));
+    Object.assign(checksums, Object.fromEntries(ofBase.map(([name, sum]) => [`base/${name}`, sum])));
+  }
   const { maximumLength: ofProfile = Infinity } = evaluationProfile(profile).recording;
   const maximumLength = Math.min(maxPositions, added + Math.min(options.maxLength, ofProfile));
   const facts = {

@@ -8,16 +8,34 @@ import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SoulError, shortName } from '../core/errors.ts';
 import { exists, isLfsPointer, lfsPointer, readJsonFile } from '../core/files.ts';
+import { soulCommand } from '../core/package.ts';
+import { adapterBase, isAdapterFolder } from './adapter/adapter-folder.ts';
+import { adapterWeightsFile } from './adapter/adapter-weights.ts';
+import { readPeftConfig } from './adapter/peft-config.ts';
 import { requireWeightFiles, singleFile, weightFiles } from './weight-files.ts';
 
+export interface ModelFolderChecks {
+  /** Whether adapters with their base will do. Default false. */
+  readonly adapters?: boolean;
+  /** The base of adapters; default what their adapter_config.json names. */
+  readonly base?: string;
+}
+
 /**
- * Checks what can be known of a model's folder without reading its weights: that it is no adapter, cache or the like, has all
- * shards that its index names, and files rather than what stands for them. What a loader needs beyond that is for it to say.
+ * Checks what can be known of a model's folder without reading its weights: that it is no cache or the like, nor adapters unless they will
+ * do, has all shards that its index names, and files rather than what stands for them. What a loader needs beyond that is for it to say.
  *
- * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE: what the folder is instead, and what to give
+ * @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE: what the folder is instead, and what to give; of {@link adapterBase}
  */
-export async function checkModelFolder(folder: string): Promise<void> {
+export async function checkModelFolder(
+  folder: string,
+  { adapters = false, base }: ModelFolderChecks = {},
+): Promise<void> {
   await checkFolder(folder);
+  if (adapters && (await isAdapterFolder(folder))) {
+    await checkAdapterFiles(folder);
+    return checkModelFolder(await adapterBase(folder, base));
+  }
   if (!(await exists(join(folder, 'config.json')))) {
     const reason = await reasonFor(folder, 'config.json');
     if (reason !== undefined) throw lacking(folder, 'config.json', reason);
@@ -30,6 +48,13 @@ export async function checkModelFolder(folder: string): Promise<void> {
     const path = join(folder, name);
     if (await isPointer(path)) throw new SoulError('SOUL_BAD_FILE', `${path} ${lfsPointer}`, { path });
   }
+}
+
+async function checkAdapterFiles(folder: string): Promise<void> {
+  await readPeftConfig(folder);
+  const path = join(folder, adapterWeightsFile);
+  if (!(await exists(path))) throw lacking(folder, adapterWeightsFile, 'the weights of the adapters are not there');
+  if (await isPointer(path)) throw new SoulError('SOUL_BAD_FILE', `${path} ${lfsPointer}`, { path });
 }
 
 /** @throws SoulError SOUL_NOT_FOUND, SOUL_BAD_FILE for a file */
@@ -78,7 +103,7 @@ async function kindOf(folder: string): Promise<string | undefined> {
       | undefined;
     const base = adapter?.base_model_name_or_path;
     const of = typeof base === 'string' ? ` of ${shortName(base)}` : '';
-    return `it is an adapter${of}, not a model; merge it into its base (merge_and_unload in peft), save that, and give its folder`;
+    return `it is an adapter${of}, not a model; merge it into its base (${soulCommand('merge')}), and give the folder of that`;
   }
   if (names.includes('snapshots')) {
     const snapshots = await readdir(join(folder, 'snapshots')).catch((): string[] => []);

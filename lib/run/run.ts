@@ -13,8 +13,7 @@ import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
 import { chooseTemplate } from '../data/choose-template.ts';
-import { checkModelFolder } from '../model/folder-kind.ts';
-import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import { openModelFolder, tokenizerOf } from '../model/open-model-folder.ts';
 import type { RunEvent, StepEvent } from '../unlearn/events.ts';
 import type { Lab } from '../unlearn/lab.ts';
 import { eventsOfFile, inAlgorithmFile } from './algorithm-file.ts';
@@ -27,11 +26,14 @@ import { readRunSets, withAlternatives } from './data-sets.ts';
 import { readRecordKeys } from './deletion.ts';
 import { evaluationSeries } from './evaluations/evaluation.ts';
 import { EvaluationLog } from './evaluations/evaluation-log.ts';
+import { loraInFull } from './lora-setting.ts';
 import { makeAlternatives, planOfRun } from './made-alternatives.ts';
 import { beforeAndAfter, type MeasuredSets } from './measure.ts';
+import { comparesWithStart } from './memory-plan.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
+import { adaptersOf, isChanged } from './run-adapters.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
 import { checkLengths, isPublished, unmeasured, unpublished } from './run-errors.ts';
 import { begin, RunFigures } from './run-figures.ts';
@@ -98,7 +100,18 @@ export async function runTraining(
   const heldOut = Object.values(checked.evaluateData ?? {}).flat();
   const keys = await readRecordKeys(checked, chosen, onNote);
   const { deletion, signer } = keys;
-  const inputs = [folder, target, retain, refusals, alternatives, ...heldOut, algorithmFile, itemKey, sign]
+  const inputs = [
+    folder,
+    checked.base,
+    target,
+    retain,
+    refusals,
+    alternatives,
+    ...heldOut,
+    algorithmFile,
+    itemKey,
+    sign,
+  ]
     .flat()
     .filter((path) => path !== undefined);
   const { overwrite, resume } = checked;
@@ -124,22 +137,24 @@ export async function runTraining(
       begin('reading the data', options);
       const idle = idleSettings(given, chosen);
       if (idle.length > 0) onNote(`${chosen.algorithm.name} takes no steps: ${idle.join(', ')} have no effect`);
-      await checkModelFolder(folder);
+      const opened = await openModelFolder(folder, checked.base);
+      const adapters = adaptersOf(checked, opened);
       const curves =
         checked.tensorboard === undefined ? undefined : new RunCurves(checked.tensorboard, checked.out, out.path);
-      const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const template = await chooseTemplate(folder, tokenizer, checked);
-      let sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
+      const tokenizer = await tokenizerOf(opened);
+      const template = await chooseTemplate(opened.tokenizer, tokenizer, checked);
+      let sets = await readRunSets({ ...checked, model: opened.model }, tokenizer, template, chosen, onNote);
       let dataSets = dataSetsOf(sets, checked);
       const plan = planOfRun(tokenizer, sets, checked);
       ofFile(() => chosen.algorithm.checkSets?.(dataSets, chosen.settings));
-      const planned = await planRun(checked, chosen, dataSets, loadModel);
+      const planned = await planRun(checked, chosen, dataSets, loadModel, adapters);
       const shortage = planned && memoryNote(planned);
       if (shortage !== undefined) onNote(shortage);
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
+      const baseSums = opened.isAdapter ? await modelChecksums(opened.model, signal) : undefined;
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
-      const parts = { settings: checked, chosen, modelSums, algorithmSum, sets };
+      const parts = { settings: checked, chosen, modelSums, baseSums, algorithmSum, sets };
       const recorded = recordedSettings(checked, chosen, given);
       journal = await RunJournal.open({
         ...parts,
@@ -156,7 +171,9 @@ export async function runTraining(
         return journal.result;
       }
       begin('loading the model', options);
-      model = await loadModel(folder, { onNote, ...withoutUndefined({ signal }) });
+      model = await loadModel(folder, { onNote, ...adapters, ...withoutUndefined({ signal }) });
+      // While the model is the one that the run begins with, whatever the journal puts into it later.
+      if (model.adapter && comparesWithStart(chosen)) reference = await model.fork!();
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
       const free = await out.requireSpace(byteLength);
@@ -258,6 +275,16 @@ export async function runTraining(
           device,
           gpu,
           modelSums,
+          baseSums,
+          ...(model.adapter
+            ? {
+                adapter: {
+                  config: model.adapter,
+                  base: opened.model,
+                  isChanged: await isChanged(opened.model, baseSums ?? modelSums, signal),
+                },
+              }
+            : {}),
           algorithmSum,
           sets,
           ...(generated ? { generated } : {}),
@@ -296,7 +323,7 @@ function completeForModel(
   settings: CompleteRunSettings,
   given: RunSettings,
   chosen: ChosenAlgorithm,
-  { parameters: { layout } }: RunnableModel,
+  { parameters: { layout }, adapter }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
   const learningRate =
@@ -305,6 +332,7 @@ function completeForModel(
       defaultLearningRate(settings.optimizer, chosen, layout.parameterCount, settings.optimizerSettings));
   return {
     ...settings,
+    ...(settings.lora && adapter ? { lora: loraInFull(adapter) } : {}),
     ...(settings.steps === undefined && settings.epochs === undefined
       ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize)) }
       : {}),

@@ -10,7 +10,7 @@ import { SoulError } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { adapterConfig, adapterSeed } from '../model/adapter/adapter-config.ts';
-import { adapterBase, isAdapterFolder } from '../model/adapter/adapter-folder.ts';
+import { isAdapterFolder, modelFolders } from '../model/adapter/adapter-folder.ts';
 import { adapterLayout } from '../model/adapter/adapter-layout.ts';
 import { fillFreshAdapters, openAdapterWeights } from '../model/adapter/adapter-weights.ts';
 import { readPeftConfig } from '../model/adapter/peft-config.ts';
@@ -84,11 +84,10 @@ async function loadAdapters<Kind extends WeightDType>(
     );
   }
   const peft = await readPeftConfig(folder);
-  const baseFolder = await adapterBase(folder, options.base);
+  const { model: baseFolder, tokenizer } = await modelFolders(folder, options.base);
   const config = await readModelConfig(baseFolder);
   const adapter = peft.on(config);
-  const own = (await tokenizerFilesOf(folder)).length > 0 ? { tokenizer: folder } : {};
-  const source = { ...(await sourceOf(baseFolder)), ...own };
+  const source = { ...(await sourceOf(baseFolder)), ...(tokenizer === folder ? { tokenizer } : {}) };
   const weights = await openAdapterWeights(folder, adapterLayout(config, adapter));
   try {
     return await withCheckpoint(baseFolder, config, options, async (fill) => {

@@ -24,7 +24,7 @@ describe('a folder that is no model says what it is and what to give', () => {
     [
       'an adapter',
       { 'adapter_config.json': '{"base_model_name_or_path": "org/base"}', 'tokenizer.json': '{}' },
-      /adapter of org\/base, not a model; merge it into its base/,
+      /adapter of org\/base, not a model; merge it into its base \(.*merge\)/,
     ],
     [
       "a folder of the Hub's cache",

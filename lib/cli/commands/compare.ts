@@ -15,7 +15,7 @@ import { OnnxEmbedder } from '../../eval/embedding/onnx-embedder.ts';
 import { type ProfileName, profileNames } from '../../eval/profiles.ts';
 import { readEvaluationLog } from '../../eval/tofu/read-log.ts';
 import { readTofuSets, type TofuSets } from '../../eval/tofu/sets.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
+import { openOneOf } from '../../model/open-model-folder.ts';
 import { integer, listed, number, path } from '../arguments.ts';
 import { attacksOf, checkLogs, checkRows } from '../comparison/checks.ts';
 import { type EvaluatedRow, evaluateModel } from '../comparison/evaluate-models.ts';
@@ -115,6 +115,7 @@ export function compareCommand(): Command {
     )
     .option('--batch-size <number>', 'examples at a time: fewer need less memory', integer(), 16)
     .option('--batch-tokens <number>', 'tokens at a time, likewise (default: no bound)', integer())
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'))
@@ -173,7 +174,7 @@ async function compare(models: readonly string[], options: CompareOptions): Prom
   checkRows(given, options);
   const folders = given.filter((each) => !each.isLog);
   const progress = progressOn('comparing', options);
-  for (const { path: folder } of folders) await checkModelFolder(folder);
+  for (const { path: folder } of folders) await openOneOf(folder, options.base);
   const loading = folders.length > 0 ? decideLoading(options) : undefined;
   if (loading) progress.log(deviceLine(loading));
   let embedder: OnnxEmbedder | undefined;

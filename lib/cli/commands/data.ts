@@ -13,9 +13,8 @@ import type { ExampleSet } from '../../data/example-set.ts';
 import { filterExamples, filterSentence } from '../../data/filter.ts';
 import { type DataPreview, type PreviewedExample, previewData, type Spread } from '../../data/preview.ts';
 import { listOf, readExampleSet } from '../../data/read-example-set.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
-import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { openModelFolder, tokenizerOf } from '../../model/open-model-folder.ts';
 import { conditionLine } from '../../run/run-settings.ts';
 import { conditions, integer, paths } from '../arguments.ts';
 import { addOutputOptions, exampleText } from '../options.ts';
@@ -24,6 +23,7 @@ import { type CommandResult, type OutputOptions, printing, table } from '../term
 
 interface DataOptions extends OutputOptions {
   model: string;
+  base?: string;
   filter?: string | string[];
   retain?: string | string[];
   retainFilter?: string | string[];
@@ -59,6 +59,7 @@ export function dataCommand(): Command {
     )
     .addOption(filterOption('--retain-filter <condition>', 'of those to keep, likewise'))
     .option('--show <number>', 'show so many examples as text', integer({ low: 0 }), 3)
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'))
@@ -94,10 +95,10 @@ async function chosenSets(
 
 async function look(files: readonly string[], options: DataOptions): Promise<CommandResult> {
   const { data, retain } = await chosenSets(files, options);
-  await checkModelFolder(options.model);
-  const tokenizer = await HuggingFaceTokenizer.load(options.model);
-  const template = await chooseTemplate(options.model, tokenizer, options);
-  const { maximumLength: limit } = await readModelLimits(options.model);
+  const folders = await openModelFolder(options.model, options.base);
+  const tokenizer = await tokenizerOf(folders);
+  const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
+  const { maximumLength: limit } = await readModelLimits(folders.model);
   const preview = previewData(tokenizer, data.items, {
     template,
     maximumLength: Math.min(options.maxLength, limit ?? options.maxLength),

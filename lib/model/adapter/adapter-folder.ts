@@ -35,14 +35,43 @@ export async function isAdapterFolder(folder: string): Promise<boolean> {
   return adapter! && !model!;
 }
 
+/** Where the parts of a model lie. */
+export interface ModelFolders {
+  /** The whole model: the folder itself, or the base of adapters. */
+  readonly model: string;
+  /** What belongs to its tokenizer: an adapter's own, else its base's. */
+  readonly tokenizer: string;
+}
+
+/**
+ * @param base of adapters; default what their adapter_config.json names
+ * @throws SoulError of {@link adapterBase}
+ */
+export async function modelFolders(folder: string, base?: string): Promise<ModelFolders> {
+  if (!(await isAdapterFolder(folder))) return { model: folder, tokenizer: folder };
+  const model = await adapterBase(folder, base);
+  return { model, tokenizer: (await exists(join(folder, 'tokenizer.json'))) ? folder : model };
+}
+
 /**
  * The folder of the model that adapters belong to: the one given, else what adapter_config.json names, from the adapter's folder on or
  * from the working directory.
  *
- * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; of {@link readPeftConfig}
+ * @throws SoulError SOUL_NOT_FOUND where the name is no folder here; SOUL_UNSUPPORTED for adapters on adapters; of {@link readPeftConfig}
  */
 export async function adapterBase(folder: string, given?: string): Promise<string> {
-  if (given !== undefined) return given;
+  const found = given ?? (await namedBase(folder));
+  if (await isAdapterFolder(found)) {
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      `the base of the adapter ${folder}, ${found}, is an adapter itself: merge that into its own base, and give the folder of it as base`,
+      { folder, base: found },
+    );
+  }
+  return found;
+}
+
+async function namedBase(folder: string): Promise<string> {
   const { base } = await readPeftConfig(folder);
   const candidates = base === undefined ? [] : isAbsolute(base) ? [base] : [join(folder, base), resolve(base)];
   for (const candidate of candidates) {
