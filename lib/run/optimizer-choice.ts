@@ -139,11 +139,15 @@ function groupsOf(
   decays: OptimizerSettings['weightDecays'],
 ): ParameterGroup[] | undefined {
   if (scales === undefined && decays === undefined) return undefined;
-  return layout.ranges().map((range) => ({
-    ...range,
-    ...withoutUndefined({ learningRateScale: scales?.[range.name] }),
-    ...withoutUndefined({ weightDecay: decays?.[range.name] }),
-  }));
+  return layout.ranges().map((range) => {
+    // The two factors of adapters are matrices.
+    const kind = range.name === 'A' || range.name === 'B' ? 'matrix' : range.name;
+    return {
+      ...range,
+      ...withoutUndefined({ learningRateScale: scales?.[kind] }),
+      ...withoutUndefined({ weightDecay: decays?.[kind] }),
+    };
+  });
 }
 
 /**

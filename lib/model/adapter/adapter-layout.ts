@@ -31,13 +31,19 @@ export function adaptedModules(config: DecoderConfig, { targets }: AdapterConfig
     }));
 }
 
-/** The layout of adapters, under the names and in the shapes of PEFT's files. */
+/** The layout of adapters, under the names and in the shapes of PEFT's files: all A, then all B, which optimizers tell apart. */
 export function adapterLayout(config: DecoderConfig, adapter: AdapterConfig): ParameterLayout {
   const { rank } = adapter;
-  return ParameterLayout.of(
-    adaptedModules(config, adapter).flatMap(({ a, b, inputs, outputs, slot }) => [
-      { name: a, shape: [rank, inputs], group: 'matrix' as const, factor: 'A' as const, ...slot },
-      { name: b, shape: [outputs, rank], group: 'matrix' as const, factor: 'B' as const, ...slot },
-    ]),
-  );
+  const modules = adaptedModules(config, adapter);
+  const group = 'matrix' as const;
+  return ParameterLayout.of([
+    ...modules.map(({ a, inputs, slot }) => ({ name: a, shape: [rank, inputs], group, factor: 'A' as const, ...slot })),
+    ...modules.map(({ b, outputs, slot }) => ({
+      name: b,
+      shape: [outputs, rank],
+      group,
+      factor: 'B' as const,
+      ...slot,
+    })),
+  ]);
 }
