@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals';
 import fc from 'fast-check';
 import { SoulError } from '../../lib/core/errors.ts';
-import { parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
+import { type AdapterConfig, adapterLayout, parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
 import { nativeEngine } from '../../lib/torch/engine.ts';
 import { TokenBatch, TorchLM } from '../../lib/torch/index.ts';
 import type { NativeEngine } from '../../lib/torch/native-engine.ts';
@@ -175,6 +175,52 @@ describeWithEngine('the calls of the engine addon', () => {
     expect(() => createModel(beyond, shared(), shared())).toThrow(/embedding does not fit/);
   });
 
+  test('adapters lie in memory of their own, within a projection and apart from each other, or are refused', async () => {
+    const wide = { ...config, hidden_size: 16 };
+    const adapter = { kind: 'lora', rank: 2, alpha: 4, targets: ['q_proj', 'v_proj'], rankStabilised: false } as const;
+    const { specification, size } = specificationOf(wide, adapter);
+    const adapterSize = adapterLayout(parseModelConfig(wide), adapter).length;
+    const memory = (length: number) => new Float32Array(new SharedArrayBuffer(4 * length));
+    const { createModel, merge } = nativeEngine();
+    const [values, own, ownGradients] = [memory(size), memory(adapterSize), memory(adapterSize)];
+    const model = createModel(specification, values, undefined, own, ownGradients);
+    await merge(model, memory(size));
+    expect(() => merge(model, memory(size - 1))).toThrow(/target must be of the weights' dtype and length/);
+    expect(() => merge(model, values)).toThrow(/target must share no memory with values/);
+    const whole = createModel(specificationOf(wide).specification, values, memory(size));
+    expect(() => merge(whole, memory(size))).toThrow(/model must have adapters/);
+
+    const narrow = new Uint16Array(new SharedArrayBuffer(2 * adapterSize));
+    const refusals: [unknown[], RegExp][] = [
+      [[values, undefined], /adapters need memory|there must be gradients/],
+      [[values, memory(size), own, ownGradients], /there must be gradients of the adapters, or without/],
+      [[values, undefined, own], /there must be gradients/],
+      [[values, undefined, own, memory(adapterSize - 1)], /of one length and dtype/],
+      [[values, undefined, narrow, narrow], /must have the dtype of values/],
+      [[values, undefined, memory(256), memory(256)], /does not fit into values/],
+      [[values, memory(size)], /adapters need memory of their own/],
+    ];
+    for (const [words, message] of refusals) {
+      expect(() => (createModel as (...words: unknown[]) => unknown)(specification, ...words)).toThrow(message);
+    }
+    const changes: [object, RegExp][] = [
+      [{ rank: 0 }, /rank must be/],
+      [{ rank: 2 ** 30 }, /does not fit/],
+      [{ scale: Number.NaN }, /scale must be/],
+      [{ first: 10_000 }, /first must be/],
+      [{ columns: 10_000 }, /columns must be/],
+      // Queries, keys and values are one product here: so wide, the first would meet the one of values.
+      [{ columns: 40 }, /first must be/],
+      [{ a: adapterSize }, /a does not fit/],
+      [{ b: -1 }, /b must be/],
+    ];
+    for (const [change, message] of changes) {
+      const changed = structuredClone(specification);
+      Object.assign(changed.layers[0]!.attentionInput[0]!.adapters![0]!, change);
+      expect(() => createModel(changed, values, undefined, own, ownGradients)).toThrow(message);
+    }
+  });
+
   test('heads of other sizes than the layer has are refused', () => {
     const neox = { ...config, model_type: 'gpt_neox', hidden_size: 16, num_attention_heads: 2, rotary_pct: 0.5 };
     const { specification, size } = specificationOf(neox);
@@ -222,10 +268,10 @@ describeWithEngine('the calls of the engine addon', () => {
 });
 
 /** What the engine is told of a model, and the elements of its buffers. */
-function specificationOf(source: object) {
+function specificationOf(source: object, adapter?: AdapterConfig) {
   const parsed = parseModelConfig(source);
   const settings = { attention: 'host', checkpointActivations: false, threads: 1, logitsMemory: 2 ** 20 } as const;
-  return { specification: nativeSpecification(parsed, settings), size: parameterLayout(parsed).length };
+  return { specification: nativeSpecification(parsed, settings, adapter), size: parameterLayout(parsed).length };
 }
 
 /** The way to every entry of an object, at whatever depth. */
