@@ -1,7 +1,11 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { decideLoading } from '../../lib/cli/model-options.ts';
+import { runTraining } from '../../lib/run/run.ts';
+import type { RunSettings } from '../../lib/run/settings.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
+import type { RunEvent } from '../../lib/unlearn/index.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
 import { authorsModel } from './authors-model.ts';
 import { soul } from './soul.ts';
@@ -95,7 +99,7 @@ describeWithEngine('adapters of runs', () => {
     // With the whole distance to the start in the loss, the first step has none: KL of the model with itself.
     const run = await soul(
       ...['unlearn', '--model', path('first'), ...both(), '--out', path('held'), ...steps],
-      ...['--method', 'graddiff', '--set', 'retainLoss=kl'],
+      ...['--method', 'graddiff', '--set', 'retainLoss=kl', '--optimizer', 'adamw'],
     );
     expect(run).toMatchObject({ code: 0, err: '' });
     const [first, , , last] = (await readFile(join(path('held'), 'metrics.jsonl'), 'utf8'))
@@ -104,6 +108,36 @@ describeWithEngine('adapters of runs', () => {
       .map((line) => JSON.parse(line));
     expect(Math.abs(first.losses.retain)).toBeLessThan(1e-6);
     expect(last.losses.retain).toBeGreaterThan(1e-5);
+  });
+
+  test('a run that is cut off goes on to the same bits', async () => {
+    const settings: RunSettings = {
+      ...{ model: path('model'), target: path('forget.jsonl'), retain: path('retain.jsonl'), out: path('whole') },
+      ...{
+        method: 'npo' as const,
+        optimizer: 'sophia' as const,
+        steps: 5,
+        batchSize: 4,
+        checkpointEvery: 1,
+        evaluate: 0,
+      },
+      ...{ lora: { rank: 2 }, optimizerSettings: { learningRate: 0.01 }, seed: 3n },
+    };
+    const { load } = decideLoading({ threads: 1 });
+    await runTraining(settings, load);
+    const cut = { ...settings, out: path('cut') };
+    for (const last of [1, 3]) {
+      const stop = new AbortController();
+      const onEvent = (event: RunEvent) => {
+        if (event.kind === 'step' && event.step === last) stop.abort();
+      };
+      const cutOff = runTraining({ ...cut, resume: last > 1 }, load, { stop: stop.signal, onEvent });
+      await expect(cutOff).rejects.toMatchObject({ code: 'SOUL_CANCELLED' });
+    }
+    await runTraining({ ...cut, resume: true }, load);
+    expect(await weightsOf('cut')).toEqual(await weightsOf('whole'));
+    const { results } = await recordOf('cut');
+    expect(results.statistics.groups.map(({ name }: { name: string }) => name)).toEqual(['A', 'B']);
   });
 
   test.each([
