@@ -20,6 +20,7 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { engineCommand } from './commands/engine.ts';
 import { evalCommand } from './commands/eval.ts';
+import { mergeCommand } from './commands/merge.ts';
 import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
 import { runsCommand } from './commands/runs.ts';
@@ -68,6 +69,7 @@ export async function main(words: readonly string[]): Promise<number> {
     compareCommand(),
     askCommand(),
     attackCommand(),
+    mergeCommand(),
     runsCommand(),
     verifyCommand(),
     demoCommand(),

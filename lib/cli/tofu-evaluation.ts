@@ -20,7 +20,7 @@ import { writeEvaluationLog } from '../eval/tofu/write-log.ts';
 import { readModelConfig } from '../model/config.ts';
 import { openOneOf, tokenizerOf } from '../model/open-model-folder.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
-import { modelChecksums } from '../run/checksums.ts';
+import { checksumsWithBase } from '../run/checksums.ts';
 import type { RunnableModel } from '../run/runnable-model.ts';
 import type { Progress } from './progress.ts';
 
@@ -76,11 +76,7 @@ export async function readAskedModel(
   const added = tokensBefore(tokenizer, template);
   if (added > 0) progress.log(`before each question: ${added} tokens`);
   progress.phase('hashing the model');
-  const checksums = await modelChecksums(folder, signal);
-  if (folders.isAdapter) {
-    const ofBase = Object.entries(await modelChecksums(folders.model, signal));
-    Object.assign(checksums, Object.fromEntries(ofBase.map(([name, sum]) => [`base/${name}`, sum])));
-  }
+  const checksums = await checksumsWithBase(folder, folders.model, signal);
   const { maximumLength: ofProfile = Infinity } = evaluationProfile(profile).recording;
   const maximumLength = Math.min(maxPositions, added + Math.min(options.maxLength, ofProfile));
   const facts = {

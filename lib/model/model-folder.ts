@@ -40,15 +40,8 @@ export async function writeModelFolder(
 ): Promise<void> {
   const { generationConfig, tokenizer, overwrite = false } = options;
   try {
+    const before = await requireRoom(folder, overwrite);
     await mkdir(folder, { recursive: true });
-    const before = (await readdir(folder)).filter((name) => modelFile.test(name));
-    if (before.length > 0 && !overwrite) {
-      throw new SoulError(
-        'SOUL_EXISTS',
-        `${folder} holds a model already (${before[0]}); name another folder, or replace it with { overwrite: true }`,
-        { folder },
-      );
-    }
     const copied = tokenizer !== undefined && resolve(tokenizer) !== resolve(folder);
     if (copied) await requireTokenizerFiles(tokenizer, folder, { overwrite });
     await replaceFile(join(folder, 'config.json'), toPythonJson(huggingFaceConfig(config, values.dtype), floatKeys));
@@ -59,6 +52,26 @@ export async function writeModelFolder(
   } catch (error) {
     throw asSoulError(error);
   }
+}
+
+/**
+ * Checks that a model can be written to a folder, which need not be there.
+ *
+ * @returns the model's files that are there
+ * @throws SoulError SOUL_EXISTS where there is a model and `overwrite` is not set
+ */
+export async function requireRoom(folder: string, overwrite: boolean): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw asSoulError(error);
+  });
+  const before = names.filter((name) => modelFile.test(name));
+  if (before.length === 0 || overwrite) return before;
+  throw new SoulError(
+    'SOUL_EXISTS',
+    `${folder} holds a model already (${before[0]}); name another folder, or replace it with { overwrite: true }`,
+    { folder },
+  );
 }
 
 /** Keys of config.json for whose values transformers 5 takes no integer. */

@@ -43,6 +43,23 @@ export async function modelChecksums(folder: string, signal?: AbortSignal): Prom
   return sums;
 }
 
+/**
+ * Those of a model folder, and of adapters those of their base too, whose names begin with `base/`.
+ *
+ * @param base the folder of the whole model, which may be the same
+ * @throws SoulError of {@link modelChecksums}
+ */
+export async function checksumsWithBase(
+  folder: string,
+  base: string,
+  signal?: AbortSignal,
+): Promise<Record<string, string>> {
+  const own = await modelChecksums(folder, signal);
+  if (base === folder) return own;
+  const ofBase = Object.entries(await modelChecksums(base, signal));
+  return { ...own, ...Object.fromEntries(ofBase.map(([name, sum]) => [`base/${name}`, sum])) };
+}
+
 /** What a record cannot have the hash of: itself, what signs it, and the mark of a folder in the making. */
 const unhashed: readonly string[] = [recordName, signatureName, markerName];
 

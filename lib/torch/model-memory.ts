@@ -15,6 +15,7 @@ import type { DecoderConfig } from '../model/decoder-config.ts';
 import { parameterLayout } from '../model/decoder-weights.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { attentionKind } from './attention-kind.ts';
+import { cancellableCall } from './cancellable-call.ts';
 import { nativeEngine } from './engine.ts';
 import type { CheckedOptions } from './load-options.ts';
 import { nativeSpecification } from './native-specification.ts';
@@ -114,12 +115,14 @@ export class ModelMemory<Kind extends WeightDType = WeightDType> {
   }
 
   /** The frozen weights with the adapters folded in, in memory of their own. */
-  async mergedValues(): Promise<FlatBuffer<Kind>> {
+  async mergedValues(signal?: AbortSignal): Promise<FlatBuffer<Kind>> {
     const { base } = this.shape.frozen!;
     const { device, dtype } = this.shape.options;
     const merged = takingMemory('the merged weights', () => FlatBuffer.alloc(base.values.length, { device, dtype }));
     try {
-      await nativeEngine().merge(this.use(), nativeMemory(merged, 'target'));
+      await cancellableCall(signal, 'merging', (cancelled) =>
+        nativeEngine().merge(this.use(), nativeMemory(merged, 'target'), cancelled),
+      );
       return merged;
     } catch (error) {
       await merged.release().catch(() => {});
@@ -128,9 +131,9 @@ export class ModelMemory<Kind extends WeightDType = WeightDType> {
   }
 
   /** A whole model with the adapters folded in. */
-  async merged(): Promise<ModelMemory<Kind>> {
+  async merged(signal?: AbortSignal): Promise<ModelMemory<Kind>> {
     const { frozen: _, ...whole } = this.shape;
-    const values = await this.mergedValues();
+    const values = await this.mergedValues(signal);
     return orRelease([values], () => new ModelMemory(whole, values));
   }
 }

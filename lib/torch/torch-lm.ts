@@ -359,11 +359,11 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    * A whole model in which the adapters are folded into the weights, W + scale * B A: summed in float32, and rounded once where weights are bf16.
    * This one stays as it is.
    *
-   * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY
+   * @throws SoulError SOUL_UNSUPPORTED for a model without adapters; SOUL_RELEASED; SOUL_OUT_OF_MEMORY; SOUL_CANCELLED
    */
-  async merged(): Promise<TorchLM<Kind>> {
+  async merged({ signal }: Cancellable = {}): Promise<TorchLM<Kind>> {
     this.#requireAdapter('there is nothing to merge');
-    return new TorchLM(ownKey, await this.#memory.merged());
+    return new TorchLM(ownKey, await this.#memory.merged(signal));
   }
 
   /**
@@ -371,12 +371,12 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    *
    * @throws SoulError of `merged` and `save`
    */
-  async saveMerged(folder: string, options: Omit<SaveOptions, 'base'> = {}): Promise<void> {
+  async saveMerged(folder: string, options: Omit<SaveOptions, 'base'> & Cancellable = {}): Promise<void> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-    checkNames('options', options, ['tokenizer', 'overwrite']);
+    checkNames('options', options, ['tokenizer', 'overwrite', 'signal']);
     this.#requireAdapter('there is nothing to merge; save it');
     const { config, source } = this.#memory.shape;
-    const values = await this.#memory.mergedValues();
+    const values = await this.#memory.mergedValues(options.signal);
     try {
       const { generationConfig } = source;
       const tokenizer = options.tokenizer?.folder ?? source.tokenizer;

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { adapters } from './kinds/adapters.ts';
 import { checkpoints } from './kinds/checkpoints.ts';
 import { configs } from './kinds/configs.ts';
 import { configurations } from './kinds/configurations.ts';
@@ -19,6 +20,7 @@ export const kinds: readonly HostileKind[] = [
   safetensors,
   stateFiles,
   checkpoints,
+  adapters,
   tokenizers,
   configs,
   dataFiles,

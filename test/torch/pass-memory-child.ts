@@ -15,11 +15,14 @@ export interface PassCase {
   readonly hidden?: { readonly layer: number; readonly toward: 'vector' | 'reference' };
   /** Only the first and the last tokens are labels, an eighth each; else all from the first quarter on. */
   readonly spans?: true;
+  /** Adapters on every linear layer; else all weights train. */
+  readonly adapters?: true;
 }
 
-async function main({ config, dtype, checkpointActivations, lengths, hidden, spans }: PassCase) {
+async function main({ config, dtype, checkpointActivations, lengths, hidden, spans, adapters }: PassCase) {
   const parsed = parseModelConfig(config);
-  const model = await TorchLM.create(config, 1n, { dtype, checkpointActivations });
+  const adapter = adapters ? { adapter: { kind: 'lora', rank: 16, targets: 'all-linear' } as const } : {};
+  const model = await TorchLM.create(config, 1n, { dtype, checkpointActivations, ...adapter });
   const reference = hidden?.toward === 'reference' ? await TorchLM.create(config, 2n, { dtype }) : undefined;
   const sequences = (of: readonly number[]): TokenSequence[] =>
     of.map((length, i) => {

@@ -52,7 +52,7 @@ export function askCommand(): Command {
     .addOption(
       new RequiredOption(
         '--model <folder>',
-        'the folder of a model; NAME=PATH names it; given once for each',
+        'the folder of a model, or of adapters; NAME=PATH names it; given once for each',
       ).argParser(((text: string, before: string[] = []) => [...before, path(text)]) as never),
     )
     .optionsGroup('Options:')

@@ -6,7 +6,7 @@
  */
 
 import { join } from 'node:path';
-import { describe, SoulError } from '../../core/errors.ts';
+import { describe, SoulError, shortName } from '../../core/errors.ts';
 import { readJsonFile } from '../../core/files.ts';
 import { isObject } from '../../core/json.ts';
 import { ConfigReader } from '../config-reader.ts';
@@ -111,7 +111,7 @@ function refuseOthers(config: ConfigReader): void {
   // The others (pissa, olora, loftq, corda, lora_ga) take something out of the base's weights.
   config.refuseUnless('init_lora_weights', true, false, 'gaussian', 'orthogonal', 'eva');
   for (const [key, value] of Object.entries(config.source)) {
-    if (!known.has(key) && !isNeutral(value)) throw config.unsupported(key, value, 'none, leave it out');
+    if (!known.has(key) && !isNeutral(value)) throw config.unsupported(shortName(key), value, 'none, leave it out');
   }
 }
 
