@@ -4,7 +4,6 @@
  * @module
  */
 
-import { resolve } from 'node:path';
 import { types } from 'node:util';
 import type { NativeExternal } from '../core/addon.ts';
 import type { Cancellable } from '../core/cancellation.ts';
@@ -12,11 +11,9 @@ import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { type FlatBuffer, nativeMemory } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
-import { withoutUndefined } from '../core/optional.ts';
 import { checkOwn, ownKey } from '../core/own-construction.ts';
-import { randomStream } from '../core/random.ts';
 import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
-import { writeAdapterFolder } from '../model/adapter/adapter-folder.ts';
+import { modelFolders } from '../model/adapter/adapter-folder.ts';
 import type { WeightDType } from '../model/checkpoint.ts';
 import type {
   AccumulateOptions,
@@ -33,7 +30,6 @@ import type {
   TokenTarget,
 } from '../model/contract.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
-import { writeModelFolder } from '../model/model-folder.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import type { TokenBatch } from '../model/token-batch.ts';
 import { checkTarget } from '../model/token-target.ts';
@@ -41,25 +37,13 @@ import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { cancellableCall } from './cancellable-call.ts';
 import { hiddenStateChange } from './defaults.ts';
 import { nativeEngine } from './engine.ts';
-import { checkGenerateOptions, checkPrompts } from './generation.ts';
+import { generateWith } from './generation.ts';
 import { type LoadOptions, prepareLoading } from './load-options.ts';
 import { createRandom, loadFolder } from './loading.ts';
 import type { ModelMemory } from './model-memory.ts';
 import type { NativeBatch } from './native-engine.ts';
-import { generateInGroups } from './prompt-groups.ts';
+import { type SaveMergedOptions, type SaveOptions, saveMergedModel, saveModel } from './saving.ts';
 import { TorchPass } from './torch-pass.ts';
-
-export interface SaveOptions {
-  /** Whose files go along, in place of the tokenizer of the folder that the model was loaded from. */
-  tokenizer?: HuggingFaceTokenizer;
-  /** Replaces a model that is in the folder. Default false: it is an error. */
-  overwrite?: boolean;
-  /**
-   * Of a model with adapters: what the folder says their base is (`base_model_name_or_path`), a name on the Hub for instance. Default the whole
-   * path of the base's folder.
-   */
-  base?: string;
-}
 
 /**
  * A decoder of one of the {@link families}, whose parameters and gradients lie in flat buffers, on the CPU or a CUDA device.
@@ -111,7 +95,9 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
     folder: string,
     options: LoadOptions<Kind> = {},
   ): Promise<{ model: TorchLM<Kind>; tokenizer: HuggingFaceTokenizer }> {
-    const tokenizer = await HuggingFaceTokenizer.load(folder);
+    const { tokenizer: from } =
+      typeof folder === 'string' ? await modelFolders(folder, options.base) : { tokenizer: folder };
+    const tokenizer = await HuggingFaceTokenizer.load(from);
     return { model: await TorchLM.load(folder, options), tokenizer };
   }
 
@@ -297,25 +283,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    * alone, to rounding.
    */
   async generate(prompts: readonly (readonly number[])[], options: GenerateOptions): Promise<number[][]> {
-    const handle = this.#use();
-    const settings = checkGenerateOptions(options);
-    const stream = randomStream(settings.seed, 'generation');
-    checkPrompts(prompts);
-    const { layers, keyValueHeads, headSize, maxPositions } = this.config;
-    const bytesPerElement = this.parameters.values.dtype === 'f32' ? 4 : 2;
-    const bounds = { bytesPerToken: 2 * bytesPerElement * layers * keyValueHeads * headSize, maxPositions };
-    return generateInGroups(prompts, settings.maxNewTokens, bounds, async (group, finished) => {
-      const { tokens, offsets, indexes, maxNewTokens } = group;
-      const seeds = BigUint64Array.from(indexes, (index) => stream.seed64(0, index));
-      const { stopTokens, temperature, topP } = settings;
-      const options = { maxNewTokens, temperature, topP };
-      const what = `generation, after ${finished} of ${prompts.length} prompts,`;
-      const generated = await cancellableCall(settings.signal, what, (cancelled) =>
-        nativeEngine().generate(handle, tokens, offsets, stopTokens, seeds, options, cancelled),
-      );
-      this.#use();
-      return generated;
-    });
+    return generateWith(this.#memory, prompts, options);
   }
 
   /**
@@ -328,20 +296,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    *   gone; SOUL_FILE_SYSTEM
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
-    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-    checkNames('options', options, ['tokenizer', 'overwrite', 'base']);
-    this.#use();
-    const { config, source, frozen } = this.#memory.shape;
-    const { values } = this.parameters;
-    const { overwrite, base = source.folder && resolve(source.folder) } = options;
-    const tokenizer = options.tokenizer?.folder ?? source.tokenizer;
-    if (frozen) {
-      const along = withoutUndefined({ base, tokenizer, overwrite });
-      await writeAdapterFolder(folder, config, frozen.adapter, values, along);
-    } else {
-      const { generationConfig } = source;
-      await writeModelFolder(folder, config, values, withoutUndefined({ generationConfig, tokenizer, overwrite }));
-    }
+    await saveModel(this.#memory, folder, options);
   }
 
   /**
@@ -371,20 +326,9 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    *
    * @throws SoulError of `merged` and `save`
    */
-  async saveMerged(folder: string, options: Omit<SaveOptions, 'base'> & Cancellable = {}): Promise<void> {
-    if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-    checkNames('options', options, ['tokenizer', 'overwrite', 'signal']);
+  async saveMerged(folder: string, options: SaveMergedOptions = {}): Promise<void> {
     this.#requireAdapter('there is nothing to merge; save it');
-    const { config, source } = this.#memory.shape;
-    const values = await this.#memory.mergedValues(options.signal);
-    try {
-      const { generationConfig } = source;
-      const tokenizer = options.tokenizer?.folder ?? source.tokenizer;
-      const along = withoutUndefined({ generationConfig, tokenizer, overwrite: options.overwrite });
-      await writeModelFolder(folder, config, values, along);
-    } finally {
-      await values.release();
-    }
+    await saveMergedModel(this.#memory, folder, options);
   }
 
   /** Gives the memory up once the calls made before are done; harmless when done twice. */

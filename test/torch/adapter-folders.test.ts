@@ -204,7 +204,8 @@ describeWithEngine('the base of adapters', () => {
   test('lends its tokenizer where the adapters have none', () =>
     withFolder(async ({ base, adapter }) => {
       await writeWordTokenizer(base, ['one two']);
-      const model = await TorchLM.load(adapter);
+      const { model, tokenizer } = await TorchLM.loadWithTokenizer(adapter);
+      expect(tokenizer.folder).toBe(join(adapter, '..'));
       const out = join(base, 'out');
       await model.save(out);
       const [original, lent] = await Promise.all([base, out].map((each) => HuggingFaceTokenizer.load(each)));

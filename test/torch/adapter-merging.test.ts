@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals';
 import { adapterScale } from '../../lib/model/adapter/adapter-config.ts';
 import { adaptedModules } from '../../lib/model/adapter/adapter-layout.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
-import { movedModel, numbersOf, smallBatch } from './adapter-models.ts';
+import { movedModel, numbersOf, smallBatch, smallConfig } from './adapter-models.ts';
 import { describeWithEngine } from './engine-available.ts';
 import { recordedAdapters, withAdapterFolder } from './recorded-adapters.ts';
 
@@ -76,7 +76,7 @@ describeWithEngine('merging', () => {
   });
 
   test('needs adapters', async () => {
-    const model = await TorchLM.create((await movedModel({ adapter: { kind: 'lora' } })).config.source, 1n);
+    const model = await TorchLM.create(smallConfig, 1n);
     for (const call of [() => model.merged(), () => model.saveMerged('x'), () => model.fork()]) {
       await expect(call()).rejects.toMatchObject({ code: 'SOUL_UNSUPPORTED' });
     }
