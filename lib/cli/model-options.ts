@@ -133,7 +133,7 @@ export function modelMemory(options: PassMemoryOptions & { device: Device }): No
   return async (folder, passes, adapters = {}) => {
     const { config, adapter, isFresh } = await plannedModel(folder, adapters);
     const pass = passes
-      .map((each) => passMemory(config, each, options))
+      .map((each) => passMemory(config, each, { ...options, adapter }))
       .reduce((most, each) => (each.activations + each.work > most.activations + most.work ? each : most));
     const { device, dtype } = options;
     const { length } = parameterLayout(config);

@@ -115,9 +115,11 @@ export function rateForSize(
   rate: number,
   weights: number,
   settings: OptimizerSettings = {},
+  hasAdapters = false,
 ): number {
-  const own = optimizerOf(name).rateOfRun?.(rate, settings) ?? rate * Math.sqrt(publishedSize / weights);
-  return Number(own.toPrecision(2));
+  const { rateOfRun, adapterFactor } = optimizerOf(name);
+  const own = rateOfRun?.(rate, settings) ?? rate * Math.sqrt(publishedSize / weights);
+  return Number((own * (hasAdapters ? adapterFactor : 1)).toPrecision(2));
 }
 
 /** Makes an optimizer over a model's parameters, from settings with every default filled in. */

@@ -37,7 +37,8 @@ import { learningRatesOf, type OptimizerName, type OptimizerSettings, rateForSiz
  * nearly everywhere, and takes less), scaled. A step changes each weight by about the learning rate, and an output by as much times
  * the weights it sums over: for the same effect steps shrink with a model's width, that is, with the square root of its size.
  *
- * @param weights of the model
+ * @param weights of the model; with adapters of their base: how many the adapters have changes nothing
+ * @param hasAdapters multiplies the rate by the optimizer's `adapterFactor`
  * @throws SoulError SOUL_INVALID_ARGUMENT for an algorithm that takes no steps
  */
 export function defaultLearningRate(
@@ -45,13 +46,14 @@ export function defaultLearningRate(
   { learningRates }: { readonly learningRates?: LearningRates },
   weights: number,
   settings?: OptimizerSettings,
+  hasAdapters = false,
 ): number {
   if (learningRates === undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'an algorithm that takes no steps has no learning rate', {
       argument: 'algorithm',
     });
   }
-  return rateForSize(optimizer, learningRatesOf(learningRates)[optimizer], weights, settings);
+  return rateForSize(optimizer, learningRatesOf(learningRates)[optimizer], weights, settings, hasAdapters);
 }
 
 const fineTuningEpochs = 5;

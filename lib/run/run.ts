@@ -323,13 +323,19 @@ function completeForModel(
   settings: CompleteRunSettings,
   given: RunSettings,
   chosen: ChosenAlgorithm,
-  { parameters: { layout }, adapter }: RunnableModel,
+  { parameters, adapter, base }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
   const learningRate =
     given.optimizerSettings?.learningRate ??
     (chosen.learningRates &&
-      defaultLearningRate(settings.optimizer, chosen, layout.parameterCount, settings.optimizerSettings));
+      defaultLearningRate(
+        settings.optimizer,
+        chosen,
+        (base ?? parameters).layout.parameterCount,
+        settings.optimizerSettings,
+        adapter !== undefined,
+      ));
   return {
     ...settings,
     ...(settings.lora && adapter ? { lora: loraInFull(adapter) } : {}),

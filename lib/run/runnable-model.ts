@@ -7,6 +7,7 @@
 import type { Cancellable } from '../core/cancellation.ts';
 import type { Device } from '../core/devices.ts';
 import type { AdapterConfig, AdapterOptions } from '../model/adapter/adapter-config.ts';
+import type { ParameterLayout } from '../model/parameter-layout.ts';
 import type { DifferentiableLM, PassMemory, PassShape, TextGenerator } from '../model/contract.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { ModelFacts } from '../unlearn/algorithm.ts';
@@ -17,6 +18,8 @@ export interface RunnableModel extends DifferentiableLM, TextGenerator {
   readonly maximumLength: number;
   /** What adapters it has, where those alone train. */
   readonly adapter?: AdapterConfig | undefined;
+  /** The frozen weights beside adapters. */
+  readonly base?: { readonly layout: ParameterLayout } | undefined;
   /** Another on the same frozen weights, with a copy of the adapters as they are; of models with adapters. */
   fork?(): Promise<RunnableModel>;
   /** A whole one with the adapters folded in; of models with adapters. */

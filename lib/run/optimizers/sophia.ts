@@ -41,6 +41,7 @@ export const sophia: RunOptimizer<'sophia'> = {
   text: 'Sophia with the Gauss-Newton-Bartlett estimate, second order',
   settings: [...sophiaSettings, 'followClippedFraction'],
   averages: 2,
+  adapterFactor: 10,
   defaults: ({ rho }) => {
     const { betas, epsilon, denominator } = sophiaDefaults;
     const scale =
