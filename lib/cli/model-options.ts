@@ -72,7 +72,7 @@ export function addLoadingOptions(command: Command): Command {
     .addOption(
       new Option(
         '--logits-memory <bytes>',
-        'memory that the logits of a part of a batch may take (default: 67108864 on the CPU, 1073741824 on a GPU)',
+        'memory that the logits of a part of a batch may take (default: 67108864 on the CPU, 1073741824 on a GPU, half of it with adapters)',
       ).argParser(integer()),
     );
 }

@@ -7,8 +7,8 @@
 import type { Cancellable } from '../core/cancellation.ts';
 import type { Device } from '../core/devices.ts';
 import type { AdapterConfig, AdapterOptions } from '../model/adapter/adapter-config.ts';
-import type { ParameterLayout } from '../model/parameter-layout.ts';
 import type { DifferentiableLM, PassMemory, PassShape, TextGenerator } from '../model/contract.ts';
+import type { ParameterLayout } from '../model/parameter-layout.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { ModelFacts } from '../unlearn/algorithm.ts';
 

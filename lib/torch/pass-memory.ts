@@ -30,7 +30,7 @@ const productsMemory = 2 ** 27;
 /** The bytes that a pass of this shape takes at its height. */
 export function passMemory(config: DecoderConfig, pass: PassShape, options: PassMemoryOptions): PassMemory {
   const { device, dtype, checkpointActivations = false } = options;
-  const { logitsMemory = defaultLogitsMemory(device) } = options;
+  const { logitsMemory = defaultLogitsMemory(device, options.adapter !== undefined) } = options;
   const { labels, hiddenLayer } = pass;
   const layers = Math.min(config.layers, hiddenLayer === undefined ? config.layers : hiddenLayer(config.layers) + 1);
   const adapted = options.adapter && adaptedRoles(config, options.adapter);
