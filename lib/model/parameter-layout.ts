@@ -65,6 +65,11 @@ export interface ParameterRange {
   length: number;
   /** Given (as 0) where weight decay must not act; absent where the optimizer's own holds. */
   weightDecay?: number;
+  /**
+   * Set where a scale of the curvature is not to be found from the range: of A, whose curvature grows with B from next to nothing, so that
+   * it would be A's alone, and B stand still.
+   */
+  embedding?: true;
 }
 
 /** In the order of the buffer. */
@@ -136,7 +141,13 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
       if (!first || !last) continue;
       const size = elementCount(last.shape);
       const length = last.offset + Math.ceil(size / alignment) * alignment - first.offset;
-      ranges.push({ name: kind, start: first.offset, length, ...(kind === 'vector' ? { weightDecay: 0 } : {}) });
+      ranges.push({
+        name: kind,
+        start: first.offset,
+        length,
+        ...(kind === 'vector' ? { weightDecay: 0 } : {}),
+        ...(kind === 'A' ? { embedding: true } : {}),
+      });
     }
     return ranges;
   }

@@ -100,6 +100,15 @@ export function completeOptimizerSettings(name: OptimizerName, given: OptimizerS
   return { ...optimizer.defaults(settings), ...settings };
 }
 
+/** What a run with adapters takes of settings that are complete for one without, where nothing else was given. */
+export function settingsWithAdapters(
+  name: OptimizerName,
+  settings: OptimizerSettings,
+  given: OptimizerSettings = {},
+): OptimizerSettings {
+  return { ...settings, ...optimizerOf(name).adapterDefaults?.(settings), ...withoutUndefined(given) };
+}
+
 /** The peak learning rates of an algorithm for 7 billion weights, those that it does not name too. */
 export function learningRatesOf(rates: LearningRates): Record<OptimizerName, number> {
   const entries = optimizers.map((optimizer: RunOptimizer) => {

@@ -33,6 +33,8 @@ export interface RunOptimizer<Name extends string = string> {
    * rank, since their product is divided by it.
    */
   readonly adapterFactor: number;
+  /** What a run with adapters takes in place of {@link defaults}, where nothing is said. */
+  adapterDefaults?(settings: OptimizerSettings): OptimizerSettings;
   /** Over a model's parameters, from settings with every default filled in. */
   make(parameters: OptimizerParameters, settings: OwnOptions): Optimizer | SecondOrderOptimizer;
 }

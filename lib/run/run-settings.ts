@@ -186,7 +186,7 @@ export const runSettings = {
     ...numberSetting('passes over the data; may be a fraction', undefined, { lowExclusive: true, high: 2 ** 31 }),
     option: '--epochs <number>',
     heading: 'Length of the run',
-    otherwise: '5 of train; 10 of unlearn, or as many as make 40 steps',
+    otherwise: '5 of train; 10 of unlearn, or as many as make 40 steps; with adapters three times as many',
   },
   steps: {
     ...integerSetting('optimizer steps, instead of epochs', undefined),

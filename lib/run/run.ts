@@ -30,6 +30,7 @@ import { loraInFull } from './lora-setting.ts';
 import { makeAlternatives, planOfRun } from './made-alternatives.ts';
 import { beforeAndAfter, type MeasuredSets } from './measure.ts';
 import { comparesWithStart } from './memory-plan.ts';
+import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
@@ -326,6 +327,10 @@ function completeForModel(
   { parameters, adapter, base }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
+  const hasAdapters = adapter !== undefined;
+  const optimizerSettings = hasAdapters
+    ? settingsWithAdapters(settings.optimizer, settings.optimizerSettings, given.optimizerSettings)
+    : settings.optimizerSettings;
   const learningRate =
     given.optimizerSettings?.learningRate ??
     (chosen.learningRates &&
@@ -333,16 +338,16 @@ function completeForModel(
         settings.optimizer,
         chosen,
         (base ?? parameters).layout.parameterCount,
-        settings.optimizerSettings,
-        adapter !== undefined,
+        optimizerSettings,
+        hasAdapters,
       ));
   return {
     ...settings,
     ...(settings.lora && adapter ? { lora: loraInFull(adapter) } : {}),
     ...(settings.steps === undefined && settings.epochs === undefined
-      ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize)) }
+      ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize), hasAdapters) }
       : {}),
-    optimizerSettings: { ...settings.optimizerSettings, ...withoutUndefined({ learningRate }) },
+    optimizerSettings: { ...optimizerSettings, ...withoutUndefined({ learningRate }) },
   };
 }
 
