@@ -7,7 +7,9 @@
 import { type Command, Option } from 'commander';
 import { type Device, recordDevice } from '../core/devices.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { readModelConfig } from '../model/config.ts';
+import { isAdapterFolder } from '../model/adapter/adapter-folder.ts';
+import { adapterLayout } from '../model/adapter/adapter-layout.ts';
+import { plannedModel } from '../model/adapter/planned-model.ts';
 import { parameterLayout } from '../model/decoder-weights.ts';
 import type { ModelLoader, ModelLoaderOptions } from '../run/runnable-model.ts';
 import { installedEngine, nativeEngine } from '../torch/engine.ts';
@@ -28,11 +30,15 @@ export interface ModelOptions {
   logitsMemory?: number;
   /** Of commands that compute gradients; default false. */
   checkpointActivations?: boolean;
+  /** Of commands that look at models: the folder of the model that a folder of adapters belongs to. */
+  base?: string;
 }
 
 /** How models are loaded in one run of a command. */
 export interface Loading extends DeviceChoice {
   readonly load: ModelLoader;
+  /** A model with its adapters folded in, as {@link load} else. */
+  readonly loadMerged: ModelLoader;
   /** Of the engine on the CPU. */
   readonly threads: number;
   /** Device, the reason for it, what the GPU is where it is one, and dtype, as results name them. */
@@ -66,7 +72,7 @@ export function addLoadingOptions(command: Command): Command {
     .addOption(
       new Option(
         '--logits-memory <bytes>',
-        'memory that the logits of a part of a batch may take (default: 67108864 on the CPU, 1073741824 on a GPU)',
+        'memory that the logits of a part of a batch may take (default: 67108864 on the CPU, 1073741824 on a GPU, half of it with adapters)',
       ).argParser(integer()),
     );
 }
@@ -85,19 +91,30 @@ export function checkpointActivationsOption(): Option {
  */
 export function decideLoading(options: ModelOptions): Loading {
   const { device: wanted = 'auto', dtype = 'f32', threads, logitsMemory, checkpointActivations = false } = options;
+  const { base } = options;
   const choice = chooseDevice(wanted);
   const { device, reason } = choice;
   nativeEngine();
   const used = threads ?? engineThreads();
   const held = { device, dtype, checkpointActivations, ...withoutUndefined({ logitsMemory }) };
+  const load = async (folder: string, options?: ModelLoaderOptions) => {
+    // Of several models those with adapters have it.
+    const ofAdapters = base !== undefined && (await isAdapterFolder(folder)) ? { base } : {};
+    return TorchLM.load(folder, { ...ofAdapters, ...options, ...held, ...withoutUndefined({ threads }) });
+  };
   return {
     ...choice,
     threads: used,
-    load: Object.assign(
-      (folder: string, options?: ModelLoaderOptions) =>
-        TorchLM.load(folder, { ...options, ...held, ...withoutUndefined({ threads }) }),
-      { memory: modelMemory(held) },
-    ),
+    load: Object.assign(load, { memory: modelMemory(held) }),
+    loadMerged: async (folder, options) => {
+      const model = await load(folder, options);
+      if (model.adapter === undefined) return model;
+      try {
+        return await model.merged();
+      } finally {
+        model.release();
+      }
+    },
     shown: { ...shownDevice(choice), dtype },
     record: {
       device,
@@ -113,13 +130,17 @@ export function decideLoading(options: ModelOptions): Loading {
 
 /** What a model would take that is held so. */
 export function modelMemory(options: PassMemoryOptions & { device: Device }): NonNullable<ModelLoader['memory']> {
-  return async (folder, passes) => {
-    const config = await readModelConfig(folder);
+  return async (folder, passes, adapters = {}) => {
+    const { config, adapter, isFresh } = await plannedModel(folder, adapters);
     const pass = passes
-      .map((each) => passMemory(config, each, options))
+      .map((each) => passMemory(config, each, { ...options, adapter }))
       .reduce((most, each) => (each.activations + each.work > most.activations + most.work ? each : most));
     const { device, dtype } = options;
-    return { device, dtype, layers: config.layers, elements: parameterLayout(config).length, pass };
+    const { length } = parameterLayout(config);
+    const facts = { device, dtype, layers: config.layers, pass };
+    if (adapter === undefined) return { ...facts, elements: length };
+    const layout = adapterLayout(config, adapter);
+    return { ...facts, elements: layout.length, frozen: length, adapters: { isFresh, layout } };
   };
 }
 

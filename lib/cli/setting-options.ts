@@ -61,13 +61,17 @@ export function optionOf(setting: RunSetting, command: CommandName, isNeeded = f
   const description = otherwise === undefined ? text : `${text} (default: ${otherwise})`;
   const option = isNeeded ? new RequiredOption(flags, description) : new Option(flags, description);
   if (setting.choices) option.choices(setting.choices);
-  // A flag that takes no word is true where it stands.
-  const parser = option.required ? parserOf(setting) : undefined;
+  // A flag that takes no word is true where it stands; one that may take one stands for an empty one without.
+  if (option.optional) option.preset('');
+  const parser = option.required || option.optional ? parserOf(setting) : undefined;
   return parser === undefined ? option : option.argParser(parser as never);
 }
 
 /** An option of a run that other commands have, too. */
-export function sharedOption(name: 'model' | 'template' | 'templateDate' | 'system', isNeeded = false): Option {
+export function sharedOption(
+  name: 'model' | 'base' | 'template' | 'templateDate' | 'system',
+  isNeeded = false,
+): Option {
   return optionOf(runSettings[name], 'train', isNeeded)!;
 }
 

@@ -17,10 +17,9 @@ import { EvaluationJournal } from '../eval/tofu/journal.ts';
 import type { EvaluationLog } from '../eval/tofu/log.ts';
 import type { TofuSets } from '../eval/tofu/sets.ts';
 import { writeEvaluationLog } from '../eval/tofu/write-log.ts';
-import { modelFolders } from '../model/adapter/adapter-folder.ts';
 import { readModelConfig } from '../model/config.ts';
-import { checkModelFolder } from '../model/folder-kind.ts';
-import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import { openOneOf, tokenizerOf } from '../model/open-model-folder.ts';
+import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import { checksumsWithBase } from '../run/checksums.ts';
 import type { RunnableModel } from '../run/runnable-model.ts';
 import type { Progress } from './progress.ts';
@@ -29,6 +28,8 @@ import type { Progress } from './progress.ts';
 export interface AskingOptions extends TemplateChoice {
   readonly profile: ProfileName;
   readonly dtype?: 'f32' | 'bf16';
+  /** Of adapters; default what they name. */
+  readonly base?: string;
   readonly limit?: number;
   readonly batchSize: number;
   readonly batchTokens?: number;
@@ -66,9 +67,8 @@ export async function readAskedModel(
   { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<AskedModel> {
   const { profile, dtype = 'f32', limit, batchSize, batchTokens, embedder, logitLens, guard } = options;
-  await checkModelFolder(folder, { adapters: true });
-  const folders = await modelFolders(folder);
-  const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+  const folders = await openOneOf(folder, options.base);
+  const tokenizer = await tokenizerOf(folders);
   const { maxPositions } = await readModelConfig(folders.model);
   const chosen = await chooseTemplate(folders.tokenizer, tokenizer, options);
   const template = (await guard?.(chosen, tokenizer, maxPositions)) ?? chosen;

@@ -72,7 +72,10 @@ export function stepFigures({ losses, statistics }: StepEvent): string[] {
   const figures = Object.entries(losses).map(([name, loss]) => `${name} ${loss.toFixed(3)}`);
   if (statistics.skipped) figures.unshift('SKIPPED: gradient not finite');
   if (statistics.clippedFraction !== undefined) {
-    figures.push(`clipped ${(100 * statistics.clippedFraction).toFixed(0)}%`);
+    const percent = (share = 0) => `${(100 * share).toFixed(0)}%`;
+    const factors = statistics.groups.filter(({ name }) => name === 'A' || name === 'B');
+    const apart = factors.map(({ name, clippedFraction }) => `${name} ${percent(clippedFraction)}`).join(' ');
+    figures.push(`clipped ${apart || percent(statistics.clippedFraction)}`);
   }
   return figures;
 }

@@ -39,7 +39,7 @@ export interface ParameterSlot {
   readonly layer?: number;
   /** Set where a linear layer's matrix is [inputs, outputs] in place of [outputs, inputs]. */
   readonly transposed?: true;
-  /** Which of an adapter's two matrices it is: scale * B A stands beside the layer's own. */
+  /** Which of an adapter's two matrices it is: scale * B A stands beside the layer's own. A layout has all A before all B. */
   readonly factor?: 'A' | 'B';
 }
 
@@ -59,11 +59,17 @@ export interface NamedParameter extends ParameterSlot {
 
 /** A range of a flat buffer that an optimizer treats alike; what `parameterGroups` of an optimizer takes. */
 export interface ParameterRange {
-  name: ParameterKind;
+  /** Of adapters, whose A and B are apart, the factor. */
+  name: ParameterKind | 'A' | 'B';
   start: number;
   length: number;
   /** Given (as 0) where weight decay must not act; absent where the optimizer's own holds. */
   weightDecay?: number;
+  /**
+   * Set where a scale of the curvature is not to be found from the range: of A, whose curvature grows with B from next to nothing, so that
+   * it would be A's alone, and B stand still.
+   */
+  embedding?: true;
 }
 
 /** In the order of the buffer. */
@@ -123,17 +129,25 @@ export class ParameterLayout implements Iterable<[string, ParameterPlace]> {
     return this.#places.get(name);
   }
 
-  /** One range for each kind that occurs, for an optimizer's `parameterGroups`. */
+  /** One range for each kind that occurs, of adapters for each factor, for an optimizer's `parameterGroups`. */
   ranges(): ParameterRange[] {
     const ranges: ParameterRange[] = [];
-    for (const kind of parameterKinds) {
-      const places = [...this.#places.values()].filter((place) => place.group === kind);
+    const nameOf = ({ factor, group }: ParameterPlace) => factor ?? group;
+    const all = [...this.#places.values()];
+    for (const kind of [...parameterKinds, 'A', 'B'] as const) {
+      const places = all.filter((place) => nameOf(place) === kind);
       const first = places[0];
       const last = places.at(-1);
       if (!first || !last) continue;
       const size = elementCount(last.shape);
       const length = last.offset + Math.ceil(size / alignment) * alignment - first.offset;
-      ranges.push({ name: kind, start: first.offset, length, ...(kind === 'vector' ? { weightDecay: 0 } : {}) });
+      ranges.push({
+        name: kind,
+        start: first.offset,
+        length,
+        ...(kind === 'vector' ? { weightDecay: 0 } : {}),
+        ...(kind === 'A' ? { embedding: true } : {}),
+      });
     }
     return ranges;
   }

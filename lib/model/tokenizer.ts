@@ -80,10 +80,14 @@ export class HuggingFaceTokenizer implements TextTokenizer {
 
   /**
    * @param folder a Hugging Face model folder
+   * @param options.model the folder with config.json and generation_config.json, where that is another, as of adapters
    * @throws SoulError SOUL_NOT_FOUND without the folder or its tokenizer.json; SOUL_BAD_FILE for a file that is not JSON or
    *   not a tokenizer; SOUL_UNSUPPORTED for a kind of tokenizer that is not known
    */
-  static async load(folder: string): Promise<HuggingFaceTokenizer> {
+  static async load(
+    folder: string,
+    { model: modelFolder = folder }: { readonly model?: string } = {},
+  ): Promise<HuggingFaceTokenizer> {
     if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
     await checkFolder(folder);
     const description = await readJson(folder, 'tokenizer.json');
@@ -98,8 +102,8 @@ export class HuggingFaceTokenizer implements TextTokenizer {
       readJson(folder, 'tokenizer_config.json'),
       readJson(folder, 'special_tokens_map.json'),
       readJson(folder, 'added_tokens.json'),
-      readJson(folder, 'generation_config.json'),
-      readJson(folder, 'config.json'),
+      readJson(modelFolder, 'generation_config.json'),
+      readJson(modelFolder, 'config.json'),
     ]);
     const wrong = wrongToken(addedTokens);
     if (wrong !== undefined) {

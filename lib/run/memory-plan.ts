@@ -46,13 +46,13 @@ export interface MemoryInput extends Omit<ModelMemory, 'layers'> {
  * tokenizer and data; on a GPU what lies there.
  */
 export function planMemory(input: MemoryInput): MemoryPlan {
-  const { device, elements, dtype, optimizer, precision, chosen, masked, pass } = input;
-  const ofModel = elements * (dtype === 'f32' ? 4 : 2);
+  const { device, elements, frozen = 0, dtype, optimizer, precision, chosen, masked, pass } = input;
+  const element = dtype === 'f32' ? 4 : 2;
+  const ofModel = elements * element;
   const steps = chosen.learningRates !== undefined;
   const all = [...algorithmsIn(chosen)];
   const held = all.map(({ algorithm, settings }) => algorithm.buffers?.(settings as never) ?? {});
   const methods = all.flatMap(({ method }) => method ?? []);
-  const compares = methods.some(needsReferenceModel) || held.some(({ startingModel }) => startingModel);
   const sum = <Entry>(entries: readonly Entry[], of: (entry: Entry) => number) =>
     entries.reduce((total, entry) => total + of(entry), 0);
   const ofRun = masked ? 1 : 0;
@@ -60,9 +60,11 @@ export function planMemory(input: MemoryInput): MemoryPlan {
   const parts: MemoryPart[] = [
     { name: 'process', bytes: device === 'cpu' ? (input.process ?? process.memoryUsage.rss()) : 0 },
     { name: 'weights', bytes: ofModel },
+    { name: 'frozen weights', bytes: frozen * element },
     { name: 'gradients', bytes: ofModel },
     { name: 'optimizer', bytes: steps ? optimizerStateBytes(elements, dtype, averagesOf(optimizer), precision) : 0 },
-    { name: 'reference model', bytes: compares ? ofModel : 0 },
+    // On frozen weights it shares them, and has memory for gradients, which nothing touches.
+    { name: 'reference model', bytes: comparesWithStart(chosen) ? ofModel : 0 },
     { name: 'gradients of terms', bytes: sum(methods, (method) => ruleBytes(method, elements, dtype)) },
     { name: 'copies', bytes: sum(held, ({ copies = 0, float32 = 0 }) => copies * ofModel + float32 * 4 * elements) },
     { name: 'masks', bytes: masks * Math.ceil(elements / 8) },
@@ -70,6 +72,14 @@ export function planMemory(input: MemoryInput): MemoryPlan {
     { name: 'work of a layer, or logits', bytes: pass.work },
   ];
   return { device, parts: parts.filter(({ bytes }) => bytes > 0), total: sum(parts, ({ bytes }) => bytes) };
+}
+
+/** Whether a run compares with a copy of the starting model. */
+export function comparesWithStart(chosen: ChosenAlgorithm): boolean {
+  return [...algorithmsIn(chosen)].some(
+    ({ algorithm, settings, method }) =>
+      (method && needsReferenceModel(method)) || algorithm.buffers?.(settings as never).startingModel,
+  );
 }
 
 /** The algorithm, and those that its settings put inside it. */

@@ -22,7 +22,7 @@ import type { Traces } from './traces.ts';
 
 type CardParts = Pick<
   RunRecordParts,
-  'settings' | 'chosen' | 'sets' | 'result' | 'before' | 'failure' | 'startedAt' | 'signer'
+  'settings' | 'chosen' | 'sets' | 'result' | 'before' | 'failure' | 'startedAt' | 'signer' | 'adapter'
 >;
 
 /**
@@ -32,13 +32,14 @@ type CardParts = Pick<
  * @param traces of a run that deletes
  */
 export async function modelCard(parts: CardParts, traces: Traces | undefined): Promise<string> {
-  const { settings, chosen } = parts;
-  const base = await baseOf(settings.model);
+  const { settings, chosen, adapter } = parts;
+  const model = adapter?.base ?? settings.model;
+  const base = await baseOf(model);
   const deletes = isDeletion(chosen);
   const metadata = {
-    ...(base === undefined ? {} : { base_model: base, base_model_relation: 'finetune' }),
-    library_name: 'transformers',
-    ...(await licenseOf(settings.model)),
+    ...(base === undefined ? {} : { base_model: base, base_model_relation: adapter ? 'adapter' : 'finetune' }),
+    library_name: adapter ? 'peft' : 'transformers',
+    ...(await licenseOf(model)),
     pipeline_tag: 'text-generation',
     tags: [...(deletes ? ['unlearning', 'machine-unlearning'] : []), 'soul-unlearn', chosen.algorithm.name],
   };
@@ -46,6 +47,7 @@ export async function modelCard(parts: CardParts, traces: Traces | undefined): P
     `---\n${stringify(metadata)}---`,
     `# ${lastName(settings.out) ?? 'Model'}`,
     whatWasDone(parts, base),
+    ...(adapter ? [aboutAdapters(deletes)] : []),
     `## Method and settings\n\n${settingsList(parts)}`,
     `## Figures\n\n${figures(parts)}`,
     `## How to check\n\n${howToCheck(parts, deletes)}`,
@@ -92,7 +94,7 @@ async function licenseOf(folder: string): Promise<Record<string, string>> {
   };
 }
 
-function whatWasDone({ chosen, sets, startedAt }: CardParts, base: string | undefined): string {
+function whatWasDone({ chosen, sets, startedAt, adapter }: CardParts, base: string | undefined): string {
   const { name, summary } = chosen.algorithm;
   const model = base === undefined ? 'a model' : code(base);
   const count = (n: number) => `${n} example${n === 1 ? '' : 's'}`;
@@ -102,10 +104,16 @@ function whatWasDone({ chosen, sets, startedAt }: CardParts, base: string | unde
     return `This is ${model}, trained on ${count(sets.target.items.length)} with ${by}.`;
   }
   return (
-    `This is ${model} after unlearning: its weights were changed to make it forget ${count(sets.target.items.length)}, ` +
+    `This is ${model} after unlearning: ${adapter ? 'adapters beside its weights were trained' : 'its weights were changed'} to make it forget ${count(sets.target.items.length)}, ` +
     `with ${by}, by the method ${code(name)} (${summary}).${kept} Which examples those are is not told here; \`run.json\` names them by ` +
     'hashes under a secret key.'
   );
+}
+
+function aboutAdapters(deletes: boolean): string {
+  const stays = "The folder holds adapters (LoRA) alone, in PEFT's form; the model that they belong to is not changed.";
+  if (!deletes) return stays;
+  return `${stays} This is a deletion that can be taken back: who removes the adapter has that model again. Merging (\`soul merge\`) is what deletes.`;
 }
 
 /** Settings that a reader may want: none that is a path, nor where the model was loaded. */

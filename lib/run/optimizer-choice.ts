@@ -100,6 +100,15 @@ export function completeOptimizerSettings(name: OptimizerName, given: OptimizerS
   return { ...optimizer.defaults(settings), ...settings };
 }
 
+/** What a run with adapters takes of settings that are complete for one without, where nothing else was given. */
+export function settingsWithAdapters(
+  name: OptimizerName,
+  settings: OptimizerSettings,
+  given: OptimizerSettings = {},
+): OptimizerSettings {
+  return { ...settings, ...optimizerOf(name).adapterDefaults?.(settings), ...withoutUndefined(given) };
+}
+
 /** The peak learning rates of an algorithm for 7 billion weights, those that it does not name too. */
 export function learningRatesOf(rates: LearningRates): Record<OptimizerName, number> {
   const entries = optimizers.map((optimizer: RunOptimizer) => {
@@ -115,9 +124,11 @@ export function rateForSize(
   rate: number,
   weights: number,
   settings: OptimizerSettings = {},
+  hasAdapters = false,
 ): number {
-  const own = optimizerOf(name).rateOfRun?.(rate, settings) ?? rate * Math.sqrt(publishedSize / weights);
-  return Number(own.toPrecision(2));
+  const { rateOfRun, adapterFactor } = optimizerOf(name);
+  const own = rateOfRun?.(rate, settings) ?? rate * Math.sqrt(publishedSize / weights);
+  return Number((own * (hasAdapters ? adapterFactor : 1)).toPrecision(2));
 }
 
 /** Makes an optimizer over a model's parameters, from settings with every default filled in. */
@@ -139,11 +150,15 @@ function groupsOf(
   decays: OptimizerSettings['weightDecays'],
 ): ParameterGroup[] | undefined {
   if (scales === undefined && decays === undefined) return undefined;
-  return layout.ranges().map((range) => ({
-    ...range,
-    ...withoutUndefined({ learningRateScale: scales?.[range.name] }),
-    ...withoutUndefined({ weightDecay: decays?.[range.name] }),
-  }));
+  return layout.ranges().map((range) => {
+    // The two factors of adapters are matrices.
+    const kind = range.name === 'A' || range.name === 'B' ? 'matrix' : range.name;
+    return {
+      ...range,
+      ...withoutUndefined({ learningRateScale: scales?.[kind] }),
+      ...withoutUndefined({ weightDecay: decays?.[kind] }),
+    };
+  });
 }
 
 /**

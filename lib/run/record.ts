@@ -28,6 +28,7 @@ import { fileName, itemFormVersion, itemName, itemTexts } from './item-names.ts'
 import type { GenerationSummary } from './made-alternatives.ts';
 import type { Evaluation, MeasuredSets } from './measure.ts';
 import type { PeakMemory } from './peak-memory.ts';
+import { adapterRecord, type TrainedAdapter } from './run-adapters.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
 import { checkpointsName } from './run-files.ts';
 import type { RunSummary } from './run-summary.ts';
@@ -71,6 +72,10 @@ export interface RunRecordParts {
   gpu: DeviceRecord | undefined;
   /** Of the model's files as they were before it was loaded. */
   modelSums: Record<string, string>;
+  /** Of the base's files, where the model's folder held adapters. */
+  baseSums: Record<string, string> | undefined;
+  /** Of a model with adapters. */
+  adapter?: TrainedAdapter;
   /** Of the file that the algorithm came from, where it came from one. */
   algorithmSum: string | undefined;
   sets: RunSets;
@@ -116,6 +121,7 @@ export async function runRecord(parts: RunRecordParts, traces: Traces | undefine
     ...(chosen.method ? { coefficients: coefficientsOf(chosen.method) } : {}),
     inputs: {
       model: { folder: basename(settings.model), sha256: parts.modelSums },
+      ...(parts.baseSums ? { base: { folder: basename(parts.adapter!.base), sha256: parts.baseSums } } : {}),
       ...(parts.algorithmSum === undefined
         ? {}
         : { algorithm: { file: basename(settings.algorithmFile!), sha256: parts.algorithmSum } }),
@@ -153,6 +159,16 @@ export async function runRecord(parts: RunRecordParts, traces: Traces | undefine
         : {}),
       ...(sets.overlap ? { overlap: sets.overlap } : {}),
     },
+    ...(parts.adapter
+      ? {
+          adapter: adapterRecord(
+            parts.adapter,
+            basename(parts.adapter.base),
+            parts.baseSums ?? parts.modelSums,
+            deletion !== undefined,
+          ),
+        }
+      : {}),
     ...(deletion ? { deleted: deletionRecord(deletion, sets.target.items, settings.withText) } : {}),
     ...(traces ? { traces } : {}),
     outputs: await outputChecksums(parts.modelFolder, {

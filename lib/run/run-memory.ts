@@ -12,7 +12,7 @@ import type { DataSets } from '../unlearn/source.ts';
 import { inAlgorithmFile } from './algorithm-file.ts';
 import { type MemoryPlan, memoryFor, passesOf, planMemory } from './memory-plan.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
-import type { ModelLoader } from './runnable-model.ts';
+import type { AdapterChoice, ModelLoader } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
 import { isMasked } from './trainable.ts';
 
@@ -35,9 +35,10 @@ export async function planRun(
   chosen: ChosenAlgorithm,
   sets: DataSets,
   { memory }: ModelLoader,
+  adapters: AdapterChoice = {},
 ): Promise<MemoryPlan | undefined> {
   if (memory === undefined) return undefined;
-  const model = await memory(settings.model, passesOf(sequencesOf(sets), settings, chosen));
+  const model = await memory(settings.model, passesOf(sequencesOf(sets), settings, chosen), adapters);
   checkModel(chosen, model, settings.algorithmFile);
   return planMemory({
     ...model,

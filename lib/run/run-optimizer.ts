@@ -28,6 +28,13 @@ export interface RunOptimizer<Name extends string = string> {
   rateFrom?(rates: LearningRates): number;
   /** What a run takes of a rate for 7 billion weights; absent: the rate times the square root of 7 billion over the weights. */
   rateOfRun?(rate: number, settings: OptimizerSettings): number;
+  /**
+   * What a run multiplies the rate by for adapters: each of their weights moves an output by less than a whole row does, whatever the
+   * rank, since their product is divided by it.
+   */
+  readonly adapterFactor: number;
+  /** What a run with adapters takes in place of {@link defaults}, where nothing is said. */
+  adapterDefaults?(settings: OptimizerSettings): OptimizerSettings;
   /** Over a model's parameters, from settings with every default filled in. */
   make(parameters: OptimizerParameters, settings: OwnOptions): Optimizer | SecondOrderOptimizer;
 }

@@ -29,6 +29,7 @@ export type RunSettingKind =
   | 'numbers'
   | 'kindNumbers'
   | 'seed'
+  | 'lora'
   /** What no option gives as a whole. */
   | 'value';
 
@@ -86,7 +87,7 @@ export type ValuesOf<Settings> = {
       : never;
 };
 
-type Made<Value> = Setting<Value | undefined, RunSettingKind>;
+export type Made<Value> = Setting<Value | undefined, RunSettingKind>;
 
 /** A file or folder. */
 export function pathSetting(text: string): Made<string> {

@@ -15,6 +15,7 @@ import type { Method } from '../unlearn/method.ts';
 import type { AlgorithmName, AlgorithmSettings } from '../unlearn/registry.ts';
 import { choiceSetting, flagSetting, integerSetting, numberSetting } from '../unlearn/setting.ts';
 import { setFigureNames, setFigures } from './evaluations/figures.ts';
+import { loraSetting } from './lora-setting.ts';
 import { type OptimizerName, optimizerNames, optimizerSettings } from './optimizer-choice.ts';
 import {
   choicesSetting,
@@ -45,7 +46,9 @@ export const conditionLine =
 /** In the order of help. */
 export const runSettings = {
   model: {
-    ...pathSetting('folder of a Hugging Face model: config.json, safetensors files, tokenizer.json'),
+    ...pathSetting(
+      'folder of a Hugging Face model: config.json, safetensors files, tokenizer.json; or of adapters as PEFT writes them, which then go on to train',
+    ),
     option: '--model <folder>',
     heading: 'Needed',
   },
@@ -183,7 +186,7 @@ export const runSettings = {
     ...numberSetting('passes over the data; may be a fraction', undefined, { lowExclusive: true, high: 2 ** 31 }),
     option: '--epochs <number>',
     heading: 'Length of the run',
-    otherwise: '5 of train; 10 of unlearn, or as many as make 40 steps',
+    otherwise: '5 of train; 10 of unlearn, or as many as make 40 steps; with adapters three times as many',
   },
   steps: {
     ...integerSetting('optimizer steps, instead of epochs', undefined),
@@ -215,6 +218,18 @@ export const runSettings = {
   seed: {
     ...seedSetting('seed of every random draw; the same seed gives the same model', 0n),
     option: '--seed <integer>',
+  },
+  lora: {
+    ...loraSetting(
+      'train low-rank adapters beside the weights, which are frozen (docs/adapters.md): r=16,alpha=32,targets=q_proj+v_proj,rslora, each of which may be left out',
+    ),
+    option: '--lora [settings]',
+    otherwise: 'none; of what is left out r=16, alpha twice r, the targets that PEFT takes for the family',
+  },
+  base: {
+    ...pathSetting('folder of the model that adapters given as --model belong to'),
+    option: '--base <folder>',
+    otherwise: 'what their adapter_config.json names',
   },
   trainable: {
     ...patternSetting('change only tensors whose name matches, as mlp.down_proj or layers.[5-7]'),

@@ -13,8 +13,7 @@ import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { thenRelease } from '../core/release.ts';
 import { chooseTemplate } from '../data/choose-template.ts';
-import { checkModelFolder } from '../model/folder-kind.ts';
-import { HuggingFaceTokenizer } from '../model/tokenizer.ts';
+import { openModelFolder, tokenizerOf } from '../model/open-model-folder.ts';
 import type { RunEvent, StepEvent } from '../unlearn/events.ts';
 import type { Lab } from '../unlearn/lab.ts';
 import { eventsOfFile, inAlgorithmFile } from './algorithm-file.ts';
@@ -27,11 +26,15 @@ import { readRunSets, withAlternatives } from './data-sets.ts';
 import { readRecordKeys } from './deletion.ts';
 import { evaluationSeries } from './evaluations/evaluation.ts';
 import { EvaluationLog } from './evaluations/evaluation-log.ts';
+import { loraInFull } from './lora-setting.ts';
 import { makeAlternatives, planOfRun } from './made-alternatives.ts';
 import { beforeAndAfter, type MeasuredSets } from './measure.ts';
+import { comparesWithStart } from './memory-plan.ts';
+import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
+import { adaptersOf, isChanged } from './run-adapters.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
 import { checkLengths, isPublished, unmeasured, unpublished } from './run-errors.ts';
 import { begin, RunFigures } from './run-figures.ts';
@@ -98,7 +101,18 @@ export async function runTraining(
   const heldOut = Object.values(checked.evaluateData ?? {}).flat();
   const keys = await readRecordKeys(checked, chosen, onNote);
   const { deletion, signer } = keys;
-  const inputs = [folder, target, retain, refusals, alternatives, ...heldOut, algorithmFile, itemKey, sign]
+  const inputs = [
+    folder,
+    checked.base,
+    target,
+    retain,
+    refusals,
+    alternatives,
+    ...heldOut,
+    algorithmFile,
+    itemKey,
+    sign,
+  ]
     .flat()
     .filter((path) => path !== undefined);
   const { overwrite, resume } = checked;
@@ -124,22 +138,24 @@ export async function runTraining(
       begin('reading the data', options);
       const idle = idleSettings(given, chosen);
       if (idle.length > 0) onNote(`${chosen.algorithm.name} takes no steps: ${idle.join(', ')} have no effect`);
-      await checkModelFolder(folder);
+      const opened = await openModelFolder(folder, checked.base);
+      const adapters = adaptersOf(checked, opened);
       const curves =
         checked.tensorboard === undefined ? undefined : new RunCurves(checked.tensorboard, checked.out, out.path);
-      const tokenizer = await HuggingFaceTokenizer.load(folder);
-      const template = await chooseTemplate(folder, tokenizer, checked);
-      let sets = await readRunSets(checked, tokenizer, template, chosen, onNote);
+      const tokenizer = await tokenizerOf(opened);
+      const template = await chooseTemplate(opened.tokenizer, tokenizer, checked);
+      let sets = await readRunSets({ ...checked, model: opened.model }, tokenizer, template, chosen, onNote);
       let dataSets = dataSetsOf(sets, checked);
       const plan = planOfRun(tokenizer, sets, checked);
       ofFile(() => chosen.algorithm.checkSets?.(dataSets, chosen.settings));
-      const planned = await planRun(checked, chosen, dataSets, loadModel);
+      const planned = await planRun(checked, chosen, dataSets, loadModel, adapters);
       const shortage = planned && memoryNote(planned);
       if (shortage !== undefined) onNote(shortage);
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
+      const baseSums = opened.isAdapter ? await modelChecksums(opened.model, signal) : undefined;
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
-      const parts = { settings: checked, chosen, modelSums, algorithmSum, sets };
+      const parts = { settings: checked, chosen, modelSums, baseSums, algorithmSum, sets };
       const recorded = recordedSettings(checked, chosen, given);
       journal = await RunJournal.open({
         ...parts,
@@ -156,7 +172,9 @@ export async function runTraining(
         return journal.result;
       }
       begin('loading the model', options);
-      model = await loadModel(folder, { onNote, ...withoutUndefined({ signal }) });
+      model = await loadModel(folder, { onNote, ...adapters, ...withoutUndefined({ signal }) });
+      // While the model is the one that the run begins with, whatever the journal puts into it later.
+      if (model.adapter && comparesWithStart(chosen)) reference = await model.fork!();
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
       const free = await out.requireSpace(byteLength);
@@ -258,6 +276,16 @@ export async function runTraining(
           device,
           gpu,
           modelSums,
+          baseSums,
+          ...(model.adapter
+            ? {
+                adapter: {
+                  config: model.adapter,
+                  base: opened.model,
+                  isChanged: await isChanged(opened.model, baseSums ?? modelSums, signal),
+                },
+              }
+            : {}),
           algorithmSum,
           sets,
           ...(generated ? { generated } : {}),
@@ -296,19 +324,30 @@ function completeForModel(
   settings: CompleteRunSettings,
   given: RunSettings,
   chosen: ChosenAlgorithm,
-  { parameters: { layout } }: RunnableModel,
+  { parameters, adapter, base }: RunnableModel,
   examples: number,
 ): CompleteRunSettings {
+  const hasAdapters = adapter !== undefined;
+  const optimizerSettings = hasAdapters
+    ? settingsWithAdapters(settings.optimizer, settings.optimizerSettings, given.optimizerSettings)
+    : settings.optimizerSettings;
   const learningRate =
     given.optimizerSettings?.learningRate ??
     (chosen.learningRates &&
-      defaultLearningRate(settings.optimizer, chosen, layout.parameterCount, settings.optimizerSettings));
+      defaultLearningRate(
+        settings.optimizer,
+        chosen,
+        (base ?? parameters).layout.parameterCount,
+        optimizerSettings,
+        hasAdapters,
+      ));
   return {
     ...settings,
+    ...(settings.lora && adapter?.kind === 'lora' ? { lora: loraInFull(adapter) } : {}),
     ...(settings.steps === undefined && settings.epochs === undefined
-      ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize)) }
+      ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize), hasAdapters) }
       : {}),
-    optimizerSettings: { ...settings.optimizerSettings, ...withoutUndefined({ learningRate }) },
+    optimizerSettings: { ...optimizerSettings, ...withoutUndefined({ learningRate }) },
   };
 }
 

@@ -51,6 +51,8 @@ export class RunCurves {
   step(step: number, event: StepEvent): void {
     const { losses, loss, coefficients = {}, learningRate, statistics, curvature, seconds } = event;
     const { gradientNorm, clippedFraction, changedFraction, rho, skipped } = statistics;
+    const factors = statistics.groups.filter(({ name }) => name === 'A' || name === 'B');
+    const clipped = factors.map((each) => [each.name, each.clippedFraction ?? Number.NaN]);
     const named = (prefix: string, entries: Readonly<Record<string, number>>) =>
       Object.fromEntries(Object.entries(entries).map(([name, value]) => [`${prefix}/${name}`, value]));
     this.#add(step, {
@@ -61,6 +63,7 @@ export class RunCurves {
       gradientNorm,
       changedFraction,
       ...withoutUndefined({ clippedFraction, rho }),
+      ...(clippedFraction === undefined ? {} : named('clippedFraction', Object.fromEntries(clipped))),
       skipped: skipped ? 1 : 0,
       ...(curvature ? { 'curvature/seconds': curvature.seconds } : {}),
       'speed/secondsPerStep': seconds,

@@ -8,10 +8,10 @@ import type { Device } from '../core/devices.ts';
 
 /**
  * Bytes that the logits of one chunk may take: 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the whole output matrix
- * and adds to its whole gradient.
+ * and adds to its whole gradient; half of it where that is frozen, and read alone.
  */
-export function defaultLogitsMemory(device: Device): number {
-  return device === 'cpu' ? 2 ** 26 : 2 ** 30;
+export function defaultLogitsMemory(device: Device, isFrozen: boolean): number {
+  return (device === 'cpu' ? 2 ** 26 : 2 ** 30) / (isFrozen ? 2 : 1);
 }
 
 /**

@@ -13,7 +13,6 @@ import { withoutUndefined } from '../core/optional.ts';
 import { usableProcessors } from '../core/processors.ts';
 import type { AdapterOptions } from '../model/adapter/adapter-config.ts';
 import type { WeightDType } from '../model/checkpoint.ts';
-import { defaultLogitsMemory } from './defaults.ts';
 import { nativeEngine, requireCudaEngine } from './engine.ts';
 
 export interface LoadOptions<Kind extends WeightDType = WeightDType> {
@@ -28,7 +27,7 @@ export interface LoadOptions<Kind extends WeightDType = WeightDType> {
   threads?: number;
   /**
    * Bytes that the logits of one chunk may take; default 64 MiB on the CPU and 1 GiB on a GPU, where each chunk reads the
-   * whole output matrix and adds to its whole gradient. The whole logit matrix is never held.
+   * whole output matrix and adds to its whole gradient, and half of it with adapters. The whole logit matrix is never held.
    */
   logitsMemory?: number;
   /**
@@ -66,7 +65,8 @@ export interface CheckedOptions<Kind extends WeightDType> {
   readonly device: Device;
   readonly dtype: Kind;
   readonly threads: number;
-  readonly logitsMemory: number;
+  /** Absent: the default for what the model turns out to be. */
+  readonly logitsMemory?: number;
   readonly checkpointActivations: boolean;
   readonly adapter?: AdapterOptions;
   readonly base?: string;
@@ -88,26 +88,21 @@ export function engineThreads(): number {
 export function prepareLoading<Kind extends WeightDType>(options: LoadOptions<Kind>): CheckedOptions<Kind> {
   checkNames('options', options, loadOptionNames);
   const device = checkDevice('device', options.device ?? 'cpu');
-  const {
-    dtype = 'f32' as Kind,
-    threads = engineThreads(),
-    logitsMemory = defaultLogitsMemory(device),
-    checkpointActivations = false,
-  } = options;
+  const { dtype = 'f32' as Kind, threads = engineThreads(), checkpointActivations = false } = options;
   if (dtype !== 'f32' && dtype !== 'bf16') throw invalidArgument('dtype', "'f32' or 'bf16'", dtype);
   if (options.threads !== undefined) checkInteger('threads', threads, { high: 4096 });
-  checkInteger('logitsMemory', logitsMemory, { why: 'in bytes' });
+  if (options.logitsMemory !== undefined) checkInteger('logitsMemory', options.logitsMemory, { why: 'in bytes' });
   if (typeof checkpointActivations !== 'boolean') {
     throw invalidArgument('checkpointActivations', 'true or false', checkpointActivations);
   }
   const signal = checkSignal('signal', options.signal);
-  const { onNote, adapter, base } = options;
+  const { logitsMemory, onNote, adapter, base } = options;
   if (base !== undefined && (typeof base !== 'string' || base === '')) throw invalidArgument('base', 'a path', base);
   if (onNote !== undefined && typeof onNote !== 'function') throw invalidArgument('onNote', 'a function', onNote);
   if (device === 'cpu') nativeEngine();
   else requireCudaEngine(device);
   return {
-    ...{ device, dtype, threads, logitsMemory, checkpointActivations },
-    ...withoutUndefined({ adapter, base, signal, onNote }),
+    ...{ device, dtype, threads, checkpointActivations },
+    ...withoutUndefined({ logitsMemory, adapter, base, signal, onNote }),
   };
 }

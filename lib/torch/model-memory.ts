@@ -16,6 +16,7 @@ import { parameterLayout } from '../model/decoder-weights.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { attentionKind } from './attention-kind.ts';
 import { cancellableCall } from './cancellable-call.ts';
+import { defaultLogitsMemory } from './defaults.ts';
 import { nativeEngine } from './engine.ts';
 import type { CheckedOptions } from './load-options.ts';
 import { nativeSpecification } from './native-specification.ts';
@@ -55,7 +56,8 @@ export class ModelMemory<Kind extends WeightDType = WeightDType> {
   /** @param values of the weights that train; with frozen ones of the adapters */
   constructor(shape: ModelShape<Kind>, values: FlatBuffer<Kind>) {
     const { config, options, frozen } = shape;
-    const { device, dtype, threads, logitsMemory, checkpointActivations } = options;
+    const { device, dtype, threads, checkpointActivations } = options;
+    const { logitsMemory = defaultLogitsMemory(device, frozen !== undefined) } = options;
     const layout = trainedLayout(shape);
     const gradients = takingMemory(frozen ? "the adapters' gradients" : "the weights' gradients", () =>
       FlatBuffer.alloc(layout.length, { device, dtype }),

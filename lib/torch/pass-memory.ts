@@ -5,9 +5,12 @@
  */
 
 import type { Device } from '../core/devices.ts';
+import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
+import { adaptedModules } from '../model/adapter/adapter-layout.ts';
 import type { WeightDType } from '../model/checkpoint.ts';
 import type { BatchShape, PassMemory, PassShape } from '../model/contract.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
+import type { ParameterRole } from '../model/parameter-layout.ts';
 import { type AttentionKind, attentionKind } from './attention-kind.ts';
 import { defaultLogitsMemory } from './defaults.ts';
 
@@ -15,6 +18,8 @@ export interface PassMemoryOptions {
   readonly dtype: WeightDType;
   readonly device: Device;
   readonly checkpointActivations?: boolean;
+  /** Of a model whose own weights are frozen. */
+  readonly adapter?: AdapterConfig | undefined;
   /** Bytes; as {@link LoadOptions}. */
   readonly logitsMemory?: number;
 }
@@ -25,10 +30,11 @@ const productsMemory = 2 ** 27;
 /** The bytes that a pass of this shape takes at its height. */
 export function passMemory(config: DecoderConfig, pass: PassShape, options: PassMemoryOptions): PassMemory {
   const { device, dtype, checkpointActivations = false } = options;
-  const { logitsMemory = defaultLogitsMemory(device) } = options;
+  const { logitsMemory = defaultLogitsMemory(device, options.adapter !== undefined) } = options;
   const { labels, hiddenLayer } = pass;
   const layers = Math.min(config.layers, hiddenLayer === undefined ? config.layers : hiddenLayer(config.layers) + 1);
-  const size = new LayerSize(config, pass, dtype, attentionKind(config, device, dtype));
+  const adapted = options.adapter && adaptedRoles(config, options.adapter);
+  const size = new LayerSize(config, pass, dtype, attentionKind(config, device, dtype), adapted);
   // What comes out of the last norm, or how far it is from a target, and its gradient.
   const always = 2 * labels * size.hidden + size.masks(layers);
   let height = { activations: 0, work: 0 };
@@ -68,6 +74,11 @@ function blocks(lengths: readonly number[]): { readonly length: number; readonly
   return groups;
 }
 
+/** The kinds of projections that have adapters. */
+function adaptedRoles(config: DecoderConfig, adapter: AdapterConfig): ReadonlySet<ParameterRole | undefined> {
+  return new Set(adaptedModules(config, adapter).map(({ slot }) => slot.role));
+}
+
 /** Bytes of one layer. */
 class LayerSize {
   readonly element: number;
@@ -81,13 +92,17 @@ class LayerSize {
   readonly #padded: number;
   /** Attention by operations that libtorch differentiates itself. */
   readonly #portable: boolean;
+  /** Where the weights are frozen, the kinds of projections that have adapters. */
+  readonly #adapted: ReadonlySet<ParameterRole | undefined> | undefined;
 
   constructor(
     config: DecoderConfig,
     { rows, labels, lengths }: BatchShape,
     dtype: WeightDType,
     attention: AttentionKind,
+    adapted: ReadonlySet<ParameterRole | undefined> | undefined,
   ) {
+    this.#adapted = adapted;
     this.element = dtype === 'f32' ? 4 : 2;
     this.hidden = config.hiddenSize * this.element;
     this.#config = config;
@@ -123,8 +138,9 @@ class LayerSize {
   attentionGraph(): number {
     const { names, heads } = this.#config;
     const { query, key } = this.#columns();
-    // The layer's input, normalised; queries, keys and values; what attention gives.
-    let bytes = this.#rows * (2 * this.hidden + 2 * query + 2 * key);
+    // The layer's input, and where its projections train in full the same normalised; queries, keys and values; what attention gives.
+    const normalised = this.#keepsNormalised() ? this.hidden : 0;
+    let bytes = this.#rows * (this.hidden + normalised + 2 * query + 2 * key);
     // Beside what comes out, what went in: a copy, since queries, keys and values lie beside each other in each row.
     if (names.queryNorm !== undefined) bytes += this.#rows * 2 * query;
     if (names.keyNorm !== undefined) bytes += this.#rows * 2 * key;
@@ -148,7 +164,7 @@ class LayerSize {
     if (isLast) row += query;
     if (names.attentionPostNorm !== undefined) row += this.hidden;
     if (!parallel) row += this.hidden;
-    if (names.mlpNorm !== undefined) row += this.hidden;
+    if (names.mlpNorm !== undefined && this.#adapted === undefined) row += this.hidden;
     if (names.mlpPostNorm !== undefined) row += this.hidden;
     return this.#after(isLast) * row;
   }
@@ -172,6 +188,12 @@ class LayerSize {
     const padded = this.#blocks.length > 0 ? positions * 8 * query : this.#rows * 4 * query;
     // A gradient of scores goes in, another comes out.
     return packed + padded + 2 * this.#scores() * 4 + (isLast ? this.#rows * this.hidden : 0);
+  }
+
+  /** Beside frozen weights what a norm gives is computed again, but for what an MLP reads that has no norm of its own. */
+  #keepsNormalised(): boolean {
+    if (this.#adapted === undefined) return true;
+    return this.#config.names.mlpNorm === undefined && this.#adapted.has('mlpInput');
   }
 
   /** Elements of scores that exist as a whole, as those that are capped do. */

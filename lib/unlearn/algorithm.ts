@@ -8,6 +8,7 @@ import { checkBoolean, checkChoice, checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import type { ParameterLayout } from '../model/parameter-layout.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import type { GradientRule } from './gradient-rule.ts';
 import type { Lab } from './lab.ts';
@@ -55,6 +56,15 @@ export interface ModelFacts {
   readonly layers: number;
   /** What its weights are held in. */
   readonly dtype: 'f32' | 'bf16';
+  /** There where adapters train in place of the model's weights. */
+  readonly adapters?: AdapterFacts;
+}
+
+/** What is known of adapters before they are loaded. */
+export interface AdapterFacts {
+  /** Whether they are made anew, and add nothing yet: their B is 0, and so is the gradient of their A. */
+  readonly isFresh: boolean;
+  readonly layout: ParameterLayout;
 }
 
 /** How many flat buffers of the weights' length are held, and masks of a bit a weight. */

@@ -9,6 +9,7 @@ import { batchParts } from '../model/batch-parts.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
 import { type CurvatureEstimate, type CurvaturePlan, curvaturePlan, estimateCurvature } from './curvature.ts';
 import { type CheckedDescent, termsAt } from './descent-options.ts';
+import { isFresh } from './fresh-factors.ts';
 import { type Ride, rideOn } from './ride.ts';
 import { retainSet, type Source } from './source.ts';
 
@@ -20,21 +21,45 @@ export class CurvatureEstimates {
   readonly #plan: CurvaturePlan | undefined;
   /** The term that estimates may ride on. */
   readonly #carrier: number | undefined;
+  /** Whether A has no curvature yet, since B was 0 in all estimates. */
+  #awaitsB: boolean;
+  /** Whether the next step's estimate is the first with another B. */
+  #primesA = false;
 
   /**
    * @param sources those of the run's terms
    * @param primed whether the optimizer held an estimate before the descent
+   * @param awaitsB whether the model has adapters, and every B was 0 in the estimates so far
    */
-  constructor(run: CheckedDescent, sources: readonly Source[], primed: boolean) {
+  constructor(run: CheckedDescent, sources: readonly Source[], primed: boolean, awaitsB: boolean) {
     this.#run = run;
     this.#sources = sources;
     this.#primed = primed;
+    this.#awaitsB = awaitsB && run.curvature !== undefined;
     const { curvature } = run;
     if (curvature === undefined) return;
     const { options, data } = curvature;
     const continued = this.#primed ? { ...options, primingChunks: options.chunks } : options;
     this.#plan = curvaturePlan(continued, data, run.input.sets, run.seed);
     this.#carrier = carrierOf(run);
+  }
+
+  /**
+   * To be called before each step. Of fresh adapters A has no curvature while B is 0, and a step without curvature is as long as can be: A
+   * is held where it is, and the first estimate with another B is made at once, and primes.
+   *
+   * @returns whether A is to be held
+   */
+  async begin(): Promise<boolean> {
+    this.#primesA = false;
+    if (!this.#awaitsB || (await isFresh(this.#run.model))) return this.#awaitsB;
+    this.#awaitsB = false;
+    this.#primesA = true;
+    return false;
+  }
+
+  get awaitsB(): boolean {
+    return this.#awaitsB;
   }
 
   /** The index of the term whose passes carry the estimate before a step; undefined where none is due, or it has passes of its own. */
@@ -54,11 +79,16 @@ export class CurvatureEstimates {
   /** Makes the estimate that is due before a step from passes of its own. */
   async make(step: number, cancellable: Cancellable): Promise<CurvatureEstimate | undefined> {
     if (!this.#isDue(step)) return undefined;
-    return estimateCurvature(this.#run.model, this.#run.curvature!.optimizer, this.#plan!.chunksAt(step), {
-      prime: this.#primes(step),
-      ...this.#labels(step),
-      ...cancellable,
-    });
+    return estimateCurvature(
+      this.#run.model,
+      this.#run.curvature!.optimizer,
+      this.#plan!.chunksAt(step, this.#primes(step)),
+      {
+        prime: this.#primes(step),
+        ...this.#labels(step),
+        ...cancellable,
+      },
+    );
   }
 
   /** Makes it from passes over the carrier's sequences of this step, which are still to be pulled back for the term. */
@@ -72,11 +102,11 @@ export class CurvatureEstimates {
   }
 
   #isDue(step: number): boolean {
-    return this.#plan !== undefined && step % this.#plan.every === 0;
+    return this.#plan !== undefined && (this.#primesA || step % this.#plan.every === 0);
   }
 
   #primes(step: number): boolean {
-    return step === 0 && !this.#primed;
+    return this.#primesA || (step === 0 && !this.#primed);
   }
 
   #labels(step: number): { labelSeed?: (chunk: number) => bigint } {

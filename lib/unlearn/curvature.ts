@@ -90,8 +90,12 @@ export function completeCurvatureOptions(options: CurvatureOptions): Required<Cu
 export interface CurvaturePlan {
   readonly every: number;
   readonly labels: 'sampled' | 'given';
-  /** The chunks of the estimate before a step, counted from 0. */
-  chunksAt(step: number): TokenSequence[][];
+  /**
+   * The chunks of the estimate before a step, counted from 0.
+   *
+   * @param primes whether it has those of a first one; default at step 0
+   */
+  chunksAt(step: number, primes?: boolean): TokenSequence[][];
 }
 
 /** Plans the estimates of a run; each goes on through the data where the one before it ended. */
@@ -112,9 +116,9 @@ export function curvaturePlan(
   return {
     every,
     labels,
-    chunksAt(step) {
-      const first = step === 0 ? 0 : primingChunks + (step / every - 1) * chunks;
-      return Array.from({ length: step === 0 ? primingChunks : chunks }, (_, i) => {
+    chunksAt(step, primes = step === 0) {
+      const first = step === 0 ? 0 : primingChunks + (Math.ceil(step / every) - 1) * chunks;
+      return Array.from({ length: primes ? primingChunks : chunks }, (_, i) => {
         const { sequences, sampler } = sources[(first + i) % sources.length]!;
         return [...sampler.indices(Math.floor((first + i) / sources.length))].map((index) => sequences[index]!);
       });

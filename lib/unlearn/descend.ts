@@ -18,6 +18,7 @@ import {
 } from './descent-options.ts';
 import { checkKeepable, descentProgress, firstCounts, resumeDescent } from './descent-progress.ts';
 import type { DescentSummary, RunEvent, StepEvent } from './events.ts';
+import { clearA, isFresh } from './fresh-factors.ts';
 import type { Method } from './method.ts';
 import { References } from './reference-values.ts';
 import type { Source } from './source.ts';
@@ -83,8 +84,9 @@ async function* steps(
   const counts = firstCounts(run);
   const parts = { counts, references, gradients };
   if (journal?.kept) await resumeDescent(run, parts);
+  else if (run.curvature && (await isFresh(model))) counts.awaitsB = true;
   progress.done = counts.step;
-  const estimates = new CurvatureEstimates(run, sources, counts.primed);
+  const estimates = new CurvatureEstimates(run, sources, counts.primed, counts.awaitsB === true);
   const tools = { sources, references, estimates, gradients, ...cancellable };
   const begun = performance.now() - 1000 * counts.seconds;
   const seconds = () => (performance.now() - begun) / 1000;
@@ -104,6 +106,7 @@ async function* steps(
     const stepBegun = performance.now();
     const used = counts.coefficients;
     const took = termsAt(run, step).map((i) => terms[i]!);
+    const holdsA = await estimates.begin();
     const { losses, tokens, curvature } = await pullTerms(run, tools, step, used);
     counts.curvatureSeconds += curvature?.seconds ?? 0;
     const combined = await gradients.combine();
@@ -112,7 +115,10 @@ async function* steps(
     const learningRate = run.learningRate * factor;
     const epoch = Math.min((step + 1) / draws.stepsPerEpoch, run.epochs);
     await hooks.beforeStep?.({ step, steps: run.steps, epoch: step / draws.stepsPerEpoch, learningRate });
-    const statistics = await optimizer.step({ learningRate, zeroGradients: true });
+    if (holdsA) await clearA(model);
+    // B is 0 then, which no decay changes.
+    const still = holdsA ? { weightDecay: 0 } : {};
+    const statistics = await optimizer.step({ learningRate, zeroGradients: true, ...still });
     progress.done = step + 1;
     if (statistics.skipped) {
       await model.parameters.gradients.fill(0);
@@ -144,6 +150,7 @@ async function* steps(
     }
     counts.tokens += tokens;
     counts.step = step + 1;
+    if (!estimates.awaitsB) delete counts.awaitsB;
     counts.last = last;
     yield last;
     ended = await rest();

@@ -33,6 +33,8 @@ export interface DescentCounts {
   curvatureSeconds: number;
   /** Whether the optimizer held a curvature estimate when the descent began. */
   primed: boolean;
+  /** Whether adapters' A still has no curvature; absent: no. */
+  awaitsB?: boolean;
   /** The last step's. */
   last?: StepEvent;
 }
@@ -148,7 +150,7 @@ function numbersIn(
 
 /** The counts in a state, which have those of a descent at its beginning, and the last event behind a step. */
 function countsIn(json: Progress['state'] | undefined, first: DescentCounts): DescentCounts {
-  const { coefficients, primed, last, ...numbers } = fromExactJson(membersOf('counts', json)) as Record<
+  const { coefficients, primed, awaitsB, last, ...numbers } = fromExactJson(membersOf('counts', json)) as Record<
     string,
     unknown
   >;
@@ -157,6 +159,7 @@ function countsIn(json: Progress['state'] | undefined, first: DescentCounts): De
     ...(numbersOf('counts', numbers, Object.keys(others)) as unknown as typeof others),
     coefficients: numbersOf('terms', coefficients, Object.keys(terms)),
     primed: primed === true,
+    ...(awaitsB === true ? { awaitsB } : {}),
     ...(last === undefined ? {} : { last: last as StepEvent }),
   };
   if (counts.step > 0 === (typeof last === 'object' && last !== null)) return counts;

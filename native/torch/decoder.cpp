@@ -42,7 +42,7 @@ Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const
                 BottleneckGrams* grams = nullptr) {
   const int64_t rows = x.size(0);
   Tensor normal = Normalise(x, layer.attention_norm);
-  const std::vector<Tensor> parts = Project(normal, layer.attention_input);
+  const std::vector<Tensor> parts = ProjectNormal(normal, layer.attention_input, x, layer.attention_norm);
   const auto heads = [&](const Tensor& part) {
     return part.dim() == 3 ? part : part.view({rows, -1, layer.attention.head_size});
   };
@@ -58,8 +58,10 @@ Tensor RunLayer(const DecoderLayer& layer, Tensor x, const Tensor& wanted, const
   attended = Project(attended, layer.attention_output)[0];
   if (layer.attention_post_norm.defined()) attended = Normalise(attended, layer.attention_post_norm);
   if (!layer.parallel) x = x.add(attended);
-  const Tensor read = layer.mlp_norm.defined() ? Normalise(x, layer.mlp_norm) : normal;
-  const std::vector<Tensor> inner = Project(read, layer.mlp_input);
+  const std::vector<Tensor> inner =
+      layer.mlp_norm.defined()
+          ? ProjectNormal(Normalise(x, layer.mlp_norm), layer.mlp_input, x, layer.mlp_norm)
+          : Project(normal, layer.mlp_input);
   Tensor output = layer.gated ? GatedProject(inner[0], inner[1], layer.mlp_output, layer.activation)
                               : ActivatedProject(inner[0], layer.mlp_output, layer.activation);
   if (layer.mlp_bottleneck.defined()) output = RunBottleneck(layer.mlp_bottleneck, output, grams);

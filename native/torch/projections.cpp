@@ -16,6 +16,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "kept.h"
+#include "norms.h"
 
 namespace soul {
 namespace {
@@ -84,10 +85,22 @@ Tensor JoinParts(const variable_list& parts, const Projection& projection) {
   return at::stack(parts, 2).view({parts[0].size(0), -1});
 }
 
+bool Trains(const ProjectionGroup& group) {
+  for (const Projection& projection : group) {
+    if (projection.trains()) return true;
+  }
+  return false;
+}
+
 class ProjectRule : public Function<ProjectRule> {
  public:
-  static variable_list forward(AutogradContext* context, const Tensor& x, const ProjectionGroup& group) {
-    context->save_for_backward({x});
+  // What went into `norm`, where it is not null, is kept in place of what came out, which is computed again:
+  // the norm's own node keeps it anyway.
+  static variable_list forward(AutogradContext* context, const Tensor& x, const ProjectionGroup& group,
+                               const Tensor& before_norm, const Norm* norm) {
+    const bool again = norm != nullptr;
+    context->save_for_backward({!Trains(group) ? Tensor() : again ? before_norm : x});
+    if (again) Keep(context, "norm", *norm);
     Keep(context, "group", group);
     variable_list parts;
     for (const Projection& projection : group) Part(ApplyProjection(x, projection), projection, parts);
@@ -95,7 +108,10 @@ class ProjectRule : public Function<ProjectRule> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& d_parts) {
-    const Tensor x = context->get_saved_variables()[0];
+    Tensor x = context->get_saved_variables()[0];
+    if (x.defined() && context->saved_data.count("norm") > 0) {
+      x = Normalise(x.detach(), Kept<Norm>(context, "norm"));
+    }
     Tensor d_x;
     auto next = d_parts.begin();
     for (const Projection& projection : Kept<ProjectionGroup>(context, "group")) {
@@ -110,7 +126,7 @@ class ProjectRule : public Function<ProjectRule> {
         d_x = ProjectionInputGradient(projection, d_output);
       }
     }
-    return {d_x, Tensor()};
+    return {d_x, Tensor(), Tensor(), Tensor()};
   }
 };
 
@@ -219,7 +235,14 @@ Tensor Join(const std::vector<Tensor>& parts) {
 }
 
 std::vector<Tensor> Project(const Tensor& x, const ProjectionGroup& group) {
-  return ProjectRule::apply(x, group);
+  return ProjectRule::apply(x, group, x.detach(), static_cast<const Norm*>(nullptr));
+}
+
+std::vector<Tensor> ProjectNormal(const Tensor& normal, const ProjectionGroup& group, const Tensor& before,
+                                  const Norm& norm) {
+  // Where the norm trains, so does the whole model, of which activations are the lesser part.
+  if (norm.weight.trains()) return Project(normal, group);
+  return ProjectRule::apply(normal, group, before.detach(), &norm);
 }
 
 Tensor GatedProject(const Tensor& gate, const Tensor& up, const Projection& down, Activation activation) {

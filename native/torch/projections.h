@@ -20,6 +20,11 @@ at::Tensor Activate(const at::Tensor& x, Activation activation);
 // columns / heads]; views of what each projection gives as a whole.
 std::vector<at::Tensor> Project(const at::Tensor& x, const ProjectionGroup& group);
 
+// The same of what a norm gives for `before`. Beside frozen weights that is computed again where it is
+// wanted.
+std::vector<at::Tensor> ProjectNormal(const at::Tensor& normal, const ProjectionGroup& group,
+                                      const at::Tensor& before, const Norm& norm);
+
 // down(activation(gate) * up).
 at::Tensor GatedProject(const at::Tensor& gate, const at::Tensor& up, const Projection& down,
                         Activation activation);

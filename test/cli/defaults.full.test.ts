@@ -43,6 +43,19 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     expect(JSON.parse(await readFile(join(out, 'run.json'), 'utf8')).results.verdict).toEqual(verdict);
   });
 
+  test.each(
+    ['npo', 'graddiff'].flatMap((method) =>
+      ['sophia', 'adamw', 'sign', 'sgd', 'soul-repo'].map((each) => [method, each]),
+    ),
+  )('make adapters forget and keep with %s and %s', async (method, optimizer) => {
+    const { out, verdict, evaluation } = await run(method!, optimizer!, '--lora');
+    expect(verdict).toMatchObject({ forgotten: 'yes', kept: 'yes' });
+    expect(evaluation.target.before).toBeGreaterThan(0.95);
+    const { adapter, settings } = JSON.parse(await readFile(join(out, 'run.json'), 'utf8'));
+    expect(adapter).toMatchObject({ rank: 16, alpha: 32, base: { folder: 'original', changed: false } });
+    expect(settings.steps ?? settings.epochs).toBe(30);
+  });
+
   /** What a method needs beside both sets. */
   async function filesOf(name: string): Promise<string[]> {
     if (!['dpo', 'altpo'].includes(name)) return [];

@@ -88,8 +88,8 @@ const loading: Ways<LoadOptions> = {
   threads: '--threads',
   logitsMemory: '--logits-memory',
   checkpointActivations: '--checkpoint-activations',
-  adapter: { none: 'of the library alone so far' },
-  base: { none: 'of the library alone so far: a folder of adapters names its base' },
+  adapter: '--lora',
+  base: '--base',
   signal: { none: 'the command has its own, for Ctrl-C' },
   onNote: { none: 'a function: notes are shown' },
 };

@@ -56,7 +56,7 @@ async function main({ config, dtype, checkpointActivations, lengths, hidden, spa
   const meter = await measurePeakMemory();
   await pass(lengths);
   const measured = (await meter.peak()) - before;
-  const options: PassMemoryOptions = { device: 'cpu', dtype, checkpointActivations };
+  const options: PassMemoryOptions = { device: 'cpu', dtype, checkpointActivations, adapter: model.adapter };
   const batch = largestBatch(sequences(lengths), { examples: lengths.length });
   const shape = hidden === undefined ? batch : { ...batch, hiddenLayer: () => hidden.layer };
   console.log(JSON.stringify({ measured, ...passMemory(parsed, shape, options) }));

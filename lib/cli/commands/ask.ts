@@ -14,10 +14,9 @@ import { encodePrompt } from '../../data/encode.ts';
 import { type Example, whereIs } from '../../data/example.ts';
 import { readExampleSet } from '../../data/read-example-set.ts';
 import { generateAnswers } from '../../eval/generation.ts';
-import { modelFolders } from '../../model/adapter/adapter-folder.ts';
+import type { ModelFolders } from '../../model/adapter/adapter-folder.ts';
 import { readModelConfig } from '../../model/config.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
-import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { openOneOf, tokenizerOf } from '../../model/open-model-folder.ts';
 import { dataLine } from '../../run/run-settings.ts';
 import { integer, path, paths } from '../arguments.ts';
 import { addLoadingOptions, decideLoading, deviceLine, type Loading, type ModelOptions } from '../model-options.ts';
@@ -63,6 +62,7 @@ export function askCommand(): Command {
     .option('--limit <number>', 'only the first questions of the data, so many', integer())
     .option('--max-new-tokens <number>', 'longest answer, in tokens', integer({ high: 2 ** 31 - 1 }), 100)
     .option('--batch-size <number>', 'questions at a time: fewer need less memory', integer(), 16)
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'));
@@ -103,9 +103,11 @@ async function ask(texts: readonly string[], options: AskOptions): Promise<Comma
   progress.log(deviceLine(loading));
   return performWork(progress, async (signal) => {
     const questions = await readQuestions(texts, options);
-    for (const { path: folder } of models) await checkModelFolder(folder, { adapters: true });
+    const opened = [];
+    for (const { path: folder } of models) opened.push(await openOneOf(folder, options.base));
     const answers: string[][] = [];
-    for (const model of models) answers.push(await answersOf(model, questions, options, { loading, signal, progress }));
+    for (const [i, model] of models.entries())
+      answers.push(await answersOf(model, opened[i]!, questions, options, { loading, signal, progress }));
     return resultOf(models, questions, answers, loading);
   });
 }
@@ -128,14 +130,14 @@ async function readQuestions(texts: readonly string[], { data, limit }: AskOptio
 
 async function answersOf(
   { name, path: folder }: NamedPath,
+  folders: ModelFolders,
   questions: readonly Question[],
   options: AskOptions,
   work: { readonly loading: Loading; readonly signal: AbortSignal; readonly progress: Progress },
 ): Promise<string[]> {
   const { loading, signal, progress } = work;
   const examples = questions.map(({ example }) => example);
-  const folders = await modelFolders(folder);
-  const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+  const tokenizer = await tokenizerOf(folders);
   const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
   for (const note of templateNotes(template, examples)) progress.note(`${name}: ${note}`);
   const { maxPositions } = await readModelConfig(folders.model);

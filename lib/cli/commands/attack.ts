@@ -15,10 +15,10 @@ import { chooseTemplate, templateNotes } from '../../data/choose-template.ts';
 import { readExampleSet } from '../../data/read-example-set.ts';
 import { checkVocabulary } from '../../data/vocabulary.ts';
 import { readModelConfig } from '../../model/config.ts';
+import type { DecoderConfig } from '../../model/decoder-config.ts';
 import { parameterLayout } from '../../model/decoder-weights.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
-import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { openModelFolder, tokenizerOf } from '../../model/open-model-folder.ts';
 import { dataLine } from '../../run/run-settings.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { integer, listed, number, path, paths, seed } from '../arguments.ts';
@@ -116,6 +116,7 @@ export function attackCommand(): Command {
         .default(attackDefaults.seed, '0'),
     )
     .optionsGroup('Text:')
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'))
@@ -153,15 +154,16 @@ async function attack(options: AttackCommandOptions): Promise<CommandResult> {
       });
       if (missing !== undefined) throw lacks(kind.name, missing);
     }
-    if (options.original !== undefined) await checkSameShape(options.model, options.original);
+    if (options.original !== undefined) await checkSameShape(options, options.original);
     if (options.retrained !== undefined) {
-      await checkSameShape(options.model, options.retrained);
-      await checkSameComputation(options.model, options.retrained);
+      await checkSameShape(options, options.retrained);
+      await checkSameComputation(options, options.retrained);
     }
     const load = async (folder: string): Promise<RunnableModel> => {
       throwIfCancelled(signal, 'the attacks were cancelled before they began');
       progress.phase(`loading ${folder}`);
-      return loading.load(folder, { signal, onNote });
+      // Who attacks has the whole model, and so has what he changes.
+      return loading.loadMerged(folder, { signal, onNote });
     };
     /** The values alone: of a model that is compared with, nothing else is needed. */
     const valuesOf = async (folder: string | undefined): Promise<FlatBuffer | undefined> => {
@@ -207,10 +209,10 @@ async function attack(options: AttackCommandOptions): Promise<CommandResult> {
 /** The examples of all files, encoded for the model. */
 async function readSets(options: AttackCommandOptions) {
   const { model: folder, forget, retain, unrelated, limit, maxLength } = options;
-  await checkModelFolder(folder);
-  const tokenizer = await HuggingFaceTokenizer.load(folder);
-  const template = await chooseTemplate(folder, tokenizer, options);
-  const limits = await readModelLimits(folder);
+  const folders = await openModelFolder(folder, options.base);
+  const tokenizer = await tokenizerOf(folders);
+  const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
+  const limits = await readModelLimits(folders.model);
   const maximumLength = Math.min(maxLength, limits.maximumLength ?? maxLength);
   const read = async (files: string | string[]) => {
     const examples = (await readExampleSet(files)).items.slice(0, limit);
@@ -228,12 +230,19 @@ async function readSets(options: AttackCommandOptions) {
   };
 }
 
+type ModelChoice = Pick<AttackCommandOptions, 'model' | 'base'>;
+
+/** Of the model, and of one that it is compared with, each with its adapters folded in where it has some. */
+async function configsOf({ model, base }: ModelChoice, other: string): Promise<[DecoderConfig, DecoderConfig]> {
+  const own = (await openModelFolder(model, base)).model;
+  const compared = (await openModelFolder(other)).model;
+  return [await readModelConfig(own), await readModelConfig(compared)];
+}
+
 /** Weights are compared one by one. */
-async function checkSameShape(folder: string, other: string): Promise<void> {
-  await checkModelFolder(other);
-  const [own, compared] = await Promise.all(
-    [folder, other].map(async (each) => JSON.stringify([...parameterLayout(await readModelConfig(each))])),
-  );
+async function checkSameShape(model: ModelChoice, other: string): Promise<void> {
+  const folder = model.model;
+  const [own, compared] = (await configsOf(model, other)).map((each) => JSON.stringify([...parameterLayout(each)]));
   if (own === compared) return;
   throw new SoulError('SOUL_INVALID_ARGUMENT', `${other} has other weights than ${folder}: they cannot be compared`, {
     folder: other,
@@ -241,8 +250,9 @@ async function checkSameShape(folder: string, other: string): Promise<void> {
 }
 
 /** What no shape of a weight tells: heads, the base of positions, which output layer. Its weights run in the model's place. */
-async function checkSameComputation(folder: string, other: string): Promise<void> {
-  const [own, compared] = await Promise.all([folder, other].map(readModelConfig));
+async function checkSameComputation(model: ModelChoice, other: string): Promise<void> {
+  const folder = model.model;
+  const [own, compared] = await configsOf(model, other);
   const { maxPositions: _, initializerRange: _range, source: _source, written: _written, ...computed } = own!;
   const differing = Object.entries(computed).find(
     ([name, value]) => JSON.stringify(value) !== JSON.stringify(compared![name as keyof typeof computed]),

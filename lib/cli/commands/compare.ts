@@ -17,6 +17,7 @@ import { type ProfileName, profileNames } from '../../eval/profiles.ts';
 import { readEvaluationLog } from '../../eval/tofu/read-log.ts';
 import { readTofuSets, type TofuSets } from '../../eval/tofu/sets.ts';
 import { checkModelFolder } from '../../model/folder-kind.ts';
+import { openOneOf } from '../../model/open-model-folder.ts';
 import { integer, listed, number, path } from '../arguments.ts';
 import { attacksOf, checkLogs, checkRows, checkUnused, type GivenRow } from '../comparison/checks.ts';
 import { type EvaluatedRow, evaluateModel } from '../comparison/evaluate-models.ts';
@@ -116,6 +117,7 @@ export function compareCommand(): Command {
     )
     .option('--batch-size <number>', 'examples at a time: fewer need less memory', integer(), 16)
     .option('--batch-tokens <number>', 'tokens at a time, likewise (default: no bound)', integer())
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'))
@@ -185,7 +187,8 @@ async function compare(
   const progress = progressOn('comparing', options);
   for (const { name, path: folder } of folders) {
     // What attacks change must be the weights themselves.
-    await checkModelFolder(folder, { adapters: attacksOf(name, options).length === 0 });
+    if (attacksOf(name, options).length > 0) await checkModelFolder(folder);
+    else await openOneOf(folder, options.base);
   }
   if (folders.length > 0) await checkLogFolder(options.logs);
   const loading = folders.length > 0 ? decideLoading(options) : undefined;

@@ -13,10 +13,8 @@ import type { ExampleSet } from '../../data/example-set.ts';
 import { filterExamples, filterSentence } from '../../data/filter.ts';
 import { type DataPreview, type PreviewedExample, previewData, type Spread } from '../../data/preview.ts';
 import { listOf, readExampleSet } from '../../data/read-example-set.ts';
-import { modelFolders } from '../../model/adapter/adapter-folder.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
-import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { openModelFolder, tokenizerOf } from '../../model/open-model-folder.ts';
 import { conditionLine } from '../../run/run-settings.ts';
 import { conditions, integer, paths } from '../arguments.ts';
 import { addOutputOptions, exampleText } from '../options.ts';
@@ -25,6 +23,7 @@ import { type CommandResult, type OutputOptions, printing, table } from '../term
 
 interface DataOptions extends OutputOptions {
   model: string;
+  base?: string;
   filter?: string | string[];
   retain?: string | string[];
   retainFilter?: string | string[];
@@ -60,6 +59,7 @@ export function dataCommand(): Command {
     )
     .addOption(filterOption('--retain-filter <condition>', 'of those to keep, likewise'))
     .option('--show <number>', 'show so many examples as text', integer({ low: 0 }), 3)
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'))
@@ -95,9 +95,8 @@ async function chosenSets(
 
 async function look(files: readonly string[], options: DataOptions): Promise<CommandResult> {
   const { data, retain } = await chosenSets(files, options);
-  await checkModelFolder(options.model, { adapters: true });
-  const folders = await modelFolders(options.model);
-  const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+  const folders = await openModelFolder(options.model, options.base);
+  const tokenizer = await tokenizerOf(folders);
   const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
   const { maximumLength: limit } = await readModelLimits(folders.model);
   const preview = previewData(tokenizer, data.items, {

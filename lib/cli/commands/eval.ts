@@ -17,10 +17,8 @@ import { filterSentence } from '../../data/filter.ts';
 import { listOf, readExampleSet } from '../../data/read-example-set.ts';
 import { checkVocabulary } from '../../data/vocabulary.ts';
 import { type Evaluation, evaluate } from '../../eval/evaluate.ts';
-import { modelFolders } from '../../model/adapter/adapter-folder.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
-import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
+import { openModelFolder, tokenizerOf } from '../../model/open-model-folder.ts';
 import { measurePeakMemory } from '../../run/peak-memory.ts';
 import { conditionLine, dataLine } from '../../run/run-settings.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
@@ -91,6 +89,7 @@ export function evalCommand(): Command {
       'tokens at a time, likewise; what has more comes by itself (default: no bound)',
       integer(),
     )
+    .addOption(sharedOption('base'))
     .addOption(sharedOption('template'))
     .addOption(sharedOption('templateDate'))
     .addOption(sharedOption('system'))
@@ -142,9 +141,8 @@ async function measure(options: EvalOptions): Promise<CommandResult> {
     const data = await readExampleSet(options.data, options.filter);
     for (const filter of data.filters ?? []) progress.note(filterSentence(data, filter));
     const examples = options.limit === undefined ? data.items : data.items.slice(0, options.limit);
-    await checkModelFolder(options.model, { adapters: true });
-    const folders = await modelFolders(options.model);
-    const tokenizer = await HuggingFaceTokenizer.load(folders.tokenizer);
+    const folders = await openModelFolder(options.model, options.base);
+    const tokenizer = await tokenizerOf(folders);
     const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
     for (const note of templateNotes(template, examples)) progress.note(note);
     const limits = await readModelLimits(folders.model);

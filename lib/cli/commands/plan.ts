@@ -8,16 +8,19 @@ import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import { chooseTemplate } from '../../data/choose-template.ts';
+import { type ModelFolders, modelFolders } from '../../model/adapter/adapter-folder.ts';
+import { adapterLayout } from '../../model/adapter/adapter-layout.ts';
+import { plannedModel } from '../../model/adapter/planned-model.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
-import { readModelConfig } from '../../model/config.ts';
 import type { DecoderConfig } from '../../model/decoder-config.ts';
 import { parameterLayout } from '../../model/decoder-weights.ts';
+import { tokenizerOf } from '../../model/open-model-folder.ts';
 import type { TokenSequence } from '../../model/token-batch.ts';
-import { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
 import { weightFiles } from '../../model/weight-files.ts';
 import type { Precision } from '../../optim/precision.ts';
 import { mostCheckpoints, plannedCheckpointBytes } from '../../run/checkpoints/disk-space.ts';
 import { readRunSets } from '../../run/data-sets.ts';
+import { adapterOptions } from '../../run/lora-setting.ts';
 import { memoryFor, passesOf, planMemory } from '../../run/memory-plan.ts';
 import type { OptimizerName } from '../../run/optimizer-choice.ts';
 import { type ChosenAlgorithm, chooseAlgorithm } from '../../run/run-defaults.ts';
@@ -61,6 +64,8 @@ const deciding: readonly (keyof RunSettings | keyof Precision)[] = [
   ...([
     'microBatchSize',
     'batchTokens',
+    'lora',
+    'base',
     'trainable',
     'frozen',
     'template',
@@ -120,19 +125,28 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
   }
   const progress = progressOn('planning', options);
   for (const note of notes) progress.note(note);
-  const config = await readModelConfig(folder);
-  if ((await weightFiles(folder)).names.length > 0) await (await openCheckpoint(folder, config)).close();
-  trainableNames(parameterLayout(config), settings);
+  const { lora, base, seed = runSettings.seed.fallback } = settings;
+  const adapters = withoutUndefined({ adapter: adapterOptions(lora, seed), base });
+  const { config, adapter, isFresh } = await plannedModel(folder, adapters);
+  const { model: whole, tokenizer: tokenizerFolder } = await modelFolders(folder, base);
+  if ((await weightFiles(whole)).names.length > 0) await (await openCheckpoint(whole, config)).close();
+  const layout = adapter ? adapterLayout(config, adapter) : parameterLayout(config);
+  trainableNames(layout, settings);
   const { device } = chooseDevice(loadingOptions.device ?? 'auto');
   loadLibraries((note) => progress.note(note));
   const chosen = chooseAlgorithm(settings.method!, settings.methodSettings);
   const { dtype = 'f32', checkpointActivations = false, logitsMemory } = loadingOptions;
   const wanted: Variant = { dtype, checkpointActivations, precision: settings.optimizerSettings?.precision ?? {} };
   const check = (variant: Variant) =>
-    checkModel(chosen, { layers: config.layers, dtype: variant.dtype }, settings.algorithmFile);
+    checkModel(
+      chosen,
+      { layers: config.layers, dtype: variant.dtype, ...(adapter ? { adapters: { isFresh, layout } } : {}) },
+      settings.algorithmFile,
+    );
   check(wanted);
   const ways = variantsFor(wanted).filter((variant) => !throws(() => check(variant)));
-  const sequences = await sequencesFor(settings, chosen, config, (note) => progress.note(note));
+  const folders = { model: whole, tokenizer: tokenizerFolder };
+  const sequences = await sequencesFor(settings, chosen, config, folders, (note) => progress.note(note));
   const { batchSize = runSettings.batchSize.fallback, microBatchSize = batchSize, batchTokens } = settings;
   const planned = { ...withoutUndefined({ batchTokens, curvature: settings.curvature }), microBatchSize, optimizer };
   const passes = passesOf(sequences, planned, chosen);
@@ -140,7 +154,11 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
   const taken = process.memoryUsage.rss();
   const variants = await Promise.all(
     ways.map(async (variant) => {
-      const model = await modelMemory({ device, ...variant, ...withoutUndefined({ logitsMemory }) })(folder, passes);
+      const model = await modelMemory({ device, ...variant, ...withoutUndefined({ logitsMemory }) })(
+        folder,
+        passes,
+        adapters,
+      );
       const { precision } = variant;
       const masked = isMasked(settings);
       return {
@@ -198,6 +216,7 @@ async function sequencesFor(
   settings: Partial<RunSettings>,
   chosen: ChosenAlgorithm,
   { maxPositions }: DecoderConfig,
+  folders: ModelFolders,
   onNote: (note: string) => void,
 ): Promise<TokenSequence[]> {
   const folder = settings.model!;
@@ -226,9 +245,10 @@ async function sequencesFor(
     const sequence = { tokens: new Int32Array(length), labelsFrom: 1 };
     return Array.from({ length: microBatchSize }, () => sequence);
   }
-  const tokenizer = await HuggingFaceTokenizer.load(folder);
-  const complete = completeRunSettings({ ...(settings as RunSettings), out: settings.out ?? folder }, chosen);
-  const template = await chooseTemplate(folder, tokenizer, complete);
+  const tokenizer = await tokenizerOf(folders);
+  const given = { ...(settings as RunSettings), out: settings.out ?? folder, model: folders.model };
+  const complete = completeRunSettings(given, chosen);
+  const template = await chooseTemplate(folders.tokenizer, tokenizer, complete);
   const sets = await readRunSets(complete, tokenizer, template, chosen, onNote);
   return sequencesOf(dataSetsOf(sets, complete));
 }

@@ -28,6 +28,7 @@ export function verifyCommand(): Command {
       'What the run read (default: the paths in run.json, from the present folder; what is not there is told):',
     )
     .addOption(pathOption('--model <folder>', 'the model that the run began with'))
+    .addOption(pathOption('--base <folder>', 'the model that the adapters of the folder belong to'))
     .addOption(pathOption('--forget <file>', 'the examples to forget, or to learn'))
     .optionsGroup('What was deleted:')
     .addOption(pathOption('--data <file>', 'examples that must all be among those that were deleted'))

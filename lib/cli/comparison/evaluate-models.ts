@@ -73,7 +73,9 @@ export async function evaluateModel(
         throwIfCancelled(signal, `the comparison was cancelled before ${row} was evaluated`);
         if (model === undefined) {
           progress.phase(`${name}: loading the model`);
-          model = await loading.load(path, { signal, onNote: (note) => progress.note(note) });
+          // Attacks act on all weights.
+          const load = attacks.length > 0 ? loading.loadMerged : loading.load;
+          model = await load(path, { signal, onNote: (note) => progress.note(note) });
         }
         log = await evaluated(model, own, attack, file, row, options);
       } else progress.log(`${row}: ${file} is there`);

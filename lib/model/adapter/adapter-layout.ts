@@ -33,14 +33,23 @@ export function adaptedModules(config: DecoderConfig, adapter: AdapterConfig): A
     }));
 }
 
-/** The layout of adapters, under the names and in the shapes of their files: PEFT's, or those of unlearning layers. */
+/**
+ * The layout of adapters, under the names and in the shapes of their files, PEFT's or those of unlearning layers: all A (or D), then all B (or
+ * U), which optimizers tell apart.
+ */
 export function adapterLayout(config: DecoderConfig, adapter: AdapterConfig): ParameterLayout {
   if (adapter.kind === 'unlearning-layers') return unlearningLayersLayout(config, adapter);
   const { rank } = adapter;
-  return ParameterLayout.of(
-    adaptedModules(config, adapter).flatMap(({ a, b, inputs, outputs, slot }) => [
-      { name: a, shape: [rank, inputs], group: 'matrix' as const, factor: 'A' as const, ...slot },
-      { name: b, shape: [outputs, rank], group: 'matrix' as const, factor: 'B' as const, ...slot },
-    ]),
-  );
+  const modules = adaptedModules(config, adapter);
+  const group = 'matrix' as const;
+  return ParameterLayout.of([
+    ...modules.map(({ a, inputs, slot }) => ({ name: a, shape: [rank, inputs], group, factor: 'A' as const, ...slot })),
+    ...modules.map(({ b, outputs, slot }) => ({
+      name: b,
+      shape: [outputs, rank],
+      group,
+      factor: 'B' as const,
+      ...slot,
+    })),
+  ]);
 }

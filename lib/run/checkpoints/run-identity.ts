@@ -31,10 +31,12 @@ export function identityOf(parts: {
   readonly settings: CompleteRunSettings;
   readonly chosen: ChosenAlgorithm;
   readonly modelSums: Readonly<Record<string, string>>;
+  /** Of the base of adapters that the model's folder holds. */
+  readonly baseSums?: Readonly<Record<string, string>> | undefined;
   readonly algorithmSum: string | undefined;
   readonly sets: RunSets;
 }): RunIdentity {
-  const { settings, chosen, modelSums, algorithmSum, sets } = parts;
+  const { settings, chosen, modelSums, baseSums = {}, algorithmSum, sets } = parts;
   const inputs: Record<string, string | undefined> = {
     target: sumsOf(sets.target),
     retain: sets.retain && sumsOf(sets.retain),
@@ -44,6 +46,7 @@ export function identityOf(parts: {
     algorithmFile: algorithmSum,
     ...Object.fromEntries(Object.entries(sets.heldOut).map(([name, set]) => [`evaluateData.${name}`, sumsOf(set)])),
     ...Object.fromEntries(Object.entries(modelSums).map(([name, sum]) => [`model/${name}`, sum])),
+    ...Object.fromEntries(Object.entries(baseSums).map(([name, sum]) => [`base/${name}`, sum])),
   };
   const inFull = Object.entries(settingsInFull(chosen.algorithm, chosen.settings));
   const methodSettings = Object.fromEntries(inFull.map(([name, value]) => [`${ofMethod}${name}`, jsonOf(value)]));
@@ -95,7 +98,8 @@ export function differences(before: RunIdentity, now: RunIdentity): string[] {
     changed.push(`${flagOf(name)} was ${shown(was)} and is ${shown(is)}`);
   }
   for (const [name, was, is] of pairs(before.inputs, now.inputs)) {
-    const what = name.startsWith('model/') ? `the model's file ${name.slice('model/'.length)}` : flagOf(name);
+    const [, whose, file] = /^(model|base)\/(.*)$/s.exec(name) ?? [];
+    const what = whose === undefined ? flagOf(name) : `the ${whose}'s file ${file}`;
     if (was === undefined) changed.push(`${what} is new`);
     else changed.push(is === undefined ? `${what} is missing` : `${what} has changed (its SHA-256 is another)`);
   }

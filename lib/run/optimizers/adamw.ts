@@ -6,6 +6,7 @@ export const adamw: RunOptimizer<'adamw'> = {
   text: 'AdamW, first order',
   settings: ['betas', 'epsilon'],
   averages: 2,
+  adapterFactor: 8,
   defaults: () => ({ ...commonDefaults, betas: [...adamwDefaults.betas], epsilon: adamwDefaults.epsilon }),
   make: (parameters, settings) => new AdamW(parameters, settings),
 };

@@ -8,6 +8,7 @@ export const sgd: RunOptimizer<'sgd'> = {
   text: 'gradient descent with momentum',
   settings: ['momentum'],
   averages: 1,
+  adapterFactor: 2,
   defaults: () => ({ ...commonDefaults, momentum: usual }),
   // Its step is as long as the gradient, not as the weights are many: of a gradient that is clipped to the norm 1 and stays the same
   // at most rate / (1 - momentum). AdamW's has the length rate * sqrt(weights), whatever the size, since its rates shrink with the

@@ -6,6 +6,7 @@ export const sign: RunOptimizer<'sign'> = {
   text: 'sign descent with momentum: every weight moves by the learning rate',
   settings: ['momentum'],
   averages: 1,
+  adapterFactor: 8,
   defaults: () => ({ ...commonDefaults, momentum: signDescentDefaults.momentum }),
   // That one clips nearly everywhere, and a clipped step is the sign of the momentum.
   rateFrom: (rates) => rates['soul-repo'],

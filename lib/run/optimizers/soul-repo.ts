@@ -7,6 +7,7 @@ export const soulRepo: RunOptimizer<'soul-repo'> = {
   text: "Sophia as SOUL's repository runs it: the squared gradient as its estimate, at every step",
   settings: [...sophiaSettings, 'estimateBatchSize'],
   averages: 2,
+  adapterFactor: 8,
   defaults: ({ clippedFraction }) => {
     const { betas, rho, estimator, ...given } = soulRepoDefaults;
     const scale = clippedFraction === undefined ? { rho } : {};

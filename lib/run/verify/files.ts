@@ -75,30 +75,36 @@ export async function checkInputs(record: Loose, places: InputPlaces, signal?: A
   return checks;
 }
 
-async function checkModel(
+/**
+ * A folder of a model whose hashes are recorded.
+ *
+ * @param isGiven whether the caller named the folder
+ */
+export async function checkModel(
   { sha256: recorded }: Loose,
   folder: string | undefined,
   isGiven: boolean,
   signal: AbortSignal | undefined,
+  [what, role, option]: readonly [string, string, string] = ['model', 'what the run began with', '--model'],
 ): Promise<Check> {
   const { passed, failed, unknown } = checksOf('inputs');
   const sums = texts(recorded);
   if (folder === undefined || Object.keys(sums).length === 0)
-    return failed('model: expected the model and its hashes in run.json, found them not');
+    return failed(`${what}: expected the ${what} and its hashes in run.json, found them not`);
   const there = await stat(folder).catch(() => undefined);
   if (!there?.isDirectory()) {
-    const text = `model: ${folder} is not there`;
+    const text = `${what}: ${folder} is not there`;
     return isGiven
-      ? failed(`${text}; expected the folder that the run began with`)
-      : unknown(`${text}, so it was not compared (--model)`);
+      ? failed(`${text}; expected the folder of ${role}`)
+      : unknown(`${text}, so it was not compared (${option})`);
   }
   for (const [name, sum] of Object.entries(sums)) {
     // A name from a record leads nowhere else.
-    if (basename(name) !== name) return failed(`model: expected names of files, found ${JSON.stringify(name)}`);
+    if (basename(name) !== name) return failed(`${what}: expected names of files, found ${JSON.stringify(name)}`);
     const problem = await differs(join(folder, name), sum, signal);
-    if (problem !== undefined) return failed(`model: ${join(folder, name)}: ${problem}`);
+    if (problem !== undefined) return failed(`${what}: ${join(folder, name)}: ${problem}`);
   }
-  return passed(`model: ${folder} is what the run began with (${Object.keys(sums).length} files)`);
+  return passed(`${what}: ${folder} is ${role} (${Object.keys(sums).length} files)`);
 }
 
 async function checkFile(

@@ -12,6 +12,7 @@ import { parseFigureConditions } from '../figure-condition.ts';
 import { ItemKey, keyFileOf } from '../item-key.ts';
 import { inWords, loose } from '../loose.ts';
 import { readPublicKey } from '../signature.ts';
+import { checkBase } from './base.ts';
 import { type Check, checksOf } from './check.ts';
 import { checkConsistency, checkSettings } from './consistency.ts';
 import { checkInputs, checkOutputs } from './files.ts';
@@ -23,6 +24,8 @@ import { checkSignature } from './signature.ts';
 export interface VerifyOptions extends Cancellable {
   /** The folder of the model that the run began with; default the one that the record names, if it is there. */
   readonly model?: string;
+  /** The folder of the base, of a run with adapters; default the one that their adapter_config.json names, if it is there. */
+  readonly base?: string;
   /** The file of what was forgotten, or trained on; default the one that the record names, if it is there. */
   readonly target?: string;
   /** A file of examples that must all be among those that were deleted. */
@@ -67,13 +70,13 @@ export interface Verification {
  */
 export async function verifyRun(folder: string, options: VerifyOptions = {}): Promise<Verification> {
   if (typeof folder !== 'string' || folder === '') throw invalidArgument('folder', 'a path', folder);
-  checkNames('options', options, ['model', 'target', 'data', 'filter', 'key', 'require', 'signer', 'signal']);
-  for (const name of ['model', 'target', 'data', 'key', 'signer'] as const) {
+  checkNames('options', options, ['model', 'base', 'target', 'data', 'filter', 'key', 'require', 'signer', 'signal']);
+  for (const name of ['model', 'base', 'target', 'data', 'key', 'signer'] as const) {
     const path: unknown = options[name];
     if (path !== undefined && (typeof path !== 'string' || path === '')) throw invalidArgument(name, 'a path', path);
   }
   checkSignal('signal', options.signal);
-  const { model, target, data, filter, require = [], signal } = options;
+  const { model, base, target, data, filter, require = [], signal } = options;
   if (filter !== undefined && data === undefined) {
     throw invalidArgument('filter', 'given with data, whose examples it chooses', filter);
   }
@@ -96,6 +99,7 @@ export async function verifyRun(folder: string, options: VerifyOptions = {}): Pr
     await checkSignature(folder, recorded, signer),
     ...(await checkOutputs(folder, record, signal)),
     ...(await checkInputs(record, { model, target, itemKey }, signal)),
+    ...(await checkBase(folder, record, { base, model }, signal)),
     ...(items ? [items.check] : []),
     ...(items || options.key === undefined ? [] : checkKey(record, itemKey!)),
     ...checkRequirements(record, conditions),

@@ -6,6 +6,7 @@
 
 import type { FlatBuffer } from '../../core/flat-buffer.ts';
 import { cast, quantile } from '../../core/vector-operations.ts';
+import { refuseFreshAdapters } from '../adapters.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { RunEvent } from '../events.ts';
 import { innerMethod, innerMethodOf } from '../inner-method.ts';
@@ -65,6 +66,9 @@ export const deepzero = defineAlgorithm({
     masks: 1,
     freezes: from !== 'all',
   }),
+  checkModel(model, { from }) {
+    if (from === 'magnitude') refuseFreshAdapters(model, 'deepzero', 'draws from the largest weights (from magnitude)');
+  },
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   checkSets: (_, { method }) => checkDifferences(innerMethod(method)),
   async *run(lab, { method, from, share, ...options }) {

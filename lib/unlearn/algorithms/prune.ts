@@ -10,6 +10,7 @@
 import { walkElements } from '../../core/element-walk.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
 import { cast, quantile } from '../../core/vector-operations.ts';
+import { refuseFreshAdapters } from '../adapters.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { RunEvent } from '../events.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
@@ -41,6 +42,7 @@ export const prune = defineAlgorithm({
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   endsAnywhere: true,
   buffers: () => ({ freezes: true }),
+  checkModel: (model) => refuseFreshAdapters(model, 'prune', 'takes the smallest weights away'),
   needs: ({ method }) => setsNeeded(innerMethod(method)),
   async *run(lab, { method, share }) {
     const { values } = lab.model.parameters;

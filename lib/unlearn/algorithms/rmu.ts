@@ -61,8 +61,9 @@ export const rmu = defineAlgorithm({
   endsAnywhere: true,
   buffers: ({ retainCoefficient }) => ({ startingModel: retainCoefficient !== 0, freezes: true }),
   hiddenLayer: (settings, layers) => settings.layer ?? defaultLayer(layers),
-  checkModel({ layers }, { layer }) {
+  checkModel({ layers, adapters }, { layer, trainedLayers }) {
     if (layer !== undefined) checkLayer('layer', layer, layers);
+    if (adapters) trainedNames(adapters.layout, layer ?? defaultLayer(layers), trainedLayers);
   },
   needs: (settings) => setsNeeded(methodOf(settings, 0, unitVector(0n, 1))),
   async *run(lab, settings) {
@@ -129,6 +130,15 @@ function trainedNames(layout: ParameterLayout, layer: number, count: number): st
       .filter(([, place]) => place.role === 'mlpOutput' && place.layer === index && place.group === 'matrix')
       .map(([name]) => name);
   if (of(layer).length === 0) {
+    const isAdapter = [...layout].some(([, { factor }]) => factor !== undefined);
+    if (isAdapter) {
+      throw new SoulError(
+        'SOUL_UNSUPPORTED',
+        `rmu trains the MLP's output matrices, and the adapters are beside others: name that of layer ${layer} among their targets ` +
+          '(--lora targets=down_proj, or as the family calls it)',
+        { layer },
+      );
+    }
     throw new SoulError(
       'SOUL_UNSUPPORTED',
       `rmu trains the MLP's output matrices, and the model's layout does not say which parameter that of layer ${layer} is ` +

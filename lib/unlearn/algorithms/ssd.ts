@@ -7,6 +7,7 @@
 import { walkElements } from '../../core/element-walk.ts';
 import { SoulError } from '../../core/errors.ts';
 import { Sophia } from '../../optim/sophia.ts';
+import { refuseFreshAdapters } from '../adapters.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { RunEvent } from '../events.ts';
 import type { Lab } from '../lab.ts';
@@ -39,6 +40,7 @@ export const ssd = defineAlgorithm({
   advice: { forgetMore: { alpha: 'lower', lambda: 'lower' }, keepMore: { alpha: 'raise', lambda: 'raise' } },
   promises: { forget: 0.3, retain: 0.9 },
   buffers: () => ({ float32: 3 }),
+  checkModel: (model) => refuseFreshAdapters(model, 'ssd', 'dampens weights that the forget set needs'),
   needs: () => ['retain'],
   async *run(lab, { alpha, lambda }) {
     checkSets({ name: 'ssd', terms: [forget, retain] }, lab.sets);

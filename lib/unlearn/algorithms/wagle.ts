@@ -12,6 +12,7 @@ import { SoulError } from '../../core/errors.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
 import { randomStream } from '../../core/random.ts';
 import { axpy, cast, type QuantileOf, quantile, scale } from '../../core/vector-operations.ts';
+import { refuseFreshAdapters } from '../adapters.ts';
 import { defineAlgorithm } from '../algorithm.ts';
 import type { RunEvent } from '../events.ts';
 import { innerMethod, innerMethodSetting } from '../inner-method.ts';
@@ -69,6 +70,10 @@ export const wagle = defineAlgorithm({
   learningRates: { adamw: 5e-6, sophia: 7e-6, 'soul-repo': 3.5e-6 },
   endsAnywhere: true,
   buffers: ({ ratio }) => ({ freezes: ratio < 1 }),
+  checkModel(model, { ratio, score }) {
+    if (ratio === 1 || score === 'random') return;
+    refuseFreshAdapters(model, 'wagle', `chooses weights by what they count for (score ${score})`);
+  },
   needs({ method, score, exclude }) {
     patternOf('exclude', exclude);
     return [...new Set([...setsNeeded(innerMethod(method)), ...setsNeeded(scoreMethod(score))])];

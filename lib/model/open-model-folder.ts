@@ -1,0 +1,48 @@
+/**
+ * A model's folder as commands and runs take it: a whole model, or adapters with their base.
+ *
+ * @module
+ */
+
+import { SoulError } from '../core/errors.ts';
+import { withoutUndefined } from '../core/optional.ts';
+import { isAdapterFolder, type ModelFolders, modelFolders } from './adapter/adapter-folder.ts';
+import { checkModelFolder } from './folder-kind.ts';
+import { HuggingFaceTokenizer } from './tokenizer.ts';
+
+export interface OpenedFolder extends ModelFolders {
+  /** Whether it has adapters alone, and {@link ModelFolders.model} is their base. */
+  readonly isAdapter: boolean;
+}
+
+/**
+ * Checks what can be known of a model's folder without its weights, and says where its parts lie.
+ *
+ * @param base of adapters; default what their adapter_config.json names
+ * @throws SoulError of {@link checkModelFolder}; SOUL_INVALID_ARGUMENT for a base that is given to a whole model
+ */
+export async function openModelFolder(folder: string, base?: string): Promise<OpenedFolder> {
+  await checkModelFolder(folder, { adapters: true, ...withoutUndefined({ base }) });
+  const isAdapter = await isAdapterFolder(folder);
+  if (base !== undefined && !isAdapter) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      `a base is given (--base), but ${folder} is a whole model; leave it out`,
+      {
+        argument: 'base',
+        folder,
+      },
+    );
+  }
+  return { ...(await modelFolders(folder, base)), isAdapter };
+}
+
+/** As {@link openModelFolder}, of a folder that is one of several: the base is of those that are adapters. */
+export async function openOneOf(folder: string, base?: string): Promise<OpenedFolder> {
+  return openModelFolder(folder, (await isAdapterFolder(folder)) ? base : undefined);
+}
+
+/** The tokenizer of an opened folder. */
+export function tokenizerOf({ model, tokenizer }: ModelFolders): Promise<HuggingFaceTokenizer> {
+  return HuggingFaceTokenizer.load(tokenizer, { model });
+}
