@@ -5,7 +5,7 @@
  */
 
 export type { AdapterConfig, AdapterOptions, LoraConfig, LoraOptions } from './adapter/adapter-config.ts';
-export { isAdapterFolder } from './adapter/adapter-folder.ts';
+export { isAdapterFolder, type ModelFolders, modelFolders } from './adapter/adapter-folder.ts';
 export { adapterLayout } from './adapter/adapter-layout.ts';
 export { type ReadCheckpointOptions, readCheckpoint, type WeightDType, writeCheckpoint } from './checkpoint.ts';
 export { parseModelConfig, readModelConfig } from './config.ts';

@@ -6,7 +6,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SoulError } from '../core/errors.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { adapterConfig, adapterSeed } from '../model/adapter/adapter-config.ts';
@@ -48,6 +48,8 @@ export async function createRandom<Kind extends WeightDType>(
   seed: bigint,
   options: CheckedOptions<Kind>,
 ): Promise<ModelMemory<Kind>> {
+  const { base } = options;
+  if (base !== undefined) throw invalidArgument('base', 'left out where a model is made from random numbers', base);
   const config = parseModelConfig(source);
   return assemble(config, {}, options, (values) => fillRandomWeights(values, config, seed, options));
 }

@@ -113,7 +113,14 @@ export class ModelMemory<Kind extends WeightDType = WeightDType> {
   /** Another model on the same frozen weights, with a copy of the adapters as they are when its turn comes. */
   async fork(): Promise<ModelMemory<Kind>> {
     this.use();
-    return fillMemory(this.shape, (copy) => copy.copyFrom(this.parameters.values));
+    const { base } = this.shape.frozen!;
+    // This one may be released before the other stands.
+    base.hold();
+    try {
+      return await fillMemory(this.shape, (copy) => copy.copyFrom(this.parameters.values));
+    } finally {
+      await base.letGo();
+    }
   }
 
   /** The frozen weights with the adapters folded in, in memory of their own. */

@@ -44,7 +44,6 @@ void AddProjectionGradient(const Projection& projection, const Tensor& x, const 
   if (d_weight.defined()) d_weight.addmm_(d_output.t(), x);
   if (d_bias.defined()) d_bias.add_(d_output.sum(0, false, at::kFloat));
   for (const Adapter& adapter : projection.adapters) {
-    if (!adapter.a.trains()) continue;
     const Tensor d_part = d_output.narrow(1, adapter.first, adapter.columns);
     Tensor d_a = adapter.a.gradient, d_b = adapter.b.gradient;
     d_b.addmm_(d_part.t(), at::mm(x, adapter.a.value.t()), 1, adapter.scale);

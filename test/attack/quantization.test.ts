@@ -79,6 +79,15 @@ test('linear layers alone are rounded, along the inputs of each output', async (
   expect(of('turned')).toEqual(Float32Array.from({ length: 24 }, (_, i) => rounded[(i % 4) * 6 + Math.floor(i / 4)]!));
 });
 
+test('adapters alone are refused: the weights beneath them would stay as they are', async () => {
+  const layout = ParameterLayout.of([
+    { name: 'a', shape: [2, 6], group: 'matrix', role: 'mlpInput', factor: 'A' },
+    { name: 'b', shape: [4, 2], group: 'matrix', role: 'mlpInput', factor: 'B' },
+  ]);
+  const values = FlatBuffer.alloc(layout.length);
+  await expect(quantize(values, layout, quantizationFormat('nf4'))).rejects.toMatchObject({ code: 'SOUL_UNSUPPORTED' });
+});
+
 test('a format that is none is refused', () => {
   expect(() => quantizationFormat('int4')).toThrow(expect.objectContaining({ code: 'SOUL_INVALID_ARGUMENT' }));
 });

@@ -182,7 +182,20 @@ describeWithEngine('the base of adapters', () => {
         code: 'SOUL_UNSUPPORTED',
         message: expect.stringContaining('is an adapter itself'),
       });
-      await expect(TorchLM.load(base, { base })).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+      for (const refused of [TorchLM.load(base, { base }), TorchLM.create(smallConfig, 1n, { base })]) {
+        await expect(refused).rejects.toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
+      }
+      const again = TorchLM.load(adapter, { base, adapter: { kind: 'lora' } });
+      await expect(again).rejects.toMatchObject({ message: expect.stringContaining('holds adapters already') });
+    }));
+
+  test('is not taken for what some put beside adapters, a config.json', () =>
+    withFolder(async ({ base, adapter }) => {
+      await copyFile(join(base, 'config.json'), join(adapter, 'config.json'));
+      const model = await TorchLM.load(adapter);
+      expect(model.adapter).toBeDefined();
+      await model.save(adapter, { overwrite: true });
+      model.release();
     }));
 
   test('is named in what is saved, by its folder or as is said', () =>
@@ -196,6 +209,9 @@ describeWithEngine('the base of adapters', () => {
       await expect(model.save(out)).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
       await model.save(out, { overwrite: true, base: 'org/name' });
       expect(await namedBase()).toBe('org/name');
+      // As PEFT has loaded it (adapters/record_adapters.py).
+      const fixture = new URL('./fixtures/adapter_config.json', import.meta.url);
+      expect(await readFile(join(out, 'adapter_config.json'), 'utf8')).toBe(await readFile(fixture, 'utf8'));
       // A whole model is never replaced by adapters.
       await expect(model.save(base, { overwrite: true })).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
       model.release();

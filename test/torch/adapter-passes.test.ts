@@ -238,6 +238,16 @@ describeWithEngine('forks', () => {
     expect(values.released).toBe(true);
   });
 
+  test('stand though the model that they come from is released at once', async () => {
+    const model = await movedModel({ adapter: allLinear });
+    const before = (await model.score(smallBatch)).logProbability;
+    const forking = model.fork();
+    model.release();
+    const fork = await forking;
+    expect((await fork.score(smallBatch)).logProbability).toEqual(before);
+    fork.release();
+  });
+
   test('may train, and leave each other alone', async () => {
     const model = await movedModel({ adapter: allLinear });
     const fork = await model.fork();

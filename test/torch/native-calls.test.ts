@@ -242,21 +242,31 @@ describeWithEngine('the calls of the engine addon', () => {
 
   test('specifications at random end in typed errors, or in a model', () => {
     const { createModel, releaseModel } = nativeEngine();
-    for (const family of [
-      config,
-      { ...config, model_type: 'gpt_neox', rotary_pct: 0.5 },
-      { ...config, model_type: 'gpt2', n_embd: 4, n_head: 2 },
-    ]) {
-      const { specification, size } = specificationOf(family);
-      const memory = () => new Float32Array(new SharedArrayBuffer(4 * size));
-      const [values, gradients] = [memory(), memory()];
+    const adapter = { kind: 'lora', rank: 2, alpha: 4, targets: ['c_attn', 'c_fc'], rankStabilised: false } as const;
+    const gpt2 = { ...config, model_type: 'gpt2', n_embd: 4, n_head: 2 };
+    const families: [object, AdapterConfig?][] = [
+      [config],
+      [{ ...config, model_type: 'gpt_neox', rotary_pct: 0.5 }],
+      [gpt2],
+      [gpt2, adapter],
+      [
+        { ...config, hidden_size: 16 },
+        { ...adapter, targets: ['q_proj', 'v_proj', 'down_proj'] },
+      ],
+    ];
+    for (const [family, adapters] of families) {
+      const { specification, size } = specificationOf(family, adapters);
+      const memory = (length = size) => new Float32Array(new SharedArrayBuffer(4 * length));
+      const own = adapters && adapterLayout(parseModelConfig(family), adapters).length;
+      const buffers = own === undefined ? [memory()] : [undefined, memory(own), memory(own)];
+      const values = memory();
       const entries = entriesOf(specification);
       fc.assert(
         fc.property(fc.constantFrom(...entries), fc.oneof(junk, fc.integer()), (path, wrong) => {
           const changed = structuredClone(specification) as never;
           set(changed, path, wrong);
           try {
-            void releaseModel(createModel(changed, values, gradients));
+            void releaseModel(createModel(changed, values, ...(buffers as [Float32Array])));
           } catch (error) {
             expect(error).toMatchObject({ code: 'SOUL_INVALID_ARGUMENT' });
           }

@@ -5,6 +5,7 @@
  */
 
 import { type Cancellable, throwIfCancelled } from '../../core/cancellation.ts';
+import { SoulError } from '../../core/errors.ts';
 import { FlatBuffer } from '../../core/flat-buffer.ts';
 import { elementCount } from '../../core/shape.ts';
 import { cast } from '../../core/vector-operations.ts';
@@ -20,6 +21,12 @@ export interface QuantizeOptions extends Cancellable {
  * Embeddings, norms, biases and the head stay.
  */
 function quantizedPlaces(layout: ParameterLayout): ParameterPlace[] {
+  if (Array.from(layout).some(([, { factor }]) => factor !== undefined)) {
+    throw new SoulError(
+      'SOUL_UNSUPPORTED',
+      'adapters that are rounded alone leave the weights beneath them as they are: merge them into their base first, and attack that',
+    );
+  }
   return Array.from(layout, ([, place]) => place).filter(({ group, role }) => group === 'matrix' && role !== 'head');
 }
 
@@ -29,7 +36,7 @@ function quantizedPlaces(layout: ParameterLayout): ParameterPlace[] {
  * @param models the parameters of each, laid out as `layout` says
  * @param visit gets each model's weights of a layer, float32, [outputs, inputs], row after row, and how many inputs there are
  * @param options.writes whether the models take back what `visit` leaves; false by default
- * @throws SoulError SOUL_CANCELLED by `options.signal`, between two tensors
+ * @throws SoulError SOUL_CANCELLED by `options.signal`, between two tensors; SOUL_UNSUPPORTED for adapters
  */
 export async function walkLinearWeights(
   models: readonly FlatBuffer[],

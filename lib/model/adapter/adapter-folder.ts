@@ -13,6 +13,7 @@ import { toPythonJson } from '../../core/json.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { type WeightDType, writeTensors } from '../stored-tensor.ts';
 import { copyTokenizerFiles, requireTokenizerFiles } from '../tokenizer-files.ts';
+import { indexFile, singleFile } from '../weight-files.ts';
 import type { AdapterConfig } from './adapter-config.ts';
 import { adapterLayout } from './adapter-layout.ts';
 import { adapterWeightsFile } from './adapter-weights.ts';
@@ -27,12 +28,14 @@ export interface AdapterFolderOptions {
   overwrite?: boolean;
 }
 
-/** Whether a folder holds adapters and no whole model. */
+/** Whether a folder holds adapters and no whole model; a config.json alone, which some put beside adapters, makes none. */
 export async function isAdapterFolder(folder: string): Promise<boolean> {
-  const [adapter, model] = await Promise.all(
-    [adapterConfigFile, 'config.json'].map((name) => exists(join(folder, name))),
-  );
-  return adapter! && !model!;
+  return (await exists(join(folder, adapterConfigFile))) && !(await holdsWholeModel(folder));
+}
+
+async function holdsWholeModel(folder: string): Promise<boolean> {
+  const there = await Promise.all([singleFile, indexFile].map((name) => exists(join(folder, name))));
+  return there.includes(true);
 }
 
 /** Where the parts of a model lie. */
@@ -81,7 +84,7 @@ async function namedBase(folder: string): Promise<string> {
   const named = base === undefined ? 'names no base' : `has the base ${shortName(base)}, which is no folder here`;
   throw new SoulError(
     'SOUL_NOT_FOUND',
-    `the adapter ${folder} ${named} (base_model_name_or_path): give the folder of that model as base`,
+    `the adapter ${folder} ${named} (base_model_name_or_path in its ${adapterConfigFile}): name the folder of that model there, or give it as base`,
     { folder, base },
   );
 }
@@ -118,7 +121,7 @@ export async function writeAdapterFolder(
 
 /** A whole model stays in any case: beside it adapters would not be found. */
 async function requireRoom(folder: string, overwrite: boolean): Promise<void> {
-  if (await exists(join(folder, 'config.json'))) {
+  if (await holdsWholeModel(folder)) {
     throw new SoulError('SOUL_EXISTS', `${folder} holds a whole model; name another folder for its adapters`, {
       folder,
     });
