@@ -6,7 +6,9 @@
 
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { isAdapterFolder, type ModelFolders, modelFolders } from './adapter/adapter-folder.ts';
+import type { LoraConfig } from './adapter/adapter-config.ts';
+import { isAdapterFolder, type ModelFolders, modelFolders, readAdapterConfig } from './adapter/adapter-folder.ts';
+import { readModelConfig } from './config.ts';
 import { checkModelFolder } from './folder-kind.ts';
 import { HuggingFaceTokenizer } from './tokenizer.ts';
 
@@ -40,6 +42,25 @@ export async function openModelFolder(folder: string, base?: string): Promise<Op
 /** As {@link openModelFolder}, of a folder that is one of several: the base is of those that are adapters. */
 export async function openOneOf(folder: string, base?: string): Promise<OpenedFolder> {
   return openModelFolder(folder, (await isAdapterFolder(folder)) ? base : undefined);
+}
+
+/**
+ * Adapters that fold into their base, as what changes weights or writes them as one model needs them; undefined of a whole model.
+ *
+ * @throws SoulError SOUL_UNSUPPORTED for unlearning layers; of {@link readAdapterConfig}
+ */
+export async function mergeableAdapters(
+  folder: string,
+  { isAdapter, model }: OpenedFolder,
+): Promise<LoraConfig | undefined> {
+  if (!isAdapter) return undefined;
+  const adapter = (await readAdapterConfig(folder)).on(await readModelConfig(model));
+  if (adapter.kind === 'lora') return adapter;
+  throw new SoulError(
+    'SOUL_UNSUPPORTED',
+    `${folder} holds unlearning layers, which cannot be merged: what they add is no product with a weight of the model. Give a whole model here, and the folder itself where a model is only run; soul fuse makes several into one`,
+    { folder },
+  );
 }
 
 /** The tokenizer of an opened folder. */

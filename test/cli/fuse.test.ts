@@ -186,6 +186,39 @@ describe('soul fuse', () => {
     expect(error(whole)).toMatchObject({ code: 'SOUL_EXISTS' });
   });
 
+  test.each<[string, (folder: string) => string[]]>([
+    ['merge', (given) => [given, '--out', at('out')]],
+    ['attack', (given) => ['--model', given, '--forget', at('data.jsonl'), '--kinds', 'relearn', '--device', 'cpu']],
+    [
+      'compare',
+      (given) => [
+        given,
+        at('weighty'),
+        '--tofu',
+        folder,
+        '--attacks',
+        'nf4',
+        '--attacked',
+        'layered',
+        '--device',
+        'cpu',
+      ],
+    ],
+  ])('unlearning layers are no whole model, which soul %s wants', async (command, words) => {
+    await mkdir(at('weighty'), { recursive: true });
+    await writeFile(join(at('weighty'), 'config.json'), JSON.stringify(source));
+    await writeFile(join(at('weighty'), 'model.safetensors'), '');
+    await rm(at('layered'), { recursive: true, force: true });
+    await write('layered', config, at('weighty'));
+    await writeFile(at('data.jsonl'), '{"question":"a","answer":"b"}\n');
+    const outcome = await captured(command, ...words(at('layered')), '--quiet', '--json');
+    expect(outcome.code).toBe(2);
+    expect(error(outcome)).toMatchObject({
+      code: 'SOUL_UNSUPPORTED',
+      message: expect.stringMatching(/layered holds unlearning layers, which cannot be merged/),
+    });
+  });
+
   test('refuses a ridge below 0, and an option that is missing', async () => {
     expect((await fuse(at('a'), at('b'), '--out', at('out'), '--ridge', '-1')).code).toBe(2);
     expect((await fuse(at('a'), at('b'))).err).toMatch(/required option '--out <folder>' is missing/);

@@ -85,15 +85,6 @@ describeWithEngine('soul merge', () => {
   });
 
   test.each([
-    ['attack', ['attack', '--model', 'adapter', '--forget', 'data.jsonl', '--kinds', 'quantize']],
-    ['compare under attack', ['compare', 'adapter', '--tofu', '.', '--attacks', 'nf4']],
-  ])('comes before %s, which changes weights', async (_, given) => {
-    const words = given.map((word) => (['adapter', 'data.jsonl'].includes(word) ? path(word) : word));
-    const { code, err } = await captured(...words, '--quiet');
-    expect([code, err]).toEqual([2, expect.stringMatching(/it is an adapter of .*merge it into its base/)]);
-  });
-
-  test.each([
     [['model', '--out', 'new'], /is a whole model: there is nothing to merge/],
     [['adapter', '--out', 'model'], /holds a model already \(config\.json\)/],
     [['adapter', '--out', 'new', '--base', 'nowhere'], /nowhere does not exist/],

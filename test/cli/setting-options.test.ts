@@ -13,6 +13,10 @@ const values: Record<string, [text: string, value: unknown]> = {
   ...{ '--weight-decays': ['matrix=0.25', { matrix: 0.25 }], '--frozen': ['norm', 'norm'] },
   ...{ '--evaluate-figures': ['rougeLRecall, exactMemorization', ['rougeLRecall', 'exactMemorization']] },
   ...{ '--evaluate-data': ['others=a=b.jsonl', { others: 'a=b.jsonl' }] },
+  '--lora': [
+    'r=4,alpha=8,targets=q_proj+v_proj,rslora',
+    { rank: 4, alpha: 8, targets: ['q_proj', 'v_proj'], rankStabilised: true },
+  ],
   ...{ '--template-date': ['1999-12-31', '1999-12-31'], '--system': ['Be\\nbrief.', 'Be\nbrief.'] },
 };
 
@@ -36,7 +40,7 @@ describe.each<CommandName>(['train', 'unlearn'])('options of %s', (name) => {
     for (const { option } of settingOptions(name, { optimizer: 'sophia' })) command.addOption(option);
     // What is needed is not asked of a parse.
     for (const option of command.options) option.makeOptionMandatory(false);
-    const [text, value] = flags.includes('<') ? sampleOf(flags, each.option.argChoices) : ['', true];
+    const [text, value] = /[<[]/.test(flags) ? sampleOf(flags, each.option.argChoices) : ['', true];
     const long = flags.split(' ')[0]!;
     command.parse(text === '' ? [long] : [long, text], { from: 'user' });
     const expected = each.path.reduceRight<unknown>((inner, part) => ({ [part]: inner }), value);

@@ -1,5 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
-import { optimizerNames } from '../../lib/run/optimizer-choice.ts';
+import {
+  completeOptimizerSettings,
+  type OptimizerName,
+  type OptimizerSettings,
+  optimizerNames,
+  settingsWithAdapters,
+} from '../../lib/run/optimizer-choice.ts';
 import { chooseAlgorithm, defaultEpochs, defaultLearningRate, methodOfRun } from '../../lib/run/run-defaults.ts';
 import type { Method } from '../../lib/unlearn/index.ts';
 import { algorithm, algorithms } from '../../lib/unlearn/registry.ts';
@@ -55,4 +61,25 @@ test('the retain term of a run counts 5 times, unless it is told otherwise', () 
   expect(() => methodOfRun('ascent', { retainCoefficient: 1 } as object)).toThrow(
     /retainCoefficient is of no effect on ascent; it belongs to graddiff/,
   );
+});
+
+test('adapters take a multiple of the rate that their base would, whatever their own size, and more epochs', () => {
+  const graddiff = algorithm('graddiff');
+  const rate = (optimizer: OptimizerName, weights: number) =>
+    defaultLearningRate(optimizer, graddiff, weights, {}, true);
+  expect([rate('adamw', 7e9), rate('adamw', 7e7)]).toEqual([4.8e-5, 4.8e-4]);
+  for (const optimizer of ['adamw', 'sophia', 'soul-repo', 'sign', 'sgd'] as const) {
+    expect(rate(optimizer, 1e9)).toBeGreaterThan(defaultLearningRate(optimizer, graddiff, 1e9));
+  }
+  expect([defaultEpochs(graddiff, 5, true), defaultEpochs(graddiff, 1, true)]).toEqual([30, 120]);
+  expect(defaultEpochs(algorithm('finetune'), 5, true)).toBe(5);
+});
+
+test('Sophia on adapters follows its clipped fraction, unless something else is said', () => {
+  const complete = (given: OptimizerSettings) =>
+    settingsWithAdapters('sophia', completeOptimizerSettings('sophia', given), given);
+  expect(complete({})).toMatchObject({ clippedFraction: 0.3, followClippedFraction: true });
+  expect(complete({ clippedFraction: 0.1 })).toMatchObject({ clippedFraction: 0.1, followClippedFraction: true });
+  expect(complete({ followClippedFraction: false })).toMatchObject({ followClippedFraction: false });
+  expect(complete({ rho: 0.04 })).not.toHaveProperty('clippedFraction');
 });

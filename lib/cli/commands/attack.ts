@@ -18,7 +18,7 @@ import { readModelConfig } from '../../model/config.ts';
 import type { DecoderConfig } from '../../model/decoder-config.ts';
 import { parameterLayout } from '../../model/decoder-weights.ts';
 import { readModelLimits } from '../../model/model-limits.ts';
-import { openModelFolder, tokenizerOf } from '../../model/open-model-folder.ts';
+import { mergeableAdapters, openModelFolder, tokenizerOf } from '../../model/open-model-folder.ts';
 import { dataLine } from '../../run/run-settings.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { integer, listed, number, path, paths, seed } from '../arguments.ts';
@@ -210,6 +210,7 @@ async function attack(options: AttackCommandOptions): Promise<CommandResult> {
 async function readSets(options: AttackCommandOptions) {
   const { model: folder, forget, retain, unrelated, limit, maxLength } = options;
   const folders = await openModelFolder(folder, options.base);
+  await mergeableAdapters(folder, folders);
   const tokenizer = await tokenizerOf(folders);
   const template = await chooseTemplate(folders.tokenizer, tokenizer, options);
   const limits = await readModelLimits(folders.model);
@@ -235,8 +236,9 @@ type ModelChoice = Pick<AttackCommandOptions, 'model' | 'base'>;
 /** Of the model, and of one that it is compared with, each with its adapters folded in where it has some. */
 async function configsOf({ model, base }: ModelChoice, other: string): Promise<[DecoderConfig, DecoderConfig]> {
   const own = (await openModelFolder(model, base)).model;
-  const compared = (await openModelFolder(other)).model;
-  return [await readModelConfig(own), await readModelConfig(compared)];
+  const compared = await openModelFolder(other);
+  await mergeableAdapters(other, compared);
+  return [await readModelConfig(own), await readModelConfig(compared.model)];
 }
 
 /** Weights are compared one by one. */

@@ -16,8 +16,7 @@ import { OnnxEmbedder } from '../../eval/embedding/onnx-embedder.ts';
 import { type ProfileName, profileNames } from '../../eval/profiles.ts';
 import { readEvaluationLog } from '../../eval/tofu/read-log.ts';
 import { readTofuSets, type TofuSets } from '../../eval/tofu/sets.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
-import { openOneOf } from '../../model/open-model-folder.ts';
+import { mergeableAdapters, openOneOf } from '../../model/open-model-folder.ts';
 import { integer, listed, number, path } from '../arguments.ts';
 import { attacksOf, checkLogs, checkRows, checkUnused, type GivenRow } from '../comparison/checks.ts';
 import { type EvaluatedRow, evaluateModel } from '../comparison/evaluate-models.ts';
@@ -186,9 +185,8 @@ async function compare(
   const folders = given.filter((each) => !each.isLog);
   const progress = progressOn('comparing', options);
   for (const { name, path: folder } of folders) {
-    // What attacks change must be the weights themselves.
-    if (attacksOf(name, options).length > 0) await checkModelFolder(folder);
-    else await openOneOf(folder, options.base);
+    const opened = await openOneOf(folder, options.base);
+    if (attacksOf(name, options).length > 0) await mergeableAdapters(folder, opened);
   }
   if (folders.length > 0) await checkLogFolder(options.logs);
   const loading = folders.length > 0 ? decideLoading(options) : undefined;

@@ -7,11 +7,10 @@
 import { Argument, Command, Option } from 'commander';
 import { printable, SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
-import { adapterBase, isAdapterFolder, readAdapterConfig } from '../../model/adapter/adapter-folder.ts';
 import { adaptedModules } from '../../model/adapter/adapter-layout.ts';
 import { readModelConfig } from '../../model/config.ts';
-import { checkModelFolder } from '../../model/folder-kind.ts';
 import { requireRoom } from '../../model/model-folder.ts';
+import { mergeableAdapters, openOneOf } from '../../model/open-model-folder.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { path } from '../arguments.ts';
 import { threadsOption } from '../model-options.ts';
@@ -63,23 +62,15 @@ async function merge(adapter: string, options: MergeOptions): Promise<CommandRes
   const { out, threads, overwrite = false } = options;
   const progress = progressOn('merging', options);
   return performWork(progress, async (signal) => {
-    await checkModelFolder(adapter, { adapters: true, ...withoutUndefined({ base: options.base }) });
-    if (!(await isAdapterFolder(adapter))) {
+    const opened = await openOneOf(adapter, options.base);
+    const stored = await mergeableAdapters(adapter, opened);
+    if (stored === undefined) {
       throw new SoulError('SOUL_INVALID_ARGUMENT', `${adapter} is a whole model: there is nothing to merge`, {
         argument: 'adapter',
       });
     }
-    const base = await adapterBase(adapter, options.base);
+    const { model: base } = opened;
     const config = await readModelConfig(base);
-    const stored = (await readAdapterConfig(adapter)).on(config);
-    if (stored.kind !== 'lora') {
-      throw new SoulError(
-        'SOUL_UNSUPPORTED',
-        `${adapter} holds unlearning layers, which cannot be merged: what they add is no product with a weight of the model. Give the ` +
-          'folder itself in place of a model; soul fuse makes several into one',
-        { argument: 'adapter' },
-      );
-    }
     await requireRoom(out, overwrite);
     const { dtype = storedDType(config.source) } = options;
     progress.phase('loading the base and its adapters');
