@@ -128,6 +128,25 @@ describeWithEngine.each(cases)('gradients of adapters are those of the merged ma
     }));
 });
 
+describeWithEngine('products with the Gauss-Newton matrix on adapters', () => {
+  test('refuse memory of the base, which they would write to', async () => {
+    const model = await movedModel({ adapter: { ...allLinear, rank: 1 } });
+    const { length } = model.parameters.values;
+    const before = model.base!.values.array.slice();
+    const own = await bufferOf(new Float32Array(length).fill(1));
+    const ofBase = model.base!.values.view(0, length) as FlatBuffer<'f32'>;
+    for (const [direction, scratch] of [
+      [own, ofBase],
+      [ofBase, own],
+    ] as const) {
+      const product = model.addGaussNewtonProduct(smallBatch, weightsOf(smallBatch), direction, { scratch });
+      await expect(product).rejects.toMatchObject({ code: 'SOUL_ALIASED' });
+    }
+    expect(model.base!.values.array).toEqual(before);
+    model.release();
+  });
+});
+
 describeWithEngine('fresh adapters', () => {
   test.each([1, 3, 8, 17])('of rank %p leave a model what it was, bit for bit, in every dtype', async (rank) => {
     for (const dtype of ['f32', 'bf16'] as const) {
