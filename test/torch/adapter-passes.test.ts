@@ -145,6 +145,16 @@ describeWithEngine('products with the Gauss-Newton matrix on adapters', () => {
     expect(model.base!.values.array).toEqual(before);
     model.release();
   });
+
+  test('are 0 where all adapters are, which have no length to go by', async () => {
+    const model = await movedModel({ adapter: allLinear });
+    await model.parameters.values.fill(0);
+    const along = await bufferOf(Float32Array.from(draw('direction', model.parameters.values.length)));
+    const scratch = FlatBuffer.alloc(along.length);
+    await model.addGaussNewtonProduct(smallBatch, weightsOf(smallBatch), along, { scratch });
+    expect(model.parameters.gradients.array.every((each) => each === 0)).toBe(true);
+    model.release();
+  });
 });
 
 describeWithEngine('fresh adapters', () => {
@@ -265,6 +275,21 @@ describeWithEngine('forks', () => {
     const fork = await forking;
     expect((await fork.score(smallBatch)).logProbability).toEqual(before);
     fork.release();
+  });
+
+  test('are refused, as all passes are, once the values of the base are released', async () => {
+    const model = await movedModel({ adapter: allLinear });
+    const pass = await model.nll(smallBatch);
+    await model.base!.values.release();
+    for (const call of [
+      () => model.fork(),
+      () => model.merged(),
+      () => model.score(smallBatch),
+      () => pass.backward(weightsOf(smallBatch)),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
+    }
+    model.release();
   });
 
   test('may train, and leave each other alone', async () => {

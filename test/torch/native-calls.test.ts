@@ -227,6 +227,10 @@ describeWithEngine('the calls of the engine addon', () => {
       Object.assign(changed.layers[0]!.attentionInput[0]!.adapters![0]!, change);
       expect(() => createModel(changed, values, undefined, own, ownGradients)).toThrow(message);
     }
+    // The last one ends where the product does.
+    const beyond = structuredClone(specification);
+    beyond.layers[0]!.attentionInput[0]!.adapters![1]!.columns += 1;
+    expect(() => createModel(beyond, values, undefined, own, ownGradients)).toThrow(/columns must be/);
   });
 
   test('heads of other sizes than the layer has are refused', () => {
