@@ -10,6 +10,7 @@ import { asSoulError, SoulError } from '../core/errors.ts';
 import { makeFolders, replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { toPythonJson } from '../core/json.ts';
+import { adapterConfigFile } from './adapter/peft-config.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import { parameterLayout } from './decoder-weights.ts';
@@ -28,7 +29,7 @@ export interface ModelFolderOptions {
  * Writes config.json, model.safetensors, and what the options name; the folder is made if it isn't there. Each file is written
  * beside and renamed, the weights last; shards of a model that was there go then.
  *
- * @throws SoulError SOUL_EXISTS where the folder holds a model, or files of a tokenizer, and `overwrite` is not set;
+ * @throws SoulError SOUL_EXISTS where the folder holds adapters, or a model or files of a tokenizer and `overwrite` is not set;
  *   SOUL_NOT_FOUND where the tokenizer is gone; of {@link writeCheckpoint}; SOUL_FILE_SYSTEM. Nothing is written but in the last
  *   two cases.
  */
@@ -55,16 +56,24 @@ export async function writeModelFolder(
 }
 
 /**
- * Checks that a model can be written to a folder, which need not be there.
+ * Checks that a model can be written to a folder, which need not be there. Adapters stay in any case: transformers would load those with
+ * their own base, and not the model beside them.
  *
  * @returns the model's files that are there
- * @throws SoulError SOUL_EXISTS where there is a model and `overwrite` is not set
+ * @throws SoulError SOUL_EXISTS where there are adapters, or a model and `overwrite` is not set
  */
 export async function requireRoom(folder: string, overwrite: boolean): Promise<string[]> {
-  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException): string[] => {
     if (error.code === 'ENOENT') return [];
     throw asSoulError(error);
   });
+  if (names.includes(adapterConfigFile)) {
+    throw new SoulError(
+      'SOUL_EXISTS',
+      `${folder} holds adapters (${adapterConfigFile}), which would be taken for a part of a model beside them; name another folder`,
+      { folder },
+    );
+  }
   const before = names.filter((name) => modelFile.test(name));
   if (before.length === 0 || overwrite) return before;
   throw new SoulError(

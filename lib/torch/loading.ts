@@ -7,12 +7,14 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { invalidArgument, SoulError } from '../core/errors.ts';
+import { exists } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { adapterConfig, adapterSeed } from '../model/adapter/adapter-config.ts';
 import { isAdapterFolder, modelFolders, readAdapterConfig } from '../model/adapter/adapter-folder.ts';
 import { adapterLayout } from '../model/adapter/adapter-layout.ts';
 import { fillFreshAdapters, openAdapterWeights } from '../model/adapter/adapter-weights.ts';
+import { adapterConfigFile } from '../model/adapter/peft-config.ts';
 import { fillFreshUnlearningLayers } from '../model/adapter/unlearning-layers.ts';
 import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { parseModelConfig, readModelConfig } from '../model/config.ts';
@@ -36,6 +38,11 @@ export async function loadFolder<Kind extends WeightDType>(
       argument: 'base',
       folder,
     });
+  }
+  if (await exists(join(folder, adapterConfigFile))) {
+    options.onNote?.(
+      `${folder}: its adapters (${adapterConfigFile}) are not read, since a whole model lies beside them; give them a folder of their own`,
+    );
   }
   const config = await readModelConfig(folder);
   const source = await sourceOf(folder);

@@ -10,7 +10,7 @@ import { invalidArgument } from '../core/errors.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
-import { writeAdapterFolder } from '../model/adapter/adapter-folder.ts';
+import { requireOtherThanBase, writeAdapterFolder } from '../model/adapter/adapter-folder.ts';
 import { writeModelFolder } from '../model/model-folder.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { ModelMemory } from './model-memory.ts';
@@ -46,8 +46,11 @@ export async function saveModel(memory: ModelMemory, folder: string, options: Sa
 export async function saveMergedModel(memory: ModelMemory, folder: string, options: SaveMergedOptions): Promise<void> {
   checkFolderName(folder);
   checkNames('options', options, ['tokenizer', 'overwrite', 'signal']);
+  const { folder: base } = memory.shape.source;
+  // At once: calls that are made after this one come after it.
   const values = await memory.mergedValues(options.signal);
   try {
+    if (base !== undefined) await requireOtherThanBase(folder, base);
     await writeWhole(memory, folder, values, options);
   } finally {
     await values.release();

@@ -96,10 +96,11 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
     folder: string,
     options: LoadOptions<Kind> = {},
   ): Promise<{ model: TorchLM<Kind>; tokenizer: HuggingFaceTokenizer }> {
+    const checked = prepareLoading(options);
     const { tokenizer: from } =
-      typeof folder === 'string' ? await modelFolders(folder, options.base) : { tokenizer: folder };
+      typeof folder === 'string' ? await modelFolders(folder, checked.base) : { tokenizer: folder };
     const tokenizer = await HuggingFaceTokenizer.load(from);
-    return { model: await TorchLM.load(folder, options), tokenizer };
+    return { model: new TorchLM(ownKey, await loadFolder(folder, checked)), tokenizer };
   }
 
   /**
@@ -313,7 +314,8 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
    * PEFT loads them: adapter_config.json, adapter_model.safetensors and the tokenizer's files. Calls made before come first; don't change
    * parameters until it is done.
    *
-   * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set; SOUL_NOT_FOUND where the tokenizer is
+   * @throws SoulError SOUL_EXISTS where the folder holds a model and `overwrite` is not set, also where it holds adapters and
+   *   the model has none, or the other way round; SOUL_NOT_FOUND where the tokenizer is
    *   gone; SOUL_FILE_SYSTEM
    */
   async save(folder: string, options: SaveOptions = {}): Promise<void> {
@@ -345,7 +347,7 @@ export class TorchLM<Kind extends WeightDType = WeightDType>
   /**
    * Writes the whole model that `merged` makes, without taking memory for its gradients.
    *
-   * @throws SoulError of `merged` and `save`
+   * @throws SoulError of `merged` and `save`; SOUL_INVALID_ARGUMENT for the folder of the base
    */
   async saveMerged(folder: string, options: SaveMergedOptions = {}): Promise<void> {
     this.#requireMergeable('there is nothing to merge; save it');

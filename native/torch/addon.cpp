@@ -64,6 +64,12 @@ Napi::Value CreateModel(const Napi::CallbackInfo& info) {
     if (place.dtype != other.dtype || place.ordinal != other.ordinal) {
       ThrowInvalid(env, "adapterValues must have the dtype of values and lie on their device");
     }
+    // What trains would change what is frozen.
+    CheckApart(env, "adapterValues", adapters->values, "values", weights.values);
+    if (adapters->gradients) {
+      CheckApart(env, "adapterGradients", *adapters->gradients, "values", weights.values);
+      CheckApart(env, "adapterGradients", *adapters->gradients, "adapterValues", adapters->values);
+    }
   }
   const WeightMemory& trained = adapters ? *adapters : weights;
   if (!trained.gradients || (adapters && weights.gradients)) {
@@ -117,6 +123,10 @@ Napi::Value Merge(const Napi::CallbackInfo& info) {
     ThrowInvalid(env, "target must be of the weights' dtype and length and on their device");
   }
   CheckApart(env, "target", target, "values", weights);
+  CheckApart(env, "target", target, "adapterValues",
+             ReadMemory(handle.values.value.Value(), "adapterValues"));
+  CheckApart(env, "target", target, "adapterGradients",
+             ReadMemory(handle.gradients.value.Value(), "adapterGradients"));
   const auto [from, into] = Guarded(env, [&] { return std::pair(Flat(weights), Flat(target)); });
   return Post(
       env, {info[0], info[1], info[2]}, weights.place.ordinal,
@@ -193,6 +203,8 @@ Napi::Value MultiplyGaussNewton(const Napi::CallbackInfo& info) {
     }
     for (size_t other = 0; other < i; ++other)
       CheckApart(env, name, *memory, own[other].first, *own[other].second);
+    if (!handle.frozen.value.IsEmpty())
+      CheckApart(env, name, *memory, "the base's values", ReadMemory(handle.frozen.value.Value(), "values"));
   }
   const double change = info[7].IsNumber() ? info[7].As<Napi::Number>().DoubleValue() : 0;
   if (!(change > 0 && change < 1)) ThrowInvalid(env, "change must be a number between 0 and 1");

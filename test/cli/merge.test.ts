@@ -86,7 +86,10 @@ describeWithEngine('soul merge', () => {
 
   test.each([
     [['model', '--out', 'new'], /is a whole model: there is nothing to merge/],
-    [['adapter', '--out', 'model'], /holds a model already \(config\.json\)/],
+    [['adapter', '--out', 'model'], /is the base of the adapters: .* they would count twice/],
+    [['adapter', '--out', 'model', '--overwrite'], /is the base of the adapters: .* they would count twice/],
+    [['adapter', '--out', 'adapter', '--overwrite'], /holds adapters \(adapter_config\.json\)/],
+    [['adapter', '--out', 'merged'], /holds a model already \(config\.json\)/],
     [['adapter', '--out', 'new', '--base', 'nowhere'], /nowhere does not exist/],
     [['adapter', '--out', 'new', '--base', 'adapter'], /is an adapter itself/],
     [['nowhere', '--out', 'new'], /nowhere does not exist/],

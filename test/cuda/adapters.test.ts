@@ -2,8 +2,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { FlatBuffer } from '../../lib/core/flat-buffer.ts';
+import { FlatBuffer, nativeMemory } from '../../lib/core/flat-buffer.ts';
+import { adapterConfig } from '../../lib/model/adapter/adapter-config.ts';
+import { adapterLayout } from '../../lib/model/adapter/adapter-layout.ts';
+import { parseModelConfig } from '../../lib/model/config.ts';
+import { parameterLayout } from '../../lib/model/decoder-weights.ts';
+import { nativeEngine } from '../../lib/torch/engine.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
+import { nativeSpecification } from '../../lib/torch/native-specification.ts';
 import { movedModel, moveFactors, smallBatch, smallConfig } from '../torch/adapter-models.ts';
 import { describeWithCudaEngine } from './engine-available.ts';
 
@@ -57,5 +63,34 @@ describeWithCudaEngine('adapters on a device', () => {
     const again = await TorchLM.load(join(folder, 'adapter'), { dtype, device: 'cuda' });
     expect(await again.parameters.values.toFloat32Array()).toEqual(await device.parameters.values.toFloat32Array());
     for (const each of [host, device, base, again, ...forks, ...merged]) await each[Symbol.asyncDispose]();
+  });
+
+  test('are of no use once the memory of their base is released', async () => {
+    const config = parseModelConfig(smallConfig);
+    const lora = adapterConfig(adapter, config);
+    const settings = {
+      attention: 'portable',
+      checkpointActivations: false,
+      threads: 1,
+      logitsMemory: 2 ** 20,
+    } as const;
+    const specification = nativeSpecification(config, settings, lora);
+    const { length } = adapterLayout(config, lora);
+    const alloc = (size: number) => FlatBuffer.alloc(size, { device: 'cuda' });
+    const [base, values, gradients] = [alloc(parameterLayout(config).length), alloc(length), alloc(length)];
+    const own = [nativeMemory(values, 'values'), nativeMemory(gradients, 'gradients')] as const;
+    const { createModel, nll, backward, score, merge } = nativeEngine();
+    const model = createModel(specification, nativeMemory(base, 'base'), undefined, ...own);
+    const arrays = [smallBatch.tokens, smallBatch.offsets, smallBatch.labelPositions] as const;
+    const { pass } = await nll(model, ...arrays);
+    const target = nativeMemory(alloc(base.length), 'target');
+    await base.release();
+    const calls = [
+      () => score(model, ...arrays, 1),
+      () => backward(pass, weights, undefined, false),
+      () => merge(model, target),
+    ];
+    for (const call of calls) expect(call).toThrow(expect.objectContaining({ code: 'SOUL_RELEASED' }));
+    await Promise.all([values, gradients].map((each) => each.release()));
   });
 });

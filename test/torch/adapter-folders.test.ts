@@ -1,5 +1,5 @@
 import { copyFile, mkdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { beforeEach, expect, jest, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
@@ -163,6 +163,8 @@ describeWithEngine('the base of adapters', () => {
       const named: [object, object][] = [
         [{ base_model_name_or_path: '..' }, {}],
         [{ base_model_name_or_path: base }, {}],
+        // From the working directory on.
+        [{ base_model_name_or_path: relative(process.cwd(), base) }, {}],
         [{ base_model_name_or_path: 'org/name' }, { base }],
         [{ base_model_name_or_path: null }, { base }],
       ];

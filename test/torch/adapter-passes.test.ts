@@ -128,6 +128,35 @@ describeWithEngine.each(cases)('gradients of adapters are those of the merged ma
     }));
 });
 
+describeWithEngine('products with the Gauss-Newton matrix on adapters', () => {
+  test('refuse memory of the base, which they would write to', async () => {
+    const model = await movedModel({ adapter: { ...allLinear, rank: 1 } });
+    const { length } = model.parameters.values;
+    const before = model.base!.values.array.slice();
+    const own = await bufferOf(new Float32Array(length).fill(1));
+    const ofBase = model.base!.values.view(0, length) as FlatBuffer<'f32'>;
+    for (const [direction, scratch] of [
+      [own, ofBase],
+      [ofBase, own],
+    ] as const) {
+      const product = model.addGaussNewtonProduct(smallBatch, weightsOf(smallBatch), direction, { scratch });
+      await expect(product).rejects.toMatchObject({ code: 'SOUL_ALIASED' });
+    }
+    expect(model.base!.values.array).toEqual(before);
+    model.release();
+  });
+
+  test('are 0 where all adapters are, which have no length to go by', async () => {
+    const model = await movedModel({ adapter: allLinear });
+    await model.parameters.values.fill(0);
+    const along = await bufferOf(Float32Array.from(draw('direction', model.parameters.values.length)));
+    const scratch = FlatBuffer.alloc(along.length);
+    await model.addGaussNewtonProduct(smallBatch, weightsOf(smallBatch), along, { scratch });
+    expect(model.parameters.gradients.array.every((each) => each === 0)).toBe(true);
+    model.release();
+  });
+});
+
 describeWithEngine('fresh adapters', () => {
   test.each([1, 3, 8, 17])('of rank %p leave a model what it was, bit for bit, in every dtype', async (rank) => {
     for (const dtype of ['f32', 'bf16'] as const) {
@@ -246,6 +275,21 @@ describeWithEngine('forks', () => {
     const fork = await forking;
     expect((await fork.score(smallBatch)).logProbability).toEqual(before);
     fork.release();
+  });
+
+  test('are refused, as all passes are, once the values of the base are released', async () => {
+    const model = await movedModel({ adapter: allLinear });
+    const pass = await model.nll(smallBatch);
+    await model.base!.values.release();
+    for (const call of [
+      () => model.fork(),
+      () => model.merged(),
+      () => model.score(smallBatch),
+      () => pass.backward(weightsOf(smallBatch)),
+    ]) {
+      await expect(call()).rejects.toMatchObject({ code: 'SOUL_RELEASED' });
+    }
+    model.release();
   });
 
   test('may train, and leave each other alone', async () => {

@@ -103,6 +103,33 @@ const scenes: Record<string, () => Promise<void>> = {
     const kept = arrays.filter((array) => array.deref() !== undefined).length;
     console.log(JSON.stringify({ kept, finished: logProbability.length, released: model.released }));
   },
+
+  /** Two models on one base are released one after the other, and stay reachable: the base goes with the last. */
+  async forks() {
+    const batch = batchOf(4, 40);
+    const adapter = { kind: 'lora', rank: 4, targets: 'all-linear' } as const;
+    const model = await TorchLM.create(config, 1n, { adapter });
+    const fork = await model.fork();
+    const models = [model, fork];
+    const base = new WeakRef(model.base!.values.array);
+    const own = models.flatMap(({ parameters: { values, gradients } }) =>
+      [values, gradients].map(({ array }) => new WeakRef(array)),
+    );
+    const kept = async () => {
+      for (let i = 0; i < 5; i++) {
+        globalThis.gc?.();
+        await sleep(20);
+      }
+      return [base, ...own].map((array) => array.deref() !== undefined);
+    };
+    model.release();
+    const first = await kept();
+    const { logProbability } = await fork.score(batch);
+    fork.release();
+    const last = await kept();
+    const released = models.map((each) => each.released);
+    console.log(JSON.stringify({ first, last, finished: logProbability.length, released }));
+  },
 };
 
 async function work(): Promise<void> {

@@ -24,6 +24,15 @@ describeWithEngine('the life of a process', () => {
     expect(JSON.parse(play('release'))).toEqual({ kept: 0, finished: 4 * 39, released: true });
   });
 
+  test('of models on one base each gives back its adapters, the last the base, though they stay reachable', () => {
+    expect(JSON.parse(play('forks'))).toEqual({
+      first: [true, false, false, true, true],
+      last: [false, false, false, false, false],
+      finished: 4 * 39,
+      released: [true, true],
+    });
+  });
+
   test('its memory does not grow with the number of steps, nor with what is forgotten', () => {
     const { grown } = JSON.parse(play('memory')) as { grown: number };
     // One graph of these batches takes 2 MB, one model 1.2 MB: what is kept by mistake would show.

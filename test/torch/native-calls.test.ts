@@ -187,6 +187,11 @@ describeWithEngine('the calls of the engine addon', () => {
     await merge(model, memory(size));
     expect(() => merge(model, memory(size - 1))).toThrow(/target must be of the weights' dtype and length/);
     expect(() => merge(model, values)).toThrow(/target must share no memory with values/);
+    // Longer than the weights, they are there for a target as long as those within them.
+    const [long, longGradients] = [memory(size), memory(size)];
+    const roomy = createModel(specification, values, undefined, long, longGradients);
+    expect(() => merge(roomy, long)).toThrow(/target must share no memory with adapterValues/);
+    expect(() => merge(roomy, longGradients)).toThrow(/target must share no memory with adapterGradients/);
     const whole = createModel(specificationOf(wide).specification, values, memory(size));
     expect(() => merge(whole, memory(size))).toThrow(/model must have adapters/);
 
@@ -199,6 +204,9 @@ describeWithEngine('the calls of the engine addon', () => {
       [[values, undefined, narrow, narrow], /must have the dtype of values/],
       [[values, undefined, memory(256), memory(256)], /does not fit into values/],
       [[values, memory(size)], /adapters need memory of their own/],
+      [[values, undefined, values.subarray(0, adapterSize), own], /adapterValues must share no memory with values/],
+      [[values, undefined, own, values.subarray(0, adapterSize)], /adapterGradients must share no memory with values/],
+      [[values, undefined, own, own], /adapterGradients must share no memory with adapterValues/],
     ];
     for (const [words, message] of refusals) {
       expect(() => (createModel as (...words: unknown[]) => unknown)(specification, ...words)).toThrow(message);
@@ -219,6 +227,10 @@ describeWithEngine('the calls of the engine addon', () => {
       Object.assign(changed.layers[0]!.attentionInput[0]!.adapters![0]!, change);
       expect(() => createModel(changed, values, undefined, own, ownGradients)).toThrow(message);
     }
+    // The last one ends where the product does.
+    const beyond = structuredClone(specification);
+    beyond.layers[0]!.attentionInput[0]!.adapters![1]!.columns += 1;
+    expect(() => createModel(beyond, values, undefined, own, ownGradients)).toThrow(/columns must be/);
   });
 
   test('bottlenecks lie in memory of their own, in every layer whose inputs are asked for, or are refused', async () => {

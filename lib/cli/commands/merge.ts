@@ -7,6 +7,7 @@
 import { Argument, Command, Option } from 'commander';
 import { printable, SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
+import { requireOtherThanBase } from '../../model/adapter/adapter-folder.ts';
 import { adaptedModules } from '../../model/adapter/adapter-layout.ts';
 import { readModelConfig } from '../../model/config.ts';
 import { requireRoom } from '../../model/model-folder.ts';
@@ -71,6 +72,7 @@ async function merge(adapter: string, options: MergeOptions): Promise<CommandRes
     }
     const { model: base } = opened;
     const config = await readModelConfig(base);
+    await requireOtherThanBase(out, base);
     await requireRoom(out, overwrite);
     const { dtype = storedDType(config.source) } = options;
     progress.phase('loading the base and its adapters');

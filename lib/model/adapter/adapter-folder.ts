@@ -5,7 +5,7 @@
  * @module
  */
 
-import { rm, stat } from 'node:fs/promises';
+import { realpath, rm, stat } from 'node:fs/promises';
 import { isAbsolute, join, resolve } from 'node:path';
 import { asSoulError, SoulError, shortName } from '../../core/errors.ts';
 import { exists, makeFolders, replaceFile } from '../../core/files.ts';
@@ -127,6 +127,21 @@ async function namedBase(folder: string): Promise<string> {
     'SOUL_NOT_FOUND',
     `the adapter ${folder} ${named} (base_model_name_or_path in its ${adapterConfigFile}): name the folder of that model there, or give it as base`,
     { folder, base },
+  );
+}
+
+/**
+ * Checks that a merged model is not to be written over its base, beside which the adapters would then count twice.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export async function requireOtherThanBase(folder: string, base: string): Promise<void> {
+  const [out, under] = await Promise.all([folder, base].map((each) => realpath(each).catch(() => resolve(each))));
+  if (out !== under) return;
+  throw new SoulError(
+    'SOUL_INVALID_ARGUMENT',
+    `${folder} is the base of the adapters: merged into it, they would count twice when they are loaded with it again; name another folder`,
+    { argument: 'folder', folder },
   );
 }
 

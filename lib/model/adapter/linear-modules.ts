@@ -50,7 +50,7 @@ export function shortNames(config: DecoderConfig): string[] {
 export function resolveTargets(config: DecoderConfig, targets: readonly string[]): string[] {
   const modules = linearModules(config);
   const resolved = new Set<string>();
-  for (const target of targets) {
+  for (const target of new Set(targets)) {
     if (target === allLinear) for (const name of shortNames(config)) resolved.add(name);
     else if (modules.some(({ name }) => isTarget(target, name))) resolved.add(target);
     else throw noTarget(config, target);
