@@ -13,7 +13,7 @@ import { checkTemplate } from '../data/choose-template.ts';
 import { parseCondition } from '../data/conditions.ts';
 import { listOf } from '../data/read-example-set.ts';
 import type { RunSetting } from '../run/run-setting.ts';
-import { parseLora } from './lora-option.ts';
+import { parseWord } from './word-option.ts';
 
 /** The parser of a setting's text; none where the text itself is the value, whose check is the run's. */
 export function parserOf(setting: RunSetting): ((text: string, given?: never) => unknown) | undefined {
@@ -68,8 +68,8 @@ export function parserOf(setting: RunSetting): ((text: string, given?: never) =>
       return checked;
     case 'lines':
       return (text) => checked(text.replaceAll('\\n', '\n'));
-    case 'lora':
-      return (text) => parseLora(text, (value) => setting.check('value', value));
+    case 'adapter':
+      return (text) => parseWord(text, setting.word!, (value) => setting.check('value', value));
     case 'choice':
       return oneOf(setting.choices!);
     default:

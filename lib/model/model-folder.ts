@@ -11,6 +11,7 @@ import { makeFolders, replaceFile } from '../core/files.ts';
 import type { FlatBuffer } from '../core/flat-buffer.ts';
 import { toPythonJson } from '../core/json.ts';
 import { adapterConfigFile } from './adapter/peft-config.ts';
+import { unlearningLayersFile } from './adapter/unlearning-layers-file.ts';
 import { type WeightDType, writeCheckpoint } from './checkpoint.ts';
 import type { DecoderConfig } from './decoder-config.ts';
 import { parameterLayout } from './decoder-weights.ts';
@@ -67,10 +68,11 @@ export async function requireRoom(folder: string, overwrite: boolean): Promise<s
     if (error.code === 'ENOENT') return [];
     throw asSoulError(error);
   });
-  if (names.includes(adapterConfigFile)) {
+  const adapters = [adapterConfigFile, unlearningLayersFile].find((name) => names.includes(name));
+  if (adapters !== undefined) {
     throw new SoulError(
       'SOUL_EXISTS',
-      `${folder} holds adapters (${adapterConfigFile}), which would be taken for a part of a model beside them; name another folder`,
+      `${folder} holds adapters (${adapters}), which would be taken for a part of a model beside them; name another folder`,
       { folder },
     );
   }

@@ -11,11 +11,13 @@ import { parse, stringify } from 'yaml';
 import { readJsonFile } from '../core/files.ts';
 import { packageVersion } from '../core/package.ts';
 import { settingsInFull } from '../unlearn/inner-method.ts';
+import { adapterOfKind } from './adapter-choice.ts';
 import { isDeletion } from './deletion.ts';
 import type { EvaluationSeries } from './evaluations/evaluation.ts';
 import { setFigureNames } from './evaluations/figures.ts';
 import type { BeforeAndAfter } from './measure.ts';
 import type { RunRecordParts } from './record.ts';
+import { reversible, type TrainedAdapter } from './run-adapters.ts';
 import { placeKinds, type RunSchema } from './run-setting.ts';
 import { runSettings } from './run-settings.ts';
 import type { Traces } from './traces.ts';
@@ -38,7 +40,7 @@ export async function modelCard(parts: CardParts, traces: Traces | undefined): P
   const deletes = isDeletion(chosen);
   const metadata = {
     ...(base === undefined ? {} : { base_model: base, base_model_relation: adapter ? 'adapter' : 'finetune' }),
-    library_name: adapter ? 'peft' : 'transformers',
+    library_name: adapter ? adapterOfKind(adapter.config.kind).library : 'transformers',
     ...(await licenseOf(model)),
     pipeline_tag: 'text-generation',
     tags: [...(deletes ? ['unlearning', 'machine-unlearning'] : []), 'soul-unlearn', chosen.algorithm.name],
@@ -47,7 +49,7 @@ export async function modelCard(parts: CardParts, traces: Traces | undefined): P
     `---\n${stringify(metadata)}---`,
     `# ${lastName(settings.out) ?? 'Model'}`,
     whatWasDone(parts, base),
-    ...(adapter ? [aboutAdapters(deletes)] : []),
+    ...(adapter ? [aboutAdapters(adapter, deletes)] : []),
     `## Method and settings\n\n${settingsList(parts)}`,
     `## Figures\n\n${figures(parts)}`,
     `## How to check\n\n${howToCheck(parts, deletes)}`,
@@ -110,10 +112,9 @@ function whatWasDone({ chosen, sets, startedAt, adapter }: CardParts, base: stri
   );
 }
 
-function aboutAdapters(deletes: boolean): string {
-  const stays = "The folder holds adapters (LoRA) alone, in PEFT's form; the model that they belong to is not changed.";
-  if (!deletes) return stays;
-  return `${stays} This is a deletion that can be taken back: who removes the adapter has that model again. Merging (\`soul merge\`) is what deletes.`;
+function aboutAdapters({ config }: TrainedAdapter, deletes: boolean): string {
+  const { folder } = adapterOfKind(config.kind);
+  return deletes ? `${folder} This is ${reversible(config)}.` : folder;
 }
 
 /** Settings that a reader may want: none that is a path, nor where the model was loaded. */

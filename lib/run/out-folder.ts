@@ -16,7 +16,7 @@ import { tokenizerFiles } from '../model/tokenizer-files.ts';
 import { tidyPublished } from './published-folder.ts';
 import { requireReplaceable } from './replaceable-folder.ts';
 import { checkpointsName, markerName } from './run-files.ts';
-import { type Claim, claim, modelFile, placeOf, stagingOf } from './staging-folder.ts';
+import { type Claim, claim, isModelFile, placeOf, stagingOf } from './staging-folder.ts';
 
 export interface OutFolderOptions {
   /** Replaces a folder that an earlier run made. */
@@ -149,7 +149,7 @@ export class OutFolder {
   /** Removes what was written of a model, so that it can be written again. */
   async removeModel(): Promise<void> {
     const names = await readdir(this.staging);
-    const own = names.filter((name) => modelFile.test(name) || tokenizerFiles.includes(name));
+    const own = names.filter((name) => isModelFile(name) || tokenizerFiles.includes(name));
     for (const name of own) await rm(join(this.staging, name), { force: true });
   }
 

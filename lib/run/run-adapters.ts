@@ -8,8 +8,9 @@ import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
 import type { OpenedFolder } from '../model/open-model-folder.ts';
+import { adapterOfKind, adapterOptions, askedAdapter } from './adapter-choice.ts';
 import { modelChecksums } from './checksums.ts';
-import { adapterOptions } from './lora-setting.ts';
+import type { ChosenAlgorithm } from './run-defaults.ts';
 import type { AdapterChoice } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
 
@@ -22,23 +23,34 @@ export interface TrainedAdapter {
   readonly isChanged: boolean;
 }
 
+type Settings = Pick<CompleteRunSettings, 'model' | 'lora' | 'unlearningLayers' | 'base' | 'seed'>;
+
 /**
  * What a run's model is loaded with.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for fresh adapters beside those that a folder holds
  */
-export function adaptersOf(
-  { model, lora, base, seed }: Pick<CompleteRunSettings, 'model' | 'lora' | 'base' | 'seed'>,
-  { isAdapter }: Pick<OpenedFolder, 'isAdapter'>,
-): AdapterChoice {
-  if (lora !== undefined && isAdapter) {
+export function adaptersOf(settings: Settings, { isAdapter }: Pick<OpenedFolder, 'isAdapter'>): AdapterChoice {
+  const { model, base, seed } = settings;
+  const asked = askedAdapter(settings);
+  if (asked !== undefined && isAdapter) {
+    const flag = asked.option.split(' ')[0];
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
-      `fresh adapters are asked for (--lora), but ${model} holds adapters already: leave --lora out to go on with those, or merge them first (soul merge)`,
-      { argument: 'lora', model },
+      `fresh adapters are asked for (${flag}), but ${model} holds adapters already: leave ${flag} out to go on with those, or give the ` +
+        'model that they belong to as --model; what two such runs come to is fused (soul fuse, unlearning layers), or merged first (soul merge, LoRA)',
+      { argument: flag, model },
     );
   }
-  return withoutUndefined({ adapter: adapterOptions(lora, seed), base });
+  return withoutUndefined({ adapter: adapterOptions(settings, seed), base });
+}
+
+/** What to tell of a method that its paper trains adapters with, where a run has none of them; undefined where there is nothing. */
+export function paperNote({ algorithm }: ChosenAlgorithm, settings: Settings, isAdapter: boolean): string | undefined {
+  const { name, paperTrains } = algorithm;
+  if (paperTrains === undefined || isAdapter || askedAdapter(settings) !== undefined) return undefined;
+  const flag = adapterOfKind(paperTrains).option.split(' ')[0];
+  return `${name} changes the model's own weights here; its paper trains layers beside them, which leave them as they are: ${flag}`;
 }
 
 /** Whether the files of a folder are no more those that had these hashes. */
@@ -51,8 +63,10 @@ export async function isChanged(
   return JSON.stringify(Object.entries(now)) !== JSON.stringify(Object.entries(sums));
 }
 
-const reversible =
-  'a deletion that can be taken back: who removes the adapter has the base again; merging (soul merge) is what deletes';
+/** Of adapters that a run of unlearning made: what becomes of the deletion. */
+export function reversible({ kind }: AdapterConfig): string {
+  return `a deletion that can be taken back: who removes the adapter has the base again; ${adapterOfKind(kind).lasting}`;
+}
 
 /**
  * What run.json says of the adapters.
@@ -65,5 +79,6 @@ export function adapterRecord(
   sha256: Readonly<Record<string, string>>,
   deletes: boolean,
 ): object {
-  return { ...config, base: { folder: name, sha256, changed }, ...(deletes ? { note: reversible } : {}) };
+  const note = deletes ? { note: reversible(config).replaceAll('`', '') } : {};
+  return { ...config, base: { folder: name, sha256, changed }, ...note };
 }

@@ -18,7 +18,7 @@ import type { CompleteRunSettings } from './settings.ts';
 import { defaultLookEvery, setsOf, untilConditions } from './until.ts';
 
 /** Whom a run tells, and what ends it. */
-interface Told {
+export interface Told {
   readonly onEvent?: ((event: RunEvent) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -29,7 +29,7 @@ export type RunSettingKind =
   | 'numbers'
   | 'kindNumbers'
   | 'seed'
-  | 'lora'
+  | 'adapter'
   /** What no option gives as a whole. */
   | 'value';
 
@@ -42,6 +42,14 @@ export interface RunOption {
   readonly text?: string;
 }
 
+/** How the command line says several settings in one word, parts with commas between them: `key=value`, or `key` for true. */
+export interface WordForm {
+  /** All parts at once. */
+  readonly example: string;
+  /** By their keys the names of the settings; without `read` a part has no value. */
+  readonly parts: Readonly<Record<string, { readonly name: string; readonly read?: (text: string) => unknown }>>;
+}
+
 /** How the commands ask for a setting. */
 export interface Asked {
   /** For both commands, or for each that has it. */
@@ -52,6 +60,8 @@ export interface Asked {
   readonly heading?: string;
   /** What it is where it is not given, where that is no constant. */
   readonly otherwise?: string;
+  /** Of a setting that is an object of settings. */
+  readonly word?: WordForm;
   /** The setting of the same group that says the same in another way. */
   readonly insteadOf?: string;
   /** Whether the weights that a run comes to are the same whatever it is, so that a run that is resumed may have another. */

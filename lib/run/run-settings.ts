@@ -14,8 +14,8 @@ import { curvatureSettings } from '../unlearn/curvature.ts';
 import type { Method } from '../unlearn/method.ts';
 import type { AlgorithmName, AlgorithmSettings } from '../unlearn/registry.ts';
 import { choiceSetting, flagSetting, integerSetting, numberSetting } from '../unlearn/setting.ts';
+import { adapterSettings } from './adapter-choice.ts';
 import { setFigureNames, setFigures } from './evaluations/figures.ts';
-import { loraSetting } from './lora-setting.ts';
 import { type OptimizerName, optimizerNames, optimizerSettings } from './optimizer-choice.ts';
 import {
   choicesSetting,
@@ -47,7 +47,7 @@ export const conditionLine =
 export const runSettings = {
   model: {
     ...pathSetting(
-      'folder of a Hugging Face model: config.json, safetensors files, tokenizer.json; or of adapters as PEFT writes them, which then go on to train',
+      'folder of a Hugging Face model: config.json, safetensors files, tokenizer.json; or of adapters, as PEFT or an earlier run writes them, which then go on to train',
     ),
     option: '--model <folder>',
     heading: 'Needed',
@@ -219,17 +219,11 @@ export const runSettings = {
     ...seedSetting('seed of every random draw; the same seed gives the same model', 0n),
     option: '--seed <integer>',
   },
-  lora: {
-    ...loraSetting(
-      'train low-rank adapters beside the weights, which are frozen (docs/adapters.md): r=16,alpha=32,targets=q_proj+v_proj,rslora, each of which may be left out',
-    ),
-    option: '--lora [settings]',
-    otherwise: 'none; of what is left out r=16, alpha twice r, the targets that PEFT takes for the family',
-  },
+  ...adapterSettings,
   base: {
     ...pathSetting('folder of the model that adapters given as --model belong to'),
     option: '--base <folder>',
-    otherwise: 'what their adapter_config.json names',
+    otherwise: 'what their own file names',
   },
   trainable: {
     ...patternSetting('change only tensors whose name matches, as mlp.down_proj or layers.[5-7]'),

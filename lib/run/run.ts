@@ -16,6 +16,7 @@ import { chooseTemplate } from '../data/choose-template.ts';
 import { openModelFolder, tokenizerOf } from '../model/open-model-folder.ts';
 import type { RunEvent, StepEvent } from '../unlearn/events.ts';
 import type { Lab } from '../unlearn/lab.ts';
+import { adaptersInFull } from './adapter-choice.ts';
 import { eventsOfFile, inAlgorithmFile } from './algorithm-file.ts';
 import { checkpointBytes, spaceNote } from './checkpoints/disk-space.ts';
 import { identityOf, recordedSettings } from './checkpoints/run-identity.ts';
@@ -23,10 +24,10 @@ import { adviseUnopened, RunJournal } from './checkpoints/run-journal.ts';
 import { Stopping } from './checkpoints/stopping.ts';
 import { modelChecksums, sha256 } from './checksums.ts';
 import { readRunSets, withAlternatives } from './data-sets.ts';
-import { readRecordKeys } from './deletion.ts';
+import { isDeletion, readRecordKeys } from './deletion.ts';
 import { evaluationSeries } from './evaluations/evaluation.ts';
 import { EvaluationLog } from './evaluations/evaluation-log.ts';
-import { loraInFull } from './lora-setting.ts';
+import { earlierGrams, gramBytes, writeGramMatrices } from './gram-matrices.ts';
 import { makeAlternatives, planOfRun } from './made-alternatives.ts';
 import { beforeAndAfter, type MeasuredSets } from './measure.ts';
 import { comparesWithStart } from './memory-plan.ts';
@@ -34,7 +35,7 @@ import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
-import { adaptersOf, isChanged } from './run-adapters.ts';
+import { adaptersOf, isChanged, paperNote } from './run-adapters.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
 import { checkLengths, isPublished, unmeasured, unpublished } from './run-errors.ts';
 import { begin, RunFigures } from './run-figures.ts';
@@ -140,6 +141,10 @@ export async function runTraining(
       if (idle.length > 0) onNote(`${chosen.algorithm.name} takes no steps: ${idle.join(', ')} have no effect`);
       const opened = await openModelFolder(folder, checked.base);
       const adapters = adaptersOf(checked, opened);
+      const paper = paperNote(chosen, checked, opened.isAdapter);
+      if (paper !== undefined) onNote(paper);
+      // They are read again where they are needed; what is wrong with them is said now.
+      if (isDeletion(chosen)) await earlierGrams(checked);
       const curves =
         checked.tensorboard === undefined ? undefined : new RunCurves(checked.tensorboard, checked.out, out.path);
       const tokenizer = await tokenizerOf(opened);
@@ -177,7 +182,8 @@ export async function runTraining(
       if (model.adapter && comparesWithStart(chosen)) reference = await model.fork!();
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
-      const free = await out.requireSpace(byteLength);
+      const grams = model.adapter?.kind === 'unlearning-layers' ? gramBytes(model.parameters.layout) : 0;
+      const free = await out.requireSpace(byteLength + grams);
       const checkpoint = checkpointBytes(checked, model.parameters.values, planned);
       const scarce = resume ? undefined : spaceNote(checked, { free, model: byteLength, checkpoint });
       if (scarce !== undefined) onNote(scarce);
@@ -229,6 +235,7 @@ export async function runTraining(
       let after: MeasuredSets | undefined;
       try {
         if (failure) throw failure.error;
+        if (isDeletion(chosen)) await writeGramMatrices(out.staging, model, sets, checked, options);
         after = await figures.after(journal);
       } catch (error) {
         failure = { error };
@@ -343,7 +350,7 @@ function completeForModel(
       ));
   return {
     ...settings,
-    ...(settings.lora && adapter?.kind === 'lora' ? { lora: loraInFull(adapter) } : {}),
+    ...adaptersInFull(settings, adapter),
     ...(settings.steps === undefined && settings.epochs === undefined
       ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize), hasAdapters) }
       : {}),

@@ -7,8 +7,9 @@
 import type { Cancellable } from '../core/cancellation.ts';
 import type { Device } from '../core/devices.ts';
 import type { AdapterConfig, AdapterOptions } from '../model/adapter/adapter-config.ts';
-import type { DifferentiableLM, PassMemory, PassShape, TextGenerator } from '../model/contract.ts';
+import type { BottleneckInputs, DifferentiableLM, PassMemory, PassShape, TextGenerator } from '../model/contract.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
+import type { TokenBatch } from '../model/token-batch.ts';
 import type { HuggingFaceTokenizer } from '../model/tokenizer.ts';
 import type { ModelFacts } from '../unlearn/algorithm.ts';
 
@@ -20,6 +21,8 @@ export interface RunnableModel extends DifferentiableLM, TextGenerator {
   readonly adapter?: AdapterConfig | undefined;
   /** The frozen weights beside adapters. */
   readonly base?: { readonly layout: ParameterLayout } | undefined;
+  /** Of a model with unlearning layers: Gram matrices of what enters each over the tokens of a batch. */
+  bottleneckInputs?(batch: TokenBatch, options?: Cancellable): Promise<readonly BottleneckInputs[]>;
   /** Another on the same frozen weights, with a copy of the adapters as they are; of models with adapters. */
   fork?(): Promise<RunnableModel>;
   /** A whole one with the adapters folded in; of models with adapters. */

@@ -10,6 +10,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { type FileLock, lockFile } from '../core/file-lock.ts';
 import { exists } from '../core/files.ts';
+import { adapterFiles } from '../model/adapter/adapter-folder.ts';
 import { tokenizerFiles } from '../model/tokenizer-files.ts';
 import { CheckpointStore, holdsCheckpoints } from './checkpoints/checkpoint-store.ts';
 import { requireNoInput } from './replaceable-folder.ts';
@@ -79,15 +80,24 @@ export async function claim(staging: string, options: StagingOptions): Promise<C
   }
 }
 
-/** Of a model that a run wrote, beside the tokenizer's files. */
-export const modelFile = /^(config\.json|generation_config\.json|model.*\.safetensors(\.index\.json)?|.*\.tmp)$/;
+const wholeModelFile = /^(config\.json|generation_config\.json|model.*\.safetensors(\.index\.json)?|.*\.tmp)$/;
+
+/** Whether a file is of a model that a run wrote, or of its adapters, beside the tokenizer's. */
+export function isModelFile(name: string): boolean {
+  return wholeModelFile.test(name) || adapterFiles.includes(name);
+}
+
+/** Whether a file holds weights that a run had finished. */
+function isWeights(name: string): boolean {
+  return /^(model.*|adapter_model|unlearning_layers)\.safetensors$/.test(name);
+}
 
 /** Removes what a run that was cut off left; nothing that anybody else made, and nothing that a run still writes. */
 async function removeLeftovers(staging: string, options: StagingOptions): Promise<void> {
   if (!(await exists(staging))) return;
   const lock = await takeUp(staging, options);
   try {
-    const finished = (await readdir(staging)).find((name) => /^model.*\.safetensors$/.test(name));
+    const finished = (await readdir(staging)).find(isWeights);
     const checkpoints = join(staging, checkpointsName);
     if (finished !== undefined && !options.overwrite) {
       // Without a checkpoint it would begin anew, and the model would be lost.
@@ -125,7 +135,7 @@ async function takeUp(staging: string, { inputs }: StagingOptions): Promise<File
   }
   const lock = lockFile(marker, `${staging}, where another run gathers its files,`);
   const names = await readdir(staging);
-  const foreign = names.find((name) => ![...runFiles, ...tokenizerFiles].includes(name) && !modelFile.test(name));
+  const foreign = names.find((name) => ![...runFiles, ...tokenizerFiles].includes(name) && !isModelFile(name));
   if (foreign === undefined) return lock;
   lock.release();
   throw new SoulError(

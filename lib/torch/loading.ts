@@ -16,6 +16,7 @@ import { adapterLayout } from '../model/adapter/adapter-layout.ts';
 import { fillFreshAdapters, openAdapterWeights } from '../model/adapter/adapter-weights.ts';
 import { adapterConfigFile } from '../model/adapter/peft-config.ts';
 import { fillFreshUnlearningLayers } from '../model/adapter/unlearning-layers.ts';
+import { unlearningLayersFile } from '../model/adapter/unlearning-layers-file.ts';
 import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { parseModelConfig, readModelConfig } from '../model/config.ts';
 import type { DecoderConfig } from '../model/decoder-config.ts';
@@ -39,9 +40,10 @@ export async function loadFolder<Kind extends WeightDType>(
       folder,
     });
   }
-  if (await exists(join(folder, adapterConfigFile))) {
+  for (const name of [adapterConfigFile, unlearningLayersFile]) {
+    if (!(await exists(join(folder, name)))) continue;
     options.onNote?.(
-      `${folder}: its adapters (${adapterConfigFile}) are not read, since a whole model lies beside them; give them a folder of their own`,
+      `${folder}: its adapters (${name}) are not read, since a whole model lies beside them; give them a folder of their own`,
     );
   }
   const config = await readModelConfig(folder);

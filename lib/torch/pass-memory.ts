@@ -33,8 +33,7 @@ export function passMemory(config: DecoderConfig, pass: PassShape, options: Pass
   const { logitsMemory = defaultLogitsMemory(device, options.adapter !== undefined) } = options;
   const { labels, hiddenLayer } = pass;
   const layers = Math.min(config.layers, hiddenLayer === undefined ? config.layers : hiddenLayer(config.layers) + 1);
-  const adapted = options.adapter && adaptedRoles(config, options.adapter);
-  const size = new LayerSize(config, pass, dtype, attentionKind(config, device, dtype), adapted);
+  const size = new LayerSize(config, pass, dtype, attentionKind(config, device, dtype), options.adapter);
   // What comes out of the last norm, or how far it is from a target, and its gradient.
   const always = 2 * labels * size.hidden + size.masks(layers);
   let height = { activations: 0, work: 0 };
@@ -94,15 +93,18 @@ class LayerSize {
   readonly #portable: boolean;
   /** Where the weights are frozen, the kinds of projections that have adapters. */
   readonly #adapted: ReadonlySet<ParameterRole | undefined> | undefined;
+  /** The width of the bottlenecks behind the MLPs, where there are some. */
+  readonly #bottleneck: number | undefined;
 
   constructor(
     config: DecoderConfig,
     { rows, labels, lengths }: BatchShape,
     dtype: WeightDType,
     attention: AttentionKind,
-    adapted: ReadonlySet<ParameterRole | undefined> | undefined,
+    adapter: AdapterConfig | undefined,
   ) {
-    this.#adapted = adapted;
+    this.#adapted = adapter && adaptedRoles(config, adapter);
+    this.#bottleneck = adapter?.kind === 'unlearning-layers' ? adapter.bottleneck : undefined;
     this.element = dtype === 'f32' ? 4 : 2;
     this.hidden = config.hiddenSize * this.element;
     this.#config = config;
@@ -166,6 +168,8 @@ class LayerSize {
     if (!parallel) row += this.hidden;
     if (names.mlpNorm !== undefined && this.#adapted === undefined) row += this.hidden;
     if (names.mlpPostNorm !== undefined) row += this.hidden;
+    // What the bottleneck reads, and what its activation does.
+    if (this.#bottleneck !== undefined) row += this.hidden + this.#bottleneck * this.element;
     return this.#after(isLast) * row;
   }
 

@@ -18,7 +18,7 @@ export function refuseFreshAdapters({ adapters }: ModelFacts, name: string, why:
   throw new SoulError(
     'SOUL_UNSUPPORTED',
     `${name} ${why}, and fresh adapters hold nothing yet (of each B is 0, and so is the gradient of A): give the folder of adapters that ` +
-      'were trained, or a whole model without --lora',
+      'were trained, or a whole model without --lora and --unlearning-layers',
     { argument: 'lora' },
   );
 }

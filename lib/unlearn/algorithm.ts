@@ -8,6 +8,7 @@ import { checkBoolean, checkChoice, checkNumber } from '../core/checks.ts';
 import { invalidArgument } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import type { DescentSummary, RunEvent } from './events.ts';
 import type { GradientRule } from './gradient-rule.ts';
@@ -86,6 +87,8 @@ interface Definition<Name extends string, Settings extends Schema> extends Algor
   readonly runDefaults?: GivenSettings<Settings>;
   /** Absent where it takes no steps. */
   readonly learningRates?: LearningRates;
+  /** The adapters that the paper trains in place of a model's weights; absent where it trains those. */
+  readonly paperTrains?: AdapterConfig['kind'];
   /** Optimizers that can step it, the best one first; absent, all. */
   readonly optimizers?: readonly string[];
   /** What a verdict advises where too little was forgotten, or too little kept: the settings to change, the best one first. */
@@ -117,7 +120,7 @@ export interface Algorithm<Name extends string = string, Settings extends Schema
 
 const definitionNames = [
   ...['name', 'summary', 'paper', 'formula', 'departures', 'promises'],
-  ...['settings', 'runDefaults', 'learningRates', 'optimizers', 'advice', 'groupsBy', 'endsAnywhere'],
+  ...['settings', 'runDefaults', 'learningRates', 'paperTrains', 'optimizers', 'advice', 'groupsBy', 'endsAnywhere'],
   ...['buffers', 'hiddenLayer', 'checkModel', 'checkSets'],
 ];
 

@@ -63,6 +63,7 @@ export type RunPhase =
   | 'measuring before'
   | 'training'
   | 'writing the model'
+  | 'summing what enters the layers'
   | 'measuring after';
 
 /** What a descent came to. */

@@ -56,6 +56,15 @@ describeWithEngine("the defaults of runs, on the demo's model", () => {
     expect(settings.steps ?? settings.epochs).toBe(30);
   });
 
+  test.each(['sophia', 'adamw'])('make unlearning layers forget and keep with eul and %s', async (optimizer) => {
+    const { out, evaluation } = await run('eul', optimizer, '--unlearning-layers');
+    expect(evaluation.target.before).toBeGreaterThan(0.95);
+    expect(evaluation.target.after).toBeLessThanOrEqual(0.3);
+    expect(evaluation.retain.after).toBeGreaterThanOrEqual(0.9);
+    const { adapter } = JSON.parse(await readFile(join(out, 'run.json'), 'utf8'));
+    expect(adapter).toMatchObject({ kind: 'unlearning-layers', base: { folder: 'original', changed: false } });
+  });
+
   /** What a method needs beside both sets. */
   async function filesOf(name: string): Promise<string[]> {
     if (!['dpo', 'altpo'].includes(name)) return [];

@@ -19,7 +19,7 @@ const nested = (path: readonly string[], value: unknown): object =>
   path.reduceRight<unknown>((inner, name) => ({ [name]: inner }), value) as object;
 
 /** Some value of each kind. */
-const sampleOf = ({ kind, choices, fallback }: RunSetting): unknown =>
+const sampleOf = ({ kind, choices, fallback, word }: RunSetting): unknown =>
   ({
     ...{
       path: 'a/b',
@@ -37,7 +37,7 @@ const sampleOf = ({ kind, choices, fallback }: RunSetting): unknown =>
     ...{ integer: 3, choice: choices?.at(-1), numbers: [0.5, 0.25], seed: 2n ** 64n - 1n, method: fallback },
     value: { some: 1 },
     kindNumbers: { embedding: 0.5, vector: 0 },
-    lora: { rank: 4, targets: ['q_proj'] },
+    adapter: word?.parts.r ? { rank: 4, targets: ['q_proj'] } : { bottleneck: 8, activation: 'relu' },
   })[kind];
 
 describe.each(all.map(([path, setting]) => [path.join('.'), path, setting] as const))('%s', (name, path, setting) => {

@@ -1,5 +1,5 @@
 /** One pass forward and back in a process of its own, for pass-memory.full.test.ts: prints what it took beside what was planned. */
-import { parseModelConfig } from '../../lib/model/index.ts';
+import { type AdapterOptions, parseModelConfig } from '../../lib/model/index.ts';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
 import { largestBatch } from '../../lib/run/memory-plan.ts';
 import { measurePeakMemory } from '../../lib/run/peak-memory.ts';
@@ -15,13 +15,18 @@ export interface PassCase {
   readonly hidden?: { readonly layer: number; readonly toward: 'vector' | 'reference' };
   /** Only the first and the last tokens are labels, an eighth each; else all from the first quarter on. */
   readonly spans?: true;
-  /** Adapters on every linear layer; else all weights train. */
-  readonly adapters?: true;
+  /** Adapters on every linear layer, or bottlenecks behind the MLPs; else all weights train. */
+  readonly adapters?: 'lora' | 'unlearning-layers';
 }
+
+const adapterOptions: Record<NonNullable<PassCase['adapters']>, AdapterOptions> = {
+  lora: { kind: 'lora', rank: 16, targets: 'all-linear' },
+  'unlearning-layers': { kind: 'unlearning-layers', bottleneck: 64 },
+};
 
 async function main({ config, dtype, checkpointActivations, lengths, hidden, spans, adapters }: PassCase) {
   const parsed = parseModelConfig(config);
-  const adapter = adapters ? { adapter: { kind: 'lora', rank: 16, targets: 'all-linear' } as const } : {};
+  const adapter = adapters ? { adapter: adapterOptions[adapters] } : {};
   const model = await TorchLM.create(config, 1n, { dtype, checkpointActivations, ...adapter });
   const reference = hidden?.toward === 'reference' ? await TorchLM.create(config, 2n, { dtype }) : undefined;
   const sequences = (of: readonly number[]): TokenSequence[] =>

@@ -52,8 +52,11 @@ describeWithEngine('the memory of a pass is what was planned', () => {
     // As RMU holds what it is to keep: nothing lies there above the layer, nor of the reference's own pass.
     const hidden = { layer: 2, toward: 'reference' } as const;
     holds(`${name}, to a layer`, { config, checkpointActivations: false, hidden });
-    holds(`${name}, with adapters`, { config, checkpointActivations: false, adapters: true });
-    holds(`${name}, with adapters, computed again`, { config, checkpointActivations: true, adapters: true });
+    holds(`${name}, with adapters`, { config, checkpointActivations: false, adapters: 'lora' });
+    holds(`${name}, with adapters, computed again`, { config, checkpointActivations: true, adapters: 'lora' });
+    const adapters = 'unlearning-layers';
+    holds(`${name}, with unlearning layers`, { config, checkpointActivations: false, adapters });
+    holds(`${name}, with unlearning layers, computed again`, { config, checkpointActivations: true, adapters });
   }
   const hidden = { layer: 2, toward: 'vector' } as const;
   holds('llama, to a layer, computed again', { config: configs.llama, checkpointActivations: true, hidden });

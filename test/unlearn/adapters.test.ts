@@ -2,6 +2,7 @@ import { expect, test } from '@jest/globals';
 import type { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { elementCount } from '../../lib/core/shape.ts';
 import { squaredNorm } from '../../lib/core/vector-operations.ts';
+import type { AdapterOptions } from '../../lib/model/index.ts';
 import { AdamW } from '../../lib/optim/adamw.ts';
 import type { Optimizer, SecondOrderOptimizer } from '../../lib/optim/optimizer.ts';
 import { SGD } from '../../lib/optim/sgd.ts';
@@ -30,19 +31,27 @@ const optimizers: Record<string, Make> = {
   'soul-repo': ({ parameters }, options) => Sophia.soulRepo(parameters, { learningRate: 1e-3, ...options }),
 };
 
-const create = (dtype: 'f32' | 'bf16' = 'f32') =>
-  TorchLM.create(config, 5n, { threads: 1, dtype, adapter: { kind: 'lora', rank: 2, targets: 'all-linear' } });
+const kinds = {
+  lora: { kind: 'lora', rank: 2, targets: 'all-linear' },
+  'unlearning-layers': { kind: 'unlearning-layers', bottleneck: 4 },
+} as const satisfies Record<string, AdapterOptions>;
+type Kind = keyof typeof kinds;
+const kindNames = Object.keys(kinds) as Kind[];
+
+const create = (kind: Kind, dtype: 'f32' | 'bf16' = 'f32') =>
+  TorchLM.create(config, 5n, { threads: 1, dtype, adapter: kinds[kind] });
 
 async function bitsOf(buffer: FlatBuffer): Promise<string> {
   const { array } = buffer as FlatBuffer<'f32'>;
   return Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
 }
 
-/** The factors by their names. */
+/** The factors by their names, and biases where there are some: that of D has no gradient while U is 0, as A has none. */
 function factorsOf(model: TorchLM, factor: 'A' | 'B'): [string, FlatBuffer][] {
   const { layout, values } = model.parameters;
+  const bias = factor === 'A' ? 'down.bias' : 'up.bias';
   return [...layout]
-    .filter(([, place]) => place.factor === factor)
+    .filter(([name, place]) => place.factor === factor || name.endsWith(bias))
     .map(([name, { offset, shape }]) => [name, values.view(offset, elementCount(shape))]);
 }
 
@@ -70,14 +79,14 @@ const settings: Record<string, object> = { spunge: { merge: 'mean' }, deepzero: 
 const runs = algorithms.flatMap(({ name, optimizers: own }) =>
   Object.keys(optimizers)
     .filter((optimizer) => own === undefined || own.includes(optimizer))
-    .map((optimizer) => [name, optimizer] as const),
+    .flatMap((optimizer) => kindNames.map((kind) => [name, optimizer, kind] as const)),
 );
 
 describeWithEngine('adapters', () => {
   test.each(runs)(
-    '%s with %s: works on fresh ones or is refused, works on trained ones, and leaves the base',
-    async (name, optimizer) => {
-      const model = await create();
+    '%s with %s, %s: works on fresh ones or is refused, works on trained ones, and leaves the base',
+    async (name, optimizer, kind) => {
+      const model = await create(kind);
       const chosen = algorithm(name as 'npo') as unknown as Algorithm;
       const own = settingsFor(chosen, settings[name] ?? {});
       const facts = (isFresh: boolean) => ({
@@ -110,9 +119,11 @@ describeWithEngine('adapters', () => {
   );
 
   test.each(
-    ['npo', 'graddiff', 'mollm'].flatMap((name) => Object.keys(optimizers).map((each) => [name, each] as const)),
-  )('%s with %s: after two steps every A and every B has moved', async (name, optimizer) => {
-    const model = await create();
+    ['npo', 'graddiff', 'mollm'].flatMap((name) =>
+      Object.keys(optimizers).flatMap((each) => kindNames.map((kind) => [name, each, kind] as const)),
+    ),
+  )('%s with %s, %s: after two steps every A and every B has moved', async (name, optimizer, kind) => {
+    const model = await create(kind);
     const begin = async () =>
       Object.fromEntries(
         await Promise.all(factorsOf(model, 'A').map(async ([own, part]) => [own, await bitsOf(part)] as const)),
@@ -125,59 +136,66 @@ describeWithEngine('adapters', () => {
     model.release();
   });
 
-  test.each(['f32', 'bf16'] as const)('Sophia holds A until B has moved, then primes it: %s', async (dtype) => {
-    const model = await create(dtype);
-    const seen: { norm: number; a: boolean; stepped: StepEvent['statistics'] }[] = [];
-    let sophia: Sophia | undefined;
-    const make: Make = ({ parameters }, options) => {
-      sophia = new Sophia(parameters, { learningRate: 1e-3, weightDecay: 0.1, rho, ...options });
-      return sophia;
-    };
-    const first = factorsOf(model, 'A').map(([, part]) => part);
-    const bits = await Promise.all(first.map(bitsOf));
-    const curvatureOf = async (factor: 'A' | 'B') => {
-      let sum = 0;
-      for (const [, place] of model.parameters.layout) {
-        if (place.factor !== factor) continue;
-        sum += await squaredNorm(sophia!.state.hessian.view(place.offset, elementCount(place.shape)));
+  test.each(kindNames.flatMap((kind) => (['f32', 'bf16'] as const).map((dtype) => [kind, dtype] as const)))(
+    'Sophia holds A until B has moved, then primes it: %s, %s',
+    async (kind, dtype) => {
+      const model = await create(kind, dtype);
+      const seen: { norm: number; a: boolean; stepped: StepEvent['statistics'] }[] = [];
+      let sophia: Sophia | undefined;
+      const make: Make = ({ parameters }, options) => {
+        sophia = new Sophia(parameters, { learningRate: 1e-3, weightDecay: 0.1, rho, ...options });
+        return sophia;
+      };
+      const first = factorsOf(model, 'A').map(([, part]) => part);
+      const bits = await Promise.all(first.map(bitsOf));
+      const curvatureOf = async (factor: 'A' | 'B') => {
+        let sum = 0;
+        for (const [name] of factorsOf(model, factor)) {
+          const place = model.parameters.layout.get(name)!;
+          sum += await squaredNorm(sophia!.state.hessian.view(place.offset, elementCount(place.shape)));
+        }
+        return sum;
+      };
+      const chosen = algorithm('graddiff') as unknown as Algorithm;
+      const lab = new Lab({
+        ...{ model, sets, seed: 3n },
+        optimizer: (options) => make(model, options),
+        descent: { steps: 4, batchSize: 2, curvature: { every: 20, chunks: 2, chunkSize: 1, primingChunks: 4 } },
+      });
+      for await (const event of lab.run(chosen, settingsFor(chosen, {}))) {
+        if (event.kind !== 'step') continue;
+        const same = (await Promise.all(first.map(bitsOf))).every((each, i) => each === bits[i]);
+        seen.push({ norm: await curvatureOf('A'), a: same, stepped: event.statistics });
+        expect(await curvatureOf('B')).toBeGreaterThan(0);
+        // The second estimate comes out of its turn, and has as much data as one that primes.
+        expect(event.curvature?.sequences).toBe(event.step <= 2 ? 4 : undefined);
+        const biases = kind === 'lora' ? [] : ['vector'];
+        expect(event.statistics.groups.map(({ name }) => name)).toEqual([...biases, 'A', 'B']);
       }
-      return sum;
-    };
-    const chosen = algorithm('graddiff') as unknown as Algorithm;
-    const lab = new Lab({
-      ...{ model, sets, seed: 3n },
-      optimizer: (options) => make(model, options),
-      descent: { steps: 4, batchSize: 2, curvature: { every: 20, chunks: 2, chunkSize: 1, primingChunks: 4 } },
-    });
-    for await (const event of lab.run(chosen, settingsFor(chosen, {}))) {
-      if (event.kind !== 'step') continue;
-      const same = (await Promise.all(first.map(bitsOf))).every((each, i) => each === bits[i]);
-      seen.push({ norm: await curvatureOf('A'), a: same, stepped: event.statistics });
-      expect(await curvatureOf('B')).toBeGreaterThan(0);
-      // The second estimate comes out of its turn, and has as much data as one that primes.
-      expect(event.curvature?.sequences).toBe(event.step <= 2 ? 4 : undefined);
-      expect(event.statistics.groups.map(({ name }) => name)).toEqual(['A', 'B']);
-    }
-    expect(seen[0]).toMatchObject({ norm: 0, a: true });
-    expect(seen[0]!.stepped.groups[0]).toMatchObject({ clippedFraction: 0, changedFraction: 0 });
-    expect(seen[1]!.norm).toBeGreaterThan(0);
-    expect(seen[1]!.a).toBe(false);
-    await lab.release();
-    model.release();
-  });
+      expect(seen[0]).toMatchObject({ norm: 0, a: true });
+      expect(seen[0]!.stepped.groups.find(({ name }) => name === 'A')).toMatchObject({
+        clippedFraction: 0,
+        changedFraction: 0,
+      });
+      expect(seen[1]!.norm).toBeGreaterThan(0);
+      expect(seen[1]!.a).toBe(false);
+      await lab.release();
+      model.release();
+    },
+  );
 
   test.each(
     ['npo', 'rmu', 'sam', 'influence'].flatMap((name) =>
-      (['f32', 'bf16'] as const).map((dtype) => [name, dtype] as const),
+      (['f32', 'bf16'] as const).flatMap((dtype) => kindNames.map((kind) => [name, dtype, kind] as const)),
     ),
-  )('%s is gone on with from any place, with the same bits: %s', async (name, dtype) => {
+  )('%s is gone on with from any place, with the same bits: %s, %s', async (name, dtype, kind) => {
     const inBf16 = name === 'influence' && dtype === 'bf16' ? { form: 'diagonal' } : {};
     for (const optimizer of ['adamw', 'sophia']) {
       const { journal } = await resumeEverywhere({
         algorithm: algorithm(name as 'npo') as unknown as Algorithm,
         settings: inBf16,
         descent: { steps: 3 },
-        model: () => create(dtype),
+        model: () => create(kind, dtype),
         optimizer: (model, options) => optimizers[optimizer]!(model as TorchLM, options),
       });
       expect(journal.places.length).toBeGreaterThan(1);

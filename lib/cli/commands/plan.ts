@@ -18,9 +18,9 @@ import { tokenizerOf } from '../../model/open-model-folder.ts';
 import type { TokenSequence } from '../../model/token-batch.ts';
 import { weightFiles } from '../../model/weight-files.ts';
 import type { Precision } from '../../optim/precision.ts';
+import { adapterOptions, adapterSettings } from '../../run/adapter-choice.ts';
 import { mostCheckpoints, plannedCheckpointBytes } from '../../run/checkpoints/disk-space.ts';
 import { readRunSets } from '../../run/data-sets.ts';
-import { adapterOptions } from '../../run/lora-setting.ts';
 import { memoryFor, passesOf, planMemory } from '../../run/memory-plan.ts';
 import type { OptimizerName } from '../../run/optimizer-choice.ts';
 import { type ChosenAlgorithm, chooseAlgorithm } from '../../run/run-defaults.ts';
@@ -60,11 +60,9 @@ const deciding: readonly (keyof RunSettings | keyof Precision)[] = [
     'alternatives',
     'generateAlternatives',
   ] as const),
-  ...(['optimizer', 'batchSize'] as const),
+  ...(['optimizer', 'batchSize', 'microBatchSize', 'batchTokens'] as const),
+  ...(Object.keys(adapterSettings) as (keyof typeof adapterSettings)[]),
   ...([
-    'microBatchSize',
-    'batchTokens',
-    'lora',
     'base',
     'trainable',
     'frozen',
@@ -125,8 +123,8 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
   }
   const progress = progressOn('planning', options);
   for (const note of notes) progress.note(note);
-  const { lora, base, seed = runSettings.seed.fallback } = settings;
-  const adapters = withoutUndefined({ adapter: adapterOptions(lora, seed), base });
+  const { base, seed = runSettings.seed.fallback } = settings;
+  const adapters = withoutUndefined({ adapter: adapterOptions(settings, seed), base });
   const { config, adapter, isFresh } = await plannedModel(folder, adapters);
   const { model: whole, tokenizer: tokenizerFolder } = await modelFolders(folder, base);
   if ((await weightFiles(whole)).names.length > 0) await (await openCheckpoint(whole, config)).close();

@@ -36,11 +36,18 @@ export interface AdapterFolderOptions {
   overwrite?: boolean;
 }
 
+/** Names of all that folders of adapters hold beside a tokenizer. */
+export const adapterFiles: readonly string[] = [
+  ...[adapterConfigFile, adapterWeightsFile],
+  ...[unlearningLayersFile, unlearningWeightsFile, gramFileName],
+];
+
+/** Of them those that say what the adapters are, and name their base. */
+export const adapterConfigFiles: readonly string[] = [adapterConfigFile, unlearningLayersFile];
+
 /** Whether a folder holds adapters and no whole model; a config.json alone, which some put beside adapters, makes none. */
 export async function isAdapterFolder(folder: string): Promise<boolean> {
-  const adapters = await Promise.all(
-    [adapterConfigFile, unlearningLayersFile].map((name) => exists(join(folder, name))),
-  );
+  const adapters = await Promise.all(adapterConfigFiles.map((name) => exists(join(folder, name))));
   return adapters.includes(true) && !(await holdsWholeModel(folder));
 }
 

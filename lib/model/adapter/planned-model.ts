@@ -8,8 +8,7 @@ import { SoulError } from '../../core/errors.ts';
 import { readModelConfig } from '../config.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { type AdapterConfig, type AdapterOptions, adapterConfig } from './adapter-config.ts';
-import { isAdapterFolder, modelFolders } from './adapter-folder.ts';
-import { readPeftConfig } from './peft-config.ts';
+import { isAdapterFolder, modelFolders, readAdapterConfig } from './adapter-folder.ts';
 
 export interface PlannedModel {
   readonly config: DecoderConfig;
@@ -22,7 +21,7 @@ export interface PlannedModel {
 /**
  * @param wanted.adapter fresh adapters on a whole model
  * @param wanted.base of a folder of adapters
- * @throws SoulError of {@link readModelConfig}, {@link adapterConfig}, {@link modelFolders}, {@link readPeftConfig}; SOUL_INVALID_ARGUMENT
+ * @throws SoulError of {@link readModelConfig}, {@link adapterConfig}, {@link modelFolders}, {@link readAdapterConfig}; SOUL_INVALID_ARGUMENT
  *   for fresh adapters beside those of a folder
  */
 export async function plannedModel(
@@ -35,7 +34,7 @@ export async function plannedModel(
   if (!(await isAdapterFolder(folder))) {
     return { config, isFresh, ...(wanted.adapter ? { adapter: adapterConfig(wanted.adapter, config) } : {}) };
   }
-  if (!isFresh) return { config, isFresh, adapter: (await readPeftConfig(folder)).on(config) };
+  if (!isFresh) return { config, isFresh, adapter: (await readAdapterConfig(folder)).on(config) };
   throw new SoulError('SOUL_INVALID_ARGUMENT', `${folder} holds adapters already; leave adapter out`, {
     argument: 'adapter',
     folder,

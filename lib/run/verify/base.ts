@@ -6,7 +6,7 @@
 
 import { join, resolve } from 'node:path';
 import { readJsonFile } from '../../core/files.ts';
-import { adapterConfigFile } from '../../model/adapter/peft-config.ts';
+import { adapterConfigFiles } from '../../model/adapter/adapter-folder.ts';
 import { type Loose, loose, texts } from '../loose.ts';
 import { type Check, checksOf } from './check.ts';
 import { checkModel } from './files.ts';
@@ -23,7 +23,7 @@ export async function checkBase(
     return given.base === undefined ? [] : [failed('base: expected a run with adapters, found one without')];
   }
   const base = loose(loose(record.adapter).base);
-  const named = loose(await readJsonFile(join(folder, adapterConfigFile)).catch(() => undefined));
+  const named = loose(await configOf(folder));
   const place = given.base ?? texts(named).base_model_name_or_path;
   const began = given.model ?? texts(loose(record.settings)).model;
   const isCompared = loose(record.inputs).base === undefined;
@@ -40,4 +40,13 @@ export async function checkBase(
         ];
   if (base.changed === false) return checks;
   return [...checks, failed('base: expected one that did not change while the run went on, found that it did')];
+}
+
+/** What the adapters' own file says; undefined where none can be read. */
+async function configOf(folder: string): Promise<unknown> {
+  for (const name of adapterConfigFiles) {
+    const found = await readJsonFile(join(folder, name)).catch(() => undefined);
+    if (found !== undefined) return found;
+  }
+  return undefined;
 }

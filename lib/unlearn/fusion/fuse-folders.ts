@@ -25,8 +25,9 @@ import { readModelConfig } from '../../model/config.ts';
 import type { DecoderConfig } from '../../model/decoder-config.ts';
 import type { ParameterLayout } from '../../model/parameter-layout.ts';
 import { fuseUnlearningLayers, type LayersFusionOptions, type LayersPart } from './fuse-layers.ts';
-import type { Gram } from './gram.ts';
-import { readGrams, writeGrams } from './gram-file.ts';
+import { sumGrams } from './gram.ts';
+import { writeGrams } from './gram-file.ts';
+import { readLayerGrams } from './layer-grams.ts';
 
 export interface FolderFusionOptions extends LayersFusionOptions {
   /** The folder of the model that all belong to; default what they name, which must be one. */
@@ -71,7 +72,7 @@ export async function fuseFolders(
   const layout = unlearningLayersLayout(model, config);
   const parts: LayersPart[] = [];
   for (const folder of folders) {
-    parts.push({ values: await valuesOf(folder, layout), grams: await gramsOf(folder, layout) });
+    parts.push({ values: await valuesOf(folder, layout), grams: await readLayerGrams(folder, layout) });
   }
   const fused = await fuseUnlearningLayers(layout, parts, withoutUndefined({ ridge, signal, onProgress }));
   await write(out, model, config, fused, parts, { base, overwrite });
@@ -87,7 +88,7 @@ async function write(
   { base, overwrite }: { base: string; overwrite: boolean },
 ): Promise<void> {
   await writeAdapterFolder(out, model, config, FlatBuffer.from(fused), { base: resolve(base), overwrite });
-  await writeGrams(join(out, gramFileName), summed(parts));
+  await writeGrams(join(out, gramFileName), sumGrams(parts.map(({ grams }) => grams)));
 }
 
 /** What all of them are. */
@@ -138,39 +139,4 @@ async function valuesOf(folder: string, layout: ParameterLayout): Promise<Float3
   } finally {
     await file.close();
   }
-}
-
-async function gramsOf(folder: string, layout: ParameterLayout): Promise<Map<string, Gram>> {
-  const path = join(folder, gramFileName);
-  if (!(await exists(path))) {
-    throw new SoulError(
-      'SOUL_NOT_FOUND',
-      `${folder} has no ${gramFileName}, the sums over what the layers were trained to forget, without which they cannot be fused`,
-      { path },
-    );
-  }
-  const grams = await readGrams(path);
-  for (const [name, place] of layout) {
-    if (place.group !== 'matrix') continue;
-    const expected = place.shape[1]! + 1;
-    const found = grams.get(name)?.inputs;
-    if (found === expected) continue;
-    const is = found === undefined ? 'is missing' : `is of ${found} inputs, not ${expected}`;
-    throw new SoulError('SOUL_BAD_FILE', `${path} does not fit the layers beside it: the matrix of ${name} ${is}`, {
-      path,
-      name,
-    });
-  }
-  return grams;
-}
-
-function summed(parts: readonly LayersPart[]): Map<string, Gram> {
-  const [first, ...others] = parts as [LayersPart, ...LayersPart[]];
-  const sums = new Map<string, Gram>();
-  for (const [name, { inputs, triangle }] of first.grams) {
-    const sum = triangle.slice();
-    for (const { grams } of others) for (const [i, value] of grams.get(name)!.triangle.entries()) sum[i]! += value;
-    sums.set(name, { inputs, triangle: sum });
-  }
-  return sums;
 }

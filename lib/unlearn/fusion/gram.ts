@@ -70,6 +70,21 @@ export function addMatrix(gram: Gram, matrix: Float32Array | Float64Array): void
   for (const [at, value] of triangle.entries()) gram.triangle[at]! += value;
 }
 
+/**
+ * The matrices of several data sets together: what they are of all at once.
+ *
+ * @param sets the same names in each, of the same inputs
+ */
+export function sumGrams([first, ...others]: readonly ReadonlyMap<string, Gram>[]): Map<string, Gram> {
+  const sums = new Map<string, Gram>();
+  for (const [name, { inputs, triangle }] of first!) {
+    const sum = triangle.slice();
+    for (const grams of others) for (const [i, value] of grams.get(name)!.triangle.entries()) sum[i]! += value;
+    sums.set(name, { inputs, triangle: sum });
+  }
+  return sums;
+}
+
 /** How far two entries that should be the same may be apart, beside their diagonal's geometric mean: what float32 sums leave. */
 const asymmetryAllowed = 1e-5;
 

@@ -22,7 +22,7 @@ export const eul = defineMethod({
     'The paper names no bound, and both of its terms on the forget set have none; here each token counts at most bound, and less the ' +
     'further it has come: s has the slope exp(-v / bound), which is 1 at 0 and falls to 0 without a jump. A large bound is the ' +
     "paper's objective. The paper sums over examples where this takes means over tokens, so its factors act between means. A decoder's " +
-    "language-model loss, over every token of question and answer, stands for T5's masked words. The paper trains adapters alone; this " +
+    "language-model loss, over every token of question and answer, stands for T5's masked words. The paper trains adapters alone (--unlearning-layers); this " +
     'trains whatever weights the run may move. The two terms of a set are two passes of the model. The forget set comes first, so that a ' +
     'run of whole epochs ends on the retain set.',
   settings: {
@@ -43,6 +43,7 @@ export const eul = defineMethod({
   runDefaults: { retainExamples: 400 },
   advice: { forgetMore: { bound: 'raise' }, keepMore: { alpha: 'raise' } },
   promises: { forget: 0.3, retain: 0.9 },
+  paperTrains: 'unlearning-layers',
   learningRates: { adamw: 8e-6, sophia: 1.3e-5, 'soul-repo': 5e-6 },
   terms: ({ alpha, lambda, gamma, bound }) => {
     const away = saturatingAscent({ bound });
