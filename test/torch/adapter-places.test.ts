@@ -2,6 +2,7 @@ import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/
 import { join, relative } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { isAdapterFolder } from '../../lib/model/adapter/adapter-folder.ts';
+import { missingFile } from '../../lib/model/folder-kind.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { describeWithEngine } from './engine-available.ts';
 import { recordedAdapter, withAdapterFolder } from './recorded-adapters.ts';
@@ -47,6 +48,8 @@ describeWithEngine('where adapters and whole models lie', () => {
       const model = await TorchLM.load(adapter, { onNote });
       expect(model.adapter).toBeUndefined();
       expect(notes).toEqual([expect.stringMatching(/adapters .*are not read/)]);
+      // Nor is it called an adapter for what it lacks.
+      expect((await missingFile(adapter, 'tokenizer.json')).message).toMatch(/no tokenizer\.json: a model is a/);
       model.release();
     }));
 
