@@ -3,7 +3,7 @@ import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, jest, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
-import { TorchLM } from '../../lib/torch/index.ts';
+import { type LoadOptions, TorchLM } from '../../lib/torch/index.ts';
 import { describeWithEngine } from './engine-available.ts';
 import { recordedAdapter, withAdapterFolder } from './recorded-adapters.ts';
 
@@ -57,6 +57,39 @@ describeWithEngine('what adapters take is given back', () => {
       const fresh = TorchLM.load(base, { adapter: { kind: 'lora', rank: 1 } });
       await expect(fresh).rejects.toThrow('no more');
       copy.mockRestore();
+      expect([alloc.mock.calls.length, kept()]).toEqual([2, 0]);
+    }));
+
+  test('memory, where loading is cancelled between two adapters', () =>
+    withAdapterFolder(recorded, async ({ base, adapter }) => {
+      const whole = await TorchLM.load(base);
+      const tensors = [...whole.parameters.layout].length;
+      whole.release();
+      /** Cancels when so many of a buffer's calls were made. */
+      const cancelled = async (name: 'copyFrom' | 'fill', calls: number, folder: string, options: LoadOptions) => {
+        alloc.mockClear();
+        const controller = new AbortController();
+        const original = FlatBuffer.prototype[name] as (...words: unknown[]) => Promise<void>;
+        let left = calls;
+        const spy = jest.spyOn(FlatBuffer.prototype, name).mockImplementation(function (
+          this: FlatBuffer,
+          ...words: unknown[]
+        ) {
+          if (--left === 0) controller.abort();
+          return original.apply(this, words);
+        } as never);
+        try {
+          return await TorchLM.load(folder, { ...options, signal: controller.signal });
+        } finally {
+          spy.mockRestore();
+        }
+      };
+      const adapters = { code: 'SOUL_CANCELLED', message: expect.stringContaining(`loading ${adapter} was`) };
+      await expect(cancelled('copyFrom', tensors + 1, adapter, {})).rejects.toMatchObject(adapters);
+      expect([alloc.mock.calls.length, kept()]).toEqual([2, 0]);
+      const fresh = { code: 'SOUL_CANCELLED', message: expect.stringContaining('drawing fresh adapters was') };
+      const options = { adapter: { kind: 'lora', rank: 1 } } as const;
+      await expect(cancelled('fill', 1, base, options)).rejects.toMatchObject(fresh);
       expect([alloc.mock.calls.length, kept()]).toEqual([2, 0]);
     }));
 
