@@ -96,7 +96,7 @@ async function danglingLink(folder: string, file: string): Promise<string | unde
 /** What the folder is, where it is known not to be a model's. */
 async function kindOf(folder: string): Promise<string | undefined> {
   const names = await readdir(folder).catch((): string[] => []);
-  if (names.includes('adapter_config.json')) {
+  if (await isAdapterFolder(folder)) {
     const adapter = (await readJsonFile(join(folder, 'adapter_config.json')).catch(() => undefined)) as
       | { base_model_name_or_path?: unknown }
       | undefined;

@@ -1,7 +1,7 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { moveFactors } from '../torch/adapter-models.ts';
 import { describeWithEngine } from '../torch/engine-available.ts';
@@ -66,7 +66,11 @@ describeWithEngine('soul merge', () => {
     expect(JSON.parse(await readFile(join(path('narrow'), 'config.json'), 'utf8'))).toMatchObject({
       dtype: 'bfloat16',
     });
-    // That is what it then keeps to.
+    // That is what it then keeps to, by the key of older versions of transformers too.
+    const config = join(path('narrow'), 'config.json');
+    const { dtype: _, ...older } = JSON.parse(await readFile(config, 'utf8'));
+    expect(older).toMatchObject({ torch_dtype: 'bfloat16' });
+    await writeFile(config, JSON.stringify(older));
     const again = await captured(
       ...[
         'merge',
@@ -94,10 +98,13 @@ describeWithEngine('soul merge', () => {
     [['adapter', '--out', 'new', '--base', 'adapter'], /is an adapter itself/],
     [['nowhere', '--out', 'new'], /nowhere does not exist/],
     [['adapter'], /required option '--out <folder>' is missing/],
-  ])('%p is refused, and nothing is written', async ([adapter, ...rest], message) => {
+  ])('%p is refused before a model is loaded, and nothing is written', async ([adapter, ...rest], message) => {
+    const load = jest.spyOn(TorchLM, 'load');
     const given = rest.map((word) => (word.startsWith('--') ? word : path(word)));
     const { code, err } = await captured('merge', path(adapter!), ...given, '--quiet');
     expect([code, err]).toEqual([2, expect.stringMatching(message)]);
     expect(await readdir(folder)).not.toContain('new');
+    expect(load).not.toHaveBeenCalled();
+    load.mockRestore();
   });
 });

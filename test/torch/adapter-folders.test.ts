@@ -97,6 +97,8 @@ describeWithEngine('weights of adapters that do not fit are refused before memor
   test('no weights', () =>
     withFolder(async ({ adapter }) => {
       await rm(join(adapter, 'adapter_model.safetensors'));
+      const lacking = { code: 'SOUL_NOT_FOUND', message: expect.stringContaining('the weights of the adapters') };
+      await expect(checkModelFolder(adapter, { adapters: true })).rejects.toMatchObject(lacking);
       await refused(adapter, 'SOUL_NOT_FOUND', /lacks the weights of its adapters/);
       await writeFile(join(adapter, 'adapter_model.bin'), '');
       await refused(adapter, 'SOUL_NOT_FOUND', /adapter_model\.bin is not read/);
@@ -150,10 +152,27 @@ describeWithEngine('what adapter_config.json asks for and is not built is refuse
     withFolder(async ({ adapter, change }) => {
       const plain = await TorchLM.load(adapter);
       const targets = ['q_proj', 'v_proj', 'query_key_value'];
-      await change({ lora_dropout: 0.3, init_lora_weights: 'gaussian', revision: 'main', target_modules: targets });
+      // Of what is left out PEFT's defaults are taken.
+      await change({ lora_alpha: null });
+      const unscaled = await TorchLM.load(adapter);
+      expect(unscaled.adapter).toEqual({ ...plain.adapter, alpha: 8 });
+      await change({ lora_alpha: plain.adapter!.alpha, r: null });
+      const unranked = { code: 'SOUL_BAD_FILE', message: expect.stringMatching(/ gives \[8,/) };
+      await expect(TorchLM.load(adapter)).rejects.toMatchObject(unranked);
+      await change({
+        r: plain.adapter!.rank,
+        lora_dropout: 0.3,
+        init_lora_weights: 'gaussian',
+        revision: 'main',
+        target_modules: targets,
+      });
       const model = await TorchLM.load(adapter);
       expect(model.adapter).toEqual({ ...plain.adapter, targets: ['q_proj', 'v_proj'] });
-      for (const each of [plain, model]) each.release();
+      // As PEFT takes it where it is not spelled out.
+      await change({ target_modules: 'all-linear' });
+      const missing = { code: 'SOUL_BAD_FILE', message: expect.stringMatching(/k_proj\.lora_A\.weight is missing/) };
+      await expect(TorchLM.load(adapter)).rejects.toMatchObject(missing);
+      for (const each of [plain, model, unscaled]) each.release();
     }));
 });
 

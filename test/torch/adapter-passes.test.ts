@@ -179,6 +179,8 @@ describeWithEngine('fresh adapters', () => {
         expect(largest).toBeLessThanOrEqual(bound);
         expect(largest).toBeGreaterThan(0.7 * bound);
         expect(numbers).not.toEqual((await numbersOf(other!.parameters, name)).numbers);
+        const elsewhere = name.replace('layers.0', 'layers.1');
+        if (elsewhere !== name) expect(numbers).not.toEqual((await numbersOf(model!.parameters, elsewhere)).numbers);
       }
       const again = await TorchLM.create(smallConfig, 1n, { ...options, adapter: { ...adapter, seed: 7n } });
       expect([...again.parameters.values.array]).toEqual([...model!.parameters.values.array]);

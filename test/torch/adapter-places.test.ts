@@ -1,6 +1,8 @@
-import { copyFile, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { copyFile, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { expect, test } from '@jest/globals';
+import { isAdapterFolder } from '../../lib/model/adapter/adapter-folder.ts';
+import { missingFile } from '../../lib/model/folder-kind.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { describeWithEngine } from './engine-available.ts';
 import { recordedAdapter, withAdapterFolder } from './recorded-adapters.ts';
@@ -46,6 +48,40 @@ describeWithEngine('where adapters and whole models lie', () => {
       const model = await TorchLM.load(adapter, { onNote });
       expect(model.adapter).toBeUndefined();
       expect(notes).toEqual([expect.stringMatching(/adapters .*are not read/)]);
+      // Nor is it called an adapter for what it lacks.
+      expect((await missingFile(adapter, 'tokenizer.json')).message).toMatch(/no tokenizer\.json: a model is a/);
+      model.release();
+    }));
+
+  test('a folder with the index of a whole model is one', () =>
+    withAdapterFolder(recorded, async ({ adapter }) => {
+      expect(await isAdapterFolder(adapter)).toBe(true);
+      await writeFile(join(adapter, 'model.safetensors.index.json'), '{}');
+      expect(await isAdapterFolder(adapter)).toBe(false);
+    }));
+
+  test.each(weights)('adapters of which there is %s alone are not replaced unasked', (name) =>
+    withAdapterFolder(recorded, async ({ base, adapter }) => {
+      const model = await TorchLM.load(adapter);
+      const out = join(base, 'out');
+      await mkdir(out);
+      await writeFile(join(out, name), '');
+      await expect(model.save(out)).rejects.toMatchObject({ code: 'SOUL_EXISTS' });
+      expect(await readFile(join(out, name), 'utf8')).toBe('');
+      await model.save(out, { overwrite: true });
+      expect((await readdir(out)).sort()).toEqual(weights);
+      model.release();
+    }),
+  );
+
+  test('a base that was loaded by a path from the working directory is named by its whole path', () =>
+    withAdapterFolder(recorded, async ({ base }) => {
+      const model = await TorchLM.load(relative(process.cwd(), base), { adapter: { kind: 'lora', rank: 1 } });
+      await model.save(join(base, 'out'));
+      const { base_model_name_or_path: named } = JSON.parse(
+        await readFile(join(base, 'out', 'adapter_config.json'), 'utf8'),
+      );
+      expect(named).toBe(base);
       model.release();
     }));
 

@@ -215,6 +215,7 @@ describeWithEngine('the calls of the engine addon', () => {
       [{ rank: 0 }, /rank must be/],
       [{ rank: 2 ** 30 }, /does not fit/],
       [{ scale: Number.NaN }, /scale must be/],
+      [{ scale: -1 }, /scale must be/],
       [{ first: 10_000 }, /first must be/],
       [{ columns: 10_000 }, /columns must be/],
       // Queries, keys and values are one product here: so wide, the first would meet the one of values.
