@@ -53,13 +53,9 @@ export function paperNote({ algorithm }: ChosenAlgorithm, settings: Settings, is
   return `${name} changes the model's own weights here; its paper trains layers beside them, which leave them as they are: ${flag}`;
 }
 
-/** Whether the files of a folder are no more those that had these hashes. */
-export async function isChanged(
-  folder: string,
-  sums: Readonly<Record<string, string>>,
-  signal?: AbortSignal,
-): Promise<boolean> {
-  const now = await modelChecksums(folder, signal);
+/** Whether the files of a folder are no more those that had these hashes; heeds no signal, since what is finished is to be published. */
+export async function isChanged(folder: string, sums: Readonly<Record<string, string>>): Promise<boolean> {
+  const now = await modelChecksums(folder);
   return JSON.stringify(Object.entries(now)) !== JSON.stringify(Object.entries(sums));
 }
 

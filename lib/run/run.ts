@@ -289,7 +289,7 @@ export async function runTraining(
                 adapter: {
                   config: model.adapter,
                   base: opened.model,
-                  isChanged: await isChanged(opened.model, baseSums ?? modelSums, signal),
+                  isChanged: await isChanged(opened.model, baseSums ?? modelSums),
                 },
               }
             : {}),
