@@ -4,7 +4,7 @@ import { beforeEach, expect, jest, test } from '@jest/globals';
 import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsSource, writeSafetensors } from '../../lib/core/safetensors.ts';
 import { checkModelFolder } from '../../lib/model/folder-kind.ts';
-import { HuggingFaceTokenizer } from '../../lib/model/index.ts';
+import { HuggingFaceTokenizer, type LoraConfig } from '../../lib/model/index.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
 import { TorchLM } from '../../lib/torch/index.ts';
 import { smallConfig } from './adapter-models.ts';
@@ -151,16 +151,17 @@ describeWithEngine('what adapter_config.json asks for and is not built is refuse
   test('what changes no output is taken, as are targets that another family has', () =>
     withFolder(async ({ adapter, change }) => {
       const plain = await TorchLM.load(adapter);
+      const { rank, alpha } = plain.adapter as LoraConfig;
       const targets = ['q_proj', 'v_proj', 'query_key_value'];
       // Of what is left out PEFT's defaults are taken.
       await change({ lora_alpha: null });
       const unscaled = await TorchLM.load(adapter);
       expect(unscaled.adapter).toEqual({ ...plain.adapter, alpha: 8 });
-      await change({ lora_alpha: plain.adapter!.alpha, r: null });
+      await change({ lora_alpha: alpha, r: null });
       const unranked = { code: 'SOUL_BAD_FILE', message: expect.stringMatching(/ gives \[8,/) };
       await expect(TorchLM.load(adapter)).rejects.toMatchObject(unranked);
       await change({
-        r: plain.adapter!.rank,
+        r: rank,
         lora_dropout: 0.3,
         init_lora_weights: 'gaussian',
         revision: 'main',

@@ -24,6 +24,22 @@ describeWithEngine('where adapters and whole models lie', () => {
       for (const each of [whole, model]) each.release();
     }));
 
+  test('nor beside unlearning layers, which a model that lies there leaves unread', () =>
+    withAdapterFolder(recorded, async ({ base, adapter }) => {
+      const layered = await TorchLM.load(base, { adapter: { kind: 'unlearning-layers', bottleneck: 2 } });
+      const folder = join(adapter, 'layers');
+      await layered.save(folder);
+      const refusal = { code: 'SOUL_EXISTS', message: expect.stringContaining('unlearning_layers.json') };
+      const whole = await TorchLM.load(base);
+      await expect(whole.save(folder, { overwrite: true })).rejects.toMatchObject(refusal);
+      for (const name of ['config.json', 'model.safetensors']) await copyFile(join(base, name), join(folder, name));
+      const notes: string[] = [];
+      const model = await TorchLM.load(folder, { onNote: (note) => notes.push(note) });
+      expect(model.adapter).toBeUndefined();
+      expect(notes).toEqual([expect.stringMatching(/adapters \(unlearning_layers\.json\) are not read/)]);
+      for (const each of [layered, whole, model]) each.release();
+    }));
+
   test('a merged model is not saved over its base, by whatever path, on which the adapters would count twice', () =>
     withAdapterFolder(recorded, async ({ base, adapter }) => {
       const model = await TorchLM.load(adapter);
