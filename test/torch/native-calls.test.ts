@@ -202,7 +202,7 @@ describeWithEngine('the calls of the engine addon', () => {
       [[values, undefined, own], /there must be gradients/],
       [[values, undefined, own, memory(adapterSize - 1)], /of one length and dtype/],
       [[values, undefined, narrow, narrow], /must have the dtype of values/],
-      [[values, undefined, memory(256), memory(256)], /does not fit into values/],
+      [[values, undefined, memory(adapterSize - 256), memory(adapterSize - 256)], /does not fit into values/],
       [[values, memory(size)], /adapters need memory of their own/],
       [[values, undefined, values.subarray(0, adapterSize), own], /adapterValues must share no memory with values/],
       [[values, undefined, own, values.subarray(0, adapterSize)], /adapterGradients must share no memory with values/],
