@@ -17,6 +17,7 @@ const values: Record<string, [text: string, value: unknown]> = {
     'r=4,alpha=8,targets=q_proj+v_proj,rslora',
     { rank: 4, alpha: 8, targets: ['q_proj', 'v_proj'], rankStabilised: true },
   ],
+  '--unlearning-layers': ['bottleneck=8,activation=relu', { bottleneck: 8, activation: 'relu' }],
   ...{ '--template-date': ['1999-12-31', '1999-12-31'], '--system': ['Be\\nbrief.', 'Be\nbrief.'] },
 };
 
