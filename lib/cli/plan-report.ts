@@ -31,6 +31,8 @@ export interface PlanReport {
   readonly variants: readonly PlannedVariant[];
   /** Bytes that there are; undefined where nobody says. */
   readonly available: number | undefined;
+  /** Of a run with adapters: that of a run like it on all weights, and the share of its products with matrices that a step of this one takes. */
+  readonly fullTraining?: { readonly plan: MemoryPlan; readonly products: number };
   /** Bytes of the model and of a checkpoint, and how many of those may lie there at a time. */
   readonly disk: { readonly model: number; readonly checkpoint: number; readonly checkpoints: number };
 }
@@ -60,7 +62,8 @@ function columnsOf({ dtype, precision: { states = 'f32', master }, checkpointAct
   return [dtype, states, master ?? (dtype === 'bf16' ? 'f32' : 'none'), checkpointActivations ? 'yes' : 'no'] as const;
 }
 
-export function planResult({ config, folder, batch, asked, variants, available, disk }: PlanReport): object {
+export function planResult(report: PlanReport): object {
+  const { config, folder, batch, asked, variants, available, disk, fullTraining } = report;
   const fitting = ({ total }: MemoryPlan) => (available === undefined ? {} : { available, fits: total <= available });
   return {
     model: {
@@ -77,6 +80,15 @@ export function planResult({ config, folder, batch, asked, variants, available, 
     total: asked.plan.total,
     ...fitting(asked.plan),
     disk,
+    ...(fullTraining
+      ? {
+          besideFullTraining: {
+            total: fullTraining.plan.total,
+            memory: asked.plan.total / fullTraining.plan.total,
+            products: fullTraining.products,
+          },
+        }
+      : {}),
     variants: variants.map((variant) => {
       const [dtype, states, master] = columnsOf(variant);
       const { checkpointActivations, plan } = variant;
@@ -125,6 +137,7 @@ export function planText(report: PlanReport): string {
     ),
     '',
     ...adviceOn(report),
+    ...besideFullTraining(report),
     `On the disk the model takes ${memory(disk.model)}${
       disk.checkpoints === 0
         ? ''
@@ -132,6 +145,14 @@ export function planText(report: PlanReport): string {
     }.`,
     `${averagesText()} docs/memory.md says how each part is computed.`,
   ].join('\n');
+}
+
+function besideFullTraining({ asked, fullTraining }: PlanReport): string[] {
+  if (fullTraining === undefined) return [];
+  const { plan, products } = fullTraining;
+  return [
+    `The same run on all weights takes ${memory(plan.total)}: with adapters it is ${(asked.plan.total / plan.total).toFixed(2)} of the memory, and ${products.toFixed(2)} of the products with matrices in a step, which is most of its time.`,
+  ];
 }
 
 /** What to do where no way to hold the model fits: which comes nearest, what it lacks, and of what. */

@@ -53,6 +53,25 @@ describe('soul plan', () => {
     ]);
   });
 
+  test('with adapters, what the same run on all weights takes', async () => {
+    const words = ['--batch-size', '4', '--dtype', 'bf16', '--checkpoint-activations'];
+    const [all, lora] = [await planned(...words), await planned(...words, '--lora', 'r=2,targets=all-linear')];
+    expect(all.besideFullTraining).toBeUndefined();
+    const { total, memory, products } = lora.besideFullTraining;
+    // The process may have grown between the two plans; nothing else may differ.
+    const without = (plan: { parts: { name: string; bytes: number }[]; total: number }) =>
+      plan.total - part(plan, 'process')!;
+    expect(total - part(lora, 'process')!).toBe(without(all));
+    expect(memory).toBe(lora.total / total);
+    // q and o of 64 x 64, k and v of 64 x 32, gate, up and down of 64 x 160; A and B have (inputs + outputs) x 2.
+    const [matrices, factors] = [2 * 4096 + 2 * 2048 + 3 * 10240, 2 * (2 * 128 + 2 * 96 + 3 * 224)];
+    const head = 64 * 1000;
+    const full = 3 * matrices * 4 + 3 * head;
+    expect(products).toBeCloseTo((3 * (matrices * 3 + factors * 5) + 2 * head) / full, 12);
+    const { out } = await soul('plan', '--model', folder, '--device', 'cpu', '--lora');
+    expect(out).toMatch(/The same run on all weights takes [\d.]+ [MG]iB: with adapters it is 0\.\d\d of the memory/);
+  });
+
   test('bf16 has a master; batches are cut by tokens; methods with a rule or a copy take more', async () => {
     const { length } = parameterLayout(parseModelConfig(config));
     const plan = await planned('--dtype', 'bf16', '--batch-tokens', '600', '--method', 'pcgrad');

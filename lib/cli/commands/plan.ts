@@ -8,12 +8,15 @@ import { Command, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import { chooseTemplate } from '../../data/choose-template.ts';
+import type { AdapterConfig } from '../../model/adapter/adapter-config.ts';
 import { type ModelFolders, modelFolders } from '../../model/adapter/adapter-folder.ts';
 import { adapterLayout } from '../../model/adapter/adapter-layout.ts';
 import { plannedModel } from '../../model/adapter/planned-model.ts';
 import { openCheckpoint } from '../../model/checkpoint.ts';
+import type { BatchShape } from '../../model/contract.ts';
 import type { DecoderConfig } from '../../model/decoder-config.ts';
 import { parameterLayout } from '../../model/decoder-weights.ts';
+import { matrixProducts } from '../../model/matrix-products.ts';
 import { tokenizerOf } from '../../model/open-model-folder.ts';
 import type { TokenSequence } from '../../model/token-batch.ts';
 import { weightFiles } from '../../model/weight-files.ts';
@@ -150,23 +153,24 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
   const passes = passesOf(sequences, planned, chosen);
   // Once for all: it changes from one moment to the next.
   const taken = process.memoryUsage.rss();
+  const planOf = async (variant: Variant, of: string, its: Partial<typeof adapters> = {}) => {
+    const memory = modelMemory({ device, ...variant, ...withoutUndefined({ logitsMemory }) });
+    const { precision } = variant;
+    const masked = isMasked(settings);
+    return planMemory({ ...(await memory(of, passes, its)), optimizer, precision, chosen, masked, process: taken });
+  };
   const variants = await Promise.all(
-    ways.map(async (variant) => {
-      const model = await modelMemory({ device, ...variant, ...withoutUndefined({ logitsMemory }) })(
-        folder,
-        passes,
-        adapters,
-      );
-      const { precision } = variant;
-      const masked = isMasked(settings);
-      return {
-        ...variant,
-        isAsked: variant === wanted,
-        plan: planMemory({ ...model, optimizer, precision, chosen, masked, process: taken }),
-      };
-    }),
+    ways.map(async (variant) => ({
+      ...variant,
+      isAsked: variant === wanted,
+      plan: await planOf(variant, folder, adapters),
+    })),
   );
   const asked = variants.find(({ isAsked }) => isAsked)!;
+  const fullTraining = adapter && {
+    plan: await planOf(wanted, whole),
+    products: shareOfProducts(config, adapter, passes[0], checkpointActivations),
+  };
   const disk = {
     model: asked.plan.parts.find(({ name }) => name === 'weights')!.bytes,
     checkpoint: plannedCheckpointBytes(asked.plan),
@@ -177,8 +181,22 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
       until: settings.until,
     }),
   };
-  const report = { config, folder, batch: passes[0], asked, variants, available: memoryFor(asked.plan), disk };
+  const report = {
+    ...{ config, folder, batch: passes[0], asked, variants, available: memoryFor(asked.plan), disk },
+    ...(fullTraining ? { fullTraining } : {}),
+  };
   return { result: planResult(report), text: planText(report) };
+}
+
+/** Of the products with matrices of the same pass over all weights. */
+function shareOfProducts(
+  config: DecoderConfig,
+  adapter: AdapterConfig,
+  batch: BatchShape,
+  checkpointActivations: boolean,
+): number {
+  const products = (of: { adapter?: AdapterConfig }) => matrixProducts(config, batch, { checkpointActivations, ...of });
+  return products({ adapter }) / products({});
 }
 
 function throws(call: () => void): boolean {
