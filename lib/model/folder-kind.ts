@@ -97,15 +97,15 @@ async function danglingLink(folder: string, file: string): Promise<string | unde
 async function kindOf(folder: string): Promise<string | undefined> {
   const names = await readdir(folder).catch((): string[] => []);
   if (await isAdapterFolder(folder)) {
+    if (names.includes(unlearningLayersFile)) {
+      return 'it holds unlearning layers, not a model, and they cannot be merged into one; give the model that they belong to';
+    }
     const adapter = (await readJsonFile(join(folder, 'adapter_config.json')).catch(() => undefined)) as
       | { base_model_name_or_path?: unknown }
       | undefined;
     const base = adapter?.base_model_name_or_path;
     const of = typeof base === 'string' ? ` of ${shortName(base)}` : '';
     return `it is an adapter${of}, not a model; merge it into its base (${soulCommand('merge')}), and give the folder of that`;
-  }
-  if (names.includes(unlearningLayersFile)) {
-    return 'it holds unlearning layers, not a model, and they cannot be merged into one; give the model that they belong to';
   }
   if (names.includes('snapshots')) {
     const snapshots = await readdir(join(folder, 'snapshots')).catch((): string[] => []);
