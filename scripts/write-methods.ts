@@ -56,8 +56,8 @@ gives the same examples to each term. Of the retain set one example is drawn bes
 function of the seed and the step.
 
 Terms may take turns (\`turns\` of a method, as in \`eul\`): each turn goes through its terms' own set by itself, in batches of
-\`--batch-size\`, all of it or so many examples, and then the next turn comes. An epoch is one of each turn then; \`--epochs\` counts these
-rounds, and a step tells the losses of the terms that took part in it.
+\`--batch-size\`, all of it or so many examples (\`examples\`, \`perTarget\`), and then the next turn comes. An epoch is one of each turn then;
+\`--epochs\` counts these rounds, and a step tells the losses of the terms that took part in it.
 
 ## Settings of a method
 

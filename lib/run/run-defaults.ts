@@ -65,11 +65,20 @@ const adapterFactor = 3;
  * Fine-tuning takes 5 epochs. Unlearning takes 10 (NPO's number; TOFU's 5 leave half-way what larger steps would break), and
  * more where that makes less than 40 steps: how far the weights come depends on the steps, and a deletion may be of one example.
  * Adapters take three times as many: on the demo's model GradDiff leaves them 0.85 of the retain set after 40 steps, 0.93 after 120.
+ * Where terms take turns, the retain set has its steps beside those, and the 40 stay: 3 times 10 epochs, or as many as make 40 steps.
+ *
+ * @param stepsPerEpoch over the target set, those of other turns left out
  */
-export function defaultEpochs({ name }: { readonly name: string }, stepsPerEpoch: number, hasAdapters = false): number {
+export function defaultEpochs(
+  { name }: { readonly name: string },
+  stepsPerEpoch: number,
+  hasAdapters = false,
+  takesTurns = false,
+): number {
   if (name === 'finetune') return fineTuningEpochs;
   const epochs = Math.max(unlearningEpochs, Math.ceil(unlearningSteps / stepsPerEpoch));
-  return hasAdapters ? adapterFactor * epochs : epochs;
+  if (!hasAdapters) return epochs;
+  return takesTurns ? Math.max(adapterFactor * unlearningEpochs, epochs) : adapterFactor * epochs;
 }
 
 /** An algorithm with its settings, as a run takes them. */

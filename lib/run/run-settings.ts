@@ -186,7 +186,8 @@ export const runSettings = {
     ...numberSetting('passes over the data; may be a fraction', undefined, { lowExclusive: true, high: 2 ** 31 }),
     option: '--epochs <number>',
     heading: 'Length of the run',
-    otherwise: '5 of train; 10 of unlearn, or as many as make 40 steps; with adapters three times as many',
+    otherwise:
+      '5 of train; 10 of unlearn, or as many as make 40 steps on what to forget; with adapters 30, or as many as make 120 (eul: 40)',
   },
   steps: {
     ...integerSetting('optimizer steps, instead of epochs', undefined),

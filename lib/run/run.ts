@@ -352,7 +352,14 @@ function completeForModel(
     ...settings,
     ...adaptersInFull(settings, adapter),
     ...(settings.steps === undefined && settings.epochs === undefined
-      ? { epochs: defaultEpochs(chosen.algorithm, Math.ceil(examples / settings.batchSize), hasAdapters) }
+      ? {
+          epochs: defaultEpochs(
+            chosen.algorithm,
+            Math.ceil(examples / settings.batchSize),
+            hasAdapters,
+            chosen.method?.turns !== undefined,
+          ),
+        }
       : {}),
     optimizerSettings: { ...optimizerSettings, ...withoutUndefined({ learningRate }) },
   };

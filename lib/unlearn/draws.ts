@@ -36,14 +36,18 @@ export interface TurnDraws {
   readonly source: Pick<Source, 'size' | 'beside'>;
   /** Examples in a turn, rounded up to whole batches; absent: all. */
   readonly examples?: number;
+  /** At most so many for each of the target set. */
+  readonly perTarget?: number;
 }
 
 export function drawsOf({ seed, target, batchSize, pairing, turns: given }: DrawOptions): Draws {
-  const turns = (given ?? [{ source: { size: target, beside: 'target' } as const }]).map(({ source, examples }) => {
+  const all: readonly TurnDraws[] = given ?? [{ source: { size: target, beside: 'target' } }];
+  const turns = all.map(({ source, examples, perTarget = Number.POSITIVE_INFINITY }) => {
     const { size, beside } = source;
     const purpose = beside === 'target' ? 'target order' : `order of ${beside.purpose}`;
     const batches = new BatchSampler({ size, batchSize, seed, purpose });
-    const steps = Math.min(batches.stepsPerEpoch, Math.ceil((examples ?? size) / batches.batchSize));
+    const most = Math.min(examples ?? size, perTarget * target);
+    const steps = Math.min(batches.stepsPerEpoch, Math.ceil(most / batches.batchSize));
     return { batches, steps, isOfTarget: beside === 'target' };
   });
   const stepsPerEpoch = turns.reduce((sum, { steps }) => sum + steps, 0);

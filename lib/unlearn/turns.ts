@@ -7,6 +7,7 @@
 import { checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError, shortName } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
+import { withoutUndefined } from '../core/optional.ts';
 import type { Source } from './source.ts';
 import type { Term } from './term.ts';
 
@@ -16,6 +17,8 @@ export interface Turn {
   readonly terms: readonly string[];
   /** Examples in a turn, rounded up to whole batches; the next turn goes on where it ended. Absent: an epoch, all of the set. */
   readonly examples?: number;
+  /** For each example of the target set at most so many in a turn, likewise. Absent: no bound. */
+  readonly perTarget?: number;
 }
 
 /**
@@ -30,7 +33,7 @@ export function checkTurns(argument: string, turns: readonly Turn[], terms: read
   const missing = new Set(terms.map(({ name }) => name));
   for (const [i, turn] of turns.entries()) {
     const own = `${argument}[${i}]`;
-    checkNames(own, turn, ['terms', 'examples']);
+    checkNames(own, turn, ['terms', 'examples', 'perTarget']);
     if (!Array.isArray(turn.terms) || turn.terms.length === 0) {
       throw invalidArgument(`${own}.terms`, 'an array of at least one name of a term', turn.terms);
     }
@@ -39,7 +42,9 @@ export function checkTurns(argument: string, turns: readonly Turn[], terms: read
         throw invalidArgument(`${own}.terms`, "names of the method's terms, each in one turn", name);
       }
     }
-    if (turn.examples !== undefined) checkInteger(`${own}.examples`, turn.examples);
+    for (const name of ['examples', 'perTarget'] as const) {
+      if (turn[name] !== undefined) checkInteger(`${own}.${name}`, turn[name]);
+    }
   }
   if (missing.size === 0) return;
   throw new SoulError(
@@ -54,6 +59,7 @@ export interface TurnOfTerms {
   readonly terms: readonly number[];
   readonly source: Pick<Source, 'size' | 'beside'>;
   readonly examples?: number;
+  readonly perTarget?: number;
 }
 
 /**
@@ -67,7 +73,7 @@ export function turnsOf(
   terms: readonly Term[],
   sourceOf: (term: Term) => Source,
 ): TurnOfTerms[] {
-  return turns.flatMap(({ terms: names, examples }, turn) => {
+  return turns.flatMap(({ terms: names, ...length }, turn) => {
     const own = [...terms.keys()].filter((i) => names.includes(terms[i]!.name));
     const [first, ...others] = own.map((i) => sourceOf(terms[i]!));
     if (first === undefined) return [];
@@ -79,7 +85,7 @@ export function turnsOf(
         { argument: 'turns', turn },
       );
     }
-    return [{ terms: own, source: first, ...(examples === undefined ? {} : { examples }) }];
+    return [{ ...withoutUndefined(length), terms: own, source: first }];
   });
 }
 

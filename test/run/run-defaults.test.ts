@@ -73,6 +73,9 @@ test('adapters take a multiple of the rate that their base would, whatever their
   }
   expect([defaultEpochs(graddiff, 5, true), defaultEpochs(graddiff, 1, true)]).toEqual([30, 120]);
   expect(defaultEpochs(algorithm('finetune'), 5, true)).toBe(5);
+  const inTurns = [1, 2, 4, 50].map((steps) => defaultEpochs(algorithm('eul'), steps, true, true));
+  expect(inTurns).toEqual([40, 30, 30, 30]);
+  expect(defaultEpochs(algorithm('eul'), 2, false, true)).toBe(20);
 });
 
 test('Sophia on adapters follows its clipped fraction, unless something else is said', () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import type { TokenSequence } from '../../lib/model/token-batch.ts';
+import { methodOfRun } from '../../lib/run/run-defaults.ts';
 import type { StepEvent } from '../../lib/unlearn/events.ts';
 import { method } from '../../lib/unlearn/registry.ts';
 import { train } from '../../lib/unlearn/train.ts';
@@ -116,11 +117,24 @@ describe('eul', () => {
     expect(mean(model, placesOf(retain))).toBeGreaterThan(mean(reference, placesOf(retain)));
   });
 
+  test('has a turn of the retain set that is all of it, so many examples, or bounded by the forget set', () => {
+    const retainTurn = (given: object) => method('eul', given).turns?.[1];
+    expect(retainTurn({})).toEqual({ terms: ['retain', 'retainDivergence'] });
+    expect(retainTurn({ retainTurn: 'bounded' })).toMatchObject({ examples: 400, perTarget: 10 });
+    for (const other of [{}, { retainTurn: 'bounded' }]) {
+      const asked = retainTurn({ ...other, retainExamples: 80 });
+      expect(asked).toEqual({ terms: ['retain', 'retainDivergence'], examples: 80 });
+    }
+    expect(retainTurn({ retainTurn: 'bounded', alternation: 'together' })).toBeUndefined();
+    expect(methodOfRun('eul').settings).toMatchObject({ retainTurn: 'bounded' });
+  });
+
   test.each<[object, RegExp]>([
     [{ bound: 0 }, /bound must be a number above 0/],
     [{ alpha: -1 }, /alpha must be a number of at least 0/],
     [{ alternation: 'steps' }, /alternation must be 'epochs' or 'together'/],
     [{ retainExamples: 0 }, /retainExamples must be an integer/],
+    [{ retainTurn: 'some' }, /retainTurn must be 'all' or 'bounded'/],
     [{ beta: 1 }, /beta/],
   ])('refuses %j', (given, message) => {
     expect(() => method('eul', given as never)).toThrow(message);

@@ -89,6 +89,25 @@ describe('terms that take turns', () => {
     expect(all.batches).toEqual((await run(inTurns)).batches);
   });
 
+  test('take so many examples for each of the target set at most, whatever else is asked for', async () => {
+    const few = { target: target.slice(0, 2), epochs: 4 };
+    const turnOf = (length: object) => ({ ...inTurns, turns: [turns[0]!, { terms: ['retain'], ...length }] });
+    // 1 for each of 2 is a batch, 2 are two; 7 are four, which are all.
+    for (const [length, steps] of [
+      [{ perTarget: 1 }, 1],
+      [{ perTarget: 2 }, 2],
+      [{ perTarget: 2, examples: 1 }, 1],
+      [{ perTarget: 1, examples: 5 }, 1],
+      [{ perTarget: 9 }, 4],
+      [{ perTarget: 9, examples: 5 }, 3],
+    ] as const) {
+      expect((await run(turnOf(length), few)).summary.steps).toBe(4 * (1 + steps));
+    }
+    const { batches } = await run(turnOf({ perTarget: 2 }), few);
+    const kept = batches.filter((batch) => ofRetain.includes(batch[0]!));
+    for (const epoch of [kept.slice(0, 4), kept.slice(4)]) expect(sorted(epoch.flat())).toEqual(ofRetain);
+  });
+
   test('are one after the other as they are named', async () => {
     const { batches } = await run({ ...inTurns, turns: turns.toReversed() }, { steps: 5 });
     expect(sorted(batches.slice(0, 4).flat())).toEqual(ofRetain);

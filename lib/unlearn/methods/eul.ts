@@ -10,6 +10,9 @@ import { saturatingAscent } from '../objectives/saturating-ascent.ts';
 import { choiceSetting, integerSetting, numberSetting } from '../setting.ts';
 import { retainSet, targetSet, targetText } from '../source.ts';
 
+/** A turn of the retain set in proportion to that of the forget set, else a small forget set has a run of retain steps all but alone. */
+const boundedTurn = { examples: 400, perTarget: 10 };
+
 export const eul = defineMethod({
   name: 'eul',
   summary:
@@ -35,12 +38,17 @@ export const eul = defineMethod({
       ['epochs', 'together'],
       'epochs',
     ),
+    retainTurn: choiceSetting(
+      `with epochs: how much of the retain set its turn takes, the next going on where it ended: all, as in the paper; or bounded, ${boundedTurn.examples} examples, and no more than ${boundedTurn.perTarget} for each to forget`,
+      ['all', 'bounded'],
+      'all',
+    ),
     retainExamples: integerSetting(
-      'with epochs: examples of the retain set in its turn, the next turn going on where it ended; where it has no more, all, as in the paper',
+      'with epochs: in place of retainTurn, so many examples, or all that there are',
       undefined,
     ),
   },
-  runDefaults: { retainExamples: 400 },
+  runDefaults: { retainTurn: 'bounded' },
   advice: { forgetMore: { bound: 'raise' }, keepMore: { alpha: 'raise' } },
   promises: { forget: 0.3, retain: 0.9 },
   paperTrains: 'unlearning-layers',
@@ -54,11 +62,10 @@ export const eul = defineMethod({
       { name: 'retainDivergence', source: retainSet, objective: crossEntropy, quantity: 'kl', coefficient: alpha },
     ];
   },
-  turns: ({ alternation, retainExamples: examples }) =>
-    alternation === 'together'
-      ? undefined
-      : [
-          { terms: ['forget', 'forgetText'] },
-          { terms: ['retain', 'retainDivergence'], ...(examples === undefined ? {} : { examples }) },
-        ],
+  turns: ({ alternation, retainTurn, retainExamples: examples }) => {
+    if (alternation === 'together') return undefined;
+    const unasked = retainTurn === 'bounded' ? boundedTurn : {};
+    const length = examples === undefined ? unasked : { examples };
+    return [{ terms: ['forget', 'forgetText'] }, { terms: ['retain', 'retainDivergence'], ...length }];
+  },
 });
