@@ -53,9 +53,12 @@ export function paperNote({ algorithm }: ChosenAlgorithm, settings: Settings, is
   return `${name} changes the model's own weights here; its paper trains layers beside them, which leave them as they are: ${flag}`;
 }
 
-/** Whether the files of a folder are no more those that had these hashes; heeds no signal, since what is finished is to be published. */
+/**
+ * Whether the files of a folder are no more those that had these hashes, one that cannot be read included; heeds no signal and throws
+ * nothing, since what is finished is to be published.
+ */
 export async function isChanged(folder: string, sums: Readonly<Record<string, string>>): Promise<boolean> {
-  const now = await modelChecksums(folder);
+  const now = await modelChecksums(folder).catch(() => ({}));
   return JSON.stringify(Object.entries(now)) !== JSON.stringify(Object.entries(sums));
 }
 
