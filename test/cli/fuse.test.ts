@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
@@ -180,6 +180,11 @@ describe('soul fuse', () => {
     expect((await fuse(at('a'), at('c'), '--out', at('out'), '--overwrite')).code).toBe(0);
     const own = await fuse(at('a'), at('c'), '--out', at('a'), '--overwrite', '--json');
     expect(error(own).message).toMatch(/out must be another folder/);
+    await symlink(at('a'), at('linked'));
+    const linked = await fuse(at('a'), at('c'), '--out', at('linked'), '--overwrite', '--json');
+    expect(error(linked).message).toMatch(/out must be another folder/);
+    const twice = await fuse(at('a'), at('c'), at('linked'), '--out', at('out'), '--overwrite', '--json');
+    expect(error(twice).message).toMatch(/folders must be each folder once/);
     await mkdir(at('whole'));
     await writeFile(join(at('whole'), 'model.safetensors'), '');
     const whole = await fuse(at('a'), at('c'), '--out', at('whole'), '--overwrite', '--json');

@@ -45,7 +45,8 @@ export interface FusedFolder {
 
 /**
  * Fuses the unlearning layers of folders, each with the Gram matrices of its own data set beside it, and writes a folder of the same form.
- * Its matrices are the sums of theirs, so that it can be fused again: what comes of it is what all at once would have come to.
+ * Its matrices are the sums of theirs, so that it can be fused again: what comes of it is what all at once would have come to, but for the
+ * ridge, which counts the fused layers as one.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT where they do not fit together; SOUL_NOT_FOUND, SOUL_BAD_FILE; SOUL_EXISTS for an `out` that holds
  *   something else, or unlearning layers without `overwrite`; SOUL_CANCELLED. Nothing is written then.
@@ -61,10 +62,7 @@ export async function fuseFolders(
     throw invalidArgument('folders', 'at least two folders of unlearning layers', folders?.length);
   }
   if (typeof out !== 'string' || out === '') throw invalidArgument('out', 'a path', out);
-  for (const folder of folders) {
-    if (resolve(folder) !== resolve(out)) continue;
-    throw invalidArgument('out', 'another folder than those that are fused', out);
-  }
+  await requireApart(folders, out);
   const config = await commonConfig(folders);
   await requireAdapterRoom(out, config, overwrite);
   const base = await commonBase(folders, given);
@@ -77,6 +75,20 @@ export async function fuseFolders(
   const fused = await fuseUnlearningLayers(layout, parts, withoutUndefined({ ridge, signal, onProgress }));
   await write(out, model, config, fused, parts, { base, overwrite });
   return { config, base, layers: model.layers };
+}
+
+/** Each folder counts once, and none is written over, by whatever path it is named. */
+async function requireApart(folders: readonly string[], out: string): Promise<void> {
+  const [place, ...real] = await Promise.all([out, ...folders].map(realFolder));
+  if (real.includes(place!)) throw invalidArgument('out', 'another folder than those that are fused', out);
+  const twice = real.findIndex((each, i) => real.indexOf(each) < i);
+  if (twice < 0) return;
+  throw invalidArgument('folders', 'each folder once', folders[twice]);
+}
+
+/** Without links, where it is there. */
+function realFolder(folder: string): Promise<string> {
+  return realpath(folder).catch(() => resolve(folder));
 }
 
 async function write(
@@ -119,7 +131,7 @@ async function commonConfig(folders: readonly string[]): Promise<UnlearningLayer
 /** The folder of the model that all of them belong to. */
 async function commonBase(folders: readonly string[], given: string | undefined): Promise<string> {
   const bases = await Promise.all(folders.map(async (folder) => (await modelFolders(folder, given)).model));
-  const real = await Promise.all(bases.map((base) => realpath(base).catch(() => resolve(base))));
+  const real = await Promise.all(bases.map(realFolder));
   const other = real.findIndex((base) => base !== real[0]);
   if (other < 0) return bases[0]!;
   throw new SoulError(
