@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { asSoulError, SoulError } from '../core/errors.ts';
 import { exists } from '../core/files.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
 import { plannedModel } from '../model/adapter/planned-model.ts';
 import { unlearningLayersLayout } from '../model/adapter/unlearning-layers.ts';
 import { gramFileName } from '../model/adapter/unlearning-layers-file.ts';
@@ -17,6 +18,8 @@ import { type Gram, sumGrams, triangleLength } from '../unlearn/fusion/gram.ts';
 import { writeGrams } from '../unlearn/fusion/gram-file.ts';
 import { readLayerGrams } from '../unlearn/fusion/layer-grams.ts';
 import type { RunSets } from './data-sets.ts';
+import { isDeletion } from './deletion.ts';
+import type { ChosenAlgorithm } from './run-defaults.ts';
 import { begin, type Told } from './run-figures.ts';
 import type { RunnableModel } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
@@ -39,8 +42,13 @@ export async function earlierGrams({
     : undefined;
 }
 
-/** Bytes of the matrices of layers of this layout. */
-export function gramBytes(layout: ParameterLayout): number {
+/** Bytes of the matrices that a run leaves beside a model of this layout; 0 of one that leaves none. */
+export function gramBytes(
+  adapter: AdapterConfig | undefined,
+  layout: ParameterLayout,
+  chosen: Pick<ChosenAlgorithm, 'algorithm'>,
+): number {
+  if (adapter?.kind !== 'unlearning-layers' || !isDeletion(chosen)) return 0;
   const matrices = [...layout].filter(([, { group }]) => group === 'matrix');
   return matrices.reduce((sum, [, { shape }]) => sum + 8 * triangleLength(shape[1]! + 1), 0);
 }

@@ -182,10 +182,10 @@ export async function runTraining(
       if (model.adapter && comparesWithStart(chosen)) reference = await model.fork!();
       const { device, byteLength } = model.parameters.values;
       const gpu = recordDevice(device);
-      const grams = model.adapter?.kind === 'unlearning-layers' ? gramBytes(model.parameters.layout) : 0;
-      const free = await out.requireSpace(byteLength + grams);
+      const bytes = byteLength + gramBytes(model.adapter, model.parameters.layout, chosen);
+      const free = await out.requireSpace(bytes);
       const checkpoint = checkpointBytes(checked, model.parameters.values, planned);
-      const scarce = resume ? undefined : spaceNote(checked, { free, model: byteLength, checkpoint });
+      const scarce = resume ? undefined : spaceNote(checked, { free, model: bytes, checkpoint });
       if (scarce !== undefined) onNote(scarce);
       checkLengths(sets, model.maximumLength);
       sets.checkTokens(model.vocabularySize);

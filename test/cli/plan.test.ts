@@ -4,8 +4,12 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { planText, variantsFor } from '../../lib/cli/plan-report.ts';
 import { writeSafetensors } from '../../lib/core/safetensors.ts';
+import { unlearningLayersLayout } from '../../lib/model/adapter/unlearning-layers.ts';
 import { parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
+import { gramBytes } from '../../lib/run/gram-matrices.ts';
+import { chooseAlgorithm } from '../../lib/run/run-defaults.ts';
 import { writeWordTokenizer } from '../../lib/study/word-tokenizer.ts';
+import type { AlgorithmName } from '../../lib/unlearn/registry.ts';
 import { soul } from './soul.ts';
 
 const config = {
@@ -70,6 +74,18 @@ describe('soul plan', () => {
     expect(products).toBeCloseTo((3 * (matrices * 3 + factors * 5) + 2 * head) / full, 12);
     const { out } = await soul('plan', '--model', folder, '--device', 'cpu', '--lora');
     expect(out).toMatch(/The same run on all weights takes [\d.]+ [MG]iB: with adapters it is 0\.\d\d of the memory/);
+  });
+
+  test('with unlearning layers, the disk that their matrices take where a run of unlearning leaves some', async () => {
+    const words = ['--unlearning-layers', 'bottleneck=4', '--batch-size', '4'];
+    const plan = await planned(...words, '--method', 'eul');
+    // Lower triangles of 65 and 5 inputs, each with a 1, in float64.
+    const matrices = 3 * 8 * ((65 * 66) / 2 + (5 * 6) / 2);
+    expect(plan.disk.model).toBe(part(plan, 'weights')! + matrices);
+    const layers = { kind: 'unlearning-layers', bottleneck: 4, activation: 'gelu' } as const;
+    const layout = unlearningLayersLayout({ hiddenSize: 64, layers: 3 }, layers);
+    const bytes = (method: AlgorithmName) => gramBytes(layers, layout, chooseAlgorithm(method));
+    expect([bytes('npo'), bytes('finetune')]).toEqual([matrices, 0]);
   });
 
   test('bf16 has a master; batches are cut by tokens; methods with a rule or a copy take more', async () => {

@@ -24,6 +24,7 @@ import type { Precision } from '../../optim/precision.ts';
 import { adapterOptions, adapterSettings } from '../../run/adapter-choice.ts';
 import { mostCheckpoints, plannedCheckpointBytes } from '../../run/checkpoints/disk-space.ts';
 import { readRunSets } from '../../run/data-sets.ts';
+import { gramBytes } from '../../run/gram-matrices.ts';
 import { memoryFor, passesOf, planMemory } from '../../run/memory-plan.ts';
 import type { OptimizerName } from '../../run/optimizer-choice.ts';
 import { type ChosenAlgorithm, chooseAlgorithm } from '../../run/run-defaults.ts';
@@ -172,7 +173,7 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
     products: shareOfProducts(config, adapter, passes[0], checkpointActivations),
   };
   const disk = {
-    model: asked.plan.parts.find(({ name }) => name === 'weights')!.bytes,
+    model: asked.plan.parts.find(({ name }) => name === 'weights')!.bytes + gramBytes(adapter, layout, chosen),
     checkpoint: plannedCheckpointBytes(asked.plan),
     checkpoints: mostCheckpoints({
       keep: settings.keep ?? runSettings.keep.fallback,
