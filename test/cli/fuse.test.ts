@@ -167,6 +167,18 @@ describe('soul fuse', () => {
     await expect(readdir(at('out'))).rejects.toThrow();
   });
 
+  test('names the file of a folder that names no base', async () => {
+    const { values } = part('homeless');
+    await writeAdapterFolder(at('homeless'), model, config, FlatBuffer.from(values), {});
+    const outcome = await fuse(at('a'), at('homeless'), '--out', at('out'), '--json');
+    expect(error(outcome)).toMatchObject({
+      code: 'SOUL_NOT_FOUND',
+      message: expect.stringMatching(
+        /homeless names no base \(base_model_name_or_path in its unlearning_layers\.json\)/,
+      ),
+    });
+  });
+
   test('takes copies of a model for one where the base is given', async () => {
     await write('copied', config, at('other'));
     expect((await fuse(at('a'), at('copied'), '--out', at('out'), '--base', at('model'))).code).toBe(0);

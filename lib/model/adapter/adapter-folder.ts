@@ -60,6 +60,8 @@ async function holdsWholeModel(folder: string): Promise<boolean> {
 export interface StoredAdapter {
   /** `base_model_name_or_path`. */
   readonly base: string | undefined;
+  /** The file that says so. */
+  readonly file: string;
   /** The file of their weights. */
   readonly weights: string;
   /** The adapters on a base of this shape. */
@@ -91,7 +93,7 @@ export async function modelFolders(folder: string, base?: string): Promise<Model
  */
 export async function readAdapterConfig(folder: string): Promise<StoredAdapter> {
   if (!(await exists(join(folder, unlearningLayersFile)))) {
-    return { ...(await readPeftConfig(folder)), weights: adapterWeightsFile };
+    return { ...(await readPeftConfig(folder)), file: adapterConfigFile, weights: adapterWeightsFile };
   }
   if (await exists(join(folder, adapterConfigFile))) {
     throw new SoulError(
@@ -101,7 +103,7 @@ export async function readAdapterConfig(folder: string): Promise<StoredAdapter> 
     );
   }
   const { config, base } = await readUnlearningLayers(folder);
-  return { base, weights: unlearningWeightsFile, on: () => config };
+  return { base, file: unlearningLayersFile, weights: unlearningWeightsFile, on: () => config };
 }
 
 /**
@@ -123,7 +125,7 @@ export async function adapterBase(folder: string, given?: string): Promise<strin
 }
 
 async function namedBase(folder: string): Promise<string> {
-  const { base } = await readAdapterConfig(folder);
+  const { base, file } = await readAdapterConfig(folder);
   const candidates = base === undefined ? [] : isAbsolute(base) ? [base] : [join(folder, base), resolve(base)];
   for (const candidate of candidates) {
     const found = await stat(candidate).catch(() => undefined);
@@ -132,7 +134,7 @@ async function namedBase(folder: string): Promise<string> {
   const named = base === undefined ? 'names no base' : `has the base ${shortName(base)}, which is no folder here`;
   throw new SoulError(
     'SOUL_NOT_FOUND',
-    `the adapter ${folder} ${named} (base_model_name_or_path in its ${adapterConfigFile}): name the folder of that model there, or give it as base`,
+    `the adapter ${folder} ${named} (base_model_name_or_path in its ${file}): name the folder of that model there, or give it as base`,
     { folder, base },
   );
 }
