@@ -7,6 +7,7 @@
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
+import { modelFolders } from '../model/adapter/adapter-folder.ts';
 import type { OpenedFolder } from '../model/open-model-folder.ts';
 import { adapterOfKind, adapterOptions, askedAdapter } from './adapter-choice.ts';
 import { modelChecksums } from './checksums.ts';
@@ -43,6 +44,12 @@ export function adaptersOf(settings: Settings, { isAdapter }: Pick<OpenedFolder,
     );
   }
   return withoutUndefined({ adapter: adapterOptions(settings, seed), base });
+}
+
+/** The base that a folder of adapters names, which a run reads, too; undefined where there is none, or none that can be found. */
+export async function namedBase(folder: string): Promise<string | undefined> {
+  const { model } = await modelFolders(folder).catch(() => ({ model: folder }));
+  return model === folder ? undefined : model;
 }
 
 /** What to tell of a method that its paper trains adapters with, where a run has none of them; undefined where there is nothing. */

@@ -35,7 +35,7 @@ import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
-import { adaptersOf, isChanged, paperNote } from './run-adapters.ts';
+import { adaptersOf, isChanged, namedBase, paperNote } from './run-adapters.ts';
 import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
 import { checkLengths, isPublished, unmeasured, unpublished } from './run-errors.ts';
 import { begin, RunFigures } from './run-figures.ts';
@@ -104,7 +104,7 @@ export async function runTraining(
   const { deletion, signer } = keys;
   const inputs = [
     folder,
-    checked.base,
+    checked.base ?? (await namedBase(folder)),
     target,
     retain,
     refusals,
