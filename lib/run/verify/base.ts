@@ -6,12 +6,12 @@
 
 import { join, resolve } from 'node:path';
 import { readJsonFile } from '../../core/files.ts';
-import { adapterConfigFiles } from '../../model/adapter/adapter-folder.ts';
+import { adapterConfigFiles, isAdapterFolder } from '../../model/adapter/adapter-folder.ts';
 import { type Loose, loose, texts } from '../loose.ts';
 import { type Check, checksOf } from './check.ts';
 import { checkModel } from './files.ts';
 
-/** The base of a run with adapters; nothing of another run. */
+/** The base of a run with adapters; nothing of another run, whose folder must not hold adapters then. */
 export async function checkBase(
   folder: string,
   record: Loose,
@@ -20,6 +20,8 @@ export async function checkBase(
 ): Promise<Check[]> {
   const { failed } = checksOf('inputs');
   if (record.adapter === undefined) {
+    if (await isAdapterFolder(folder))
+      return [failed('adapter: expected in run.json what the adapters are and their base, found nothing')];
     return given.base === undefined ? [] : [failed('base: expected a run with adapters, found one without')];
   }
   const base = loose(loose(record.adapter).base);

@@ -9,6 +9,7 @@ import { crossEntropy } from '../objectives/cross-entropy.ts';
 import { saturatingAscent } from '../objectives/saturating-ascent.ts';
 import { choiceSetting, integerSetting, numberSetting } from '../setting.ts';
 import { retainSet, targetSet, targetText } from '../source.ts';
+import type { Turn } from '../turns.ts';
 
 /** A turn of the retain set in proportion to that of the forget set, else a small forget set has a run of retain steps all but alone. */
 const boundedTurn = { examples: 400, perTarget: 10 };
@@ -64,7 +65,7 @@ export const eul = defineMethod({
   },
   turns: ({ alternation, retainTurn, retainExamples: examples }) => {
     if (alternation === 'together') return undefined;
-    const unasked = retainTurn === 'bounded' ? boundedTurn : {};
+    const unasked: Omit<Turn, 'terms'> = retainTurn === 'bounded' ? boundedTurn : {};
     const length = examples === undefined ? unasked : { examples };
     return [{ terms: ['forget', 'forgetText'] }, { terms: ['retain', 'retainDivergence'], ...length }];
   },
