@@ -11,11 +11,10 @@ import { labelCountOf, type TokenSequence, tokensReadOf } from '../model/token-b
 import type { Precision } from '../optim/precision.ts';
 import { optimizerStateBytes } from '../optim/state-bytes.ts';
 import { completeCurvatureOptions } from '../unlearn/curvature.ts';
-import { type InnerMethodSetting, innerAlgorithm } from '../unlearn/inner-method.ts';
 import { type Method, needsReferenceModel, weightedTerms } from '../unlearn/method.ts';
 import { asText } from '../unlearn/source.ts';
 import { averagesOf, type OptimizerName } from './optimizer-choice.ts';
-import type { ChosenAlgorithm } from './run-defaults.ts';
+import { algorithmsIn, type ChosenAlgorithm } from './run-defaults.ts';
 import type { ModelMemory } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
 
@@ -80,18 +79,6 @@ export function comparesWithStart(chosen: ChosenAlgorithm): boolean {
     ({ algorithm, settings, method }) =>
       (method && needsReferenceModel(method)) || algorithm.buffers?.(settings as never).startingModel,
   );
-}
-
-/** The algorithm, and those that its settings put inside it. */
-function* algorithmsIn(chosen: Pick<ChosenAlgorithm, 'algorithm' | 'settings' | 'method'>): Generator<typeof chosen> {
-  yield chosen;
-  const { algorithm, settings } = chosen;
-  for (const [name, entry] of Object.entries(algorithm.settings)) {
-    if (entry.kind !== 'method') continue;
-    const inner = innerAlgorithm(settings[name], (entry as InnerMethodSetting).inner);
-    const method = inner.algorithm.method?.(inner.settings as never);
-    yield* algorithmsIn({ ...inner, ...(method ? { method } : {}) });
-  }
 }
 
 /** Gradients that a rule looks at lie apart in float32, but for one that stays where it was computed; means beside them. */

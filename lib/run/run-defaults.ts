@@ -15,6 +15,8 @@ import { withoutUndefined } from '../core/optional.ts';
 import type { Algorithm, LearningRates } from '../unlearn/algorithm.ts';
 import {
   type InnerMethod,
+  type InnerMethodSetting,
+  innerAlgorithm,
   innerLearningRates,
   innerMethodSetting,
   mergeMethodSettings,
@@ -73,12 +75,12 @@ export function defaultEpochs(
   { name }: { readonly name: string },
   stepsPerEpoch: number,
   hasAdapters = false,
-  takesTurns = false,
+  inTurns = false,
 ): number {
   if (name === 'finetune') return fineTuningEpochs;
   const epochs = Math.max(unlearningEpochs, Math.ceil(unlearningSteps / stepsPerEpoch));
   if (!hasAdapters) return epochs;
-  return takesTurns ? Math.max(adapterFactor * unlearningEpochs, epochs) : adapterFactor * epochs;
+  return inTurns ? Math.max(adapterFactor * unlearningEpochs, epochs) : adapterFactor * epochs;
 }
 
 /** An algorithm with its settings, as a run takes them. */
@@ -89,6 +91,25 @@ export interface ChosenAlgorithm {
   readonly method?: Method;
   /** Of the algorithm, or of the method inside it; absent where no steps are taken. */
   readonly learningRates?: LearningRates;
+}
+
+/** The algorithm, and those that its settings put inside it. */
+export function* algorithmsIn(
+  chosen: Pick<ChosenAlgorithm, 'algorithm' | 'settings' | 'method'>,
+): Generator<typeof chosen> {
+  yield chosen;
+  const { algorithm, settings } = chosen;
+  for (const [name, entry] of Object.entries(algorithm.settings)) {
+    if (entry.kind !== 'method') continue;
+    const inner = innerAlgorithm(settings[name], (entry as InnerMethodSetting).inner);
+    const method = inner.algorithm.method?.(inner.settings as never);
+    yield* algorithmsIn({ ...inner, ...(method ? { method } : {}) });
+  }
+}
+
+/** Whether terms take turns in a descent of the algorithm, or of one inside it. */
+export function takesTurns(chosen: Parameters<typeof algorithmsIn>[0]): boolean {
+  return [...algorithmsIn(chosen)].some(({ method }) => method?.turns !== undefined);
 }
 
 /**

@@ -36,7 +36,13 @@ import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
 import { adaptersOf, isChanged, namedBase, paperNote } from './run-adapters.ts';
-import { type ChosenAlgorithm, chooseAlgorithm, defaultEpochs, defaultLearningRate } from './run-defaults.ts';
+import {
+  type ChosenAlgorithm,
+  chooseAlgorithm,
+  defaultEpochs,
+  defaultLearningRate,
+  takesTurns,
+} from './run-defaults.ts';
 import { checkLengths, isPublished, unmeasured, unpublished } from './run-errors.ts';
 import { begin, RunFigures } from './run-figures.ts';
 import { alternativesName } from './run-files.ts';
@@ -357,7 +363,7 @@ function completeForModel(
             chosen.algorithm,
             Math.ceil(examples / settings.batchSize),
             hasAdapters,
-            chosen.method?.turns !== undefined,
+            takesTurns(chosen),
           ),
         }
       : {}),

@@ -6,7 +6,13 @@ import {
   optimizerNames,
   settingsWithAdapters,
 } from '../../lib/run/optimizer-choice.ts';
-import { chooseAlgorithm, defaultEpochs, defaultLearningRate, methodOfRun } from '../../lib/run/run-defaults.ts';
+import {
+  chooseAlgorithm,
+  defaultEpochs,
+  defaultLearningRate,
+  methodOfRun,
+  takesTurns,
+} from '../../lib/run/run-defaults.ts';
 import type { Method } from '../../lib/unlearn/index.ts';
 import { algorithm, algorithms } from '../../lib/unlearn/registry.ts';
 
@@ -76,6 +82,9 @@ test('adapters take a multiple of the rate that their base would, whatever their
   const inTurns = [1, 2, 4, 50].map((steps) => defaultEpochs(algorithm('eul'), steps, true, true));
   expect(inTurns).toEqual([40, 30, 30, 30]);
   expect(defaultEpochs(algorithm('eul'), 2, false, true)).toBe(20);
+  const turns = (...given: Parameters<typeof chooseAlgorithm>) => takesTurns(chooseAlgorithm(...given));
+  expect([turns('eul'), turns('average', { method: 'eul' })]).toEqual([true, true]);
+  expect([turns('npo'), turns('eul', { alternation: 'together' }), turns('average')]).toEqual([false, false, false]);
 });
 
 test('Sophia on adapters follows its clipped fraction, unless something else is said', () => {
