@@ -14,7 +14,7 @@ import { type MemoryPlan, memoryFor, passesOf, planMemory } from './memory-plan.
 import type { ChosenAlgorithm } from './run-defaults.ts';
 import type { AdapterChoice, ModelLoader } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
-import { isMasked } from './trainable.ts';
+import { isMasked, trainableNames } from './trainable.ts';
 
 /**
  * Refuses a model that the algorithm could not run on.
@@ -28,7 +28,7 @@ export function checkModel({ algorithm, settings }: ChosenAlgorithm, model: Mode
 /**
  * Undefined where the loader cannot say what its models take.
  *
- * @throws SoulError as {@link checkModel}
+ * @throws SoulError as {@link checkModel}; of adapters, whose layout is known, as {@link trainableNames}
  */
 export async function planRun(
   settings: CompleteRunSettings,
@@ -40,6 +40,7 @@ export async function planRun(
   if (memory === undefined) return undefined;
   const model = await memory(settings.model, passesOf(sequencesOf(sets), settings, chosen), adapters);
   checkModel(chosen, model, settings.algorithmFile);
+  if (model.adapters) trainableNames(model.adapters.layout, settings, model.adapters.isFresh);
   return planMemory({
     ...model,
     optimizer: settings.optimizer,

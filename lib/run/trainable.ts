@@ -25,13 +25,26 @@ export function isMasked({ trainable, frozen }: TensorChoice): boolean {
 /**
  * Tells by a tensor's name whether the run may change it.
  *
+ * @param isFresh whether it is the layout of adapters that are made anew
  * @throws SoulError SOUL_INVALID_ARGUMENT where a pattern matches no tensor, or nothing is left to change
  */
-export function trainableNames(layout: ParameterLayout, choice: TensorChoice): (name: string) => boolean {
+export function trainableNames(
+  layout: ParameterLayout,
+  choice: TensorChoice,
+  isFresh = false,
+): (name: string) => boolean {
   const names = [...layout].map(([name]) => name);
   const trainable = matching('trainable', choice.trainable, names);
   const frozen = matching('frozen', choice.frozen, names);
   const may = (name: string) => (trainable?.test(name) ?? true) && !frozen?.test(name);
+  if (isFresh && ![...layout].some(([name, { factor }]) => factor === 'B' && may(name))) {
+    throw new SoulError(
+      'SOUL_INVALID_ARGUMENT',
+      'of fresh adapters B (up.weight of unlearning layers) must be among what the run may change (--trainable, --frozen): while it is 0, ' +
+        'nothing moves A',
+      { argument: 'trainable' },
+    );
+  }
   if (names.some(may)) return may;
   throw new SoulError(
     'SOUL_INVALID_ARGUMENT',

@@ -157,6 +157,8 @@ describeWithEngine('adapters of runs', () => {
     ['ssd on fresh adapters', ['--lora', '--method', 'ssd'], /fresh adapters hold nothing yet/],
     ['prune on fresh adapters', ['--lora', '--method', 'prune'], /fresh adapters hold nothing yet/],
     ['wagle on fresh adapters', ['--lora', '--method', 'wagle'], /fresh adapters hold nothing yet/],
+    ['A alone of fresh adapters', ['--lora', '--trainable', 'lora_A'], /of fresh adapters B .* must be among/],
+    ['a name of no tensor of theirs', ['--lora', '--frozen', 'embed_tokens'], /frozen matches no tensor/],
     ['rmu without its matrices', ['--lora', 'targets=q_proj', '--method', 'rmu'], /name that of layer 0 among/],
   ])('%s: refused with the reason', async (_, words, message) => {
     const load = TorchLM.load;

@@ -133,7 +133,7 @@ async function plan(options: PlanOptions, given: Partial<RunSettings>): Promise<
   const { model: whole, tokenizer: tokenizerFolder } = await modelFolders(folder, base);
   if ((await weightFiles(whole)).names.length > 0) await (await openCheckpoint(whole, config)).close();
   const layout = adapter ? adapterLayout(config, adapter) : parameterLayout(config);
-  trainableNames(layout, settings);
+  trainableNames(layout, settings, isFresh);
   const { device } = chooseDevice(loadingOptions.device ?? 'auto');
   loadLibraries((note) => progress.note(note));
   const chosen = chooseAlgorithm(settings.method!, settings.methodSettings);
