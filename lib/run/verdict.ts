@@ -5,12 +5,11 @@
  */
 
 import { type InnerMethodSetting, innerAlgorithm } from '../unlearn/inner-method.ts';
-import type { Method } from '../unlearn/method.ts';
 import { gradientAscent } from '../unlearn/objectives/gradient-ascent.ts';
 import { completeSettings, type Setting } from '../unlearn/setting.ts';
 import { refusalSet } from '../unlearn/source.ts';
 import type { BeforeAndAfter } from './measure.ts';
-import type { ChosenAlgorithm } from './run-defaults.ts';
+import { algorithmsIn, type ChosenAlgorithm } from './run-defaults.ts';
 import { methodFlag } from './setting-flags.ts';
 import { neededSets } from './settings.ts';
 
@@ -123,7 +122,7 @@ function sentenceOf({ forget, retain }: VerdictInput, forgotten: Verdict['forgot
 /** Sentences to act upon, each with an option of the command; empty where all is as wanted. */
 function adviceFor(input: VerdictInput, forgotten: Verdict['forgotten'], kept: Verdict['kept']): string {
   const { forget, retain, chosen, learningRate } = input;
-  const methods = chosen === undefined ? [] : methodsOf(chosen);
+  const methods = chosen === undefined ? [] : [...algorithmsIn(chosen)].flatMap(({ method }) => method ?? []);
   if (!forget && !retain) return 'Leave --evaluate above 0, or measure both models with `soul eval`.';
   const tooMuch = kept === 'damaged' || kept === 'destroyed';
   const tooLittle = forgotten === 'partly' || forgotten === 'hardly' || forgotten === 'no';
@@ -213,12 +212,6 @@ function settingAdvice(chosen: ChosenAlgorithm | undefined, wanted: 'forgetMore'
     }
   }
   return undefined;
-}
-
-/** What is descended on, as far as settings tell. */
-function methodsOf(chosen: ChosenAlgorithm): Method[] {
-  const inner = innerAlgorithms(chosen).map(({ algorithm, settings }) => algorithm.method?.(settings));
-  return [chosen.method, ...inner].filter((method) => method !== undefined);
 }
 
 /** The methods inside an algorithm, with what their settings begin with on the command line. */

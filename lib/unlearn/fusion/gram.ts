@@ -66,8 +66,12 @@ export function addInputs({ inputs, triangle }: Gram, rows: Float32Array | Float
  *   is added then
  */
 export function addMatrix(gram: Gram, matrix: Float32Array | Float64Array): void {
-  const { triangle } = gramOfMatrix(matrix, gram.inputs);
-  for (const [at, value] of triangle.entries()) gram.triangle[at]! += value;
+  addTriangle(gram.triangle, gramOfMatrix(matrix, gram.inputs).triangle);
+}
+
+/** By index: an iterator over entries takes ten times as long. */
+function addTriangle(sum: Float64Array, triangle: Float64Array): void {
+  for (let at = 0; at < triangle.length; at++) sum[at]! += triangle[at]!;
 }
 
 /**
@@ -79,7 +83,7 @@ export function sumGrams([first, ...others]: readonly ReadonlyMap<string, Gram>[
   const sums = new Map<string, Gram>();
   for (const [name, { inputs, triangle }] of first!) {
     const sum = triangle.slice();
-    for (const grams of others) for (const [i, value] of grams.get(name)!.triangle.entries()) sum[i]! += value;
+    for (const grams of others) addTriangle(sum, grams.get(name)!.triangle);
     sums.set(name, { inputs, triangle: sum });
   }
   return sums;
