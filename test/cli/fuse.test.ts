@@ -197,6 +197,10 @@ describe('soul fuse', () => {
     expect(error(linked).message).toMatch(/out must be another folder/);
     const twice = await fuse(at('a'), at('c'), at('linked'), '--out', at('out'), '--overwrite', '--json');
     expect(error(twice).message).toMatch(/folders must be each folder once/);
+    await write('recorded');
+    await writeFile(join(at('recorded'), 'run.json'), '{}');
+    const recorded = await fuse(at('a'), at('c'), '--out', at('recorded'), '--overwrite', '--json');
+    expect(error(recorded)).toMatchObject({ code: 'SOUL_EXISTS', message: expect.stringMatching(/made by a run/) });
     await mkdir(at('whole'));
     await writeFile(join(at('whole'), 'model.safetensors'), '');
     const whole = await fuse(at('a'), at('c'), '--out', at('whole'), '--overwrite', '--json');

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
@@ -20,6 +20,8 @@ describeWithEngine('soul merge', () => {
     await moveFactors(model, 'B', 2);
     await model.save(path('adapter'));
     model.release();
+    await mkdir(path('recorded'));
+    await writeFile(join(path('recorded'), 'run.json'), '{}');
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -93,6 +95,7 @@ describeWithEngine('soul merge', () => {
     [['adapter', '--out', 'model'], /is the base of the adapters: .* they would count twice/],
     [['adapter', '--out', 'model', '--overwrite'], /is the base of the adapters: .* they would count twice/],
     [['adapter', '--out', 'adapter', '--overwrite'], /holds adapters \(adapter_config\.json\)/],
+    [['adapter', '--out', 'recorded', '--overwrite'], /recorded was made by a run, whose record/],
     [['adapter', '--out', 'merged'], /holds a model already \(config\.json\)/],
     [['adapter', '--out', 'new', '--base', 'nowhere'], /nowhere does not exist/],
     [['adapter', '--out', 'new', '--base', 'adapter'], /is an adapter itself/],

@@ -11,6 +11,7 @@ import { number, path } from '../arguments.ts';
 import { addOutputOptions, RequiredOption } from '../options.ts';
 import { performWork } from '../perform-work.ts';
 import { progressOn } from '../progress.ts';
+import { requireNoRecord } from '../recorded-folder.ts';
 import { type CommandResult, type OutputOptions, printing } from '../terminal.ts';
 
 interface FuseOptions extends OutputOptions {
@@ -48,6 +49,7 @@ export function fuseCommand(): Command {
 
 async function fuse(folders: readonly string[], options: FuseOptions): Promise<CommandResult> {
   const { out, base, ridge, overwrite } = options;
+  await requireNoRecord(out);
   const progress = progressOn('fusing', options);
   const fused = await performWork(progress, (signal) =>
     fuseFolders(folders, out, {

@@ -18,6 +18,7 @@ import { threadsOption } from '../model-options.ts';
 import { addOutputOptions, choiceOption, RequiredOption } from '../options.ts';
 import { performWork } from '../perform-work.ts';
 import { progressOn } from '../progress.ts';
+import { requireNoRecord } from '../recorded-folder.ts';
 import { type CommandResult, type OutputOptions, printing } from '../terminal.ts';
 
 interface MergeOptions extends OutputOptions {
@@ -73,6 +74,7 @@ async function merge(adapter: string, options: MergeOptions): Promise<CommandRes
     const { model: base } = opened;
     const config = await readModelConfig(base);
     await requireOtherThanBase(out, base);
+    await requireNoRecord(out);
     await requireRoom(out, overwrite);
     const { dtype = storedDType(config.source) } = options;
     progress.phase('loading the base and its adapters');
