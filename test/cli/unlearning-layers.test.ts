@@ -193,6 +193,19 @@ describeWithEngine('unlearning layers of runs', () => {
     expect([code, err]).toEqual([2, expect.stringMatching(/unlearningLayers or lora, not both/)]);
   });
 
+  test('of one example to forget, the retain set has a turn of ten, and there are as many rounds as make 40 steps', async () => {
+    const words = ['--method', 'eul', '--unlearning-layers', 'bottleneck=2', '--forget-filter', 'line=1'];
+    const run = await unlearn(
+      ...[...words, '--out', path('one'), '--batch-size', '2', '--optimizer', 'adamw', '--evaluate', '0'],
+      ...['--threads', '1', '--quiet'],
+    );
+    expect(run.code).toBe(0);
+    const { settings, results, inputs } = await recordOf('one');
+    expect([inputs.target.items, inputs.retain.items, settings.epochs]).toEqual([1, 12, 40]);
+    expect(settings.methodSettings).toMatchObject({ retainTurn: 'bounded' });
+    expect(results.steps).toBe(40 * (1 + 10 / 2));
+  });
+
   test('eul on all weights says what the paper trains', async () => {
     const run = await unlearn(...eul, '--out', path('full'), ...steps.filter((word) => word !== '--quiet'));
     expect([run.code, run.err]).toEqual([
