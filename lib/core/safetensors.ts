@@ -29,7 +29,7 @@ export interface SafetensorsFile {
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>;
   readonly metadata: Readonly<Record<string, string>>;
   /** The bytes of one tensor. */
-  read(name: string): Promise<Uint8Array<ArrayBuffer>>;
+  read(name: string): Promise<Uint8Array>;
   /** Reads one tensor into memory of exactly its size. */
   readInto(name: string, target: ArrayBufferView): Promise<void>;
   /** Reads as many bytes of a tensor as `target` has, from the byte `begin` of it on. */

@@ -195,7 +195,7 @@ export interface NativeEngine {
   bottleneckInputs(
     model: NativeExternal,
     ...batch: [...NativeBatch, cancelled?: CancelFlag]
-  ): Promise<Float64Array<ArrayBuffer>[]>;
+  ): Promise<Float64Array[]>;
   /** By the hidden states after layer `layer`, from 0. */
   score(
     model: NativeExternal,
