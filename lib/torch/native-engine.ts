@@ -192,10 +192,7 @@ export interface NativeEngine {
    * Of a model with bottlenecks: for each layer the Gram matrices of what enters its first product and its second, whole, each input with a 1
    * behind it.
    */
-  bottleneckInputs(
-    model: NativeExternal,
-    ...batch: [...NativeBatch, cancelled?: CancelFlag]
-  ): Promise<Float64Array[]>;
+  bottleneckInputs(model: NativeExternal, ...batch: [...NativeBatch, cancelled?: CancelFlag]): Promise<Float64Array[]>;
   /** By the hidden states after layer `layer`, from 0. */
   score(
     model: NativeExternal,
