@@ -40,7 +40,7 @@ export async function modelCard(parts: CardParts, traces: Traces | undefined): P
   const deletes = isDeletion(chosen);
   const metadata = {
     ...(base === undefined ? {} : { base_model: base, base_model_relation: adapter ? 'adapter' : 'finetune' }),
-    library_name: adapter ? adapterOfKind(adapter.config.kind).library : 'transformers',
+    library_name: adapter ? adapterOfKind(adapter.config.kind).loadedBy : 'transformers',
     ...(await licenseOf(model)),
     pipeline_tag: 'text-generation',
     tags: [...(deletes ? ['unlearning', 'machine-unlearning'] : []), 'soul-unlearn', chosen.algorithm.name],

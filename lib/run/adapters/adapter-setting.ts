@@ -21,7 +21,7 @@ export interface RunAdapter<Own extends Kind = Kind> extends Made<AdapterSetting
   /** The setting in full, as a model came to have it. */
   inFull(config: Extract<AdapterConfig, { kind: Own }>): AdapterSettings<Own>;
   /** In the metadata of a model card: what loads them. */
-  readonly library: string;
+  readonly loadedBy: string;
   /** What a model card says of the folder. */
   readonly folder: string;
   /** What makes a deletion by them one that stays. */

@@ -26,7 +26,7 @@ export const lora: RunAdapter<'lora'> = {
     },
   },
   inFull: ({ rank, alpha, targets, rankStabilised }) => ({ rank, alpha, targets, rankStabilised }),
-  library: 'peft',
+  loadedBy: 'peft',
   folder: "The folder holds adapters (LoRA) alone, in PEFT's form; the model that they belong to is not changed.",
   lasting: 'merging (`soul merge`) is what deletes',
 };

@@ -22,7 +22,7 @@ export const unlearningLayers: RunAdapter<'unlearning-layers'> = {
     },
   },
   inFull: ({ bottleneck, activation }) => ({ bottleneck, activation }),
-  library: 'soul-unlearn',
+  loadedBy: 'soul-unlearn',
   folder:
     'The folder holds unlearning layers (EUL) alone, which soul-unlearn loads; the model that they belong to is not changed.',
   lasting:
