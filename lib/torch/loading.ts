@@ -13,9 +13,9 @@ import { withoutUndefined } from '../core/optional.ts';
 import { adapterConfig, adapterSeed } from '../model/adapter/adapter-config.ts';
 import { isAdapterFolder, modelFolders, readAdapterConfig } from '../model/adapter/adapter-folder.ts';
 import { adapterLayout } from '../model/adapter/adapter-layout.ts';
-import { fillFreshAdapters, openAdapterWeights } from '../model/adapter/adapter-weights.ts';
+import { openAdapterWeights } from '../model/adapter/adapter-weights.ts';
+import { fillFreshAdapters } from '../model/adapter/fresh-adapters.ts';
 import { adapterConfigFile } from '../model/adapter/peft-config.ts';
-import { fillFreshUnlearningLayers } from '../model/adapter/unlearning-layers.ts';
 import { unlearningLayersFile } from '../model/adapter/unlearning-layers-file.ts';
 import { openCheckpoint, type WeightDType } from '../model/checkpoint.ts';
 import { parseModelConfig, readModelConfig } from '../model/config.ts';
@@ -78,7 +78,7 @@ async function assemble<Kind extends WeightDType>(
   const base = await fillFrozen(config, options, fill);
   return orRelease([base.values], () =>
     fillMemory({ config, options, source, frozen: { adapter, base } }, (values) =>
-      (adapter.kind === 'lora' ? fillFreshAdapters : fillFreshUnlearningLayers)(values, layout, seed, options),
+      fillFreshAdapters(adapter.kind, values, layout, seed, options),
     ),
   );
 }

@@ -6,7 +6,7 @@ import { FlatBuffer } from '../../lib/core/flat-buffer.ts';
 import { elementCount } from '../../lib/core/shape.ts';
 import { adapterConfig } from '../../lib/model/adapter/adapter-config.ts';
 import { adapterLayout } from '../../lib/model/adapter/adapter-layout.ts';
-import { fillFreshUnlearningLayers } from '../../lib/model/adapter/unlearning-layers.ts';
+import { fillFreshAdapters } from '../../lib/model/adapter/fresh-adapters.ts';
 import { readUnlearningLayers, unlearningLayersJson } from '../../lib/model/adapter/unlearning-layers-file.ts';
 import { parseModelConfig } from '../../lib/model/config.ts';
 
@@ -66,7 +66,7 @@ describe('fresh unlearning layers', () => {
   const drawn = async (seed: bigint) => {
     const values = FlatBuffer.alloc(layout.length);
     await values.fill(1);
-    await fillFreshUnlearningLayers(values, layout, seed);
+    await fillFreshAdapters(kind, values, layout, seed);
     return values.array as Float32Array;
   };
 
@@ -103,7 +103,7 @@ describe('fresh unlearning layers', () => {
   test('end where they are cancelled', async () => {
     const values = FlatBuffer.alloc(layout.length);
     const signal = AbortSignal.abort('enough');
-    await expect(fillFreshUnlearningLayers(values, layout, 4n, { signal })).rejects.toMatchObject({
+    await expect(fillFreshAdapters(kind, values, layout, 4n, { signal })).rejects.toMatchObject({
       code: 'SOUL_CANCELLED',
     });
   });

@@ -1,18 +1,15 @@
 /**
- * The weights of adapters: fresh ones, and those of PEFT's files.
+ * The weights of adapters, from their files.
  *
  * @module
  */
 
 import { join } from 'node:path';
-import { allocateFloats } from '../../core/allocate.ts';
 import { type Cancellable, throwIfCancelled } from '../../core/cancellation.ts';
 import { SoulError, shortName } from '../../core/errors.ts';
 import { exists } from '../../core/files.ts';
-import { FlatBuffer } from '../../core/flat-buffer.ts';
-import { randomStream } from '../../core/random.ts';
+import type { FlatBuffer } from '../../core/flat-buffer.ts';
 import { openSafetensors, type SafetensorsFile } from '../../core/safetensors.ts';
-import { elementCount } from '../../core/shape.ts';
 import type { ParameterLayout } from '../parameter-layout.ts';
 import {
   checkElementTypes,
@@ -33,30 +30,6 @@ export interface AdapterWeights {
   /** @throws SoulError SOUL_BAD_FILE, SOUL_CANCELLED */
   readInto(values: FlatBuffer<WeightDType>, options?: Cancellable): Promise<void>;
   close(): Promise<void>;
-}
-
-/**
- * Fills `values` as PEFT initialises adapters: A uniform in +-1/sqrt(inputs) (Kaiming with a = sqrt(5)), B 0, so that the model is what it
- * was. Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
- *
- * @throws SoulError SOUL_CANCELLED
- */
-export async function fillFreshAdapters(
-  values: FlatBuffer<WeightDType>,
-  layout: ParameterLayout,
-  seed: bigint,
-  { signal }: Cancellable = {},
-): Promise<void> {
-  await values.fill(0);
-  for (const [name, place] of layout) {
-    if (place.factor !== 'A') continue;
-    throwIfCancelled(signal, 'drawing fresh adapters was cancelled', { next: name });
-    const drawn = allocateFloats(elementCount(place.shape));
-    const bound = 1 / Math.sqrt(place.shape[1]!);
-    const { uniform } = randomStream(seed, `weights ${name}`);
-    for (let i = 0; i < drawn.length; i++) drawn[i] = bound * (2 * uniform(0, i) - 1);
-    await viewOf(values, place).copyFrom(FlatBuffer.from(drawn));
-  }
 }
 
 /**

@@ -4,16 +4,10 @@
  * @module
  */
 
-import { allocateFloats } from '../../core/allocate.ts';
-import { type Cancellable, throwIfCancelled } from '../../core/cancellation.ts';
 import { checkChoice, checkInteger } from '../../core/checks.ts';
-import { FlatBuffer } from '../../core/flat-buffer.ts';
 import { checkNames } from '../../core/option-names.ts';
-import { randomStream } from '../../core/random.ts';
-import { elementCount } from '../../core/shape.ts';
 import type { DecoderConfig } from '../decoder-config.ts';
 import { type NamedParameter, ParameterLayout } from '../parameter-layout.ts';
-import { viewOf, type WeightDType } from '../stored-tensor.ts';
 
 /** What a bottleneck may have between its two matrices; `gelu` is the exact one. */
 export const bottleneckActivations = ['gelu', 'gelu_tanh', 'relu', 'silu'] as const;
@@ -101,38 +95,4 @@ export function unlearningLayersLayout(
     ...ofAll('downBias', { shape: [bottleneck], group: 'vector' }),
     ...ofAll('upBias', { shape: [hiddenSize], group: 'vector' }),
   ]);
-}
-
-const standardDeviation = 0.01;
-
-/**
- * Fills `values` so that the model is what it was: U and the biases 0, D normal with a standard deviation of 0.01, drawn again beyond two
- * of them (Houlsby et al.). Each draw is a function of (seed, parameter, element), rounded to the dtype of `values`.
- *
- * @throws SoulError SOUL_CANCELLED
- */
-export async function fillFreshUnlearningLayers(
-  values: FlatBuffer<WeightDType>,
-  layout: ParameterLayout,
-  seed: bigint,
-  { signal }: Cancellable = {},
-): Promise<void> {
-  await values.fill(0);
-  for (const [name, place] of layout) {
-    if (place.factor !== 'A') continue;
-    throwIfCancelled(signal, 'drawing fresh unlearning layers was cancelled', { next: name });
-    const { bits } = randomStream(seed, `weights ${name}`);
-    const drawn = allocateFloats(elementCount(place.shape));
-    for (let i = 0; i < drawn.length; i++) drawn[i] = standardDeviation * truncatedNormal(bits, i);
-    await viewOf(values, place).copyFrom(FlatBuffer.from(drawn));
-  }
-}
-
-/** A normal number within two standard deviations, by Box and Muller from two uniform ones a trial. */
-function truncatedNormal(bits: (step: number, index: number) => number, index: number): number {
-  for (let trial = 0; ; trial++) {
-    const radius = Math.sqrt(-2 * Math.log((bits(2 * trial, index) + 1) / 2 ** 32));
-    const value = radius * Math.cos((2 * Math.PI * bits(2 * trial + 1, index)) / 2 ** 32);
-    if (Math.abs(value) <= 2) return value;
-  }
 }
