@@ -104,7 +104,7 @@ export function attackCommand(): Command {
     .option('--batch-size <number>', 'examples a step, and measured at a time', integer(), attackDefaults.batchSize)
     .option(
       '--learning-rate <number>',
-      'of AdamW, constant',
+      'of AdamW, constant; the default is one for billions of weights, by which a small model hardly moves (docs/attacks.md)',
       number({ lowExclusive: true }),
       attackDefaults.learningRate,
     )
