@@ -193,6 +193,6 @@ export function resultText(result: RunResult, target: string, { device }: Pick<L
   if (verdict !== undefined) {
     lines.push('', verdict.sentence, ...(verdict.advice === undefined ? [] : [verdict.advice]));
   }
-  if (reversible !== undefined) lines.push(`It is ${reversible}.`);
+  if (reversible !== undefined) lines.push(`This is ${reversible}.`);
   return lines.join('\n');
 }
