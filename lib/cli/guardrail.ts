@@ -31,7 +31,7 @@ export function addGuardrailOptions(command: Command): Command {
   return command
     .option(
       '--guardrail',
-      'forget by the prompt alone (the input-based baseline): an instruction and refusals stand before each question',
+      'with --tofu: forget by the prompt alone (the input-based baseline): an instruction and refusals stand before each question',
     )
     .addOption(
       new Option(

@@ -7,7 +7,7 @@
 
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help } from 'commander';
 import { asSoulError, SoulError, type SoulErrorCode } from '../core/errors.ts';
 import { toJson } from '../core/json.ts';
 import { packageVersion } from '../core/package.ts';
@@ -59,6 +59,10 @@ export async function main(words: readonly string[]): Promise<number> {
         '\nWith --json every command prints its result, or its error, as one JSON object on standard output. Progress and\n' +
         'messages go to standard error.',
     )
+    .configureHelp({
+      // What an option without its word stands for is told by its text; commander would add the empty word itself.
+      optionDescription: (option) => (option.optional ? option.description : new Help().optionDescription(option)),
+    })
     .hook('preAction', (_, command) => requireOptions(command));
   const commands = [
     unlearnCommand(),

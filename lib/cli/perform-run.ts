@@ -153,7 +153,8 @@ function evaluationTable({ points, seconds }: EvaluationSeries, target: string):
 
 /** The result of a run in words; it ends with what the run came to. */
 export function resultText(result: RunResult, target: string, { device }: Pick<Loading, 'device'>): string {
-  const { out, summary, evaluation, evaluations, peakMemory, plannedMemory, verdict, itemKey, signer } = result;
+  const { out, summary, evaluation, evaluations, peakMemory, plannedMemory, verdict, itemKey, signer, reversible } =
+    result;
   const lines: string[] = [];
   if (evaluation) {
     const rows = [
@@ -192,5 +193,6 @@ export function resultText(result: RunResult, target: string, { device }: Pick<L
   if (verdict !== undefined) {
     lines.push('', verdict.sentence, ...(verdict.advice === undefined ? [] : [verdict.advice]));
   }
+  if (reversible !== undefined) lines.push(`This is ${reversible}.`);
   return lines.join('\n');
 }

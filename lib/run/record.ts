@@ -60,6 +60,8 @@ export interface RunResult {
   itemKey?: { file: string; id: string };
   /** The fingerprint of the public key that the record's signature is checked with, where it was signed. */
   signer?: string;
+  /** Of a deletion by adapters: that it can be taken back, and what would make it last. */
+  reversible?: string;
 }
 
 export interface RunRecordParts {

@@ -35,7 +35,7 @@ import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
-import { adaptersOf, isChanged, namedBase, paperNote } from './run-adapters.ts';
+import { adaptersOf, isChanged, namedBase, paperNote, reversible } from './run-adapters.ts';
 import {
   type ChosenAlgorithm,
   chooseAlgorithm,
@@ -257,6 +257,7 @@ export async function runTraining(
         ...(planned ? { plannedMemory: planned.total } : {}),
         ...(deletion ? { itemKey: { file: deletion.file, id: deletion.key.id } } : {}),
         ...(signer ? { signer: signer.fingerprint } : {}),
+        ...(model.adapter && isDeletion(chosen) ? { reversible: reversible(model.adapter).replaceAll('`', '') } : {}),
       };
       const { evaluation } = result;
       if (curves && evaluation && !evaluationLog) heedless(() => curves.measured(evaluation, summary.steps));

@@ -29,7 +29,8 @@ describeWithEngine('adapters of runs', () => {
       ].sort(),
     );
     expect(await readFile(join(path('model'), 'model.safetensors'))).toEqual(base);
-    const { evaluation } = JSON.parse(run.out);
+    const { evaluation, reversible } = JSON.parse(run.out);
+    expect(reversible).toMatch(/^a deletion that can be taken back: .*merging \(soul merge\) is what deletes$/);
     expect(evaluation.target.after).toBeLessThan(evaluation.target.before);
 
     const { adapter, settings, inputs } = await recordOf('first');

@@ -104,6 +104,12 @@ test('every option that the library takes has a form on the command line', async
   }
 });
 
+test('help tells of an option without its word by its own text alone', async () => {
+  const { out } = await captured('unlearn', '--help');
+  expect(out).toContain('--lora [settings]');
+  expect(out).not.toContain('preset:');
+});
+
 test('every setting of a run has one', async () => {
   const { out } = await captured('unlearn', '--help');
   const check = (schema: RunSchema, path: string) => {

@@ -39,6 +39,11 @@ test('the text of a result ends with what the run came to, and what to do', () =
   ]);
 });
 
+test('of a deletion by adapters it also says what would make it last', () => {
+  const text = resultText({ ...result, reversible: 'a deletion that can be taken back' }, 'forget', { device: 'cpu' });
+  expect(text.split('\n').slice(-2)).toEqual(['Raise --learning-rate.', 'This is a deletion that can be taken back.']);
+});
+
 test('with --json it is all there', () => {
   const { verdict, evaluation, peakMemory, out, truncated } = result;
   expect(resultObject(result, { shown: { device: 'cpu' } })).toEqual({

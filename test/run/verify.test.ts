@@ -87,7 +87,11 @@ describe('files', () => {
   });
 
   test.each<[string, () => Promise<unknown>, RegExp]>([
-    ['is missing', () => rm(path('out/run.json')), /^expected the record of a run, found no run\.json$/],
+    [
+      'is missing',
+      () => rm(path('out/run.json')),
+      /^expected the record of a run, found no run\.json; of what soul merge or soul fuse made, verify/,
+    ],
     [
       'is not there yet',
       () => rm(path('out/run.json')).then(() => writeFile(path('out/.soul-run.json'), '')),

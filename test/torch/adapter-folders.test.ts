@@ -193,7 +193,7 @@ describeWithEngine('the base of adapters', () => {
         (await TorchLM.load(adapter, options)).release();
         await checkModelFolder(adapter, { adapters: true, ...options });
       }
-      const refusal = { code: 'SOUL_NOT_FOUND', message: expect.stringMatching(/names no base.*as base/) };
+      const refusal = { code: 'SOUL_NOT_FOUND', message: expect.stringMatching(/names no base.*as base \(--base\)/) };
       await expect(TorchLM.load(adapter)).rejects.toMatchObject(refusal);
       await change({ base_model_name_or_path: 'org/name' });
       const hub = { code: 'SOUL_NOT_FOUND', message: expect.stringMatching(/org\/name, which is no folder here/) };

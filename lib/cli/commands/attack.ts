@@ -63,7 +63,12 @@ export function attackCommand(): Command {
       'Attacks an unlearned model, in memory, and tells how much of what it was to forget comes back. The folder is read alone.',
     )
     .optionsGroup('Needed:')
-    .addOption(sharedOption('model', true))
+    .addOption(
+      new RequiredOption(
+        '--model <folder>',
+        'folder of a Hugging Face model: config.json, safetensors files, tokenizer.json; or of LoRA adapters, which are folded into their base first, in memory',
+      ).argParser(path),
+    )
     .addOption(
       new RequiredOption('--forget <files...>', `the examples that it was to forget, ${dataLine}`).argParser(
         paths as never,
@@ -99,7 +104,7 @@ export function attackCommand(): Command {
     .option('--batch-size <number>', 'examples a step, and measured at a time', integer(), attackDefaults.batchSize)
     .option(
       '--learning-rate <number>',
-      'of AdamW, constant',
+      'of AdamW, constant; the default is one for billions of weights, by which a small model hardly moves (docs/attacks.md)',
       number({ lowExclusive: true }),
       attackDefaults.learningRate,
     )

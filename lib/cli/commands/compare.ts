@@ -141,7 +141,7 @@ export function compareCommand(): Command {
     .option('--relearn-steps <number>', 'its steps', integer(), attackDefaults.steps)
     .option(
       '--relearn-learning-rate <number>',
-      'of AdamW, constant',
+      'of AdamW, constant; the default is one for billions of weights, by which a small model hardly moves (docs/attacks.md)',
       number({ lowExclusive: true }),
       attackDefaults.learningRate,
     );

@@ -134,7 +134,7 @@ async function namedBase(folder: string): Promise<string> {
   const named = base === undefined ? 'names no base' : `has the base ${shortName(base)}, which is no folder here`;
   throw new SoulError(
     'SOUL_NOT_FOUND',
-    `the adapter ${folder} ${named} (base_model_name_or_path in its ${file}): name the folder of that model there, or give it as base`,
+    `the adapter ${folder} ${named} (base_model_name_or_path in its ${file}): name the folder of that model there, or give it as base (--base)`,
     { folder, base },
   );
 }

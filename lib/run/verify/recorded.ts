@@ -36,7 +36,9 @@ export async function readRecorded(folder: string): Promise<Recorded | string> {
   }
   if (bytes === undefined) {
     const isUnfinished = await exists(join(folder, markerName));
-    return `expected the record of a run, found no run.json${isUnfinished ? ': the run goes on or was cut off (soul runs)' : ''}`;
+    if (isUnfinished)
+      return 'expected the record of a run, found no run.json: the run goes on or was cut off (soul runs)';
+    return 'expected the record of a run, found no run.json; of what soul merge or soul fuse made, verify the folders it was made from';
   }
   let value: unknown;
   try {
