@@ -27,7 +27,7 @@ import { readRunSets, withAlternatives } from './data-sets.ts';
 import { isDeletion, readRecordKeys } from './deletion.ts';
 import { evaluationSeries } from './evaluations/evaluation.ts';
 import { EvaluationLog } from './evaluations/evaluation-log.ts';
-import { earlierGrams, gramBytes, writeGramMatrices } from './gram-matrices.ts';
+import { earlierGrams, gramBytes, missingGramsNote, writeGramMatrices } from './gram-matrices.ts';
 import { makeAlternatives, planOfRun } from './made-alternatives.ts';
 import { beforeAndAfter, type MeasuredSets } from './measure.ts';
 import { comparesWithStart } from './memory-plan.ts';
@@ -150,7 +150,9 @@ export async function runTraining(
       const paper = paperNote(chosen, checked, opened.isAdapter);
       if (paper !== undefined) onNote(paper);
       // They are read again where they are needed; what is wrong with them is said now.
-      if (isDeletion(chosen)) await earlierGrams(checked);
+      const hadGrams = isDeletion(chosen) && (await earlierGrams(checked)) !== undefined;
+      const noGrams = isDeletion(chosen) ? await missingGramsNote(checked) : undefined;
+      if (noGrams !== undefined) onNote(noGrams);
       const curves =
         checked.tensorboard === undefined ? undefined : new RunCurves(checked.tensorboard, checked.out, out.path);
       const tokenizer = await tokenizerOf(opened);
@@ -241,7 +243,7 @@ export async function runTraining(
       let after: MeasuredSets | undefined;
       try {
         if (failure) throw failure.error;
-        if (isDeletion(chosen)) await writeGramMatrices(out.staging, model, sets, checked, options);
+        if (isDeletion(chosen)) await writeGramMatrices(out.staging, model, sets, checked, hadGrams, options);
         after = await figures.after(journal);
       } catch (error) {
         failure = { error };
