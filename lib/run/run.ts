@@ -35,7 +35,7 @@ import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
-import { adaptersOf, isChanged, namedBase, paperNote } from './run-adapters.ts';
+import { adaptersOf, isChanged, namedBase, otherBaseNote, paperNote } from './run-adapters.ts';
 import {
   type ChosenAlgorithm,
   chooseAlgorithm,
@@ -167,6 +167,8 @@ export async function runTraining(
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       const baseSums = opened.isAdapter ? await modelChecksums(opened.model, signal) : undefined;
+      const otherBase = baseSums && (await otherBaseNote(folder, opened.model, baseSums));
+      if (otherBase !== undefined) onNote(otherBase);
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
       const parts = { settings: checked, chosen, modelSums, baseSums, algorithmSum, sets };
       const recorded = recordedSettings(checked, chosen, given);

@@ -95,6 +95,14 @@ describeWithEngine('adapters of runs', () => {
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringMatching(/is a whole model; leave it out/)]);
   });
 
+  test('adapters that go on beside another base than they were trained on: the run says so', async () => {
+    const more = ['unlearn', '--model', path('first'), ...both(), ...steps.filter((word) => word !== '--quiet')];
+    const same = await soul(...more, '--base', path('model'), '--out', path('same-base'));
+    expect([same.code, same.err]).toEqual([0, expect.not.stringContaining('another base')]);
+    const run = await soul(...more, '--base', path('other'), '--out', path('other-base'));
+    expect([run.code, run.err]).toEqual([0, expect.stringMatching(/trained on another base .*\(config\.json\)/)]);
+  });
+
   test('what it compares with are the adapters that it began with', async () => {
     // With the whole distance to the start in the loss, the first step has none: KL of the model with itself.
     const run = await soul(
