@@ -279,6 +279,11 @@ export async function runTraining(
         });
       }
       await journal.tidy();
+      const baseChanged = model.adapter !== undefined && (await isChanged(opened.model, baseSums ?? modelSums));
+      if (baseChanged) {
+        const text = `${opened.model}, the base of the adapters, changed while the run went on, which run.json says; soul verify will fail`;
+        heedless(() => onNote(text));
+      }
       await writeRecord(
         out,
         {
@@ -299,7 +304,7 @@ export async function runTraining(
                 adapter: {
                   config: model.adapter,
                   base: opened.model,
-                  isChanged: await isChanged(opened.model, baseSums ?? modelSums),
+                  isChanged: baseChanged,
                 },
               }
             : {}),
