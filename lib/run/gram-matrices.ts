@@ -9,9 +9,10 @@ import { asSoulError, SoulError } from '../core/errors.ts';
 import { exists } from '../core/files.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
+import { isAdapterFolder } from '../model/adapter/adapter-folder.ts';
 import { plannedModel } from '../model/adapter/planned-model.ts';
 import { unlearningLayersLayout } from '../model/adapter/unlearning-layers.ts';
-import { gramFileName } from '../model/adapter/unlearning-layers-file.ts';
+import { gramFileName, unlearningLayersFile } from '../model/adapter/unlearning-layers-file.ts';
 import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { captureGrams } from '../unlearn/fusion/capture.ts';
 import { type Gram, sumGrams, triangleLength } from '../unlearn/fusion/gram.ts';
@@ -42,6 +43,19 @@ export async function earlierGrams({
     : undefined;
 }
 
+/**
+ * What to tell of a run that goes on with unlearning layers, beside which no matrices lie: its own stand for the new forget set alone, so
+ * that a fusion would not know what the layers came with. Undefined where they lie there, or where there is no such run.
+ */
+export async function missingGramsNote({ model }: Pick<Settings, 'model'>): Promise<string | undefined> {
+  const holdsLayers = (await isAdapterFolder(model)) && (await exists(join(model, unlearningLayersFile)));
+  if (!holdsLayers || (await exists(join(model, gramFileName)))) return undefined;
+  return (
+    `${model} has no ${gramFileName}: those that this run leaves are of its own forget set alone, so that a fusion will not hold on to ` +
+    'what these layers were trained for before'
+  );
+}
+
 /** Bytes of the matrices that a run leaves beside a model of this layout; 0 of one that leaves none. */
 export function gramBytes(
   adapter: AdapterConfig | undefined,
@@ -57,13 +71,16 @@ export function gramBytes(
  * Writes the matrices of the forget set, and of those before it that the run went on from, into the folder of the layers. Nothing for a
  * model without unlearning layers.
  *
- * @throws SoulError SOUL_CANCELLED; SOUL_NON_FINITE; of the model, and of files
+ * @param hadEarlier whether there were matrices at the run's beginning, without which its own would pass for those of all that the layers
+ *   were trained for
+ * @throws SoulError SOUL_CANCELLED; SOUL_NON_FINITE; SOUL_NOT_FOUND where the earlier ones are gone; of the model, and of files
  */
 export async function writeGramMatrices(
   folder: string,
   model: RunnableModel,
   { target }: Pick<RunSets, 'target'>,
   settings: Settings,
+  hadEarlier: boolean,
   told: Told,
 ): Promise<void> {
   const { adapter, vocabularySize } = model;
@@ -80,7 +97,11 @@ export async function writeGramMatrices(
         onProgress: (done, total) => told.onEvent?.({ kind: 'progress', what, done, total }),
       },
     );
-    const earlier = await earlierGrams(settings);
+    const earlier = hadEarlier ? await earlierGrams(settings) : undefined;
+    if (hadEarlier && earlier === undefined) {
+      const path = join(settings.model, gramFileName);
+      throw new SoulError('SOUL_NOT_FOUND', `${path}, which was there when the run began, is gone`, { path });
+    }
     await writeGrams(join(folder, gramFileName), earlier ? sumGrams([earlier, own]) : own);
   } catch (error) {
     const known = asSoulError(error);

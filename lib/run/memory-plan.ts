@@ -5,14 +5,17 @@
  */
 
 import { type Device, describeDevices } from '../core/devices.ts';
+import { bottleneckNames } from '../model/adapter/unlearning-layers.ts';
 import { batchParts, type PartLimits } from '../model/batch-parts.ts';
 import type { BatchShape, PassShape } from '../model/contract.ts';
+import type { ParameterLayout } from '../model/parameter-layout.ts';
 import { labelCountOf, type TokenSequence, tokensReadOf } from '../model/token-batch.ts';
 import type { Precision } from '../optim/precision.ts';
 import { optimizerStateBytes } from '../optim/state-bytes.ts';
 import { completeCurvatureOptions } from '../unlearn/curvature.ts';
 import { type Method, needsReferenceModel, weightedTerms } from '../unlearn/method.ts';
 import { asText } from '../unlearn/source.ts';
+import { isDeletion } from './deletion.ts';
 import { averagesOf, type OptimizerName } from './optimizer-choice.ts';
 import { algorithmsIn, type ChosenAlgorithm } from './run-defaults.ts';
 import type { ModelMemory } from './runnable-model.ts';
@@ -55,6 +58,7 @@ export function planMemory(input: MemoryInput): MemoryPlan {
   const sum = <Entry>(entries: readonly Entry[], of: (entry: Entry) => number) =>
     entries.reduce((total, entry) => total + of(entry), 0);
   const ofRun = masked ? 1 : 0;
+  const summing = isDeletion(chosen) && input.adapters ? gramWork(input.adapters.layout, device) : 0;
   const masks = ofRun + sum(held, ({ masks = 0, freezes = false }) => masks + (freezes ? 1 + ofRun : 0));
   const parts: MemoryPart[] = [
     { name: 'process', bytes: device === 'cpu' ? (input.process ?? process.memoryUsage.rss()) : 0 },
@@ -67,10 +71,27 @@ export function planMemory(input: MemoryInput): MemoryPlan {
     { name: 'gradients of terms', bytes: sum(methods, (method) => ruleBytes(method, elements, dtype)) },
     { name: 'copies', bytes: sum(held, ({ copies = 0, float32 = 0 }) => copies * ofModel + float32 * 4 * elements) },
     { name: 'masks', bytes: masks * Math.ceil(elements / 8) },
-    { name: 'activations', bytes: pass.activations },
-    { name: 'work of a layer, or logits', bytes: pass.work },
+    ...(summing > pass.activations + pass.work
+      ? [{ name: 'Gram matrices', bytes: summing }]
+      : [
+          { name: 'activations', bytes: pass.activations },
+          { name: 'work of a layer, or logits', bytes: pass.work },
+        ]),
   ];
   return { device, parts: parts.filter(({ bytes }) => bytes > 0), total: sum(parts, ({ bytes }) => bytes) };
+}
+
+/**
+ * What summing the inputs of unlearning layers takes after the last step, when nothing of activations lies there any more; 0 of other
+ * adapters. A part of the batch gives whole matrices in float64, of all layers at once. On the CPU those of the part before may still
+ * wait for the garbage collector, beside the sums, which are triangles, and one that is about to be added.
+ */
+function gramWork(layout: ParameterLayout, device: Device): number {
+  if (!layout.get(bottleneckNames(0).down)) return 0;
+  const matrices = [...layout].filter(([, { group }]) => group === 'matrix');
+  const squares = matrices.map(([, { shape }]) => 8 * (shape[1]! + 1) ** 2);
+  const whole = squares.reduce((total, bytes) => total + bytes, 0);
+  return device === 'cpu' ? 2.5 * whole + Math.max(...squares) / 2 : whole;
 }
 
 /** Whether a run compares with a copy of the starting model. */

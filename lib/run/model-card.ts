@@ -112,9 +112,11 @@ function whatWasDone({ chosen, sets, startedAt, adapter }: CardParts, base: stri
   );
 }
 
-function aboutAdapters({ config }: TrainedAdapter, deletes: boolean): string {
+function aboutAdapters({ config, isChanged }: TrainedAdapter, deletes: boolean): string {
   const { folder } = adapterOfKind(config.kind);
-  return deletes ? `${folder} This is ${reversible(config)}.` : folder;
+  const about = deletes ? `${folder} This is ${reversible(config)}.` : folder;
+  const changed = 'While they were trained, files of that model became others than those that they were trained on.';
+  return isChanged ? `${about} ${changed}` : about;
 }
 
 /** Settings that a reader may want: none that is a path, nor where the model was loaded. */

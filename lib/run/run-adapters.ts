@@ -4,14 +4,19 @@
  * @module
  */
 
-import { SoulError } from '../core/errors.ts';
+import { join } from 'node:path';
+import { SoulError, shortName } from '../core/errors.ts';
+import { readJsonFile } from '../core/files.ts';
+import { isObject } from '../core/json.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { AdapterConfig } from '../model/adapter/adapter-config.ts';
 import { modelFolders } from '../model/adapter/adapter-folder.ts';
 import type { OpenedFolder } from '../model/open-model-folder.ts';
 import { adapterOfKind, adapterOptions, askedAdapter } from './adapter-choice.ts';
 import { modelChecksums } from './checksums.ts';
+import { loose } from './loose.ts';
 import type { ChosenAlgorithm } from './run-defaults.ts';
+import { recordName } from './run-files.ts';
 import type { AdapterChoice } from './runnable-model.ts';
 import type { CompleteRunSettings } from './settings.ts';
 
@@ -72,6 +77,29 @@ export async function isChanged(folder: string, sums: Readonly<Record<string, st
 /** Of adapters that a run of unlearning made: what becomes of the deletion. */
 export function reversible({ kind }: AdapterConfig): string {
   return `a deletion that can be taken back: who removes the adapter has the base again; ${adapterOfKind(kind).lasting}`;
+}
+
+/**
+ * What to tell of adapters that a run goes on with, where the record beside them names other files of their base; undefined where they
+ * are the same, or where there is no such record.
+ *
+ * @param sums SHA-256 of the files of the base as it is now
+ */
+export async function otherBaseNote(
+  folder: string,
+  base: string,
+  sums: Readonly<Record<string, string>>,
+): Promise<string | undefined> {
+  const record = await readJsonFile(join(folder, recordName)).catch(() => undefined);
+  const { sha256 } = loose(loose(loose(record).adapter).base);
+  if (!isObject(sha256)) return undefined;
+  const names = new Set([...Object.keys(sha256), ...Object.keys(sums)]);
+  const others = [...names].filter((name) => sha256[name] !== sums[name]).map(shortName);
+  if (others.length === 0) return undefined;
+  return (
+    `the adapters of ${folder} were trained on another base than ${base} is now (${others.slice(0, 3).join(', ')}` +
+    `${others.length > 3 ? ', ...' : ''}): what they forgot may not be forgotten beside it`
+  );
 }
 
 /**

@@ -27,7 +27,7 @@ import { readRunSets, withAlternatives } from './data-sets.ts';
 import { isDeletion, readRecordKeys } from './deletion.ts';
 import { evaluationSeries } from './evaluations/evaluation.ts';
 import { EvaluationLog } from './evaluations/evaluation-log.ts';
-import { earlierGrams, gramBytes, writeGramMatrices } from './gram-matrices.ts';
+import { earlierGrams, gramBytes, missingGramsNote, writeGramMatrices } from './gram-matrices.ts';
 import { makeAlternatives, planOfRun } from './made-alternatives.ts';
 import { beforeAndAfter, type MeasuredSets } from './measure.ts';
 import { comparesWithStart } from './memory-plan.ts';
@@ -35,7 +35,7 @@ import { settingsWithAdapters } from './optimizer-choice.ts';
 import { OutFolder } from './out-folder.ts';
 import { measurePeakMemory } from './peak-memory.ts';
 import type { RunResult } from './record.ts';
-import { adaptersOf, isChanged, namedBase, paperNote, reversible } from './run-adapters.ts';
+import { adaptersOf, isChanged, namedBase, otherBaseNote, paperNote, reversible } from './run-adapters.ts';
 import {
   type ChosenAlgorithm,
   chooseAlgorithm,
@@ -150,7 +150,9 @@ export async function runTraining(
       const paper = paperNote(chosen, checked, opened.isAdapter);
       if (paper !== undefined) onNote(paper);
       // They are read again where they are needed; what is wrong with them is said now.
-      if (isDeletion(chosen)) await earlierGrams(checked);
+      const hadGrams = isDeletion(chosen) && (await earlierGrams(checked)) !== undefined;
+      const noGrams = isDeletion(chosen) ? await missingGramsNote(checked) : undefined;
+      if (noGrams !== undefined) onNote(noGrams);
       const curves =
         checked.tensorboard === undefined ? undefined : new RunCurves(checked.tensorboard, checked.out, out.path);
       const tokenizer = await tokenizerOf(opened);
@@ -165,6 +167,8 @@ export async function runTraining(
       begin('hashing the model', options);
       const modelSums = await modelChecksums(folder, signal);
       const baseSums = opened.isAdapter ? await modelChecksums(opened.model, signal) : undefined;
+      const otherBase = baseSums && (await otherBaseNote(folder, opened.model, baseSums));
+      if (otherBase !== undefined) onNote(otherBase);
       const algorithmSum = algorithmFile === undefined ? undefined : await sha256(algorithmFile, signal);
       const parts = { settings: checked, chosen, modelSums, baseSums, algorithmSum, sets };
       const recorded = recordedSettings(checked, chosen, given);
@@ -241,7 +245,7 @@ export async function runTraining(
       let after: MeasuredSets | undefined;
       try {
         if (failure) throw failure.error;
-        if (isDeletion(chosen)) await writeGramMatrices(out.staging, model, sets, checked, options);
+        if (isDeletion(chosen)) await writeGramMatrices(out.staging, model, sets, checked, hadGrams, options);
         after = await figures.after(journal);
       } catch (error) {
         failure = { error };
@@ -276,6 +280,11 @@ export async function runTraining(
         });
       }
       await journal.tidy();
+      const baseChanged = model.adapter !== undefined && (await isChanged(opened.model, baseSums ?? modelSums));
+      if (baseChanged) {
+        const text = `${opened.model}, the base of the adapters, changed while the run went on, which run.json says; soul verify will fail`;
+        heedless(() => onNote(text));
+      }
       await writeRecord(
         out,
         {
@@ -296,7 +305,7 @@ export async function runTraining(
                 adapter: {
                   config: model.adapter,
                   base: opened.model,
-                  isChanged: await isChanged(opened.model, baseSums ?? modelSums),
+                  isChanged: baseChanged,
                 },
               }
             : {}),

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
@@ -94,6 +95,39 @@ describeWithEngine('adapters of runs', () => {
     expect([fresh.code, fresh.err]).toEqual([2, expect.stringMatching(/holds adapters already: leave --lora out/)]);
     const wrong = await unlearn('--base', path('model'), '--out', path('third'), ...steps);
     expect([wrong.code, wrong.err]).toEqual([2, expect.stringMatching(/is a whole model; leave it out/)]);
+  });
+
+  test('adapters that go on beside another base than they were trained on: the run says so', async () => {
+    const more = ['unlearn', '--model', path('first'), ...both(), ...steps.filter((word) => word !== '--quiet')];
+    const same = await soul(...more, '--base', path('model'), '--out', path('same-base'));
+    expect([same.code, same.err]).toEqual([0, expect.not.stringContaining('another base')]);
+    const run = await soul(...more, '--base', path('other'), '--out', path('other-base'));
+    expect([run.code, run.err]).toEqual([0, expect.stringMatching(/trained on another base .*\(config\.json\)/)]);
+  });
+
+  test('a base that changes while a run goes on: the run, its record and its card say so', async () => {
+    await cp(path('model'), path('moving'), { recursive: true });
+    const settings: RunSettings = {
+      ...{ model: path('moving'), target: path('forget.jsonl'), retain: path('retain.jsonl'), out: path('moved') },
+      ...{
+        method: 'npo' as const,
+        optimizer: 'adamw' as const,
+        steps: 1,
+        batchSize: 4,
+        evaluate: 0,
+        lora: { rank: 2 },
+      },
+    };
+    const notes: string[] = [];
+    const onEvent = (event: RunEvent) => {
+      if (event.kind === 'note') notes.push(event.text);
+      if (event.kind === 'step') writeFileSync(join(path('moving'), 'generation_config.json'), '{}');
+    };
+    await runTraining(settings, decideLoading({ threads: 1 }).load, { onEvent });
+    expect(notes).toContainEqual(expect.stringMatching(/moving, the base of the adapters, changed/));
+    expect((await recordOf('moved')).adapter.base.changed).toBe(true);
+    expect(await readFile(join(path('moved'), 'README.md'), 'utf8')).toMatch(/files of that model became others/);
+    expect(await readFile(join(path('first'), 'README.md'), 'utf8')).not.toMatch(/files of that model became others/);
   });
 
   test('what it compares with are the adapters that it began with', async () => {

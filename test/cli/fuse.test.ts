@@ -240,6 +240,22 @@ describe('soul fuse', () => {
     });
   });
 
+  test('weights that are not finite are told by their file', async () => {
+    const { values, grams } = part('a');
+    values[5] = Number.NaN;
+    await writeAdapterFolder(at('diverged'), model, config, FlatBuffer.from(values), {
+      base: at('model'),
+    });
+    await writeGrams(join(at('diverged'), 'gram_matrices.safetensors'), grams);
+    const { code, out } = await fuse(at('a'), at('diverged'), '--out', at('out'), '--json');
+    expect(code).not.toBe(0);
+    expect(error({ out })).toMatchObject({
+      code: 'SOUL_NON_FINITE',
+      message: expect.stringMatching(/diverged.unlearning_layers\.safetensors.* is NaN/),
+    });
+    expect(await readdir(folder)).not.toContain('out');
+  });
+
   test('refuses a ridge below 0, and an option that is missing', async () => {
     expect((await fuse(at('a'), at('b'), '--out', at('out'), '--ridge', '-1')).code).toBe(2);
     expect((await fuse(at('a'), at('b'))).err).toMatch(/required option '--out <folder>' is missing/);

@@ -1,4 +1,5 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { rmSync } from 'node:fs';
+import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { decideLoading } from '../../lib/cli/model-options.ts';
@@ -105,6 +106,30 @@ describeWithEngine('unlearning layers of runs', () => {
       2,
       expect.stringMatching(/holds adapters already: leave --unlearning-layers out/),
     ]);
+  });
+
+  test('layers without their matrices: the run says whose its own are; matrices that vanish on the way are no new set alone', async () => {
+    await cp(path('first'), path('bare'), { recursive: true });
+    await rm(join(path('bare'), 'gram_matrices.safetensors'));
+    const words = ['--forget', path('retain.jsonl'), '--retain', path('forget.jsonl'), '--method', 'npo'];
+    const loud = steps.filter((word) => word !== '--quiet');
+    const run = await soul('unlearn', '--model', path('bare'), ...words, ...loud, '--out', path('of-one'));
+    expect([run.code, run.err]).toEqual([0, expect.stringMatching(/has no gram_matrices.safetensors: .* alone/)]);
+
+    await cp(path('first'), path('going'), { recursive: true });
+    const { load } = decideLoading({ threads: 1 });
+    const settings: RunSettings = {
+      ...{ model: path('going'), target: path('retain.jsonl'), retain: path('forget.jsonl'), out: path('gone') },
+      ...{ method: 'npo' as const, optimizer: 'adamw' as const, steps: 1, batchSize: 4, evaluate: 0 },
+    };
+    const onEvent = (event: RunEvent) => {
+      if (event.kind === 'step') rmSync(join(path('going'), 'gram_matrices.safetensors'));
+    };
+    await expect(runTraining(settings, load, { onEvent })).rejects.toMatchObject({
+      code: 'SOUL_NOT_FOUND',
+      message: expect.stringMatching(/is written to .*when the run began, is gone; without gram_matrices/),
+    });
+    expect(await readdir(path('gone'))).not.toContain('gram_matrices.safetensors');
   });
 
   test('matrices that do not fit are refused before a step', async () => {

@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { unlearningLayersLayout } from '../../lib/model/adapter/unlearning-layers.ts';
 import { largestBatch, passesOf, planMemory } from '../../lib/run/memory-plan.ts';
 import { chooseAlgorithm } from '../../lib/run/run-defaults.ts';
 import type { AlgorithmName } from '../../lib/unlearn/registry.ts';
@@ -31,6 +32,31 @@ test.each([
   ['deepzero', { from: 'magnitude' }, 2, 4],
 ] as const)('%s with %j holds %d masks, and %d where the run has one', (name, settings, alone, masked) => {
   expect(planned(name, settings)).toEqual([alone * mask, masked * mask]);
+});
+
+test('of unlearning layers the matrices of what enters them count, where they take more than a pass', () => {
+  const config = { kind: 'unlearning-layers', bottleneck: 99, activation: 'gelu' } as const;
+  const layout = unlearningLayersLayout({ hiddenSize: 199, layers: 3 }, config);
+  const partsOf = (device: 'cpu' | 'cuda:0', name: 'npo' | 'finetune', activations = 0) =>
+    planMemory({
+      ...{
+        device,
+        dtype: 'f32',
+        elements,
+        pass: { activations, work: 0 },
+        process: 0,
+        adapters: { isFresh: true, layout },
+      },
+      ...{ optimizer: 'adamw', chosen: chooseAlgorithm(name, {}), masked: false },
+    }).parts;
+  const matrices = (...given: Parameters<typeof partsOf>) =>
+    partsOf(...given).find((part) => part.name === 'Gram matrices')?.bytes;
+  const whole = 3 * 8 * (200 ** 2 + 100 ** 2);
+  expect(matrices('cuda:0', 'npo')).toBe(whole);
+  expect(matrices('cpu', 'npo')).toBe(2.5 * whole + (8 * 200 ** 2) / 2);
+  expect(matrices('cpu', 'npo', 10 * whole)).toBeUndefined();
+  expect(partsOf('cpu', 'npo', 10 * whole)).toContainEqual({ name: 'activations', bytes: 10 * whole });
+  expect(matrices('cpu', 'finetune')).toBeUndefined();
 });
 
 test('a batch is as large as what is read of its sequences, and as its labels', () => {

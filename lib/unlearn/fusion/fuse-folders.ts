@@ -25,7 +25,7 @@ import { readModelConfig } from '../../model/config.ts';
 import type { DecoderConfig } from '../../model/decoder-config.ts';
 import type { ParameterLayout } from '../../model/parameter-layout.ts';
 import { fuseUnlearningLayers, type LayersFusionOptions, type LayersPart } from './fuse-layers.ts';
-import { sumGrams } from './gram.ts';
+import { checkNumbers, sumGrams } from './gram.ts';
 import { writeGrams } from './gram-file.ts';
 import { readLayerGrams } from './layer-grams.ts';
 
@@ -147,6 +147,7 @@ async function valuesOf(folder: string, layout: ParameterLayout): Promise<Float3
   try {
     const values = allocateFloats(layout.length);
     await file.readInto(FlatBuffer.from(values));
+    checkNumbers(`the weights in ${join(folder, unlearningWeightsFile)}`, values);
     return values;
   } finally {
     await file.close();
