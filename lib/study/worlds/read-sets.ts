@@ -18,7 +18,7 @@ import { type EncodedFile, type RunSets, readRunSets } from '../../run/data-sets
 import { type ChosenAlgorithm, chooseAlgorithm } from '../../run/run-defaults.ts';
 import { completeRunSettings, neededSets } from '../../run/settings.ts';
 import type { Study, StudySplit } from '../definition/study.ts';
-import { methodsOf } from '../trial/chosen-method.ts';
+import { chosenOf } from '../search/trial-settings.ts';
 import { evenly } from './halves.ts';
 
 /** A split whose data lie in files. */
@@ -58,7 +58,9 @@ export async function readStudySets(
   }
   const tokenizer = await tokenizerOf(opened);
   const template = await chooseTemplate(opened.tokenizer, tokenizer, {});
-  const chosen = neediest(methodsOf(study));
+  const chosen = neediest(
+    study.methods.flatMap((method) => study.optimizers.map((optimizer) => chosenOf(method, optimizer))),
+  );
   const settings = completeRunSettings(
     {
       model: folder,
