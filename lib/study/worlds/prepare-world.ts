@@ -28,19 +28,21 @@ export const preparedName = 'prepared';
  * Reads the data of a pair, and makes its models in `prepared/<model>.<split>` of the study's folder where they are not there yet. One
  * process does it at a time; others wait. A model that is finished is not made again, one that was made from something else is refused.
  *
+ * @param andThen what else is prepared, by the same process alone
  * @throws SoulError of reading the data, of training; SOUL_EXISTS of {@link prepareFolder}; SOUL_CANCELLED
  */
-export async function prepareWorld(
+export async function prepareWorld<Result>(
   study: Study,
   pair: StudyPair,
   studyFolder: string,
   options: MakingOptions,
-): Promise<StudyWorld> {
+  andThen: (world: StudyWorld) => Promise<Result>,
+): Promise<Result> {
   const folder = join(studyFolder, preparedName, pairName(pair));
   await makeFolders(folder);
   const lock = await waitForLock(join(folder, 'lock'), folder, options);
   try {
-    return await prepare(study, pair, folder, options);
+    return await andThen(await prepare(study, pair, folder, options));
   } finally {
     lock.release();
   }
