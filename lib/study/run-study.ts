@@ -13,8 +13,8 @@ import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { Study } from './definition/study.ts';
 import { type Part, partOf, tasksOf } from './search/tasks.ts';
+import { trialIdentity } from './search/trial-identity.ts';
 import { TrialBench } from './trial/bench.ts';
-import { trialIdentity } from './trial/identity.ts';
 import type { TrialRecord, TrialTask } from './trial/record.ts';
 import { measureReferences, type References, readReferences } from './trial/references.ts';
 import { runTrial, type TrialOptions } from './trial/run-trial.ts';
@@ -150,7 +150,7 @@ export async function studyProgress(
   const left: TrialTask[] = [];
   for (const task of tasksOfPart(study, part)) {
     const { world } = pairs.get(pairKey(task.model, task.split))!;
-    const record = await store.read(task, trialIdentity(study, world, task));
+    const record = await store.read(task, trialIdentity(study, task, { world: world.from }));
     if (record) done.push(record);
     else left.push(task);
   }

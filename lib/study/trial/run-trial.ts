@@ -13,10 +13,10 @@ import { thenRelease } from '../../core/release.ts';
 import { createOptimizer } from '../../run/optimizer-choice.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { Lab } from '../../unlearn/lab.ts';
+import { trialIdentity } from '../search/trial-identity.ts';
 import { type TrialSettings, trialSettings } from '../search/trial-settings.ts';
 import type { StudyListener } from '../worlds/events.ts';
 import type { TrialBench } from './bench.ts';
-import { trialIdentity } from './identity.ts';
 import {
   answersShown,
   askTofu,
@@ -76,7 +76,7 @@ async function trial(bench: TrialBench, task: TrialTask, options: TrialOptions):
   return {
     version: 1,
     ...task,
-    study: trialIdentity(study, world, task),
+    study: trialIdentity(study, task, { world: world.from }),
     outcome: diverged === undefined ? 'done' : 'diverged',
     ...(diverged === undefined ? {} : { reason: diverged }),
     optimizerSettings: { optimizer: settings.optimizer, ...settings.optimizerSettings, ...estimatesOf(settings) },

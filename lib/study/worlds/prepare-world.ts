@@ -108,7 +108,8 @@ async function prepare(study: Study, pair: StudyPair, folder: string, options: M
   };
 }
 
-function demoSplit(name: string, world: string): FileSplit {
+/** The split of the demo's data in a folder that {@link writeWorld} filled. */
+export function demoSplit(name: string, world: string): FileSplit {
   const at = (file: string) => join(world, file);
   return {
     name,

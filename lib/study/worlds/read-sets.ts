@@ -17,8 +17,8 @@ import type { HuggingFaceTokenizer } from '../../model/tokenizer.ts';
 import { type EncodedFile, type RunSets, readRunSets } from '../../run/data-sets.ts';
 import { type ChosenAlgorithm, chooseAlgorithm } from '../../run/run-defaults.ts';
 import { completeRunSettings, neededSets } from '../../run/settings.ts';
+import { chosenOf } from '../definition/inside.ts';
 import type { Study, StudySplit } from '../definition/study.ts';
-import { chosenOf } from '../search/trial-settings.ts';
 import { evenly } from './halves.ts';
 
 /** A split whose data lie in files. */
