@@ -44,5 +44,5 @@ export const distanceFigure: FigureDefinition = {
   better: 'lower',
   unit: 'probability',
   of: ofEnd(({ retrained }, { forget }) => retrained && Math.abs(forget - retrained.test.forget)),
-  ofReference: ({ levels, retrained }) => retrained && Math.abs(levels.forget - retrained.forget),
+  ofReference: ({ levels, record: { retrained } }) => retrained && Math.abs(levels.forget - retrained.test.forget),
 };

@@ -23,10 +23,8 @@ export interface Reference {
   readonly name: 'original' | 'retrained';
   readonly levels: Levels;
   readonly scale: Scale;
-  /** There where a retrained model is. */
-  readonly retrained?: Levels;
-  /** Of the retrained model. */
-  readonly attacks?: TrialRecord['attacks'];
+  /** A trial, whose start and retrained model are those of all of its model and split. */
+  readonly record: TrialRecord;
 }
 
 export interface FigureDefinition extends StudyFigure {

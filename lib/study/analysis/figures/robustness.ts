@@ -16,7 +16,7 @@ export const relearnFigure: FigureDefinition = {
   better: 'lower',
   unit: 'probability',
   of: ofEnd(({ attacks }) => attacks?.relearn?.forget.test),
-  ofReference: ({ name, attacks }) => (name === 'retrained' ? attacks?.relearn?.forget.test : undefined),
+  ofReference: ({ name, record }) => (name === 'retrained' ? record.retrainedAttacks?.relearn?.forget.test : undefined),
 };
 
 export const nf4Figure: FigureDefinition = {
@@ -26,7 +26,7 @@ export const nf4Figure: FigureDefinition = {
   better: 'lower',
   unit: 'probability',
   of: ofEnd(({ attacks }) => attacks?.nf4?.forget.test),
-  ofReference: ({ name, attacks }) => (name === 'retrained' ? attacks?.nf4?.forget.test : undefined),
+  ofReference: ({ name, record }) => (name === 'retrained' ? record.retrainedAttacks?.nf4?.forget.test : undefined),
 };
 
 export const relearnRobustnessFigure: FigureDefinition = {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import type { TrialRecord } from '../../trial/record.ts';
 import { meanOf } from '../student-t.ts';
 import { type FigureDefinition, ofEnd } from './figure.ts';
 
@@ -14,10 +15,14 @@ export const utilityFigure: FigureDefinition = {
   better: 'higher',
   unit: 'share',
   of: ofEnd(({ utility = {} }) => {
-    const ratios = Object.values(utility)
-      .filter(({ before }) => before > 0)
-      .map(({ before, after }) => after / before);
+    const ratios = knownSets(utility).map(({ before, after }) => after / before);
     return ratios.length > 0 ? meanOf(ratios) : undefined;
   }),
-  ofReference: ({ name }) => (name === 'original' ? 1 : undefined),
+  ofReference: ({ name, record: { utility = {} } }) =>
+    name === 'original' && knownSets(utility).length > 0 ? 1 : undefined,
 };
+
+/** Those that the start knows anything of. */
+function knownSets(utility: NonNullable<TrialRecord['utility']>) {
+  return Object.values(utility).filter(({ before }) => before > 0);
+}
