@@ -13,11 +13,9 @@ export interface StudyRow {
   readonly method: string;
 }
 
-/** In the order of the study; what is made for a study goes together alone. */
-export function rowsOf({ models, splits, methods }: Study): StudyRow[] {
-  return models.flatMap((model) =>
-    splits
-      .filter((split) => 'made' in split === 'made' in model)
-      .flatMap((split) => methods.map((method) => ({ model: model.name, split: split.name, method: method.name }))),
+/** In the order of the study. */
+export function rowsOf({ models, splits, methods }: Pick<Study, 'models' | 'splits' | 'methods'>): StudyRow[] {
+  return models.flatMap(({ name: model }) =>
+    splits.flatMap(({ name: split }) => methods.map(({ name: method }) => ({ model, split, method }))),
   );
 }

@@ -17,7 +17,7 @@ export function bestOfTable(summary: StudySummary): StudyTable | undefined {
     name: 'bestOf',
     title: 'Score of the best of n trials',
     labels: labels.labels,
-    columns: cells[0]!.bestOf.map((_, i) => ({ group: 'n =', title: `n = ${i + 1}` })),
+    columns: cells[0]!.bestOf.map((_, i) => ({ group: '', title: `n = ${i + 1}` })),
     rows: cells.map((cell) => ({
       labels: labels.of(cell, cell.optimizer),
       cells: cell.bestOf.map((estimate) => estimateCell(estimate, score)),
