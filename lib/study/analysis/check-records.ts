@@ -11,7 +11,7 @@ import type { PathPoint, TrialRecord } from '../trial/record.ts';
 import { rowsOf, type StudyRow } from './study-rows.ts';
 
 /**
- * Each record is of a trial of the study, none is there twice, all are of the same form of it, and a path has finite probabilities.
+ * Each record is of a trial of the study, none is there twice, and a path goes forward over probabilities.
  *
  * @throws SoulError SOUL_BAD_FILE, with the id of the record
  */
@@ -26,8 +26,6 @@ export function checkRecords(study: Study, records: readonly TrialRecord[]): voi
     };
     if (!rows.has(rowKey(record)) || !optimizers.has(optimizer) || !isBelow(draw, study.draws) || !isBelow(trial, study.trials))
       refuse(`is of no trial of the study ${study.name}; remove it, or mend the study's file`);
-    if (record.study !== records[0]!.study)
-      refuse(`is of the study with other settings than ${records[0]!.id}; keep the trials of each in a folder of their own`);
     const key = JSON.stringify([rowKey(record), optimizer, draw, trial]);
     const other = seen.get(key);
     if (other !== undefined) refuse(`is of the same trial as ${other}; remove one of them`);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { weightsInWords } from '../../run/recipes/recipe.ts';
 import type { TrialRecord } from '../trial/record.ts';
 import type { StudySummary } from './summary.ts';
 import { drawCounts } from './tables/study-table.ts';
@@ -16,7 +17,6 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
   const used = counted.reduce((sum, cell) => sum + cell.trials, 0);
   const diverged = counted.reduce((sum, cell) => sum + cell.diverged, 0);
   const hasRetrained = records.some(({ retrained }) => retrained);
-  const half = (count: number) => Math.floor(count / 2);
   return [
     ...(done < total ? [`${done} of ${total} trials are done; the others may change every figure.`] : []),
     ...(used < done
@@ -30,7 +30,7 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
     'Several intervals are looked at, and none is widened for that.',
     ...(diverged > 0 ? [`${diverged} of ${used} trials diverged, and count with a score of 0.`] : []),
     ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
-    `A half of ${evaluation.forget} examples to forget (${half(evaluation.forget)}) and of ${evaluation.retain} to keep (${half(evaluation.retain)}) chooses; the other half is reported.`,
+    `Half of the ${evaluation.forget} examples to forget and of the ${evaluation.retain} to keep that are measured chooses; the other half is reported.`,
     ...(evaluation.attacks.length === 0 ? ['No attack was made: nothing is said of robustness.'] : []),
     ...(records.some(({ utility }) => Object.keys(utility ?? {}).length > 0)
       ? []
@@ -50,12 +50,6 @@ function sizesOf(records: readonly TrialRecord[]): string {
     .sort((a, b) => a - b)
     .map(weightsInWords)
     .join(', ')} weights)`;
-}
-
-/** A number of weights as one says it: 0.8 million, 135 million, 7 billion. */
-export function weightsInWords(weights: number): string {
-  const [size, word] = weights >= 1e9 ? [weights / 1e9, 'billion'] : [weights / 1e6, 'million'];
-  return `${Number(size >= 10 ? size.toFixed(0) : size.toPrecision(2))} ${word}`;
 }
 
 function unreached({ cells }: StudySummary): string[] {
