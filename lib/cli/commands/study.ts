@@ -4,19 +4,22 @@
  * @module
  */
 
-import { dirname, extname, join, resolve } from 'node:path';
+import { basename, dirname, extname, join, resolve } from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
 import { replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
 import { withoutUndefined } from '../../core/optional.ts';
+import { summarize } from '../../study/analysis/summarize.ts';
+import type { StudySummary } from '../../study/analysis/summary.ts';
+import { studyTables } from '../../study/analysis/tables/list.ts';
 import { readStudy } from '../../study/definition/read-study.ts';
-import type { Study } from '../../study/definition/study.ts';
 import { planStudy } from '../../study/plan-study.ts';
 import { prepareStudy, studyProgress, workOnTrials } from '../../study/run-study.ts';
 import type { Part } from '../../study/search/tasks.ts';
 import { nativeEngine } from '../../torch/engine.ts';
 import { integer, path } from '../arguments.ts';
+import { printComparison } from '../comparison/forms.ts';
 import { chooseDevice, deviceName, type WantedDevice } from '../device-choice.ts';
 import { deviceLine, shownDevice } from '../model-options.ts';
 import { addOutputOptions } from '../options.ts';
@@ -83,7 +86,7 @@ async function runTheStudy(file: string | undefined, options: StudyCommandOption
     });
   }
   const study = await readStudy(file);
-  const folder = resolve(options.out ?? join(dirname(file), file.slice(0, -extname(file).length || undefined)));
+  const folder = resolve(options.out ?? folderOf(file));
   const choice = chooseDevice(options.device);
   nativeEngine();
   const progress = progressOn('study', options);
@@ -103,6 +106,24 @@ async function runTheStudy(file: string | undefined, options: StudyCommandOption
       await runJobs(plan.jobs, task, { signal, onEvent, onDeath: (text) => progress.note(text) });
     }
     progress.end();
-    return outcome(study, file, await studyProgress(study, pairs, { ...shared }), shared, { ...shownDevice(choice) });
+    const { done, left } = await studyProgress(study, pairs, shared);
+    // Trials of other parts may have been laid beside its own.
+    const all = options.part ? (await studyProgress(study, pairs, { folder })).done : done;
+    const summary = summarize(study, all);
+    await replaceFile(join(folder, 'summary.json'), toJson(summary));
+    const shown = { folder, done: done.length, left: left.length, summary };
+    return { result: { ...shownDevice(choice), ...shown }, text: studyText(summary, folder, left.length) };
   });
+}
+
+/** Beside the study's file, under its name. */
+function folderOf(file: string): string {
+  const name = basename(file, extname(file));
+  return join(dirname(file), name === basename(file) ? `${name}.study` : name);
+}
+
+function studyText(summary: StudySummary, folder: string, left: number): string {
+  const tables = studyTables(summary).map((each) => `${each.title}\n${printComparison('text', each)}`);
+  const others = left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
+  return [...tables, ...others, `in ${folder}: trials/, summary.json`].join('\n\n');
 }

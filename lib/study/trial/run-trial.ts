@@ -94,6 +94,7 @@ async function trial(bench: TrialBench, task: TrialTask, options: TrialOptions):
       processor: cpus()[0]?.model ?? 'unknown',
       threads: study.threads,
       dtype: study.dtype,
+      weights: model.parameters.layout.parameterCount,
       ...options.made,
       ended: new Date().toISOString(),
     },
