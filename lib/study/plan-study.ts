@@ -118,7 +118,8 @@ async function look(
     () => [model],
   );
   const trials = tasks.reduce(
-    (sum, task) => sum + secondsOfTrial(study, settingsOf(task), { examples: target.items.length, tofu: sets.tofu }, speed),
+    (sum, task) =>
+      sum + secondsOfTrial(study, settingsOf(task), { examples: target.items.length, tofu: sets.tofu }, speed),
     0,
   );
   return {

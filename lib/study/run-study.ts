@@ -115,7 +115,10 @@ export async function workOnTrials(study: Study, pairs: PreparedPairs, options: 
   let done = 0;
   try {
     for (const task of tasksOfPart(study, options.part)) {
-      throwIfCancelled(signal, `the study was cancelled before the trial ${task.id}; the same command goes on from there`);
+      throwIfCancelled(
+        signal,
+        `the study was cancelled before the trial ${task.id}; the same command goes on from there`,
+      );
       const claim = await store.claim(task);
       if (claim === undefined) continue;
       try {

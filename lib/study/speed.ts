@@ -30,7 +30,7 @@ export async function probe(model: RunnableModel, sequences: readonly TokenSeque
     await pass.backward(new Float32Array(batch.labelCount).fill(1 / batch.labelCount));
   };
   const score = () => model.score(batch);
-  const prompts = sequences.map(({ tokens }) => tokens.slice(0, Math.ceil(tokens.length / 2)));
+  const prompts = sequences.map(({ tokens }) => [...tokens.slice(0, Math.ceil(tokens.length / 2))]);
   const generate = () => model.generate(prompts, { maxNewTokens: generated, stopTokens: [] });
   // The first of each takes memory, and is slower.
   for (const once of [pull, score]) await once();
@@ -73,7 +73,8 @@ export function secondsOfTrial(
     : 0;
   const both = Math.min(evaluation.forget, sets.examples) + evaluation.retain;
   const items = Object.values(sets.tofu?.examples ?? {}).reduce((sum, examples) => sum + (examples?.length ?? 0), 0);
-  const attacked = evaluation.attacks.length * both * score + (evaluation.attacks.includes('relearn') ? relearned * pull : 0);
+  const attacked =
+    evaluation.attacks.length * both * score + (evaluation.attacks.includes('relearn') ? relearned * pull : 0);
   return (
     (2 * steps * batchSize + estimated) * pull +
     (Math.min(evaluation.points, steps) * both + 2 * evaluation.utility) * score +

@@ -48,7 +48,10 @@ export function studyCommand(): Command {
     )
     .addArgument(new Argument('[file]', 'the study, JSON or YAML (--example shows one)').argParser(path))
     .addOption(
-      new Option('--out <folder>', "models, trials and figures go here (default: the file's path without its ending)").argParser(path),
+      new Option(
+        '--out <folder>',
+        "models, trials and figures go here (default: the file's path without its ending)",
+      ).argParser(path),
     )
     .addOption(
       new Option(
@@ -65,7 +68,9 @@ export function studyCommand(): Command {
     .option('--plan', 'say how many trials there are, how long they take and in how much memory, and do none')
     .option('--example', 'print a study to begin with, and do nothing else')
     .addOption(
-      new Option('--device <name>', 'where the models run: cpu, cuda, cuda:N or auto').argParser(deviceName).default('cpu' satisfies WantedDevice),
+      new Option('--device <name>', 'where the models run: cpu, cuda, cuda:N or auto')
+        .argParser(deviceName)
+        .default('cpu' satisfies WantedDevice),
     );
   return addOutputOptions(command).action((file: string | undefined, options: StudyCommandOptions) =>
     printing((given: StudyCommandOptions) => runTheStudy(file, given))(options),
@@ -124,6 +129,7 @@ function folderOf(file: string): string {
 
 function studyText(summary: StudySummary, folder: string, left: number): string {
   const tables = studyTables(summary).map((each) => `${each.title}\n${printComparison('text', each)}`);
-  const others = left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
+  const others =
+    left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
   return [...tables, ...others, `in ${folder}: trials/, summary.json`].join('\n\n');
 }

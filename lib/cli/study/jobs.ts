@@ -49,7 +49,10 @@ export async function runJobs(count: number, task: WorkerTask, options: JobsOpti
         return ending;
       }),
     );
-    throwIfCancelled(options.signal, 'the study was cancelled; its finished trials are kept, and the same command goes on');
+    throwIfCancelled(
+      options.signal,
+      'the study was cancelled; its finished trials are kept, and the same command goes on',
+    );
     const failed = endings.find((ending) => ending.kind === 'failed');
     if (failed) throw failed.error;
     const died = endings.filter((ending) => ending.kind === 'died');

@@ -6,8 +6,8 @@
 
 import type { Device } from '../../core/devices.ts';
 import { withoutUndefined } from '../../core/optional.ts';
-import type { StudyOptions } from '../../study/run-study.ts';
 import type { Study } from '../../study/definition/study.ts';
+import type { StudyOptions } from '../../study/run-study.ts';
 import { installedEngine } from '../../torch/engine.ts';
 import { TorchLM } from '../../torch/torch-lm.ts';
 import { modelMemory } from '../model-options.ts';
@@ -19,10 +19,9 @@ export function studyLoading(
 ): Required<Pick<StudyOptions, 'loadModel' | 'createModel' | 'made'>> {
   const held = { device, dtype, threads } as const;
   return {
-    loadModel: Object.assign(
-      (folder: string, options: object = {}) => TorchLM.load(folder, { ...options, ...held }),
-      { memory: modelMemory({ device, dtype }) },
-    ),
+    loadModel: Object.assign((folder: string, options: object = {}) => TorchLM.load(folder, { ...options, ...held }), {
+      memory: modelMemory({ device, dtype }),
+    }),
     createModel: (config, seed, options = {}) => TorchLM.create(config, seed, { ...options, ...held }),
     made: {
       device,

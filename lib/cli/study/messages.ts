@@ -38,7 +38,11 @@ export function sentError(error: unknown): SentError {
   }
   const { code, message, details } = error;
   // What JSON cannot hold says nothing to people.
-  return { code, message, details: JSON.parse(JSON.stringify(details, (_, value) => typeof value === 'bigint' ? String(value) : value)) };
+  return {
+    code,
+    message,
+    details: JSON.parse(JSON.stringify(details, (_, value) => (typeof value === 'bigint' ? String(value) : value))),
+  };
 }
 
 export function receivedError({ code, message, details }: SentError): Error {

@@ -40,6 +40,7 @@ export function showingTrials(progress: Progress, before: number, total: number)
 
 function trialFigures({ id, outcome, path }: TrialRecord): string[] {
   const { test } = path.at(-1)!;
-  const figures = outcome === 'diverged' ? 'diverged' : `forget ${test.forget.toFixed(3)}, retain ${test.retain.toFixed(3)}`;
+  const figures =
+    outcome === 'diverged' ? 'diverged' : `forget ${test.forget.toFixed(3)}, retain ${test.retain.toFixed(3)}`;
   return [id, figures];
 }

@@ -4,11 +4,11 @@
  * @module
  */
 
+import type { Device } from '../../core/devices.ts';
 import { usableProcessors } from '../../core/processors.ts';
 import { memoryFor } from '../../run/memory-plan.ts';
 import type { Study } from '../../study/definition/study.ts';
 import type { StudyPlan } from '../../study/plan-study.ts';
-import type { Device } from '../../core/devices.ts';
 import { duration, memory } from '../terminal.ts';
 
 /** A plan for so many processes. */
@@ -24,11 +24,18 @@ export interface JobsPlan extends StudyPlan {
  * @param asked processes, where somebody said how many; else as many as keep the processors busy, as far as memory holds them; on a GPU
  *   one
  */
-export function planJobs(plan: StudyPlan, { threads }: Pick<Study, 'threads'>, device: Device, asked?: number): JobsPlan {
+export function planJobs(
+  plan: StudyPlan,
+  { threads }: Pick<Study, 'threads'>,
+  device: Device,
+  asked?: number,
+): JobsPlan {
   const ofProcessors = device === 'cpu' ? Math.max(1, Math.floor(usableProcessors() / threads)) : 1;
   const there = memoryFor({ device });
   const ofMemory =
-    plan.memory === undefined || there === undefined ? Number.POSITIVE_INFINITY : Math.max(1, Math.floor(there / plan.memory));
+    plan.memory === undefined || there === undefined
+      ? Number.POSITIVE_INFINITY
+      : Math.max(1, Math.floor(there / plan.memory));
   const left = Math.max(1, plan.trials - plan.done);
   const jobs = asked ?? Math.min(ofProcessors, ofMemory, left);
   const busy = Math.min(jobs, left, Math.max(1, usableProcessors() / threads));
@@ -36,7 +43,13 @@ export function planJobs(plan: StudyPlan, { threads }: Pick<Study, 'threads'>, d
     ...plan,
     jobs,
     limitedBy:
-      asked !== undefined ? 'asked' : jobs === left && left < ofProcessors ? 'trials' : ofMemory < ofProcessors ? 'memory' : 'processors',
+      asked !== undefined
+        ? 'asked'
+        : jobs === left && left < ofProcessors
+          ? 'trials'
+          : ofMemory < ofProcessors
+            ? 'memory'
+            : 'processors',
     seconds: plan.preparingSeconds + plan.trialSeconds / busy,
   };
 }

@@ -6,8 +6,7 @@
 
 import { checkNumber } from '../../core/checks.ts';
 import { invalidArgument } from '../../core/errors.ts';
-import { optimizerNames, optimizerSettings } from '../../run/optimizer-choice.ts';
-import type { OptimizerName } from '../../run/optimizer-choice.ts';
+import { type OptimizerName, optimizerNames, optimizerSettings } from '../../run/optimizer-choice.ts';
 import {
   choicesSetting,
   conditionsSetting,
@@ -140,7 +139,7 @@ export const splitForms = {
 export const methodForm = {
   name: choiceSetting(
     'a method, as `soul methods` lists them',
-    algorithms.map(({ name }) => name as AlgorithmName).filter((name) => name !== 'finetune'),
+    algorithms.map(({ name }) => name as AlgorithmName),
     undefined,
   ),
   settings: valueSetting<Readonly<Record<string, unknown>>>('settings by the names that `soul methods <name>` lists'),

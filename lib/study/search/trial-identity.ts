@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { publishedSize } from '../../run/run-optimizer.ts';
 import type { Study, StudyModel, StudySplit } from '../definition/study.ts';
 import type { TrialTask } from '../trial/record.ts';
+import { entryNamed } from './entry.ts';
 import { trialSettings } from './trial-settings.ts';
 
 /**
@@ -24,8 +25,8 @@ export function trialIdentity(
   task: TrialTask,
   contents: Readonly<Record<string, string>> = {},
 ): string {
-  const model = study.models.find(({ name }) => name === task.model)!;
-  const split = study.splits.find(({ name }) => name === task.split)!;
+  const model = entryNamed('model', study.models, task.model);
+  const split = entryNamed('split', study.splits, task.split);
   // Learning rate and epochs follow from the model's and the set's sizes: these stand for all.
   const settings = trialSettings(study, task, { weights: publishedSize, examples: 1 });
   const { methodSettings, optimizer, optimizerSettings, descent, seed, chosen } = settings;
@@ -50,7 +51,7 @@ function withoutPlace(entry: StudyModel | StudySplit): object {
   if ('model' in entry) return { hasRetrained: entry.retrained !== undefined };
   if ('base' in entry) return { training: entry.training };
   const { forgetFilter, retainFilter, utility, tofuSplit } = entry;
-  return { forgetFilter, retainFilter, utility: Object.keys(utility ?? {}), tofuSplit };
+  return { forgetFilter, retainFilter, utility: Object.keys(utility ?? {}).sort(), tofuSplit };
 }
 
 /** The value with the names of every object sorted, and bigints as texts, so that the order in a file is of no effect. */

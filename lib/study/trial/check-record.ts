@@ -94,9 +94,7 @@ const record = fields({
     ...{ peakMemory: positive, wholeSeconds: positive },
   }),
   texts: maybe(
-    list(
-      fields({ set: oneOf('forget', 'retain'), ...{ question: text, answer: text, before: text, after: text } }),
-    ),
+    list(fields({ set: oneOf('forget', 'retain'), ...{ question: text, answer: text, before: text, after: text } })),
   ),
   made: every(textOrNumber),
 });

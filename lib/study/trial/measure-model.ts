@@ -105,7 +105,11 @@ const textsShown = 3;
 const longestAnswer = 64;
 
 /** What the model answers to a few questions of each set. */
-export async function answersShown({ world, model, signal }: Measuring): Promise<Record<'forget' | 'retain', string[]>> {
+export async function answersShown({
+  world,
+  model,
+  signal,
+}: Measuring): Promise<Record<'forget' | 'retain', string[]>> {
   const answer = (name: 'forget' | 'retain') =>
     generateAnswers(model, world.tokenizer, shownItems(world, name), {
       maxNewTokens: longestAnswer,

@@ -40,11 +40,7 @@ const [fileName, logName] = ['references.json', 'retrained.tofu.json'];
  *
  * @throws SoulError of measuring and of files
  */
-export async function measureReferences(
-  study: Study,
-  world: StudyWorld,
-  options: MakingOptions,
-): Promise<References> {
+export async function measureReferences(study: Study, world: StudyWorld, options: MakingOptions): Promise<References> {
   const found = await readReferences(study, world);
   if (found) return found;
   const { loadModel, signal, onEvent } = options;

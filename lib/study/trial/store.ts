@@ -67,8 +67,7 @@ export class TrialStore {
     const file = this.fileOf(task.id);
     const content = await readJsonFile(file);
     if (content === undefined) return undefined;
-    const bad = (problem: string) =>
-      new SoulError('SOUL_BAD_FILE', `${file} ${problem}`, { file, trial: task.id });
+    const bad = (problem: string) => new SoulError('SOUL_BAD_FILE', `${file} ${problem}`, { file, trial: task.id });
     const problem = recordProblem(content);
     if (problem !== undefined) {
       throw bad(`is damaged: a trial must be ${problem}; remove the file to have it done again`);

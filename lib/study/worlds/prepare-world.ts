@@ -70,7 +70,15 @@ async function prepare(study: Study, pair: StudyPair, folder: string, options: M
       training: completeTraining(model.training),
       ...{ seed, dtype },
     };
-    models = await fineTuneBase(folder, model.base, digestOf({ ...modelFrom, files: sets.files }), study, model.training, sets, options);
+    models = await fineTuneBase(
+      folder,
+      model.base,
+      digestOf({ ...modelFrom, files: sets.files }),
+      study,
+      model.training,
+      sets,
+      options,
+    );
   } else if ('model' in model) {
     models = { original: model.model, ...withoutUndefined({ retrained: model.retrained }) };
     sets = await readStudySets(study, split, model.model, onNote);
