@@ -13,6 +13,7 @@ import { withoutUndefined } from '../../core/optional.ts';
 import { summarize } from '../../study/analysis/summarize.ts';
 import type { StudySummary } from '../../study/analysis/summary.ts';
 import { studyTables } from '../../study/analysis/tables/list.ts';
+import { exampleStudy } from '../../study/definition/example.ts';
 import { readStudy } from '../../study/definition/read-study.ts';
 import { planStudy } from '../../study/plan-study.ts';
 import { prepareStudy, studyProgress, workOnTrials } from '../../study/run-study.ts';
@@ -85,6 +86,10 @@ function part(text: string): Part {
 }
 
 async function runTheStudy(file: string | undefined, options: StudyCommandOptions): Promise<CommandResult> {
+  if (options.example) {
+    const example = exampleStudy();
+    return { result: { example }, text: example.trimEnd() };
+  }
   if (file === undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'name the file of a study; soul study --example prints one', {
       argument: 'file',
