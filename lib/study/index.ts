@@ -4,9 +4,6 @@
  * @module
  */
 
-export type { DemoEvent, DemoOptions, DemoRow } from './demo/options.ts';
-export { demoMethodNames } from './demo/unlearning.ts';
-export { type DemoResult, runDemo } from './demo.ts';
 export { exampleStudy } from './definition/example.ts';
 export type { Estimates } from './definition/inside.ts';
 export { studyFileSchema } from './definition/json-schema.ts';
@@ -22,6 +19,9 @@ export type {
   StudySplit,
   StudyTraining,
 } from './definition/study.ts';
+export type { DemoEvent, DemoOptions, DemoRow } from './demo/options.ts';
+export { demoMethodNames } from './demo/unlearning.ts';
+export { type DemoResult, runDemo } from './demo.ts';
 export { studyOptimizers } from './optimizers/list.ts';
 export { type Part, partOf, tasksOf } from './search/tasks.ts';
 export { trialIdentity } from './search/trial-identity.ts';
