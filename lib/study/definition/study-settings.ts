@@ -31,7 +31,8 @@ import type { LogRange, StudyEvaluation } from './study.ts';
 function nameSetting(text: string): Made<string> {
   const expected = 'a name of letters, digits, - and _, at most 40 of them';
   const check = (name: string, value: unknown) => {
-    if (typeof value !== 'string' || !/^[A-Za-z0-9][\w-]{0,39}$/.test(value)) throw invalidArgument(name, expected, value);
+    if (typeof value !== 'string' || !/^[A-Za-z0-9][\w-]{0,39}$/.test(value))
+      throw invalidArgument(name, expected, value);
   };
   return { text, kind: 'text', expected, fallback: undefined, check };
 }
@@ -58,7 +59,8 @@ function someSetting<Choice extends string>(text: string, choices: readonly Choi
   return { ...some, choices, expected: `none, or ${some.expected}`, fallback: [], check };
 }
 
-const examples = (set: string) => `examples of the ${set} that are measured, spread evenly over it; half of them choose`;
+const examples = (set: string) =>
+  `examples of the ${set} that are measured, spread evenly over it; half of them choose`;
 
 /** What stands beside the four lists. */
 export const studySettings = {
