@@ -94,6 +94,14 @@ test('two runs of a study have the same figures, and the path begins at the star
   }
 });
 
+test('the folder says what the study is, wherever it is taken', async () => {
+  await run(studyOf({ draws: 1, trials: 1 }), 'one');
+  const text = await readFile(join(folder, 'one/study.json'), 'utf8');
+  expect(text).not.toContain(folder);
+  const again = studyFrom(JSON.parse(text), { folder: join(folder, 'one'), name: 'another' });
+  expect(again).toEqual(studyOf({ draws: 1, trials: 1 }));
+});
+
 test('the draw decides the batches: the same settings come to another path', async () => {
   const { done } = await run(studyOf(), 'one');
   const [first, second] = [0, 1].map((draw) => done.find((each) => each.draw === draw && each.trial === 0)!);
