@@ -79,7 +79,11 @@ test.each<[string, object, RegExp]>([
     /^splits\[0\].tofuSplit: .*folder, too \(tofu\)/,
   ],
   ['TOFU without a split', split({ tofu: 'tofu' }), /^splits\[0\]: it lacks tofuSplit/],
-  ['TOFU where there is none', { evaluation: { tofu: 5 } }, /^evaluation.tofu: splits\[0\] names no folder/],
+  [
+    'TOFU where there is none',
+    { ...split({}), evaluation: { tofu: 5 } },
+    /^evaluation.tofu: splits\[0\] names no folder/,
+  ],
   [
     'an unknown method',
     { methods: ['grad-diff2'] },
