@@ -37,7 +37,9 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
       : ['Nothing was measured of what the model knew beside both sets.']),
     `Times are of ${countOf(study.threads, 'thread')} on the processors named below, whatever else they did.`,
     ...(optimizers.length > 2
-      ? ['The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.']
+      ? [
+          'The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.',
+        ]
       : []),
   ];
 }

@@ -11,7 +11,10 @@ import { type ColumnGroup, columnsOf, columnTitles, labelsOf, type StudyTable } 
 
 /** The figures whose differences are shown. */
 const groups: readonly ColumnGroup[] = [
-  { group: '', figures: ['score', 'forget', 'retain', 'equalRetain', 'utility', 'robustness', 'secondsPerStep', 'peakMemory'] },
+  {
+    group: '',
+    figures: ['score', 'forget', 'retain', 'equalRetain', 'utility', 'robustness', 'secondsPerStep', 'peakMemory'],
+  },
 ];
 
 /** What an interval of a difference says. */

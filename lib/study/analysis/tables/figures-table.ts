@@ -104,7 +104,10 @@ export function figureTables(summary: StudySummary): StudyTable[] {
   return definitions.map((definition) => tableOf(summary, definition)).filter(({ columns }) => columns.length > 0);
 }
 
-function tableOf(summary: StudySummary, { name, title, columns: groups, references, counts }: TableDefinition): StudyTable {
+function tableOf(
+  summary: StudySummary,
+  { name, title, columns: groups, references, counts }: TableDefinition,
+): StudyTable {
   const cells = summary.cells.filter(({ draws }) => draws.length > 0);
   const compared = references ? summary.references : [];
   const columns = columnsOf(summary, groups, (figure) => cells.some((cell) => cell.figures[figure] !== undefined));
