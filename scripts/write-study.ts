@@ -136,7 +136,7 @@ function settingsOf({ study, done, total }: StudySummary, records: readonly Tria
     ...optimizers.map(({ name, text }) => `Optimizer ${name}: ${text}.`),
     `Search, on logarithmic scales: learning rate ${range(search.learningRate)} times the default, retain coefficient ${range(search.retainCoefficient)} times the default, clipped share ${range(search.clippedFraction)}.`,
     `Descent: ${length}, batches of ${batchSize}, at most ${maximumLength} tokens, ${study.dtype}, ${study.threads} ${study.threads === 1 ? 'thread' : 'threads'} a trial.`,
-    `Measured: ${evaluation.points} points of each path.`,
+    `Measured: ${evaluation.points} ${evaluation.points === 1 ? 'point' : 'points'} of each path beside its start.`,
     ...madeOf(records),
   ];
 }
