@@ -7,7 +7,7 @@
 import { neededSets } from '../../run/settings.ts';
 import { chosenOf } from './inside.ts';
 import { at, refusal } from './places.ts';
-import type { Study } from './study.ts';
+import type { Study, StudyMethod, StudyOptimizer } from './study.ts';
 
 const mostTrials = 1_000_000;
 
@@ -22,7 +22,8 @@ export function checkTogether(study: Study): void {
   checkMethods(study);
   const { models, splits, methods, optimizers, trials, draws } = study;
   const all = [models, splits, methods, optimizers].reduce((product, list) => product * list.length, trials * draws);
-  if (all > mostTrials) throw refusal('trials', `the study has ${all} trials; lower trials or draws to ${mostTrials} in all`);
+  if (all > mostTrials)
+    throw refusal('trials', `the study has ${all} trials; lower trials or draws to ${mostTrials} in all`);
 }
 
 function checkMade({ models, splits }: Study): void {
@@ -40,7 +41,8 @@ function checkMade({ models, splits }: Study): void {
 
 function checkTofu({ splits, evaluation }: Study): void {
   if (evaluation.tofu === 0) return;
-  const lacking = splits.findIndex((split) => !('tofu' in split));
+  // What the demo makes has them.
+  const lacking = splits.findIndex((split) => !('tofu' in split) && !('made' in split));
   if (lacking < 0) return;
   throw refusal(
     'evaluation.tofu',
@@ -52,28 +54,28 @@ function checkTofu({ splits, evaluation }: Study): void {
 function checkMethods({ methods, optimizers }: Study): void {
   for (const [i, method] of methods.entries()) {
     for (const [j, optimizer] of optimizers.entries()) {
-      const { name, inside, optimizer: step } = optimizer;
-      const place = `methods[${i}]`;
-      const within = inside === undefined ? '' : `optimizers[${j}] (${name}) takes it inside ${inside}: `;
-      const chosen = at(place, () => {
-        if (inside === undefined) return chosenOf(method, optimizer);
-        const outer = at(`${place}: ${within}`.replace(/: $/, ''), () => chosenOf(method, optimizer));
-        // What can be inside is told without data.
-        at(`${place}: ${within}`.replace(/: $/, ''), () =>
-          outer.algorithm.checkSets?.({ target: [] }, outer.settings as never),
-        );
-        return outer;
-      });
-      if (chosen.learningRates === undefined) {
-        throw refusal(place, `${method.name} takes no steps, so no optimizer is of effect on it; leave it out`);
-      }
-      const able = chosen.algorithm.optimizers;
-      if (able !== undefined && !able.includes(step)) {
-        throw refusal(place, `${method.name} cannot be stepped by ${step} (optimizers[${j}]); leave one of the two out`);
-      }
-      if (neededSets(chosen).includes('alternatives')) {
-        throw refusal(place, `${method.name} needs other answers to the questions to forget, which a study has not; leave it out`);
-      }
+      const { inside } = optimizer;
+      const within = inside === undefined ? '' : ` inside ${inside}`;
+      checkPair(`methods[${i}] with optimizers[${j}]`, `${method.name}${within}`, method, optimizer);
     }
   }
+}
+
+function checkPair(place: string, what: string, method: StudyMethod, optimizer: StudyOptimizer): void {
+  const chosen = at(place, () => chosenOf(method, optimizer));
+  const { algorithm, learningRates, settings } = chosen;
+  if (learningRates === undefined) {
+    throw refusal(place, `${what} takes no steps, so that no optimizer is of effect; leave it out`);
+  }
+  if (algorithm.optimizers !== undefined && !algorithm.optimizers.includes(optimizer.optimizer)) {
+    throw refusal(
+      place,
+      `${what} cannot be stepped by ${optimizer.optimizer}; leave one of the two out, or take ${algorithm.optimizers.join(' or ')}`,
+    );
+  }
+  if (at(place, () => neededSets(chosen)).includes('alternatives')) {
+    throw refusal(place, `${what} needs other answers to the questions to forget, which a study has not; leave it out`);
+  }
+  // What differences of losses cannot be taken of is told by the method alone.
+  if (optimizer.inside !== undefined) at(place, () => algorithm.checkSets?.({ target: [] }, settings as never));
 }

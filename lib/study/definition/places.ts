@@ -36,6 +36,7 @@ export function refusal(place: string, problem: string): SoulError {
 /**
  * The values at a place, each by itself, with the defaults of those that are not there.
  *
+ * @param place empty for the study itself
  * @param needed names that must be there
  * @throws SoulError SOUL_INVALID_ARGUMENT
  */
@@ -45,7 +46,8 @@ export function valuesAt<Schema extends RunSchema>(
   value: unknown,
   needed: readonly (keyof Schema & string)[] = [],
 ): ValuesOf<Schema> {
-  checkValues(place === '' ? 'the study' : place, schema, value, place === '' ? '' : `${place}.`);
+  const [what, prefix] = place === '' ? ['the study', ''] : [place, `${place}.`];
+  at(place, () => checkValues(what, schema, value, prefix));
   const given = withoutUndefined(value as Readonly<Record<string, unknown>>);
   for (const name of needed) {
     if (given[name] !== undefined) continue;
@@ -99,5 +101,8 @@ export function formAt<Forms extends Readonly<Record<string, RunSchema>>>(
   const found = Object.keys(forms).filter((name) => value[name] !== undefined);
   if (found.length === 1) return found[0]!;
   const all = Object.entries(forms).map(([name, schema]) => `${name} (${schema[name]!.text})`);
-  throw refusal(place, `it must have one of ${all.join(', ')}${found.length > 1 ? `, not ${found.join(' and ')}` : ''}`);
+  throw refusal(
+    place,
+    `it must have one of ${all.join(', ')}${found.length > 1 ? `, not ${found.join(' and ')}` : ''}`,
+  );
 }

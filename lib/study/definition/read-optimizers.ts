@@ -10,8 +10,9 @@ import { closestName } from '../../core/option-names.ts';
 import { withoutUndefined } from '../../core/optional.ts';
 import { checkOptimizer, optimizerNames, optimizerSettings } from '../../run/optimizer-choice.ts';
 import { chooseAlgorithm } from '../../run/run-defaults.ts';
+import type { Algorithm } from '../../unlearn/algorithm.ts';
 import { settingsInFull } from '../../unlearn/inner-method.ts';
-import { algorithm, type AlgorithmName } from '../../unlearn/registry.ts';
+import { type AlgorithmName, algorithm } from '../../unlearn/registry.ts';
 import { studyOptimizers } from '../optimizers/list.ts';
 import { estimatesOf, settingsOf } from './inside.ts';
 import { at, refusal, valuesAt } from './places.ts';
@@ -24,21 +25,25 @@ import { methodForm, optimizerForm } from './study-settings.ts';
  * @throws SoulError SOUL_INVALID_ARGUMENT
  */
 export function methodAt(place: string, value: unknown): StudyMethod {
-  const { name, settings = {} } = typeof value === 'string' ? { name: value } : namedValues(place, value);
-  const found = at(typeof value === 'string' ? place : `${place}.name`, () => algorithm(name));
-  if (found.name === 'finetune') throw refusal(place, 'finetune would teach what is to be forgotten; take another');
-  const own = Object.keys(found.settings);
-  const names = [...own, ...Object.keys(settings)];
-  const chosen = at(`${place}.settings`, () => chooseAlgorithm(found.name as AlgorithmName, settings), names);
-  return { name: found.name as AlgorithmName, settings: settingsInFull(found, chosen.settings) };
+  if (typeof value === 'string') return methodWith(place, named(place, value), {});
+  const { name } = Object(value) as { readonly name?: unknown };
+  // Before the list of all names would be told.
+  if (typeof name === 'string') named(`${place}.name`, name);
+  const { name: checked, settings = {} } = valuesAt(place, methodForm, value, ['name']);
+  return methodWith(`${place}.settings`, named(`${place}.name`, checked!), settings);
 }
 
-/** The name, which the registry checks, and settings. */
-function namedValues(place: string, value: unknown): { name: string; settings?: Readonly<Record<string, unknown>> } {
-  const { name } = Object(value) as { readonly name?: unknown };
-  if (typeof name === 'string') at(`${place}.name`, () => algorithm(name));
-  const { settings = {} } = valuesAt(place, methodForm, value, ['name']);
-  return { name: name as string, settings };
+function named(place: string, name: string): Algorithm {
+  const found = at(place, () => algorithm(name));
+  if (found.name !== 'finetune') return found;
+  throw refusal(place, 'finetune would teach what is to be forgotten; take another method');
+}
+
+function methodWith(place: string, found: Algorithm, settings: object): StudyMethod {
+  const name = found.name as AlgorithmName;
+  const names = [...Object.keys(found.settings), ...Object.keys(settings)];
+  const chosen = at(place, () => chooseAlgorithm(name, settings), names);
+  return { name, settings: settingsInFull(found, chosen.settings) };
 }
 
 /**
@@ -92,7 +97,10 @@ function ownAt(place: string, value: unknown): StudyOptimizer {
   checkOwn(place, own);
   const known = studyOptimizers.find((each) => each.name === own.name);
   if (known === undefined || isDeepStrictEqual({ ...own, text: '' }, { ...known, text: '' })) return own;
-  throw refusal(`${place}.name`, `${own.name} is an optimizer that studies know, and another than this; take another name`);
+  throw refusal(
+    `${place}.name`,
+    `${own.name} is an optimizer that studies know, and another than this; take another name`,
+  );
 }
 
 /** What stands in several places at once. */

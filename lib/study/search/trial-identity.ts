@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { publishedSize } from '../../run/run-optimizer.ts';
 import type { Study, StudyModel, StudySplit } from '../definition/study.ts';
 import type { TrialTask } from '../trial/record.ts';
+import { entryNamed } from './entry.ts';
 import { trialSettings } from './trial-settings.ts';
 
 /**
@@ -19,13 +20,9 @@ import { trialSettings } from './trial-settings.ts';
  *
  * @param contents hashes of the model's and the split's files, under names that do not depend on where they lie
  */
-export function trialIdentity(
-  study: Study,
-  task: TrialTask,
-  contents: Readonly<Record<string, string>> = {},
-): string {
-  const model = study.models.find(({ name }) => name === task.model)!;
-  const split = study.splits.find(({ name }) => name === task.split)!;
+export function trialIdentity(study: Study, task: TrialTask, contents: Readonly<Record<string, string>> = {}): string {
+  const model = entryNamed('model', study.models, task.model);
+  const split = entryNamed('split', study.splits, task.split);
   // Learning rate and epochs follow from the model's and the set's sizes: these stand for all.
   const settings = trialSettings(study, task, { weights: publishedSize, examples: 1 });
   const { methodSettings, optimizer, optimizerSettings, descent, seed, chosen } = settings;
@@ -41,7 +38,9 @@ export function trialIdentity(
     ...{ dtype: study.dtype, threads: study.threads },
     contents,
   };
-  return createHash('sha256').update(JSON.stringify(inOrder(identity))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(inOrder(identity)))
+    .digest('hex');
 }
 
 /** What decides a model or a split beside the files that it names. */
@@ -50,7 +49,7 @@ function withoutPlace(entry: StudyModel | StudySplit): object {
   if ('model' in entry) return { hasRetrained: entry.retrained !== undefined };
   if ('base' in entry) return { training: entry.training };
   const { forgetFilter, retainFilter, utility, tofuSplit } = entry;
-  return { forgetFilter, retainFilter, utility: Object.keys(utility ?? {}), tofuSplit };
+  return { forgetFilter, retainFilter, utility: Object.keys(utility ?? {}).sort(), tofuSplit };
 }
 
 /** The value with the names of every object sorted, and bigints as texts, so that the order in a file is of no effect. */
@@ -59,5 +58,7 @@ function inOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(inOrder);
   const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
-  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, entry]) => [name, inOrder(entry)]));
+  return Object.fromEntries(
+    entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, entry]) => [name, inOrder(entry)]),
+  );
 }

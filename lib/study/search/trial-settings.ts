@@ -4,7 +4,6 @@
  * @module
  */
 
-import { SoulError } from '../../core/errors.ts';
 import type { OptimizerName, OptimizerSettings } from '../../run/optimizer-choice.ts';
 import { type ChosenAlgorithm, defaultEpochs, defaultLearningRate, takesTurns } from '../../run/run-defaults.ts';
 import { runSettings } from '../../run/run-settings.ts';
@@ -14,6 +13,7 @@ import { algorithm } from '../../unlearn/registry.ts';
 import { chosenOf, type Estimates, estimatesOf, settingsOf } from '../definition/inside.ts';
 import type { Study, StudyMethod } from '../definition/study.ts';
 import type { TrialTask } from '../trial/record.ts';
+import { entryNamed } from './entry.ts';
 import { fourDigits } from './halton.ts';
 import { withRetainCoefficient } from './retain-coefficient.ts';
 
@@ -46,9 +46,9 @@ const schedule = { shape: runSettings.schedule.fallback, warmup: runSettings.war
 /** The settings of one trial: a function of the study and the task, and of the sizes that defaults depend on. */
 export function trialSettings(study: Study, task: TrialTask, { weights, examples }: TrialModel): TrialSettings {
   const { draw, searched } = task;
-  const own = named(study.optimizers, task.optimizer, 'optimizer');
+  const own = entryNamed('optimizer', study.optimizers, task.optimizer);
   const { optimizer, ratesOf = optimizer } = own;
-  const chosen = chosenOf(searchedMethod(named(study.methods, task.method, 'method'), task), own);
+  const chosen = chosenOf(searchedMethod(entryNamed('method', study.methods, task.method), task), own);
   const settings = settingsOf(own, searched.clippedFraction);
   // A rate that belongs to another optimizer knows nothing of this one's settings.
   const usual = defaultLearningRate(ratesOf, chosen, weights, ratesOf === optimizer ? settings : undefined);
@@ -82,12 +82,4 @@ function lengthOf(
   return {
     epochs: epochs ?? defaultEpochs(chosen.algorithm, Math.ceil(examples / batchSize), false, takesTurns(chosen)),
   };
-}
-
-function named<Entry extends { readonly name: string }>(entries: readonly Entry[], name: string, what: string): Entry {
-  const found = entries.find((entry) => entry.name === name);
-  if (found) return found;
-  throw new SoulError('SOUL_INVALID_ARGUMENT', `the study has no ${what} ${name}; its tasks come from tasksOf(study)`, {
-    argument: 'task',
-  });
 }
