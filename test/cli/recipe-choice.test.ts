@@ -113,6 +113,18 @@ describe('a run that leaves open how it forgets', () => {
     expect(run.given).toEqual({ method: 'npo' });
   });
 
+  test('keeps what numbers are held in, which decides memory and not how it forgets', async () => {
+    const precision = { states: 'bf16' } as const;
+    for (const given of [
+      { settings: { optimizerSettings: { precision } } },
+      { file: { optimizerSettings: { precision } } },
+    ]) {
+      const { settings } = await settled(given);
+      expect(settings.optimizerSettings).toEqual({ weightDecay: 0.02, learningRate, precision });
+      expect(settings.recipe).toBe(recipeText(recipe));
+    }
+  });
+
   test('keeps the length that is given, in either form', async () => {
     const { settings } = await settled({ settings: { steps: 3 } });
     expect(settings).toMatchObject({ steps: 3, recipe: recipeText(recipe) });
@@ -121,8 +133,16 @@ describe('a run that leaves open how it forgets', () => {
     expect((await settled({ settings: { epochs: 2 } })).settings.epochs).toBe(2);
   });
 
-  test('is told of a model that is not there', async () => {
-    await expect(settled({ settings: { model: path('missing') } })).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
+  test('leaves it to the run to tell of a model that is not there', async () => {
+    const { settings, notes } = await settled({ settings: { model: path('missing') } });
+    expect(settings).toMatchObject({ method: 'npo', optimizer: 'sophia' });
+    expect(notes).toEqual([]);
+  });
+
+  test('refuses a model that cannot be read before anything else', async () => {
+    await mkdir(path('damaged'), { recursive: true });
+    await writeFile(path('damaged/config.json'), '{');
+    await expect(settled({ settings: { model: path('damaged') } })).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
   });
 });
 
@@ -141,7 +161,9 @@ describe('what it took', () => {
   test("is no more the study's where another part of it is given", () => {
     const file: Partial<RunSettings> = { method: 'npo', optimizer: 'sign', recipe: 'study sample' };
     const merged = (given: Partial<RunSettings>) => mergeSettings(file, given, true, () => {});
-    expect(merged({ method: 'npo', batchSize: 2 })).toHaveProperty('recipe', 'study sample');
+    expect(
+      merged({ method: 'npo', batchSize: 2, optimizerSettings: { precision: { states: 'bf16' } } }),
+    ).toHaveProperty('recipe', 'study sample');
     for (const given of [
       { optimizer: 'adamw' },
       { optimizerSettings: { learningRate: 1 } },
