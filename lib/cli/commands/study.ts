@@ -13,6 +13,7 @@ import { withoutUndefined } from '../../core/optional.ts';
 import { summarize } from '../../study/analysis/summarize.ts';
 import type { StudySummary } from '../../study/analysis/summary.ts';
 import { studyTables } from '../../study/analysis/tables/list.ts';
+import { checkPlaces } from '../../study/definition/check-places.ts';
 import { exampleStudy } from '../../study/definition/example.ts';
 import { readStudy } from '../../study/definition/read-study.ts';
 import { planStudy } from '../../study/plan-study.ts';
@@ -97,6 +98,7 @@ async function runTheStudy(file: string | undefined, options: StudyCommandOption
     });
   }
   const study = await readStudy(file);
+  await checkPlaces(study);
   const folder = resolve(options.out ?? folderOf(file));
   const choice = chooseDevice(options.device);
   nativeEngine();
