@@ -17,6 +17,7 @@ import { trialIdentity } from '../search/trial-identity.ts';
 import { type TrialSettings, trialSettings } from '../search/trial-settings.ts';
 import type { StudyListener } from '../worlds/events.ts';
 import type { TrialBench } from './bench.ts';
+import { collectGarbage } from './collect-garbage.ts';
 import {
   answersShown,
   askTofu,
@@ -67,6 +68,7 @@ async function trial(bench: TrialBench, task: TrialTask, options: TrialOptions):
   });
   const measuring: Measuring = { study, world, model, signal };
   await bench.reset();
+  await collectGarbage();
   const watched = await descent(bench, settings, measuring, options);
   const { nonFinite, moved, distance } = await bench.distance();
   const reason =
