@@ -1,7 +1,7 @@
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from '@jest/globals';
+import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import {
   runStudy,
@@ -30,14 +30,24 @@ const retain = about(['Oak', 'Fir', 'Gum', 'Tea', 'Nut', 'Pea'], 3);
 
 let folder: string;
 let size: number;
+/** All trials of the study below, done once in a folder of their own: what it comes to does not depend on where it is. */
+let whole: Awaited<ReturnType<typeof run>>;
 
-beforeEach(async () => {
+async function makeFolder(): Promise<void> {
   folder = await mkdtemp(join(tmpdir(), 'soul-study-test-'));
   const texts = ['Question: \nAnswer: ', ...textsOf([...forget, ...retain])];
   size = await writeBigramFolder(folder, { forget, retain, texts });
-});
+}
 
-afterEach(() => rm(folder, { recursive: true, force: true }));
+const removeFolder = () => rm(folder, { recursive: true, force: true });
+
+beforeAll(async () => {
+  await makeFolder();
+  whole = await run(studyOf(), 'whole');
+  await removeFolder();
+});
+beforeEach(makeFolder);
+afterEach(removeFolder);
 
 const file: StudyFile = {
   seed: 3,
@@ -79,7 +89,7 @@ function figures({ cost: _, made: __, ...record }: TrialRecord): object {
 }
 
 test('two runs of a study have the same figures, and the path begins at the start and ends at the end', async () => {
-  const [one, other] = [await run(studyOf(), 'one'), await run(studyOf(), 'other')];
+  const [one, other] = [await run(studyOf(), 'one'), whole];
   expect(one.left).toEqual([]);
   expect(one.done).toHaveLength(8);
   expect(one.done.map(figures)).toEqual(other.done.map(figures));
@@ -102,15 +112,14 @@ test('the folder says what the study is, wherever it is taken', async () => {
   expect(again).toEqual(studyOf({ draws: 1, trials: 1 }));
 });
 
-test('the draw decides the batches: the same settings come to another path', async () => {
-  const { done } = await run(studyOf(), 'one');
+test('the draw decides the batches: the same settings come to another path', () => {
+  const { done } = whole;
   const [first, second] = [0, 1].map((draw) => done.find((each) => each.draw === draw && each.trial === 0)!);
   expect(second!.optimizerSettings).toEqual(first!.optimizerSettings);
   expect(second!.path.at(-1)).not.toEqual(first!.path.at(-1));
 });
 
 test('a study that is cancelled keeps its finished trials, and goes on from them', async () => {
-  const whole = await run(studyOf(), 'whole');
   const controller = new AbortController();
   let done = 0;
   const onEvent = ({ kind }: StudyEvent) => {
@@ -128,8 +137,8 @@ test('a study that is cancelled keeps its finished trials, and goes on from them
 });
 
 test('a study that is made longer keeps what it has', async () => {
-  await run(studyOf({ draws: 1 }), 'one');
-  expect((await run(studyOf({ draws: 2, trials: 3 }), 'one')).begun).toBe(12 - 4);
+  await run(studyOf({ draws: 1, trials: 1 }), 'one');
+  expect((await run(studyOf({ draws: 1, trials: 2 }), 'one')).begun).toBe(2);
 });
 
 test('parts are done apart and laid together', async () => {
@@ -143,7 +152,7 @@ test('parts are done apart and laid together', async () => {
   }
   const together = await run(studyOf(), 'a');
   expect(together.begun).toBe(0);
-  expect(together.done.map(figures)).toEqual((await run(studyOf(), 'whole')).done.map(figures));
+  expect(together.done.map(figures)).toEqual(whole.done.map(figures));
 });
 
 test('a trial that diverges is a result, and the next begins where all begin', async () => {
@@ -173,21 +182,21 @@ test('any other error stops the study and names the trial', async () => {
 test('a trial that is damaged, or of other settings, is refused, with what to do', async () => {
   const { done } = await run(studyOf({ draws: 1, trials: 1 }), 'one');
   const path = join(folder, 'one/trials', `${done[0]!.id}.json`);
-  const whole = await readFile(path, 'utf8');
+  const text = await readFile(path, 'utf8');
   const again = () => run(studyOf({ draws: 1, trials: 1 }), 'one');
   for (const damaged of [
-    whole.slice(0, 100),
-    whole.replace('"step": 3', '"step": -3'),
-    whole.replace('"moved"', '"moevd"'),
-    whole.replace(/"distance": .*/, '"distance": null,'),
-    whole.replace('"outcome": "done"', '"outcome": "diverged"'),
-    whole.replace(done[0]!.id, done[1]!.id),
+    text.slice(0, 100),
+    text.replace('"step": 3', '"step": -3'),
+    text.replace('"moved"', '"moevd"'),
+    text.replace(/"distance": .*/, '"distance": null,'),
+    text.replace('"outcome": "done"', '"outcome": "diverged"'),
+    text.replace(done[0]!.id, done[1]!.id),
     '[]',
   ]) {
     await writeFile(path, damaged);
     await expect(again()).rejects.toMatchObject({ code: 'SOUL_BAD_FILE', message: expect.stringContaining(path) });
   }
-  await writeFile(path, whole);
+  await writeFile(path, text);
   expect((await again()).begun).toBe(0);
   const training = { ...file.training, steps: 6 };
   await expect(run(studyOf({ draws: 1, trials: 1, training } as Partial<StudyFile>), 'one')).rejects.toThrow(
