@@ -25,6 +25,7 @@ import { mergeCommand } from './commands/merge.ts';
 import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
 import { runsCommand } from './commands/runs.ts';
+import { studyCommand } from './commands/study.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -79,6 +80,7 @@ export async function main(words: readonly string[]): Promise<number> {
     runsCommand(),
     verifyCommand(),
     demoCommand(),
+    studyCommand(),
     doctorCommand(),
     engineCommand(),
     addonCommand(),

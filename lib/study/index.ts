@@ -24,6 +24,17 @@ export type { DemoEvent, DemoOptions, DemoRow } from './demo/options.ts';
 export { demoMethodNames } from './demo/unlearning.ts';
 export { type DemoResult, runDemo } from './demo.ts';
 export { studyOptimizers } from './optimizers/list.ts';
+export {
+  type PreparedPair,
+  type PreparedPairs,
+  prepareStudy,
+  runStudy,
+  type StudyOptions,
+  type StudyProgress,
+  studyProgress,
+  workOnTrials,
+} from './run-study.ts';
 export { type Part, partOf, tasksOf } from './search/tasks.ts';
 export { trialIdentity } from './search/trial-identity.ts';
 export { type TrialModel, type TrialSettings, trialSettings } from './search/trial-settings.ts';
+export type { StudyEvent } from './worlds/events.ts';

@@ -41,7 +41,8 @@ function checkMade({ models, splits }: Study): void {
 
 function checkTofu({ splits, evaluation }: Study): void {
   if (evaluation.tofu === 0) return;
-  const lacking = splits.findIndex((split) => !('tofu' in split));
+  // What the demo makes has them.
+  const lacking = splits.findIndex((split) => !('tofu' in split) && !('made' in split));
   if (lacking < 0) return;
   throw refusal(
     'evaluation.tofu',

@@ -18,6 +18,7 @@ import {
   type RunSetting,
   seedSetting,
   settingGroup,
+  switchSetting,
   textSetting,
   valueSetting,
 } from '../../run/run-setting.ts';
@@ -94,6 +95,9 @@ export const studySettings = {
   }),
   dtype: choiceSetting('number format of the weights', ['f32', 'bf16'], 'f32'),
   threads: integerSetting('threads of a trial, on which its last digits depend', 1, { high: 4096 }),
+  texts: switchSetting(
+    'keep a few answers of each trial, too, where data are not made up; default false, those of made data are kept',
+  ),
 } as const satisfies RunSchema;
 
 const made = choiceSetting('what the demo makes itself', ['demo'], undefined);

@@ -123,4 +123,6 @@ export interface Study {
   readonly dtype: 'f32' | 'bf16';
   /** Of each trial, on which its last digits depend. */
   readonly threads: number;
+  /** Whether trials keep a few answers of data that are not made up, too. Default false. */
+  readonly texts?: boolean;
 }
