@@ -11,6 +11,7 @@ export { summarize } from './analysis/summarize.ts';
 export type { CellSummary, Comparison, Estimate, StudyFigure, StudySummary } from './analysis/summary.ts';
 export { studyTables } from './analysis/tables/list.ts';
 export type { StudyTable } from './analysis/tables/study-table.ts';
+export { checkPlaces } from './definition/check-places.ts';
 export { exampleStudy } from './definition/example.ts';
 export type { Estimates } from './definition/inside.ts';
 export { studyFileSchema } from './definition/json-schema.ts';

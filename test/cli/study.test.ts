@@ -1,3 +1,4 @@
+import { existsSync, readFileSync } from 'node:fs';
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import type { StudyPlan } from '../../lib/study/plan-study.ts';
@@ -102,4 +103,28 @@ describeWithEngine('soul study of a small model', () => {
     const { out } = await soul('study', path('small.json'), '--plan', '--json', '--quiet');
     expect(JSON.parse(out)).toMatchObject({ trials: 120, done: kept.length });
   });
+
+  // Its children are found by what Linux says of it.
+  (existsSync('/proc/self/task') ? test : test.skip)(
+    'tells of a worker that dies, whose trial another does',
+    async () => {
+      await write({ trials: 20, draws: 1 });
+      const child = startNode([...soulWords, 'study', path('small.json'), '--jobs', '2', '--progress', 'json']);
+      const ended = outcomeOf(child);
+      await new Promise<void>((resolve) => {
+        child.stderr.on('data', (text) => {
+          if (String(text).includes('"kind":"trial"')) resolve();
+        });
+      });
+      const children = (await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')).trim().split(' ');
+      // tsx may have a helper of its own; workers are those that were told which module to run.
+      const workers = children.filter((id) => readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('study/worker.ts'));
+      expect(workers).toHaveLength(2);
+      process.kill(Number(workers[0]), 'SIGKILL');
+      const { code, err } = await ended;
+      expect(err).toMatch(/a worker process ended \(SIGKILL/);
+      expect(code).toBe(0);
+      expect(await readdir(path('small/trials'))).toHaveLength(40);
+    },
+  );
 });
