@@ -6,6 +6,7 @@
 
 import { join } from 'node:path';
 import { exists } from '../core/files.ts';
+import { readExampleSet } from '../data/read-example-set.ts';
 import { isAdapterFolder } from '../model/adapter/adapter-folder.ts';
 import { readModelConfig } from '../model/config.ts';
 import { parameterLayout } from '../model/decoder-weights.ts';
@@ -27,7 +28,7 @@ interface GivenOptions {
 }
 
 export interface RecipeOfRun {
-  readonly settings: ReturnType<typeof recipeSettings>;
+  readonly settings: Omit<ReturnType<typeof recipeSettings>, 'epochs'> & { readonly epochs?: number };
   /** Where they come from, to be told. */
   readonly note: string;
 }
@@ -58,12 +59,21 @@ export async function recipeOfRun(
   const optimizer = given.optimizer ?? file.optimizer;
   const recipe = recipeFor({ weights, method: named as string | undefined, optimizer }, recipes);
   if (recipe === undefined) return undefined;
-  const { epochs, ...own } = recipeSettings(recipe, weights);
-  const hasLength = [given, file].some((each) => each.epochs !== undefined || each.steps !== undefined);
+  const { batchSize, epochs: givenEpochs, steps } = merged;
+  const examples = await countExamples(merged);
+  const { epochs, ...own } = recipeSettings(recipe, { weights, examples, batchSize });
+  const hasLength = givenEpochs !== undefined || steps !== undefined;
   return {
-    settings: { ...own, ...(epochs === undefined || hasLength ? {} : { epochs }) },
+    settings: { ...own, ...(hasLength ? {} : { epochs }) },
     note:
       `how it forgets is what was best in the ${own.recipe} (docs/study.md); learning rate ${own.optimizerSettings.learningRate} ` +
       `for ${weightsInWords(weights)} weights. Another: --method, --optimizer, --learning-rate`,
   };
+}
+
+/** How many examples are to be forgotten; undefined where they are not named yet, or cannot be read, which the run tells. */
+async function countExamples({ target, targetFilter }: Partial<RunSettings>): Promise<number | undefined> {
+  if (target === undefined) return undefined;
+  const set = await readExampleSet(target, targetFilter).catch(() => undefined);
+  return set?.items.length || undefined;
 }

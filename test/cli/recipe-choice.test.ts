@@ -28,7 +28,7 @@ const recipe: Recipe = {
   optimizerSettings: { weightDecay: 0.02 },
   learningRate: 1e-6,
   ratesOf: 'sign',
-  epochs: 7,
+  ...{ batchSize: 4, epochs: 7, steps: 25 },
   rank: 1,
   score: { mean: 0.8, draws: 1 },
   trials: 4,
@@ -67,7 +67,7 @@ describe('a run that leaves open how it forgets', () => {
   test('takes the recipe, says where it comes from, and records it', async () => {
     const { settings, notes } = await settled({});
     expect(settings).toMatchObject({
-      ...{ method: 'graddiff', methodSettings: recipe.methodSettings, optimizer: 'sign', epochs: 7 },
+      ...{ method: 'graddiff', methodSettings: recipe.methodSettings, optimizer: 'sign', epochs: 7, batchSize: 4 },
       optimizerSettings: { weightDecay: 0.02, learningRate },
       recipe: recipeText(recipe),
     });
@@ -123,6 +123,19 @@ describe('a run that leaves open how it forgets', () => {
       expect(settings.optimizerSettings).toEqual({ weightDecay: 0.02, learningRate, precision });
       expect(settings.recipe).toBe(recipeText(recipe));
     }
+  });
+
+  test('takes as many steps as were studied where there are few examples', async () => {
+    const target = path('one.jsonl');
+    await writeFile(target, '{"question": "Who?", "answer": "Nobody."}\n'.repeat(2));
+    expect((await settled({ settings: { target } })).settings).toMatchObject({ epochs: 25, batchSize: 4 });
+    expect((await settled({ settings: { target, batchSize: 1 } })).settings).toMatchObject({
+      epochs: 12.5,
+      batchSize: 1,
+    });
+    expect((await settled({ settings: { target, targetFilter: ['line=1'], batchSize: 1 } })).settings.epochs).toBe(25);
+    await writeFile(target, '{');
+    expect((await settled({ settings: { target } })).settings.epochs).toBe(7);
   });
 
   test('keeps the length that is given, in either form', async () => {
