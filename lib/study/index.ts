@@ -30,6 +30,7 @@ export type {
 export type { DemoEvent, DemoOptions, DemoRow } from './demo/options.ts';
 export { demoMethodNames } from './demo/unlearning.ts';
 export { type DemoResult, runDemo } from './demo.ts';
+export type { StudyEvent } from './events.ts';
 export { studyOptimizers } from './optimizers/list.ts';
 export {
   type PreparedPair,
@@ -44,4 +45,3 @@ export {
 export { type Part, partOf, tasksOf } from './search/tasks.ts';
 export { trialIdentity } from './search/trial-identity.ts';
 export { type TrialModel, type TrialSettings, trialSettings } from './search/trial-settings.ts';
-export type { StudyEvent } from './worlds/events.ts';

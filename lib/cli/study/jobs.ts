@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { throwIfCancelled } from '../../core/cancellation.ts';
 import { SoulError } from '../../core/errors.ts';
 import { fromSources } from '../../core/package.ts';
-import type { StudyEvent } from '../../study/worlds/events.ts';
+import type { StudyEvent } from '../../study/events.ts';
 import { type FromWorker, receivedError, type ToWorker, type WorkerTask } from './messages.ts';
 
 export interface JobsOptions {

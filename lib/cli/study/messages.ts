@@ -7,8 +7,8 @@
 import type { Device } from '../../core/devices.ts';
 import { SoulError, type SoulErrorCode } from '../../core/errors.ts';
 import type { Study } from '../../study/definition/study.ts';
+import type { StudyEvent } from '../../study/events.ts';
 import type { Part } from '../../study/search/tasks.ts';
-import type { StudyEvent } from '../../study/worlds/events.ts';
 
 /** The work of a worker. */
 export interface WorkerTask {

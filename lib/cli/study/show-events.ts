@@ -4,8 +4,8 @@
  * @module
  */
 
+import type { StudyEvent } from '../../study/events.ts';
 import type { TrialRecord } from '../../study/trial/record.ts';
-import type { StudyEvent } from '../../study/worlds/events.ts';
 import type { Progress } from '../progress.ts';
 import { stepFigures } from '../watching.ts';
 
@@ -16,7 +16,6 @@ export function showingPreparation(progress: Progress): (event: StudyEvent) => v
   return (event) => {
     if (event.kind === 'phase') progress.phase(event.phase);
     else if (event.kind === 'note') progress.note(event.text);
-    else if (event.kind === 'progress') progress.update(event.done, event.total);
     else if (event.kind === 'step') progress.update(event.step.step, event.step.steps, stepFigures(event.step));
   };
 }

@@ -13,9 +13,9 @@ import { thenRelease } from '../../core/release.ts';
 import { createOptimizer } from '../../run/optimizer-choice.ts';
 import type { RunnableModel } from '../../run/runnable-model.ts';
 import { Lab } from '../../unlearn/lab.ts';
+import type { StudyListener } from '../events.ts';
 import { trialIdentity } from '../search/trial-identity.ts';
 import { type TrialSettings, trialSettings } from '../search/trial-settings.ts';
-import type { StudyListener } from '../worlds/events.ts';
 import type { TrialBench } from './bench.ts';
 import { collectGarbage } from './collect-garbage.ts';
 import {

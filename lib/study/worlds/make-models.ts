@@ -17,7 +17,7 @@ import { train } from '../../unlearn/train.ts';
 import type { Study, StudyTraining } from '../definition/study.ts';
 import { learn } from '../demo/training.ts';
 import { readWorld } from '../demo/world.ts';
-import type { StudyListener } from './events.ts';
+import type { StudyListener } from '../events.ts';
 import { prepareFolder } from './prepared-folder.ts';
 import type { StudySets } from './read-sets.ts';
 import { digestOf } from './world.ts';

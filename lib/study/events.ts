@@ -4,14 +4,12 @@
  * @module
  */
 
-import type { StepEvent } from '../../unlearn/events.ts';
-import type { TrialRecord, TrialTask } from '../trial/record.ts';
+import type { StepEvent } from '../unlearn/events.ts';
+import type { TrialRecord, TrialTask } from './trial/record.ts';
 
 export type StudyEvent =
   /** Something begins that may take long; what comes after it is a part of it. */
   | { readonly kind: 'phase'; readonly phase: string }
-  /** Within the present phase. */
-  | { readonly kind: 'progress'; readonly done: number; readonly total: number }
   /** Of a training that prepares a model, or of a trial. */
   | { readonly kind: 'step'; readonly step: StepEvent }
   | { readonly kind: 'begin'; readonly task: TrialTask }
