@@ -1,0 +1,62 @@
+/**
+ * Parts that plots of several figures have in common.
+ *
+ * @module
+ */
+
+import type { Markish, PlotOptions, ScaleOptions } from '@observablehq/plot';
+import { type LegendEntry, type PlotLibrary, panelSize } from '../figures/figure.ts';
+import type { SeriesStyle } from './series.ts';
+
+/** The frame of a panel: room for ticks of 12 pixels, and a light grid. */
+export function frame(x: ScaleOptions, y: ScaleOptions, marks: readonly Markish[]): PlotOptions {
+  return {
+    ...panelSize,
+    marginLeft: 52,
+    marginRight: 16,
+    marginTop: 28,
+    marginBottom: 44,
+    insetTop: 4,
+    x: { labelAnchor: 'center', labelArrow: 'none', ticks: 5, ...x },
+    y: { labelAnchor: 'top', labelArrow: 'none', ticks: 5, grid: true, ...y },
+    marks: [...marks],
+  };
+}
+
+/** How lines that stand for no optimizer are drawn, as those of the retrained model. */
+export const referenceStyle: SeriesStyle = { color: 'currentColor', symbol: 'cross', dash: '1 4' };
+
+export function referenceEntry(name: string, as: LegendEntry['as']): LegendEntry {
+  return { name, style: referenceStyle, as };
+}
+
+/** Values of a series along an axis with their spread. */
+export interface BandRow {
+  readonly x: number;
+  readonly mean: number;
+  readonly low?: number | undefined;
+  readonly high?: number | undefined;
+}
+
+/** A line of means, within a band where values spread, with a mark at each where they are few. */
+export function bandMarks(plot: PlotLibrary, rows: readonly BandRow[], style: SeriesStyle, name: string): Markish[] {
+  const { color, dash, symbol } = style;
+  const spread = rows.filter(({ low, high }) => low !== undefined && high !== undefined && high > low);
+  const few = rows.length <= 24;
+  return [
+    ...(spread.length > 1
+      ? [
+          plot.areaY(spread, {
+            x: 'x',
+            y1: 'low',
+            y2: 'high',
+            fill: color,
+            fillOpacity: 0.16,
+            ariaLabel: `${name}, spread`,
+          }),
+        ]
+      : []),
+    plot.line(rows, { x: 'x', y: 'mean', stroke: color, strokeWidth: 2, strokeDasharray: dash, ariaLabel: name }),
+    ...(few ? [plot.dot(rows, { x: 'x', y: 'mean', fill: color, symbol, r: 3.5 })] : []),
+  ];
+}
