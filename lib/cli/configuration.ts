@@ -9,6 +9,7 @@ import { Option } from 'commander';
 import { checkBoolean, checkInteger } from '../core/checks.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { readJsonFile } from '../core/files.ts';
+import { isObject } from '../core/json.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { readYamlFile } from '../core/yaml-file.ts';
@@ -97,6 +98,7 @@ export function mergeSettings(
       kept.optimizerSettings = others;
     }
   }
+  if (!isSameRecipe(file, given)) delete kept.recipe;
   const { methodSettings } = given;
   return {
     ...mergeValues(runSettings, { optimizerSettings: {}, curvature: {}, ...kept }, given),
@@ -104,6 +106,18 @@ export function mergeSettings(
       ? { methodSettings: mergeMethodSettings(kept.methodSettings, methodSettings) }
       : {}),
   };
+}
+
+/** Whether nothing is given in place of what a study recommended: else it is the study's no more. */
+function isSameRecipe(file: Partial<RunSettings>, given: Partial<RunSettings>): boolean {
+  const parts = ['methodSettings', 'optimizer', 'optimizerSettings', 'curvature', 'hessianData'] as const;
+  return given.method === file.method && parts.every((name) => isLeftOpen(given[name]));
+}
+
+/** Whether a setting, or every one of a group, is not there. */
+export function isLeftOpen(value: unknown): boolean {
+  if (value === undefined) return true;
+  return isObject(value) && Object.values(value).every(isLeftOpen);
 }
 
 type FileOfMethod = 'refusals' | 'alternatives' | 'generateAlternatives';

@@ -26,6 +26,7 @@ import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
 import { reportCommand } from './commands/report.ts';
 import { runsCommand } from './commands/runs.ts';
+import { studyCommand } from './commands/study.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
 import { verifyCommand } from './commands/verify.ts';
@@ -83,6 +84,7 @@ export async function main(words: readonly string[]): Promise<number> {
     watchCommand(),
     verifyCommand(),
     demoCommand(),
+    studyCommand(),
     doctorCommand(),
     engineCommand(),
     addonCommand(),

@@ -7,6 +7,8 @@
 import { Option } from 'commander';
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { recipes } from '../run/recipes/list.ts';
+import type { Recipe } from '../run/recipes/recipe.ts';
 import type { RunSettings } from '../run/settings.ts';
 import type { Algorithm } from '../unlearn/algorithm.ts';
 import type { Method } from '../unlearn/method.ts';
@@ -17,6 +19,7 @@ import { parseSettings, setOption } from './method-settings.ts';
 import { choiceOption } from './options.ts';
 import { loadAlgorithm } from './own-algorithm.ts';
 import type { PlannedRun } from './perform-run.ts';
+import { recipeOfRun } from './recipe-choice.ts';
 
 /** Values of the options that say how a run forgets. */
 export interface MethodOptions {
@@ -34,13 +37,30 @@ export interface MethodOptions {
 /** All but fine-tuning, which forgets nothing. */
 const names = algorithms.map(({ name }) => name as AlgorithmName).filter((name) => name !== 'finetune');
 
-/** What the options and the configuration file make of a run that forgets. */
+/**
+ * What the options and the configuration file make of a run that forgets; where they leave it open, what a study recommends for the model.
+ *
+ * @param known recipes; default those of committed studies
+ */
 export async function unlearningRun(
   options: MethodOptions,
   configuration: Configuration,
   settings: Partial<RunSettings>,
+  known: readonly Recipe[] = recipes,
 ): Promise<PlannedRun> {
   const { algorithmFile, ...file } = configuration.settings;
+  const recipe = await recipeOfRun(options, configuration.settings, settings, known);
+  if (recipe) {
+    const given = { ...recipe.settings, ...withoutUndefined({ ...settings, optimizer: undefined }) };
+    const { optimizerSettings, curvature, hessianData } = recipe.settings;
+    return {
+      configuration: { ...configuration, settings: file },
+      // Those of the settings are empty.
+      given: { ...given, ...withoutUndefined({ optimizerSettings, curvature, hessianData }) },
+      isOwnMethod: true,
+      notes: [recipe.note],
+    };
+  }
   const chosen = await chooseMethod(options, file.method as AlgorithmName | undefined, algorithmFile);
   const { beta, reduction, forgetWeight, retainWeight } = options;
   const shortcuts = { forgetCoefficient: forgetWeight, retainCoefficient: retainWeight, beta, reduction };
@@ -100,7 +120,7 @@ export function methodOptions(): Option[] {
   return [
     new Option(
       '--method <name>',
-      `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: npo)`,
+      `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: what docs/study.md recommends for the size of the model, else npo)`,
     ).argParser(oneOf(names)),
     new Option('--objective <name>', 'the old name of --method').argParser(oneOf(names)).conflicts('method').hideHelp(),
     new Option(

@@ -37,6 +37,8 @@ export interface PlannedRun {
   readonly given: Partial<RunSettings> & Pick<RunSettings, 'method'>;
   /** Whether the file's settings of a method are of that method. */
   readonly isOwnMethod: boolean;
+  /** What is to be told of where settings come from. */
+  readonly notes?: readonly string[];
 }
 
 /** What a command calls things, and its optimizer where none is named. */
@@ -100,13 +102,13 @@ function shellWord(text: string): string {
 
 /** Settings of a run from its configuration file and the command line, and how its model is held. */
 export function settleRun<Options extends ModelOptions & { config?: string; resume?: boolean }>(
-  { configuration: { settings: file }, given, isOwnMethod }: PlannedRun,
+  { configuration: { settings: file }, given, isOwnMethod, notes: told = [] }: PlannedRun,
   options: Options,
   defaultOptimizer: OptimizerName,
 ) {
   const from = options.config ?? (options.resume ? 'the checkpoint' : undefined);
   const loadingOptions = mergeLoading(from, file.load, options);
-  const notes: string[] = [];
+  const notes = [...told];
   const merged = mergeSettings(file, given, isOwnMethod, (note) => notes.push(note));
   const optimizer = given.optimizer ?? file.optimizer ?? optimizerFor(merged.method, defaultOptimizer);
   checkConfiguredOptimizer(from, file, optimizer, loadingOptions.dtype);

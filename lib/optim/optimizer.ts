@@ -194,6 +194,8 @@ export interface UpdateHessianOptions extends HessianSource {
   part?: readonly [number, number];
   /** Sets what the estimate was made from to 0 afterwards, where it was left out too. Default false. */
   zeroGradients?: boolean;
+  /** The estimate is no mean over samples, and so has no noise that a rho found by a fraction would suffer from. Default false. */
+  exact?: boolean;
 }
 
 export interface SecondOrderStepOptions extends StepOptions {

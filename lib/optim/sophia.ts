@@ -109,6 +109,9 @@ export const soulRepoDefaults = {
   estimator: { squaredGradient: { batchSize: 5120 } },
 } as const satisfies SophiaOptions;
 
+/** What an estimate without noise counts as; more than any that is sampled has. */
+const exactParts = 2 ** 31;
+
 /** Metadata of a state file whose Hessian holds the factor B. */
 const foldedMark = { hessian_batch_size: 'folded' };
 
@@ -214,12 +217,13 @@ export class Sophia implements SecondOrderOptimizer {
    * @throws SoulError SOUL_INVALID_ARGUMENT, also for parts out of order; SOUL_ALIASED, SOUL_RELEASED, SOUL_DETACHED
    */
   async updateHessian(options: UpdateHessianOptions): Promise<{ skipped: boolean }> {
-    checkNames('options', options, ['from', 'batchSize', 'prime', 'part', 'zeroGradients']);
+    checkNames('options', options, ['from', 'batchSize', 'prime', 'part', 'zeroGradients', 'exact']);
     this.#state.checkAlive();
     this.#checkExternal('updateHessian');
     const [part, parts] = checkPart(valueOr(options.part, [0, 1]));
     const prime = checkBoolean('prime', valueOr(options.prime, false));
     const zeroes = checkBoolean('zeroGradients', valueOr(options.zeroGradients, false));
+    const exact = checkBoolean('exact', valueOr(options.exact, false));
     const source = nativeMemory(this.#checkSource(options, 'from'), 'from');
     const update = nativeAddon().hessianUpdate(
       nativeMemory(this.#state.average('hessian'), 'state.hessian'),
@@ -234,7 +238,7 @@ export class Sophia implements SecondOrderOptimizer {
       }),
       this.#state.counters,
     );
-    if (part === parts - 1) this.#basis.addEstimate(parts, prime);
+    if (part === parts - 1) this.#basis.addEstimate(exact ? exactParts : parts, prime);
     const [numbers] = await Promise.all([update, zeroes ? nativeAddon().fill(source, 0) : undefined]);
     return { skipped: numbers[0] !== 0 };
   }

@@ -125,7 +125,8 @@ export function passesOf(
     ? { ...batch, hiddenLayer: (layers: number) => hiddenLayer(own as never, layers) }
     : batch;
   if (optimizer !== 'sophia' || learningRates === undefined) return [descent];
-  return [descent, largestBatch(sequences, { examples: completeCurvatureOptions(curvature).chunkSize })];
+  const { labels, chunkSize } = completeCurvatureOptions(curvature);
+  return labels === 'none' ? [descent] : [descent, largestBatch(sequences, { examples: chunkSize })];
 }
 
 /** Whether a term has every token of its sequences for a label. */

@@ -131,6 +131,11 @@ export function rateForSize(
   return Number((own * (hasAdapters ? adapterFactor : 1)).toPrecision(2));
 }
 
+/** What a rate for 7 billion weights is multiplied by for a run of so many, without rounding. */
+export function sizeFactor(name: OptimizerName, weights: number, settings: OptimizerSettings = {}): number {
+  return optimizerOf(name).rateOfRun?.(1, settings) ?? Math.sqrt(publishedSize / weights);
+}
+
 /** Makes an optimizer over a model's parameters, from settings with every default filled in. */
 export function createOptimizer(
   name: OptimizerName,

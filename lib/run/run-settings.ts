@@ -117,6 +117,12 @@ export const runSettings = {
     ),
     by: ['--set'],
   },
+  recipe: {
+    ...textSetting(
+      'the study that method, optimizer and learning rate come from, as `soul unlearn` notes it where it took them from one; changes nothing',
+    ),
+    neutral: true,
+  },
   pairing: {
     ...choiceSetting(
       'which example to keep stands beside one to forget: drawn afresh in each epoch, or the same in all',

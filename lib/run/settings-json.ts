@@ -46,8 +46,12 @@ function objectOf(value: unknown): Record<string, unknown> {
   );
 }
 
-/** A seed of 64 bits, for which a JSON number is too small to be exact; YAML has integers of any size. */
-function seedOf(value: unknown): bigint {
+/**
+ * A seed of 64 bits, for which a JSON number is too small to be exact; YAML has integers of any size.
+ *
+ * @throws SoulError SOUL_INVALID_ARGUMENT
+ */
+export function seedOf(value: unknown): bigint {
   const seed =
     typeof value === 'bigint' || (typeof value === 'string' && /^\d{1,20}$/.test(value)) || Number.isSafeInteger(value)
       ? BigInt(value as string | number | bigint)

@@ -7,7 +7,13 @@
 import type { Cancellable } from '../core/cancellation.ts';
 import { batchParts } from '../model/batch-parts.ts';
 import type { TokenSequence } from '../model/token-batch.ts';
-import { type CurvatureEstimate, type CurvaturePlan, curvaturePlan, estimateCurvature } from './curvature.ts';
+import {
+  type CurvatureEstimate,
+  type CurvaturePlan,
+  constantCurvature,
+  curvaturePlan,
+  estimateCurvature,
+} from './curvature.ts';
 import { type CheckedDescent, termsAt } from './descent-options.ts';
 import { isFresh } from './fresh-factors.ts';
 import { type Ride, rideOn } from './ride.ts';
@@ -35,7 +41,8 @@ export class CurvatureEstimates {
     this.#run = run;
     this.#sources = sources;
     this.#primed = primed;
-    this.#awaitsB = awaitsB && run.curvature !== undefined;
+    // A constant is there from the first step on, for A too.
+    this.#awaitsB = awaitsB && run.curvature !== undefined && run.curvature.options.labels !== 'none';
     const { curvature } = run;
     if (curvature === undefined) return;
     const { options, data } = curvature;
@@ -79,9 +86,11 @@ export class CurvatureEstimates {
   /** Makes the estimate that is due before a step from passes of its own. */
   async make(step: number, cancellable: Cancellable): Promise<CurvatureEstimate | undefined> {
     if (!this.#isDue(step)) return undefined;
+    const { optimizer } = this.#run.curvature!;
+    if (this.#plan!.labels === 'none') return constantCurvature(this.#run.model, optimizer);
     return estimateCurvature(
       this.#run.model,
-      this.#run.curvature!.optimizer,
+      optimizer,
       this.#plan!.chunksAt(step, this.#primes(step)),
       {
         prime: this.#primes(step),
@@ -115,10 +124,10 @@ export class CurvatureEstimates {
   }
 }
 
-/** The retain term of a run whose estimates are to be of the retain set, and whose model can be pulled back twice. */
+/** The retain term of a run whose estimates are of the retain set, and whose model can be pulled back twice. */
 function carrierOf({ curvature, model, hooks, terms }: CheckedDescent): number | undefined {
-  if (curvature?.options.source !== 'auto' || curvature.data !== 'retain' || model.keepsPasses !== true)
-    return undefined;
+  if (curvature?.options.source !== 'auto' || curvature.options.labels === 'none') return undefined;
+  if (curvature.data !== 'retain' || model.keepsPasses !== true) return undefined;
   // A hook may move the weights before it has a term pulled back, and a pass is of the weights that it met.
   if (hooks.aroundTerm) return undefined;
   const index = terms.findIndex(({ source, quantity = 'nll' }) => source === retainSet && quantity === 'nll');

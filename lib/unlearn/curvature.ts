@@ -8,6 +8,7 @@ import { type Cancellable, throwIfCancelled } from '../core/cancellation.ts';
 import { invalidArgument, SoulError } from '../core/errors.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
+import { elementCount } from '../core/shape.ts';
 import { BatchSampler } from '../data/sampling.ts';
 import type { DifferentiableLM } from '../model/contract.ts';
 import { TokenBatch, type TokenSequence } from '../model/token-batch.ts';
@@ -39,8 +40,9 @@ export const curvatureSettings = {
     high: 2 ** 31,
   }),
   labels: choiceSetting(
-    'labels that the model draws (sampled, the Gauss-Newton-Bartlett estimator, arXiv 2305.14342) or those of the data (given, the empirical Fisher)',
-    ['sampled', 'given'],
+    'labels that the model draws (sampled, the Gauss-Newton-Bartlett estimator, arXiv 2305.14342) or those of the data (given, the empirical ' +
+      'Fisher); none: no estimate, the same curvature 1 for every weight, to compare with',
+    ['sampled', 'given', 'none'],
     'sampled',
   ),
   source: choiceSetting(
@@ -89,9 +91,9 @@ export function completeCurvatureOptions(options: CurvatureOptions): Required<Cu
 /** When estimates are made, and from which sequences. */
 export interface CurvaturePlan {
   readonly every: number;
-  readonly labels: 'sampled' | 'given';
+  readonly labels: 'sampled' | 'given' | 'none';
   /**
-   * The chunks of the estimate before a step, counted from 0.
+   * The chunks of the estimate before a step, counted from 0; where there are no labels, none.
    *
    * @param primes whether it has those of a first one; default at step 0
    */
@@ -117,6 +119,7 @@ export function curvaturePlan(
     every,
     labels,
     chunksAt(step, primes = step === 0) {
+      if (labels === 'none') return [];
       const first = step === 0 ? 0 : primingChunks + (Math.ceil(step / every) - 1) * chunks;
       return Array.from({ length: primes ? primingChunks : chunks }, (_, i) => {
         const { sequences, sampler } = sources[(first + i) % sources.length]!;
@@ -185,4 +188,21 @@ export async function estimateCurvature(
   });
   const seconds = (performance.now() - begun) / 1000;
   return { riding: false, sequences, tokens: labels, skippedChunks: skippedParts, seconds };
+}
+
+/**
+ * Sets the diagonal to 1 for every weight, in place of an estimate: a step is then the momentum over rho, clipped. Nothing is passed
+ * through the model. Its gradients must be 0, and are 0 after it; padding between parameters keeps a diagonal of 0, so that it doesn't
+ * count where rho is found.
+ */
+export async function constantCurvature(
+  model: DifferentiableLM,
+  optimizer: SecondOrderOptimizer,
+): Promise<CurvatureEstimate> {
+  const begun = performance.now();
+  const { gradients, layout } = model.parameters;
+  await Promise.all([...layout].map(([, { offset, shape }]) => gradients.view(offset, elementCount(shape)).fill(1)));
+  await optimizer.updateHessian({ batchSize: 1, prime: true, zeroGradients: true, exact: true });
+  const seconds = (performance.now() - begun) / 1000;
+  return { riding: false, sequences: 0, tokens: 0, skippedChunks: 0, seconds };
 }

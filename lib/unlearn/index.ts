@@ -32,6 +32,7 @@ export {
   type CurvaturePlan,
   completeCurvatureOptions,
   completeHessianData,
+  constantCurvature,
   curvaturePlan,
   type EstimateOptions,
   estimateCurvature,

@@ -1,11 +1,11 @@
 /**
- * The forms that a table of models is printed in.
+ * The forms that a table of figures is printed in.
  *
  * @module
  */
 
+import { type FigureTable, type Mark, markOrder, type TableCell } from '../../eval/comparison/figure-table.ts';
 import { table } from '../terminal.ts';
-import { type ComparisonTable, type Mark, markOrder, type TableCell } from './table.ts';
 
 export const comparisonForms = ['text', 'markdown', 'latex'] as const;
 export type ComparisonForm = (typeof comparisonForms)[number];
@@ -13,7 +13,7 @@ export type ComparisonForm = (typeof comparisonForms)[number];
 /** @param room characters of a line, of text */
 export function printComparison(
   form: ComparisonForm,
-  of: ComparisonTable,
+  of: FigureTable,
   room = process.stdout.columns ?? 120,
 ): string {
   switch (form) {
@@ -26,10 +26,10 @@ export function printComparison(
   }
 }
 
-const textMarks = { best: '*', same: '~', untold: '?' } as const satisfies Record<Mark, string>;
+const textMarks = { best: '*', differs: '*', same: '~', untold: '?' } as const satisfies Record<Mark, string>;
 
 /** Columns that find no room stand below, beside the models' names once more. */
-function text(of: ComparisonTable, room: number): string {
+function text(of: FigureTable, room: number): string {
   const titles = of.columns.map(({ group, title }) =>
     group === '' || title.startsWith(group) ? title : `${group} ${title}`,
   );
@@ -87,15 +87,15 @@ function blocksOf(
   return blocks.length > 0 ? blocks : [{ columns: [], labels }];
 }
 
-function isMarked({ legend }: ComparisonTable, mark: Mark | undefined): mark is Mark {
+function isMarked({ legend }: FigureTable, mark: Mark | undefined): mark is Mark {
   return mark !== undefined && legend[mark] !== undefined;
 }
 
 /** As GitHub reads it; the best is bold. */
-function markdown(of: ComparisonTable): string {
+function markdown(of: FigureTable): string {
   const cell = ({ value, mark, why, interval }: TableCell) => {
     const shown = isMarked(of, mark)
-      ? { best: `**${value}**`, same: `${value} \\~`, untold: `${value} ?` }[mark]
+      ? { best: `**${value}**`, differs: `**${value}**`, same: `${value} \\~`, untold: `${value} ?` }[mark]
       : value;
     return [shown, why === undefined ? interval && escapeMarkdown(interval) : `(${why})`]
       .filter((part) => part !== undefined)
@@ -105,7 +105,7 @@ function markdown(of: ComparisonTable): string {
     escapeMarkdown(group === '' || title.startsWith(group) ? title : `${group} ${title}`),
   );
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
-  const legend = { best: '**bold**: ', same: '\\~: ', untold: '?: ' };
+  const legend = { best: '**bold**: ', differs: '**bold**: ', same: '\\~: ', untold: '?: ' };
   return [
     line([...of.labels.map(escapeMarkdown), ...titles]),
     line([...of.labels.map(() => ':---'), ...titles.map(() => '---:')]),
@@ -126,12 +126,17 @@ export function escapeMarkdown(plain: string): string {
 }
 
 /** A tabular with the rules of booktabs, and the lines below it; the best is bold. */
-function latex(of: ComparisonTable): string {
+function latex(of: FigureTable): string {
   const cell = ({ value, mark, why, interval }: TableCell) => {
     if (why !== undefined) return `n/a$^{(${why})}$`;
     const number = numberOfLatex(value);
     const shown = isMarked(of, mark)
-      ? { best: `\\textbf{${number}}`, same: `${number}$^{\\sim}$`, untold: `${number}$^{?}$` }[mark]
+      ? {
+          best: `\\textbf{${number}}`,
+          differs: `\\textbf{${number}}`,
+          same: `${number}$^{\\sim}$`,
+          untold: `${number}$^{?}$`,
+        }[mark]
       : number;
     return interval === undefined ? shown : `${shown} {\\scriptsize ${intervalOfLatex(interval)}}`;
   };
@@ -144,7 +149,7 @@ function latex(of: ComparisonTable): string {
     at += count;
     return rule;
   });
-  const legend = { best: '\\textbf{bold}: ', same: '$^{\\sim}$: ', untold: '$^{?}$: ' };
+  const legend = { best: '\\textbf{bold}: ', differs: '\\textbf{bold}: ', same: '$^{\\sim}$: ', untold: '$^{?}$: ' };
   return [
     '% needs \\usepackage{booktabs}',
     `\\begin{tabular}{${'l'.repeat(labels.length)}${'r'.repeat(columns.length)}}`,

@@ -6,37 +6,7 @@
 
 import { printable } from '../../core/errors.ts';
 import type { Comparison, ComparisonCell } from '../../eval/comparison/compare-logs.ts';
-
-/** How a cell is marked; `same` and `untold` are said of it and the one that it is compared with. */
-export type Mark = 'best' | 'same' | 'untold';
-
-export interface TableCell {
-  /** The value, or `n/a`. */
-  readonly value: string;
-  readonly interval?: string;
-  readonly mark?: Mark;
-  /** The number of the line below that says why there is no value. */
-  readonly why?: number;
-}
-
-export interface TableRow {
-  /** Of each of {@link ComparisonTable.labels}. */
-  readonly labels: readonly string[];
-  readonly cells: readonly TableCell[];
-}
-
-export interface ComparisonTable {
-  /** Titles of the columns that say what a row is. */
-  readonly labels: readonly string[];
-  readonly columns: readonly { readonly group: string; readonly title: string }[];
-  readonly rows: readonly TableRow[];
-  /** What the marks mean, in the order of {@link markOrder}, those that are there. */
-  readonly legend: Readonly<Partial<Record<Mark, string>>>;
-  /** Lines of text below. */
-  readonly lines: readonly string[];
-}
-
-export const markOrder = ['best', 'same', 'untold'] as const satisfies readonly Mark[];
+import { type FigureTable, type Mark, markOrder, type TableCell, type TableRow } from '../../eval/comparison/figure-table.ts';
 
 /** What is known of a row beside its figures. */
 export interface RowFacts {
@@ -52,7 +22,7 @@ export function comparisonTable(
   comparison: Comparison,
   facts: readonly RowFacts[],
   { intervals }: { readonly intervals: boolean },
-): ComparisonTable {
+): FigureTable {
   const whys: string[] = [];
   const numberOf = (why: string) => {
     if (!whys.includes(why)) whys.push(why);
@@ -94,14 +64,14 @@ function figure(value: number): string {
 function legendOf(comparison: Comparison, rows: readonly TableRow[]): Partial<Record<Mark, string>> {
   const { baseline, level, models } = comparison;
   const other = baseline === undefined ? 'the best of its column' : printable(baseline);
-  const all = {
+  const all: Partial<Record<Mark, string>> = {
     best: 'the best of its column',
     same: `does not differ from ${other}: the ${percent(level)} interval of their difference holds 0`,
     untold: `whether it differs from ${other} cannot be told of these items`,
   };
   const isMarked = (mark: Mark) => rows.some(({ cells }) => cells.some((cell) => cell.mark === mark));
   // One row alone is the best of every column.
-  return models.length < 2 ? {} : Object.fromEntries(markOrder.filter(isMarked).map((mark) => [mark, all[mark]]));
+  return models.length < 2 ? {} : Object.fromEntries(markOrder.filter(isMarked).map((mark) => [mark, all[mark]!]));
 }
 
 function linesOf(comparison: Comparison, intervals: boolean): string[] {

@@ -52,6 +52,7 @@ export type StudySplit = { readonly name: string } & (
 
 export interface StudyMethod {
   readonly name: AlgorithmName;
+  /** In full, with the defaults of runs. */
   readonly settings: Readonly<Record<string, unknown>>;
 }
 
@@ -66,6 +67,8 @@ export interface StudyOptimizer {
   readonly hessianData?: HessianData;
   /** An algorithm that the method runs inside, as mezo. */
   readonly inside?: AlgorithmName;
+  /** The optimizer whose default learning rate the search is around, where steps are as long as that one's; absent: its own. */
+  readonly ratesOf?: OptimizerName;
   /** What is searched beside learning rate and retain coefficient. */
   readonly searches: readonly 'clippedFraction'[];
 }
@@ -120,4 +123,6 @@ export interface Study {
   readonly dtype: 'f32' | 'bf16';
   /** Of each trial, on which its last digits depend. */
   readonly threads: number;
+  /** Whether trials keep a few answers of data that are not made up, too. Default false. */
+  readonly texts?: boolean;
 }

@@ -20,8 +20,6 @@ import type { DemoOptions } from './options.ts';
 const authors = 30;
 const forgetAuthors = 3;
 const questionsPerAuthor = 10;
-/** A tenth of the authors, under TOFU's name for as much. */
-const evaluationSplit = 'forget10';
 
 const architecture = {
   architectures: ['LlamaForCausalLM'],
@@ -52,22 +50,45 @@ export interface World {
 
 /** Writes the data and the tokenizer, and reads them back as a user's would be. */
 export async function prepare({ folder, seed = 0n, onEvent }: DemoOptions): Promise<World> {
-  const dataFolder = join(folder, 'data');
-  await mkdir(dataFolder);
-  const files = await writeAuthors(dataFolder, { seed, authors, questionsPerAuthor, forgetAuthors });
-  await writeEvaluationSets(join(folder, 'tofu'), evaluationSplit, {
-    seed,
+  await writeWorld(folder, seed);
+  const world = await readWorld(folder);
+  onEvent?.({
+    kind: 'data',
     authors,
-    questionsPerAuthor,
-    forgetAuthors,
+    forgetExamples: world.forget.length,
+    retainExamples: world.retain.length,
+    vocabulary: world.tokenizer.size,
   });
-  const [forgetFile, retainFile] = [await readExamples(files.forget), await readExamples(files.retain)];
+  return world;
+}
 
-  const tokenizerFolder = join(folder, 'tokenizer');
+/** Where {@link writeWorld} leaves what it makes. */
+export const worldFiles = {
+  forget: join('data', 'forget.jsonl'),
+  retain: join('data', 'retain.jsonl'),
+  /** TOFU's evaluation sets. */
+  tofu: 'tofu',
+  /** The name of the forget set there: a tenth of the authors, under TOFU's name for as much. */
+  tofuSplit: 'forget10',
+  tokenizer: 'tokenizer',
+} as const;
+
+/** Writes the data, the evaluation sets and the tokenizer into a folder, which is made where it lacks. */
+export async function writeWorld(folder: string, seed: bigint): Promise<void> {
+  const options = { seed, authors, questionsPerAuthor, forgetAuthors };
+  await mkdir(folder, { recursive: true });
+  const { texts } = await writeAuthors(join(folder, 'data'), options);
+  await writeEvaluationSets(join(folder, worldFiles.tofu), worldFiles.tofuSplit, options);
   const template = PromptTemplate.plain.text;
-  await writeWordTokenizer(tokenizerFolder, [template, ...files.texts, ...refusals]);
-  const tokenizer = await HuggingFaceTokenizer.load(tokenizerFolder);
-  const world = {
+  await writeWordTokenizer(join(folder, worldFiles.tokenizer), [template, ...texts, ...refusals]);
+}
+
+/** The data that {@link writeWorld} left, and the config of the models that learn it. */
+export async function readWorld(folder: string): Promise<World> {
+  const forgetFile = await readExamples(join(folder, worldFiles.forget));
+  const retainFile = await readExamples(join(folder, worldFiles.retain));
+  const tokenizer = await HuggingFaceTokenizer.load(join(folder, worldFiles.tokenizer));
+  return {
     tokenizer,
     config: {
       ...architecture,
@@ -80,12 +101,4 @@ export async function prepare({ folder, seed = 0n, onEvent }: DemoOptions): Prom
     forget: encodeExamples(tokenizer, forgetFile.items).encoded,
     retain: encodeExamples(tokenizer, retainFile.items).encoded,
   };
-  onEvent?.({
-    kind: 'data',
-    authors,
-    forgetExamples: world.forget.length,
-    retainExamples: world.retain.length,
-    vocabulary: tokenizer.size,
-  });
-  return world;
 }

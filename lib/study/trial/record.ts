@@ -16,7 +16,7 @@ export interface TrialTask {
   readonly draw: number;
   /** Counted from 0; decides the settings. */
   readonly trial: number;
-  /** What was searched, as it was taken; the learning rate in full, not as a factor. */
+  /** What was searched, as it was taken; the learning rate as a factor on the default, in full it is in the optimizer's settings. */
   readonly searched: {
     readonly learningRateFactor: number;
     readonly retainCoefficient?: number;

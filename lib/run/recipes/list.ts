@@ -1,0 +1,9 @@
+/**
+ * What committed studies recommend. Written by npm run docs:study from studies/; see docs/study.md.
+ *
+ * @module
+ */
+
+import type { Recipe } from './recipe.ts';
+
+export const recipes: readonly Recipe[] = [];

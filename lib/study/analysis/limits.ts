@@ -1,0 +1,66 @@
+/**
+ * What a study does not show, computed from it where that can be.
+ *
+ * @module
+ */
+
+import { weightsInWords } from '../../run/recipes/recipe.ts';
+import type { TrialRecord } from '../trial/record.ts';
+import type { StudySummary } from './summary.ts';
+import { drawCounts } from './tables/study-table.ts';
+
+/** Sentences, in the order of documents. */
+export function limitsOf(summary: StudySummary, records: readonly TrialRecord[]): string[] {
+  const { study, cells, done, total } = summary;
+  const { models, splits, methods, optimizers, trials, evaluation } = study;
+  const counted = cells.filter(({ draws }) => draws.length > 0);
+  const used = counted.reduce((sum, cell) => sum + cell.trials, 0);
+  const diverged = counted.reduce((sum, cell) => sum + cell.diverged, 0);
+  const hasRetrained = records.some(({ retrained }) => retrained);
+  return [
+    ...(done < total ? [`${done} of ${total} trials are done; the others may change every figure.`] : []),
+    ...(used < done
+      ? [
+          `${done - used} trials are left out: they are of draws, or of methods, for which not all optimizers have all their trials yet.`,
+        ]
+      : []),
+    `It is of ${countOf(models.length, 'model')}${sizesOf(records)}, ${countOf(splits.length, 'split')} of data and ${countOf(methods.length, 'method')} (${methods.map(({ name }) => name).join(', ')}): of others it says nothing.`,
+    `Each optimizer had ${countOf(trials, 'trial')} for each draw, at the same points of the search; with more, or with other ranges, the order may be another.`,
+    `Intervals are over ${drawCounts(cells)} draws of the batches, of one model and the same items: they tell how much another order of the data changes, not another model, other data, or another seed of the search.`,
+    'Several intervals are looked at, and none is widened for that.',
+    ...(diverged > 0 ? [`${diverged} of ${used} trials diverged, and count with a score of 0.`] : []),
+    ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
+    `Half of the ${evaluation.forget} examples to forget and of the ${evaluation.retain} to keep that are measured chooses; the other half is reported.`,
+    ...(evaluation.attacks.length === 0 ? ['No attack was made: nothing is said of robustness.'] : []),
+    ...(records.some(({ utility }) => Object.keys(utility ?? {}).length > 0)
+      ? []
+      : ['Nothing was measured of what the model knew beside both sets.']),
+    `Times are of ${countOf(study.threads, 'thread')} on the processors named below, whatever else they did.`,
+    ...(optimizers.length > 2
+      ? ['The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.']
+      : []),
+  ];
+}
+
+/** Of how many weights the models are, where the records say. */
+function sizesOf(records: readonly TrialRecord[]): string {
+  const sizes = [...new Set(records.map(({ made }) => made.weights).filter((size) => typeof size === 'number'))];
+  if (sizes.length === 0) return '';
+  return ` (${sizes
+    .sort((a, b) => a - b)
+    .map(weightsInWords)
+    .join(', ')} weights)`;
+}
+
+function unreached({ cells }: StudySummary): string[] {
+  return cells
+    .filter(({ figures }) => figures.equalReached && figures.equalReached.mean < 1)
+    .map(({ model, split, method, optimizer, figures: { equalReached } }) => {
+      const reached = Math.round(equalReached!.mean * equalReached!.draws);
+      return `${optimizer} (${method} on ${model}, ${split}) comes down to the retrained model's forget probability in ${reached} of ${equalReached!.draws} draws; its figures at equal forgetting are of those alone.`;
+    });
+}
+
+function countOf(count: number, what: string): string {
+  return `${count === 1 ? 'one' : count} ${what}${count === 1 ? '' : 's'}`;
+}

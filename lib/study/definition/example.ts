@@ -1,0 +1,91 @@
+/**
+ * The study that `soul study --example` prints: one that runs as it stands, with what else there is as comments.
+ *
+ * @module
+ */
+
+import { studyOptimizers } from '../optimizers/list.ts';
+
+/** A study's file as YAML, with what may stand in it. */
+export function exampleStudy(): string {
+  const names = studyOptimizers.map(({ name, text }) => `#   ${name.padEnd(12)}${text}`).join('\n');
+  return `# A study: every method with every optimizer on every split of every model, each cell with the same number of trials on the same
+# draws. Nothing but the four lists is needed; numbers below are what is taken where nothing is said, unless they say otherwise.
+# Paths are relative to this file. Names are letters, digits, - and _.
+
+title: Does second order help a model forget?
+seed: 0
+
+# Models that know what is to be forgotten: the demo's, which is trained from nothing on invented authors in minutes, or
+#   - name: tuned
+#     model: ../models/tuned          # a folder; one that knows both sets
+#     retrained: ../models/retrained  # trained on the retain set alone; without one nothing is measured at equal forgetting
+# or one that is first trained on the split's sets:
+#   - name: smollm2
+#     base: ../models/SmolLM2-135M-Instruct
+#     training: { epochs: 5, batchSize: 8 }
+models:
+  - name: demo
+    made: demo
+
+# What is to be forgotten, and what is to be kept: the demo's, or files as soul unlearn takes them:
+#   - name: authors
+#     forget: authors.jsonl
+#     forgetFilter: author=Ada
+#     retain: [authors.jsonl, more.jsonl]
+#     retainFilter: author!=Ada
+#     utility: { facts: world_facts.jsonl }   # sets that no step uses, measured at the end
+#     tofu: ../tofu                           # folder of TOFU's evaluation sets, for evaluation.tofu
+#     tofuSplit: forget10
+splits:
+  - name: invented
+    made: demo
+
+# Any of soul methods that takes steps; with settings: { name: npo, settings: { beta: 0.2 } }
+methods:
+  - graddiff
+
+# By name:
+${names}
+# or one of your own:
+#   - name: slow-h
+#     text: Sophia with another decay rate of h
+#     optimizer: sophia
+#     settings: { betas: [0.965, 0.999], clippedFraction: 0.1 }
+#     curvature: { every: 10 }
+#     hessianData: both
+#     searches: []                  # or [clippedFraction], in place of a share in settings
+optimizers: [adamw, sign, gnb-10, constant-h]
+
+# Trials: settings that every cell tries for each draw. Draws: how often the batches are drawn anew, the same for all optimizers.
+# Both may be raised later: what was done counts.
+trials: 8
+draws: 5
+
+# What is searched, on a logarithmic scale: factors on the optimizer's default learning rate and on the method's retain coefficient,
+# and shares of clipped weights.
+search:
+  learningRate: [0.25, 4]
+  retainCoefficient: [0.5, 4]
+  clippedFraction: [0.01, 0.5]
+
+# How long a trial is: epochs or steps, and where neither is given as long as a run of soul unlearn.
+training:
+  batchSize: 8
+  maximumLength: 512
+
+# What is measured: points of the path, examples of each set (half of them choose, the others are reported), items of each of TOFU's
+# sets (0: not asked), attacks at the end (relearn, nf4).
+evaluation:
+  points: 8
+  forget: 40
+  retain: 40
+  utility: 40
+  tofu: 0
+  attacks: []
+
+dtype: f32
+# Of a trial; its last digits depend on it.
+threads: 1
+`;
+}
