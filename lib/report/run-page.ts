@@ -32,7 +32,10 @@ export function runPage(source: RunSource, drawer: Drawer): PageParts {
     {
       id: 'figures',
       title: 'Figures',
-      content: figures.length > 0 ? figures : html`<p class="quiet">No step is done yet.</p>`,
+      content:
+        figures.length > 0
+          ? html`<div class="figures">${figures}</div>`
+          : html`<p class="quiet">No step is done yet.</p>`,
     },
     ...(evaluations.length > 0 ? [{ id: 'on-the-way', title: 'Figures on the way', content: measured(source) }] : []),
     ...(settings

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { claimsOf } from '../study/analysis/claims.ts';
 import { studyFigures } from './figures/study/list.ts';
 import { html, type Markup } from './page/html.ts';
 import type { PageParts, Section } from './page/page.ts';
@@ -21,9 +22,17 @@ export function studyPage(source: StudySource, problems: readonly string[], draw
   const { study } = source.summary;
   const answers = generations(source);
   const sections: Section[] = [
-    { id: 'summary', title: 'Summary', content: [progress(source), problemList(problems), optimizerList(source)] },
+    {
+      id: 'summary',
+      title: 'Summary',
+      content: [progress(source), problemList(problems), claims(source), optimizerList(source)],
+    },
     { id: 'results', title: 'Results', content: resultTables(source) },
-    { id: 'figures', title: 'Figures', content: figureParts(studyFigures, source, drawer, figureSettings(source)) },
+    {
+      id: 'figures',
+      title: 'Figures',
+      content: html`<div class="figures">${figureParts(studyFigures, source, drawer, figureSettings(source))}</div>`,
+    },
     ...(answers ? [{ id: 'answers', title: 'Answers before and after', content: answers }] : []),
     { id: 'trials', title: 'All trials', content: trialsTable(source) },
     {
@@ -61,6 +70,17 @@ ${facts([['draws that count', complete.length === 0 ? 'none yet' : complete.toSo
 function problemList(problems: readonly string[]): Markup | undefined {
   if (problems.length === 0) return undefined;
   return html`<p class="warning" role="note">Left out: ${problems.join('; ')}</p>\n`;
+}
+
+/** What the figures say, in the sentences of the analysis. */
+function claims({ summary }: StudySource): Markup | undefined {
+  const shown = claimsOf(summary).filter(({ standing }) => standing === 'shown');
+  const others = claimsOf(summary).filter(({ standing }) => standing !== 'shown');
+  if (shown.length + others.length === 0) return undefined;
+  const list = (all: typeof shown) => html`<ul>${all.map(({ sentence }) => html`<li>${sentence}</li>`)}</ul>\n`;
+  return html`<h3>What is shown</h3>
+${shown.length > 0 ? list(shown) : html`<p>No difference to the first optimizer is shown.</p>`}
+${others.length > 0 ? html`<details id="not-shown"><summary>What is not shown (${others.length})</summary>${list(others)}</details>` : undefined}`;
 }
 
 function optimizerList({ summary }: StudySource): Markup {

@@ -47,7 +47,7 @@ export interface ReportFigure<Source, Row extends DataRow = DataRow> {
 }
 
 /** Width and height of a panel in its own units, which are pixels where there is room: narrow enough for a phone. */
-export const panelSize = { width: 440, height: 300 } as const;
+export const panelSize = { width: 360, height: 260 } as const;
 
 /** A figure whose rows are known to it alone, as lists hold it. */
 export function figure<Source, Row extends DataRow>(definition: ReportFigure<Source, Row>): ReportFigure<Source> {

@@ -69,12 +69,15 @@ p{margin:.3rem 0 .7rem;max-width:50rem}
 dl.facts{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem;margin:.4rem 0}
 dl.facts dt{color:var(--quiet)}
 dl.facts dd{margin:0}
-figure{margin:1.2rem 0 2rem}
+figure{margin:1.2rem 0 2rem;min-width:0}
 .legend{display:flex;flex-wrap:wrap;gap:.1rem 1.1rem;list-style:none;margin:.2rem 0 .5rem;padding:0;font-size:.9rem}
 .legend li{display:flex;align-items:center;gap:.35rem}
 .legend .plot{width:34px;flex:none}
-.panels{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,21rem),1fr));gap:1rem;align-items:start}
-.panel{background:var(--card);border-radius:.5rem;padding:.7rem .6rem .3rem;min-width:0;max-width:36rem}
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:0 1rem}
+.figures h3{margin-top:0}
+.figures>.wide{grid-column:1/-1}
+.panels{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,20rem),1fr));gap:1rem;align-items:start}
+.panel{background:var(--card);border-radius:.5rem;padding:.7rem .6rem .3rem;min-width:0;max-width:27rem}
 .panel h4{padding-left:.3rem}
 ${plotStyle}
 .download{font-size:.9rem}
@@ -85,13 +88,16 @@ pre{background:var(--card);border-radius:.4rem;padding:.7rem;white-space:pre-wra
 .table-part{margin:.8rem 0 1.6rem}
 .scrolls{overflow-x:auto;max-width:100%;position:relative}
 .tall{max-height:36rem;overflow-y:auto}
+.tall thead th{position:sticky;top:0;background:var(--page)}
 table{border-collapse:collapse;font-size:.9rem;font-variant-numeric:tabular-nums;overflow-wrap:normal}
-caption{text-align:left;color:var(--quiet);padding:.2rem 0}
+.caption{color:var(--quiet);font-size:.9rem;margin:.2rem 0}
 th,td{padding:.25rem .6rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top;max-width:24rem}
 td.number,th.number{text-align:right;white-space:nowrap}
-tbody th{font-weight:500}
+tbody th{font-weight:500;position:sticky;left:0;background:var(--page)}
+th.number button{text-align:right}
 thead th{vertical-align:bottom;padding:0}
 thead button{font:inherit;font-weight:600;color:inherit;background:none;border:0;padding:.3rem .6rem;cursor:pointer;text-align:left;white-space:nowrap}
+thead button .quiet{display:block;font-size:.8rem;font-weight:400}
 thead button::after{content:" \\2195";color:var(--quiet);font-weight:400}
 th[aria-sort=ascending] button::after{content:" \\2191";color:inherit}
 th[aria-sort=descending] button::after{content:" \\2193";color:inherit}

@@ -9,12 +9,17 @@ import { type Content, html, Markup } from './html.ts';
 
 export interface Column<Row> {
   readonly head: string;
+  /** Stands before the head, where several columns belong together. */
+  readonly group?: string;
   /** What the column is, in a sentence, where the head does not say it all. */
   readonly text?: string | undefined;
   readonly cell: (row: Row) => Content;
   /** What rows are sorted by; absent: the cell, which is then a text. A row without one comes last. */
   readonly by?: (row: Row) => number | string | undefined;
 }
+
+/** Longer tables scroll by themselves. */
+const mostRows = 40;
 
 export interface TableParts<Row> {
   /** Unlike that of any other on the page. */
@@ -28,20 +33,35 @@ export interface TableParts<Row> {
 }
 
 export function table<Row>({ id, caption, columns, rows, data }: TableParts<Row>): Markup {
-  const heads = columns.map(
-    ({ head, text }) => html`<th scope="col" title="${text ?? ''}"><button type="button">${head}</button></th>`,
-  );
-  const lines = rows.map((row) => html`<tr>${columns.map((column, i) => cell(column, row, i === 0))}</tr>`);
-  return html`<div class="table-part"><div class="scrolls" id="${id}-place" tabindex="0" role="region" aria-labelledby="${id}-caption">
-<table class="sorts" id="${id}"><caption id="${id}-caption">${caption}</caption>
+  const cells = columns.map((column) => columnCells(column, rows));
+  const heads = columns.map(({ head, group, text }, i) => {
+    const above = group === undefined || group === '' ? undefined : html`<span class="quiet">${group}</span> `;
+    const attributes = new Markup(cells[i]!.isNumeric ? ' class="number"' : '');
+    return html`<th scope="col"${attributes} title="${text ?? ''}"><button type="button">${above}${head}</button></th>`;
+  });
+  const lines = rows.map((_, row) => html`<tr>${cells.map(({ at }) => at[row])}</tr>`);
+  const tall = new Markup(rows.length > mostRows ? ' tall' : '');
+  return html`<div class="table-part"><p class="caption" id="${id}-caption">${caption}</p>
+<div class="scrolls${tall}" id="${id}-place" tabindex="0" role="region" aria-labelledby="${id}-caption">
+<table class="sorts" id="${id}" aria-labelledby="${id}-caption">
 <thead><tr>${heads}</tr></thead>
 <tbody>${lines}</tbody></table></div>${data && csvLink(id, data)}</div>\n`;
+
+  function columnCells({ cell, by }: Column<Row>, all: readonly Row[]) {
+    const isFirst = cell === columns[0]?.cell;
+    const contents = all.map(cell);
+    const keys = all.map((row, i) => (by ? by(row) : keyOf(contents[i])));
+    const isNumeric = keys.some((key) => typeof key === 'number');
+    const name = new Markup(isFirst ? 'th' : 'td');
+    const attributes = new Markup(`${isFirst ? ' scope="row"' : ''}${isNumeric ? ' class="number"' : ''}`);
+    const at = contents.map(
+      (content, i) => html`<${name}${attributes} data-by="${keys[i] ?? ''}">${content}</${name}>`,
+    );
+    return { isNumeric, at };
+  }
 }
 
-function cell<Row>({ cell, by }: Column<Row>, row: Row, isFirst: boolean): Markup {
-  const content = cell(row);
-  const key = by ? by(row) : typeof content === 'string' || typeof content === 'number' ? content : undefined;
-  const attributes = new Markup(`${isFirst ? ' scope="row"' : ''}${typeof key === 'number' ? ' class="number"' : ''}`);
-  const name = new Markup(isFirst ? 'th' : 'td');
-  return html`<${name}${attributes} data-by="${key ?? ''}">${content}</${name}>`;
+/** What a cell without another key is sorted by. */
+function keyOf(content: Content): string | number | undefined {
+  return typeof content === 'string' || typeof content === 'number' ? content : undefined;
 }

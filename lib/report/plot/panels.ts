@@ -12,7 +12,7 @@ import type { SeriesStyle } from './series.ts';
 export function frame(x: ScaleOptions, y: ScaleOptions, marks: readonly Markish[]): PlotOptions {
   return {
     ...panelSize,
-    marginLeft: 52,
+    marginLeft: 46,
     marginRight: 16,
     marginTop: 28,
     marginBottom: 44,
@@ -39,12 +39,13 @@ export interface BandRow {
 }
 
 /** A line of means, within a band where values spread, with a mark at each where they are few. */
-export function bandMarks(plot: PlotLibrary, rows: readonly BandRow[], style: SeriesStyle, name: string): Markish[] {
+export function bandMarks(plot: PlotLibrary, rows: readonly BandRow[], style: SeriesStyle): Markish[] {
   const { color, dash, symbol } = style;
-  const spread = rows.filter(({ low, high }) => low !== undefined && high !== undefined && high > low);
+  const spread = rows.filter(({ low, high }) => low !== undefined && high !== undefined);
+  const spreads = spread.some(({ low, high }) => high! > low!);
   const few = rows.length <= 24;
   return [
-    ...(spread.length > 1
+    ...(spreads
       ? [
           plot.areaY(spread, {
             x: 'x',
@@ -52,11 +53,10 @@ export function bandMarks(plot: PlotLibrary, rows: readonly BandRow[], style: Se
             y2: 'high',
             fill: color,
             fillOpacity: 0.16,
-            ariaLabel: `${name}, spread`,
           }),
         ]
       : []),
-    plot.line(rows, { x: 'x', y: 'mean', stroke: color, strokeWidth: 2, strokeDasharray: dash, ariaLabel: name }),
+    plot.line(rows, { x: 'x', y: 'mean', stroke: color, strokeWidth: 2, strokeDasharray: dash }),
     ...(few ? [plot.dot(rows, { x: 'x', y: 'mean', fill: color, symbol, r: 3.5 })] : []),
   ];
 }

@@ -37,9 +37,14 @@ export function strip(plot: PlotLibrary, rows: readonly StripRow[], x: ScaleOpti
   });
   const names = rows.map(({ name }) => name);
   return {
-    ...frame({ nice: true, grid: true, ...x }, { label: null, domain: names, grid: false, type: 'band' }, marks),
+    ...frame(
+      { nice: true, grid: true, ticks: 4, ...x },
+      { label: null, domain: names, grid: false, type: 'band' },
+      marks,
+    ),
     height: 76 + 26 * rows.length,
     marginTop: 8,
+    marginRight: 22,
     marginLeft: Math.min(24 + longest * 7, 190),
   };
 }

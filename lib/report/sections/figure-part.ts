@@ -7,7 +7,7 @@
 import { toJson } from '../../core/json.ts';
 import type { ReportFigure } from '../figures/figure.ts';
 import { csvLink } from '../page/csv.ts';
-import { html, type Markup } from '../page/html.ts';
+import { html, Markup } from '../page/html.ts';
 import type { Drawer } from '../plot/draw.ts';
 
 /** The figures that there is data for. */
@@ -25,10 +25,10 @@ export function figureParts<Source>(
     const names = legend.map((entry) => html`<li>${drawer.sample(entry)}<span>${entry.name}</span></li>`);
     const drawn = panels.map(
       (panel) =>
-        html`<div class="panel"><h4>${panel.title}</h4>${drawer.svg(panel.plot, `${title}. ${panel.title}`)}</div>\n`,
+        html`<div class="panel">${panel.title === title ? undefined : html`<h4>${panel.title}</h4>`}${drawer.svg(panel.plot, `${title}. ${panel.title}`)}</div>\n`,
     );
     return [
-      html`<figure id="figure-${name}" aria-labelledby="figure-${name}-title">
+      html`<figure id="figure-${name}"${panels.length > 1 ? new Markup(' class="wide"') : undefined} aria-labelledby="figure-${name}-title">
 <h3 id="figure-${name}-title">${title}</h3>
 <p>${text}</p>
 ${names.length > 0 ? html`<ul class="legend" aria-label="Legend">${names}</ul>` : undefined}

@@ -6,6 +6,7 @@
 
 import type { Mark, TableCell, TableRow } from '../../eval/comparison/figure-table.ts';
 import { studyTables } from '../../study/analysis/tables/list.ts';
+import { columnTitle } from '../../study/analysis/tables/numbers.ts';
 import type { StudyTable } from '../../study/analysis/tables/study-table.ts';
 import { csvLink, type DataRow } from '../page/csv.ts';
 import { html, type Markup } from '../page/html.ts';
@@ -17,19 +18,20 @@ export function resultTables(source: StudySource): Markup {
   const tables = studyTables(source.summary);
   if (tables.length === 0) return html`<p class="quiet">No draw has all its trials yet.</p>`;
   const figures = summaryRows(source);
-  return html`${tables.map(tablePart)}<p>${csvLink('summary', figures)}: all figures of all optimizers, with all digits.</p>\n`;
+  return html`${tables.map((each) => tablePart(each, source))}<p>${csvLink('summary', figures)}: all figures of all optimizers, with all digits.</p>\n`;
 }
 
 const signs: Readonly<Record<Mark, string>> = { best: '\u2020', differs: '*', same: '\u2248', untold: '?' };
 
-function tablePart({ name, title, labels, columns, rows, legend, lines }: StudyTable): Markup {
+function tablePart({ name, title, labels, columns, rows, legend, lines }: StudyTable, source: StudySource): Markup {
   const own: Column<TableRow>[] = [
     // The optimizer names the row.
     ...labels.map((head, i): Column<TableRow> => ({ head, cell: (row) => row.labels[i] })).reverse(),
     ...columns.map(
       ({ group, title: head }, i): Column<TableRow> => ({
         head,
-        text: group,
+        group,
+        text: textOf(head, source),
         cell: ({ cells }) => cellPart(cells[i]!),
         by: ({ cells }) => numberOf(cells[i]!),
       }),
@@ -38,6 +40,11 @@ function tablePart({ name, title, labels, columns, rows, legend, lines }: StudyT
   const marks = Object.entries(legend).map(([mark, text]) => `${signs[mark as Mark]} ${text}`);
   return html`<h3>${title}</h3>
 ${table({ id: `table-${name}`, caption: [...lines, ...marks].join('; '), columns: own, rows })}`;
+}
+
+/** What a figure is, by the head of its column. */
+function textOf(head: string, { summary }: StudySource): string | undefined {
+  return summary.figures.find((figure) => columnTitle(figure) === head)?.text;
 }
 
 function cellPart({ value, interval, mark }: TableCell): Markup {

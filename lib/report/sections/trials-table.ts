@@ -8,7 +8,7 @@ import type { TrialRecord } from '../../study/trial/record.ts';
 import { html, type Markup } from '../page/html.ts';
 import { numberText } from '../page/numbers.ts';
 import { type Column, table } from '../page/table.ts';
-import { chosenTrials, type Setting, type StudySource } from '../study-source.ts';
+import { chosenTrials, optimizerNames, type Setting, type StudySource } from '../study-source.ts';
 import { recordId } from './records.ts';
 
 /** Columns for what differs within a study. */
@@ -48,7 +48,11 @@ export function trialsTable(source: StudySource): Markup {
     ...settingColumns<TrialRecord>(source),
     number('draw', ({ draw }) => draw),
     number('trial', ({ trial }) => trial),
-    { head: 'outcome', cell: ({ outcome, reason }) => (outcome === 'done' ? 'done' : `diverged: ${reason ?? ''}`) },
+    {
+      head: 'outcome',
+      cell: ({ outcome, reason }) => html`<span title="${reason ?? ''}">${outcome}</span>`,
+      by: ({ outcome }) => outcome,
+    },
     {
       head: 'chosen',
       text: 'By the validation half, by its score at the end.',
@@ -63,11 +67,12 @@ export function trialsTable(source: StudySource): Markup {
       'Probability of the forget answers at the end, in the half that is reported.',
     ),
     probability('retain', (trial) => end(trial)?.retain, 'Probability of the retain answers, likewise.'),
-    number('moved', ({ moved }) => moved, 'Share of weights whose value differs from the start\u2019s.'),
-    number('seconds', ({ cost }) => cost.seconds),
+    probability('moved', ({ moved }) => moved, 'Share of weights whose value differs from the start\u2019s.'),
+    { ...number('seconds', ({ cost }) => cost.seconds), cell: ({ cost }) => numberText(cost.seconds, 'seconds') },
   ];
-  const rows = source.trials.filter((trial) =>
-    source.summary.study.optimizers.some(({ name }) => name === trial.optimizer),
+  const order = optimizerNames(source);
+  const rows = source.trials.toSorted(
+    (a, b) => order.indexOf(a.optimizer) - order.indexOf(b.optimizer) || a.draw - b.draw || a.trial - b.trial,
   );
   const own = columns.filter(({ by, cell }) => rows.some((trial) => (by ? by(trial) : cell(trial)) !== undefined));
   return table({

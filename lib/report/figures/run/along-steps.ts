@@ -43,7 +43,7 @@ export function alongSteps({ name, title, text, values, y }: AlongSteps): Report
       const positive = y.type === 'log' ? all.filter(({ value }) => value > 0) : all;
       const marks = series.flatMap((each, i) => {
         const line = positive.filter((row) => row.series === each).map(({ step, value }) => ({ x: step, mean: value }));
-        return bandMarks(plot, line, seriesStyle(i), each);
+        return bandMarks(plot, line, seriesStyle(i));
       });
       return {
         legend: series.length > 1 ? series.map((each, i) => ({ name: each, style: seriesStyle(i), as: 'line' })) : [],

@@ -44,7 +44,6 @@ export const evaluations = figure<RunSource, Row>({
             plot,
             own.map(({ step, value }) => ({ x: step, mean: value })),
             seriesStyle(i),
-            set,
           );
         });
         return {

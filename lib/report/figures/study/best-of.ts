@@ -58,7 +58,7 @@ export const bestOf = figure<StudySource, Row>({
         const band = own
           .filter(({ optimizer }) => optimizer === name)
           .map(({ trials, score, low, high }) => ({ x: trials, mean: score, low: bound(low), high: bound(high) }));
-        return bandMarks(plot, band, styleOf(source, name), name);
+        return bandMarks(plot, band, styleOf(source, name));
       });
       const most = Math.max(...own.map(({ trials }) => trials));
       const ticks = Array.from({ length: most }, (_, i) => i + 1).filter(

@@ -69,7 +69,7 @@ export const clipped = figure<StudySource, Row>({
         const band = own
           .filter(({ optimizer }) => optimizer === name)
           .map(({ step, share, lowest, highest }) => ({ x: step, mean: share, low: lowest, high: highest }));
-        return bandMarks(plot, band, styleOf(source, name), name);
+        return bandMarks(plot, band, styleOf(source, name));
       });
       const title = panelTitle(source, setting, 'Clipped weights');
       return [

@@ -58,7 +58,7 @@ export const cost = figure<StudySource, Row>({
     panels: settingsOf(source).flatMap((setting) => {
       const own = all.filter((row) => isSame(row, setting));
       if (own.length === 0) return [];
-      const panel = (title: string, label: string, valueOf: (row: Row) => number) => ({
+      const panel = (title: string, label: string, of: (row: Row) => number) => ({
         title: panelTitle(source, setting, title),
         plot: strip(
           plot,
@@ -68,8 +68,8 @@ export const cost = figure<StudySource, Row>({
             values: own
               .filter(({ optimizer }) => optimizer === name)
               .map((row) => ({
-                value: valueOf(row),
-                title: `${name}, draw ${row.draw}: ${valueOf(row).toPrecision(4)}, ${(100 * row.estimateShare).toFixed(0)} % of the time on estimates`,
+                value: of(row),
+                title: `${name}, draw ${row.draw}: ${of(row).toPrecision(4)}, ${(100 * row.estimateShare).toFixed(0)} % of the time on estimates`,
               })),
           })),
           { label, zero: true },

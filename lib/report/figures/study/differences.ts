@@ -36,7 +36,7 @@ function rows(source: StudySource): Row[] {
   const { figures, comparisons } = source.summary;
   const first = optimizerNames(source)[0];
   return figures
-    .filter(({ unit }) => unit === 'probability' || unit === 'share')
+    .filter(({ unit, better }) => (unit === 'probability' || unit === 'share') && better !== 'neither')
     .flatMap(({ name, better }) =>
       comparisons
         .filter((comparison) => comparison.figure === name && comparison.other === first)
@@ -96,7 +96,7 @@ export const differences = figure<StudySource, Row>({
           return [
             {
               title: panelTitle(source, setting, `${label}${betterText[better]}`),
-              plot: { ...base, height, marginTop: 8, marginLeft },
+              plot: { ...base, height, marginTop: 8, marginRight: 22, marginLeft },
             },
           ];
         }),

@@ -99,7 +99,7 @@ export const front = figure<StudySource, FrontRow>({
           title: panelTitle(source, setting, 'Retain against forget'),
           plot: frame(
             { label: 'probability of the forget answers', nice: true, zero: true },
-            { label: 'probability of the retain answers', nice: true, zero: true },
+            { label: 'probability of the retain answers', nice: true },
             [
               ...marks,
               ...(reference

@@ -18,10 +18,10 @@ import { robustness } from './robustness.ts';
 export const studyFigures: readonly ReportFigure<StudySource>[] = [
   paths,
   front,
-  differences,
   bestOf,
-  robustness,
   clipped,
+  differences,
+  robustness,
   moved,
   cost,
 ];

@@ -81,7 +81,7 @@ export const paths = figure<StudySource, Row>({
             const band = own
               .filter(({ optimizer }) => optimizer === name)
               .map(({ step, mean: value, lowest, highest }) => ({ x: step, mean: value, low: lowest, high: highest }));
-            return bandMarks(plot, band, styleOf(source, name), name);
+            return bandMarks(plot, band, styleOf(source, name));
           });
           const line =
             reference === undefined
@@ -94,10 +94,11 @@ export const paths = figure<StudySource, Row>({
                 setting,
                 set === 'forget' ? 'Forget set, lower is better' : 'Retain set, higher is better',
               ),
-              plot: frame({ label: 'optimizer steps' }, { label: 'probability', domain: domainOf(own, reference) }, [
-                ...line,
-                ...marks,
-              ]),
+              plot: frame(
+                { label: 'optimizer steps' },
+                { label: 'probability', domain: domainOf(set, own, reference) },
+                [...line, ...marks],
+              ),
             },
           ];
         }),
@@ -106,7 +107,11 @@ export const paths = figure<StudySource, Row>({
   },
 });
 
-/** From 0, so that the height of a line can be read. */
-function domainOf(rows: readonly Row[], reference = 0): [number, number] {
-  return [0, Math.max(reference, ...rows.map(({ highest }) => highest), 1e-6)];
+/** What is forgotten is seen from 0, what is kept as far down as it goes. */
+function domainOf(set: Row['set'], rows: readonly Row[], reference = 0): [number, number] {
+  const lowest = set === 'forget' ? 0 : Math.min(...rows.map((row) => row.lowest));
+  return [
+    Math.max(Math.floor(20 * lowest - 1) / 20, 0),
+    Math.max(reference, ...rows.map(({ highest }) => highest), 1e-6),
+  ];
 }

@@ -94,7 +94,7 @@ export const robustness = figure<StudySource, Row>({
               title: panelTitle(source, setting, `After ${attack}`),
               plot: frame(
                 { label: `forget probability after ${attack}`, nice: true, zero: true },
-                { label: 'utility', nice: true, zero: true },
+                { label: 'utility', nice: true },
                 [...reference, ...marks],
               ),
             },
