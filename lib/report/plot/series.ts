@@ -9,7 +9,7 @@ export interface SeriesStyle {
   /** A CSS variable, which the page sets for light and dark. */
   readonly color: string;
   /** A symbol of Plot. */
-  readonly symbol: 'circle' | 'triangle' | 'square' | 'diamond' | 'star' | 'wye' | 'cross';
+  readonly symbol: 'circle' | 'triangle' | 'square' | 'diamond' | 'star' | 'wye' | 'hexagon' | 'cross';
   /** `stroke-dasharray`; `none` is a line without gaps. */
   readonly dash: string;
 }
@@ -28,7 +28,7 @@ export const seriesColors: readonly { readonly light: string; readonly dark: str
   { light: '#333333', dark: '#d8d8d8' },
 ];
 
-const symbols = ['circle', 'triangle', 'square', 'diamond', 'star', 'wye', 'cross'] as const;
+const symbols = ['circle', 'triangle', 'square', 'diamond', 'star', 'wye', 'hexagon'] as const;
 const dashes = ['none', '7 3', '2 3', '9 3 2 3', '12 4'] as const;
 
 /** Of the series with a number; 35 differ in dash or colour. */
