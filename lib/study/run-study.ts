@@ -12,6 +12,7 @@ import { toJson } from '../core/json.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import type { Study } from './definition/study.ts';
+import { portableStudy } from './portable-study.ts';
 import { type Part, partOf, tasksOf } from './search/tasks.ts';
 import { trialIdentity } from './search/trial-identity.ts';
 import { TrialBench } from './trial/bench.ts';
@@ -89,7 +90,7 @@ export async function prepareStudy(study: Study, options: StudyOptions): Promise
     pairs.set(pairKey(pair.model.name, pair.split.name), prepared);
   }
   await studyProgress(study, pairs, { folder });
-  await replaceFile(join(folder, 'study.json'), toJson(study));
+  await replaceFile(join(folder, 'study.json'), toJson(portableStudy(study, folder)));
   return pairs;
 }
 

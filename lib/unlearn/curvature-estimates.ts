@@ -88,16 +88,11 @@ export class CurvatureEstimates {
     if (!this.#isDue(step)) return undefined;
     const { optimizer } = this.#run.curvature!;
     if (this.#plan!.labels === 'none') return constantCurvature(this.#run.model, optimizer);
-    return estimateCurvature(
-      this.#run.model,
-      optimizer,
-      this.#plan!.chunksAt(step, this.#primes(step)),
-      {
-        prime: this.#primes(step),
-        ...this.#labels(step),
-        ...cancellable,
-      },
-    );
+    return estimateCurvature(this.#run.model, optimizer, this.#plan!.chunksAt(step, this.#primes(step)), {
+      prime: this.#primes(step),
+      ...this.#labels(step),
+      ...cancellable,
+    });
   }
 
   /** Makes it from passes over the carrier's sequences of this step, which are still to be pulled back for the term. */

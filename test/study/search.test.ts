@@ -1,17 +1,25 @@
 import { describe, expect, test } from '@jest/globals';
-import { haltonBases, haltonCoordinate, inRange, radicalInverse } from '../../lib/study/search/halton.ts';
 import { partOf, tasksOf } from '../../lib/study/index.ts';
+import { haltonBases, haltonCoordinate, inRange, radicalInverse } from '../../lib/study/search/halton.ts';
 import { smallStudy } from './small-study.ts';
 
 describe('Halton points', () => {
   test('the radical inverse mirrors digits, in closed form', () => {
-    expect([1, 2, 3, 4, 5, 6, 7, 8].map((index) => radicalInverse(index, 2))).toEqual(
-      [1 / 2, 1 / 4, 3 / 4, 1 / 8, 5 / 8, 3 / 8, 7 / 8, 1 / 16],
-    );
+    expect([1, 2, 3, 4, 5, 6, 7, 8].map((index) => radicalInverse(index, 2))).toEqual([
+      1 / 2,
+      1 / 4,
+      3 / 4,
+      1 / 8,
+      5 / 8,
+      3 / 8,
+      7 / 8,
+      1 / 16,
+    ]);
     const inThirds = [1 / 3, 2 / 3, 1 / 9, 4 / 9, 7 / 9, 2 / 9, 5 / 9, 8 / 9];
     for (const [i, expected] of inThirds.entries()) expect(radicalInverse(i + 1, 3)).toBeCloseTo(expected, 14);
     expect(radicalInverse(7, 5)).toBeCloseTo(2 / 5 + 1 / 25, 14);
-    for (let digits = 1; digits <= 10; digits++) expect(radicalInverse(5 ** digits, 5)).toBeCloseTo(5 ** -(digits + 1), 14);
+    for (let digits = 1; digits <= 10; digits++)
+      expect(radicalInverse(5 ** digits, 5)).toBeCloseTo(5 ** -(digits + 1), 14);
   });
 
   test('are those moved by one offset for each dimension, another for another seed', () => {
@@ -101,7 +109,9 @@ describe('the trials of a study', () => {
   });
 
   test('the coefficient of the method inside is searched, and one of 0 is not', () => {
-    const [inside] = tasksOf(smallStudy({ methods: [{ name: 'sam', settings: { method: { name: 'npo', retainCoefficient: 2 } } }] }));
+    const [inside] = tasksOf(
+      smallStudy({ methods: [{ name: 'sam', settings: { method: { name: 'npo', retainCoefficient: 2 } } }] }),
+    );
     const [plain] = tasksOf(smallStudy({ methods: [{ name: 'graddiff', settings: { retainCoefficient: 2 } }] }));
     expect(inside!.searched).toEqual(plain!.searched);
     const [none] = tasksOf(smallStudy({ methods: [{ name: 'graddiff', settings: { retainCoefficient: 0 } }] }));
@@ -109,8 +119,8 @@ describe('the trials of a study', () => {
   });
 
   test('parts are apart, and together all of them', () => {
-    for (const of of [1, 2, 5, 7, 1000]) {
-      const parts = Array.from({ length: of }, (_, i) => partOf(tasks, { part: i + 1, of }));
+    for (const count of [1, 2, 5, 7, 1000]) {
+      const parts = Array.from({ length: count }, (_, i) => partOf(tasks, { part: i + 1, of: count }));
       const all = parts.flat();
       expect(all).toHaveLength(tasks.length);
       expect(new Set(all)).toEqual(new Set(tasks));

@@ -29,7 +29,7 @@ async function run(model: WatchedModel, optimizer: AdamW | Sophia, options: Desc
     hessian: optimizer instanceof Sophia ? await optimizer.state.hessian.toFloat32Array() : new Float32Array(),
   });
   const step = optimizer.step.bind(optimizer);
-  optimizer.step = async (given) => {
+  optimizer.step = async (given: Parameters<typeof step>[0]) => {
     met.push(await state());
     return step(given);
   };
@@ -137,7 +137,9 @@ describe('without labels the curvature is 1 for every weight', () => {
 test('an estimate is exact only where it says so with a boolean', async () => {
   const model = bigram();
   const optimizer = sophiaOf(model, { rho: { clippedFraction: 0.25 } });
-  await expect(optimizer.updateHessian({ batchSize: 1, exact: 1 as never })).rejects.toThrow(/exact must be true or false/);
+  await expect(optimizer.updateHessian({ batchSize: 1, exact: 1 as never })).rejects.toThrow(
+    /exact must be true or false/,
+  );
   await model.parameters.gradients.fill(1);
   await optimizer.updateHessian({ batchSize: 1, prime: true });
   expect((await optimizer.step()).warning).toMatch(/an estimate of 1 part:/);

@@ -13,8 +13,10 @@ import { withoutUndefined } from '../../core/optional.ts';
 import { summarize } from '../../study/analysis/summarize.ts';
 import type { StudySummary } from '../../study/analysis/summary.ts';
 import { studyTables } from '../../study/analysis/tables/list.ts';
+import { exampleStudy } from '../../study/definition/example.ts';
 import { readStudy } from '../../study/definition/read-study.ts';
 import { planStudy } from '../../study/plan-study.ts';
+import { portableStudy } from '../../study/portable-study.ts';
 import { prepareStudy, studyProgress, workOnTrials } from '../../study/run-study.ts';
 import type { Part } from '../../study/search/tasks.ts';
 import { nativeEngine } from '../../torch/engine.ts';
@@ -85,6 +87,10 @@ function part(text: string): Part {
 }
 
 async function runTheStudy(file: string | undefined, options: StudyCommandOptions): Promise<CommandResult> {
+  if (options.example) {
+    const example = exampleStudy();
+    return { result: { example }, text: example.trimEnd() };
+  }
   if (file === undefined) {
     throw new SoulError('SOUL_INVALID_ARGUMENT', 'name the file of a study; soul study --example prints one', {
       argument: 'file',
@@ -114,7 +120,7 @@ async function runTheStudy(file: string | undefined, options: StudyCommandOption
     const { done, left } = await studyProgress(study, pairs, shared);
     // Trials of other parts may have been laid beside its own.
     const all = options.part ? (await studyProgress(study, pairs, { folder })).done : done;
-    const summary = summarize(study, all);
+    const summary = summarize(portableStudy(study, folder), all);
     await replaceFile(join(folder, 'summary.json'), toJson(summary));
     const shown = { folder, done: done.length, left: left.length, summary };
     return { result: { ...shownDevice(choice), ...shown }, text: studyText(summary, folder, left.length) };

@@ -22,7 +22,8 @@ export function checkTogether(study: Study): void {
   checkMethods(study);
   const { models, splits, methods, optimizers, trials, draws } = study;
   const all = [models, splits, methods, optimizers].reduce((product, list) => product * list.length, trials * draws);
-  if (all > mostTrials) throw refusal('trials', `the study has ${all} trials; lower trials or draws to ${mostTrials} in all`);
+  if (all > mostTrials)
+    throw refusal('trials', `the study has ${all} trials; lower trials or draws to ${mostTrials} in all`);
 }
 
 function checkMade({ models, splits }: Study): void {

@@ -28,10 +28,7 @@ export function innerSettingOf({ settings }: Pick<Algorithm, 'settings'>): strin
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT where the method cannot be inside
  */
-export function chosenOf(
-  { name, settings }: StudyMethod,
-  { inside }: Pick<StudyOptimizer, 'inside'>,
-): ChosenAlgorithm {
+export function chosenOf({ name, settings }: StudyMethod, { inside }: Pick<StudyOptimizer, 'inside'>): ChosenAlgorithm {
   if (inside === undefined) return chooseAlgorithm(name, settings);
   const setting = innerSettingOf(algorithm(inside));
   if (setting !== undefined) return chooseAlgorithm(inside, { [setting]: { ...settings, name } });

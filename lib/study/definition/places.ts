@@ -101,5 +101,8 @@ export function formAt<Forms extends Readonly<Record<string, RunSchema>>>(
   const found = Object.keys(forms).filter((name) => value[name] !== undefined);
   if (found.length === 1) return found[0]!;
   const all = Object.entries(forms).map(([name, schema]) => `${name} (${schema[name]!.text})`);
-  throw refusal(place, `it must have one of ${all.join(', ')}${found.length > 1 ? `, not ${found.join(' and ')}` : ''}`);
+  throw refusal(
+    place,
+    `it must have one of ${all.join(', ')}${found.length > 1 ? `, not ${found.join(' and ')}` : ''}`,
+  );
 }

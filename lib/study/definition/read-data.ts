@@ -5,11 +5,11 @@
  */
 
 import { resolve } from 'node:path';
+import { withoutUndefined } from '../../core/optional.ts';
 import { listOf } from '../../data/read-example-set.ts';
 import { formAt, refusal, valuesAt } from './places.ts';
 import type { StudyModel, StudySplit, StudyTraining } from './study.ts';
 import { modelForms, splitForms } from './study-settings.ts';
-import { withoutUndefined } from '../../core/optional.ts';
 
 /**
  * A model as a file has it.

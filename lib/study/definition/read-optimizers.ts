@@ -97,7 +97,10 @@ function ownAt(place: string, value: unknown): StudyOptimizer {
   checkOwn(place, own);
   const known = studyOptimizers.find((each) => each.name === own.name);
   if (known === undefined || isDeepStrictEqual({ ...own, text: '' }, { ...known, text: '' })) return own;
-  throw refusal(`${place}.name`, `${own.name} is an optimizer that studies know, and another than this; take another name`);
+  throw refusal(
+    `${place}.name`,
+    `${own.name} is an optimizer that studies know, and another than this; take another name`,
+  );
 }
 
 /** What stands in several places at once. */

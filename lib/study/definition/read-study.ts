@@ -82,7 +82,8 @@ export async function readStudy(file: string): Promise<Study> {
  */
 export function studyFrom(value: unknown, options: { readonly folder: string; readonly name: string }): Study {
   checkNames('options', options, ['folder', 'name']);
-  if (!isObject(value)) throw invalidArgument('the study', 'an object with models, splits, methods and optimizers', value);
+  if (!isObject(value))
+    throw invalidArgument('the study', 'an object with models, splits, methods and optimizers', value);
   checkNames('the study', value, ['$schema', ...lists, ...Object.keys(studySettings)]);
   const { $schema: _, models, splits, methods, optimizers, ...settings } = value;
   for (const list of lists) {

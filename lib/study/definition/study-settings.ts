@@ -18,6 +18,7 @@ import {
   type RunSetting,
   seedSetting,
   settingGroup,
+  switchSetting,
   textSetting,
   valueSetting,
 } from '../../run/run-setting.ts';
@@ -31,7 +32,8 @@ import type { LogRange, StudyEvaluation } from './study.ts';
 function nameSetting(text: string): Made<string> {
   const expected = 'a name of letters, digits, - and _, at most 40 of them';
   const check = (name: string, value: unknown) => {
-    if (typeof value !== 'string' || !/^[A-Za-z0-9][\w-]{0,39}$/.test(value)) throw invalidArgument(name, expected, value);
+    if (typeof value !== 'string' || !/^[A-Za-z0-9][\w-]{0,39}$/.test(value))
+      throw invalidArgument(name, expected, value);
   };
   return { text, kind: 'text', expected, fallback: undefined, check };
 }
@@ -58,7 +60,8 @@ function someSetting<Choice extends string>(text: string, choices: readonly Choi
   return { ...some, choices, expected: `none, or ${some.expected}`, fallback: [], check };
 }
 
-const examples = (set: string) => `examples of the ${set} that are measured, spread evenly over it; half of them choose`;
+const examples = (set: string) =>
+  `examples of the ${set} that are measured, spread evenly over it; half of them choose`;
 
 /** What stands beside the four lists. */
 export const studySettings = {
@@ -92,6 +95,9 @@ export const studySettings = {
   }),
   dtype: choiceSetting('number format of the weights', ['f32', 'bf16'], 'f32'),
   threads: integerSetting('threads of a trial, on which its last digits depend', 1, { high: 4096 }),
+  texts: switchSetting(
+    'keep a few answers of each trial, too, where data are not made up; default false, those of made data are kept',
+  ),
 } as const satisfies RunSchema;
 
 const made = choiceSetting('what the demo makes itself', ['demo'], undefined);

@@ -18,11 +18,7 @@ export function retainCoefficientOf(of: Pick<Algorithm, 'settings'>, settings: S
 }
 
 /** The settings with another retain coefficient, where they have one. */
-export function withRetainCoefficient(
-  of: Pick<Algorithm, 'settings'>,
-  settings: Settings,
-  value: number,
-): Settings {
+export function withRetainCoefficient(of: Pick<Algorithm, 'settings'>, settings: Settings, value: number): Settings {
   if ('retainCoefficient' in of.settings) return { ...settings, retainCoefficient: value };
   const inner = innerOf(of, settings);
   if (inner === undefined) return settings;

@@ -9,7 +9,7 @@ import { checkNames } from '../../core/option-names.ts';
 import { algorithm } from '../../unlearn/registry.ts';
 import type { Study, StudyMethod, StudyOptimizer } from '../definition/study.ts';
 import type { TrialTask } from '../trial/record.ts';
-import { fourDigits, haltonCoordinate, inRange } from './halton.ts';
+import { haltonCoordinate, inRange } from './halton.ts';
 import { retainCoefficientOf } from './retain-coefficient.ts';
 
 /**
@@ -66,11 +66,10 @@ function searchedAt(
 ): TrialTask['searched'] {
   const [rate, retain, clipped] = [0, 1, 2].map((dimension) => haltonCoordinate(seed, trial, dimension));
   const usual = retainCoefficientOf(algorithm(method.name), method.settings);
+  const [least, most] = search.retainCoefficient;
   return {
     learningRateFactor: inRange(search.learningRate, rate!),
-    ...(usual === undefined
-      ? {}
-      : { retainCoefficient: fourDigits(usual * inRange(search.retainCoefficient, retain!)) }),
+    ...(usual === undefined ? {} : { retainCoefficient: inRange([usual * least, usual * most], retain!) }),
     ...(searches.includes('clippedFraction') ? { clippedFraction: inRange(search.clippedFraction, clipped!) } : {}),
   };
 }

@@ -20,11 +20,7 @@ import { trialSettings } from './trial-settings.ts';
  *
  * @param contents hashes of the model's and the split's files, under names that do not depend on where they lie
  */
-export function trialIdentity(
-  study: Study,
-  task: TrialTask,
-  contents: Readonly<Record<string, string>> = {},
-): string {
+export function trialIdentity(study: Study, task: TrialTask, contents: Readonly<Record<string, string>> = {}): string {
   const model = entryNamed('model', study.models, task.model);
   const split = entryNamed('split', study.splits, task.split);
   // Learning rate and epochs follow from the model's and the set's sizes: these stand for all.
@@ -42,7 +38,9 @@ export function trialIdentity(
     ...{ dtype: study.dtype, threads: study.threads },
     contents,
   };
-  return createHash('sha256').update(JSON.stringify(inOrder(identity))).digest('hex');
+  return createHash('sha256')
+    .update(JSON.stringify(inOrder(identity)))
+    .digest('hex');
 }
 
 /** What decides a model or a split beside the files that it names. */
@@ -60,5 +58,7 @@ function inOrder(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value;
   if (Array.isArray(value)) return value.map(inOrder);
   const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
-  return Object.fromEntries(entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, entry]) => [name, inOrder(entry)]));
+  return Object.fromEntries(
+    entries.toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([name, entry]) => [name, inOrder(entry)]),
+  );
 }

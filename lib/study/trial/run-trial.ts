@@ -50,8 +50,9 @@ export async function runTrial(bench: TrialBench, task: TrialTask, options: Tria
   try {
     return await trial(bench, task, options);
   } catch (error) {
-    if (!(error instanceof SoulError) || error.code === 'SOUL_CANCELLED') throw error;
+    if (!(error instanceof SoulError)) throw new Error(`trial ${task.id}: ${String(error)}`, { cause: error });
     const { code, message, details } = error;
+    if (code === 'SOUL_CANCELLED') throw error;
     throw new SoulError(code, `trial ${task.id}: ${message}`, { ...details, trial: task.id }, { cause: error });
   }
 }
