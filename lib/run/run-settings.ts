@@ -119,8 +119,9 @@ export const runSettings = {
   },
   recipe: {
     ...textSetting(
-      'the study that method, optimizer and learning rate come from, as `soul unlearn` notes it where it took them from one; changes nothing',
+      'the study that method, optimizer and learning rate come from, as `soul unlearn` writes it where these are left open; changes nothing',
     ),
+    by: ['--method'],
     neutral: true,
   },
   pairing: {

@@ -11,11 +11,7 @@ export const comparisonForms = ['text', 'markdown', 'latex'] as const;
 export type ComparisonForm = (typeof comparisonForms)[number];
 
 /** @param room characters of a line, of text */
-export function printComparison(
-  form: ComparisonForm,
-  of: FigureTable,
-  room = process.stdout.columns ?? 120,
-): string {
+export function printComparison(form: ComparisonForm, of: FigureTable, room = process.stdout.columns ?? 120): string {
   switch (form) {
     case 'markdown':
       return markdown(of);

@@ -6,7 +6,13 @@
 
 import { printable } from '../../core/errors.ts';
 import type { Comparison, ComparisonCell } from '../../eval/comparison/compare-logs.ts';
-import { type FigureTable, type Mark, markOrder, type TableCell, type TableRow } from '../../eval/comparison/figure-table.ts';
+import {
+  type FigureTable,
+  type Mark,
+  markOrder,
+  type TableCell,
+  type TableRow,
+} from '../../eval/comparison/figure-table.ts';
 
 /** What is known of a row beside its figures. */
 export interface RowFacts {

@@ -4,8 +4,8 @@
  * @module
  */
 
-import { SoulError } from '../../core/errors.ts';
 import { checkInteger } from '../../core/checks.ts';
+import { SoulError } from '../../core/errors.ts';
 import type { CurvatureOptions, HessianData } from '../../unlearn/curvature.ts';
 import type { AlgorithmName } from '../../unlearn/registry.ts';
 import { type OptimizerName, type OptimizerSettings, sizeFactor } from '../optimizer-choice.ts';
@@ -57,7 +57,10 @@ const farthest = 100;
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for a number of weights that cannot be
  */
-export function recipeFor({ weights, method, optimizer }: RecipeRequest, recipes: readonly Recipe[]): Recipe | undefined {
+export function recipeFor(
+  { weights, method, optimizer }: RecipeRequest,
+  recipes: readonly Recipe[],
+): Recipe | undefined {
   checkInteger('weights', weights, { low: 1 });
   const distance = (recipe: Recipe) => Math.abs(Math.log(recipe.weights / weights));
   const [nearest] = recipes

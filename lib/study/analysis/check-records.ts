@@ -24,7 +24,12 @@ export function checkRecords(study: Study, records: readonly TrialRecord[]): voi
     const refuse = (why: string): never => {
       throw new SoulError('SOUL_BAD_FILE', `the record of the trial ${id} ${why}`, { id });
     };
-    if (!rows.has(rowKey(record)) || !optimizers.has(optimizer) || !isBelow(draw, study.draws) || !isBelow(trial, study.trials))
+    if (
+      !rows.has(rowKey(record)) ||
+      !optimizers.has(optimizer) ||
+      !isBelow(draw, study.draws) ||
+      !isBelow(trial, study.trials)
+    )
       refuse(`is of no trial of the study ${study.name}; remove it, or mend the study's file`);
     const key = JSON.stringify([rowKey(record), optimizer, draw, trial]);
     const other = seen.get(key);
@@ -57,6 +62,7 @@ function checkPath({ path, retrained }: TrialRecord): void {
 
 function checkLevels(name: string, point: Pick<PathPoint, 'validation' | 'test'>): void {
   for (const half of ['validation', 'test'] as const) {
-    for (const set of ['forget', 'retain'] as const) checkNumber(`${name}.${half}.${set}`, point[half][set], { high: 1 });
+    for (const set of ['forget', 'retain'] as const)
+      checkNumber(`${name}.${half}.${set}`, point[half][set], { high: 1 });
   }
 }

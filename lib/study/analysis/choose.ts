@@ -40,8 +40,7 @@ export function byValidation(records: readonly TrialRecord[]): ScoredTrial[] {
   return records
     .map(scoredTrial)
     .sort(
-      (a, b) =>
-        b.validation.score - a.validation.score || diverged(a) - diverged(b) || a.record.trial - b.record.trial,
+      (a, b) => b.validation.score - a.validation.score || diverged(a) - diverged(b) || a.record.trial - b.record.trial,
     );
 }
 

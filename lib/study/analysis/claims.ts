@@ -43,7 +43,11 @@ export function claimsOf(summary: StudySummary): Claim[] {
   });
 }
 
-function claimOf({ figure: name, optimizer, other, difference }: Comparison, figure: StudyFigure, place: string): Claim {
+function claimOf(
+  { figure: name, optimizer, other, difference }: Comparison,
+  figure: StudyFigure,
+  place: string,
+): Claim {
   const [above, below, what] = words[name]!;
   const { mean, draws } = difference;
   const unit = { seconds: ' s', bytes: ' MiB', probability: '', share: '', number: '' }[figure.unit];

@@ -28,6 +28,7 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
     `Each optimizer had ${countOf(trials, 'trial')} for each draw, at the same points of the search; with more, or with other ranges, the order may be another.`,
     `Intervals are over ${drawCounts(cells)} draws of the batches, of one model and the same items: they tell how much another order of the data changes, not another model, other data, or another seed of the search.`,
     'Several intervals are looked at, and none is widened for that.',
+    ...unbounded(summary),
     ...(diverged > 0 ? [`${diverged} of ${used} trials diverged, and count with a score of 0.`] : []),
     ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
     `Half of the ${evaluation.forget} examples to forget and of the ${evaluation.retain} to keep that are measured chooses; the other half is reported.`,
@@ -37,7 +38,9 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
       : ['Nothing was measured of what the model knew beside both sets.']),
     `Times are of ${countOf(study.threads, 'thread')} on the processors named below, whatever else they did.`,
     ...(optimizers.length > 2
-      ? ['The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.']
+      ? [
+          'The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.',
+        ]
       : []),
   ];
 }
@@ -63,4 +66,18 @@ function unreached({ cells }: StudySummary): string[] {
 
 function countOf(count: number, what: string): string {
   return `${count === 1 ? 'one' : count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** Where an interval goes beyond what its figure can be. */
+function unbounded({ cells, figures }: StudySummary): string[] {
+  const bounded = figures.filter(({ unit }) => unit === 'probability' || unit === 'share');
+  const passes = cells.some((cell) =>
+    bounded.some(({ name }) => {
+      const { low = 0, high = 1 } = cell.figures[name] ?? {};
+      return low < 0 || high > 1;
+    }),
+  );
+  return passes
+    ? ["Student's t knows no bounds: intervals of so few draws go below 0 or above 1, where no probability is."]
+    : [];
 }

@@ -10,7 +10,7 @@ import { estimatesOf } from '../definition/inside.ts';
 import type { Study, StudyMethod, StudyOptimizer } from '../definition/study.ts';
 import type { TrialRecord } from '../trial/record.ts';
 import { checkRecords, rowKey } from './check-records.ts';
-import { scoredTrial, type ScoredTrial } from './choose.ts';
+import { type ScoredTrial, scoredTrial } from './choose.ts';
 import { estimateOf, meanOf } from './student-t.ts';
 
 /** One setting of an optimizer with a method on a model, in all splits and draws. */
@@ -37,7 +37,9 @@ export function recipesOf(study: Study, records: readonly TrialRecord[]): Recipe
     const weights = own.map(({ made }) => made.weights).find((size) => typeof size === 'number');
     if (weights === undefined) return [];
     const ranked = study.methods
-      .flatMap((method) => study.optimizers.flatMap((optimizer) => bestOf(study, own, model.name, method, optimizer) ?? []))
+      .flatMap((method) =>
+        study.optimizers.flatMap((optimizer) => bestOf(study, own, model.name, method, optimizer) ?? []),
+      )
       // Of equal ones the first of the study.
       .sort((a, b) => b.value - a.value);
     return ranked.map((candidate, i) => recipeOf(study, model.name, weights, candidate, i + 1));
@@ -61,7 +63,10 @@ function bestOf(
   });
   if (counted.some((ofSplit) => ofSplit.length === 0)) return undefined;
   const candidates = Array.from({ length: study.trials }, (_, trial) => {
-    const scored = counted.flat().filter((record) => record.trial === trial).map(scoredTrial);
+    const scored = counted
+      .flat()
+      .filter((record) => record.trial === trial)
+      .map(scoredTrial);
     return { method, optimizer, scored, value: meanOf(scored.map(({ validation }) => validation.score)) };
   }).filter(({ scored }) => scored.some(({ record }) => record.outcome === 'done'));
   if (candidates.length === 0) return undefined;

@@ -34,7 +34,13 @@ export function summarize(study: Study, records: readonly TrialRecord[]): StudyS
   const rows = rowsOf(study);
   const ofRows = rows.map((row) => {
     const key = rowKey(row);
-    return { row, cells: cellsOf(study, records.filter((record) => rowKey(record) === key)) };
+    return {
+      row,
+      cells: cellsOf(
+        study,
+        records.filter((record) => rowKey(record) === key),
+      ),
+    };
   });
   return {
     study,

@@ -17,7 +17,7 @@ export const equalRetainFigure: FigureDefinition = {
 
 export const equalForgetFigure: FigureDefinition = {
   name: 'equalForget',
-  label: 'forget there',
+  label: 'forget at equal forgetting',
   text: 'Mean probability of the answers to forget at the same point, in the half that had no say in where it is.',
   better: 'neither',
   unit: 'probability',
@@ -26,7 +26,7 @@ export const equalForgetFigure: FigureDefinition = {
 
 export const equalStepFigure: FigureDefinition = {
   name: 'equalStep',
-  label: 'step of it',
+  label: 'steps to equal forgetting',
   text: 'Optimizer steps up to that point; a fraction where it lies between two that were measured.',
   better: 'neither',
   unit: 'number',

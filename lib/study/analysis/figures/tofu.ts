@@ -26,7 +26,7 @@ const names: readonly [metric: string, label: string, better: StudyFigure['bette
 export const tofuFigures: readonly FigureDefinition[] = names.map(([metric, label, better, unit]) => ({
   name: `tofu/${metric}`,
   label,
-  text: `${metric} of TOFU's evaluation at the end, as \`soul eval --tofu\` computes it.`,
+  text: `${metric} of TOFU's evaluation at the end, as soul eval --tofu computes it.`,
   better,
   unit,
   of: ofEnd(({ tofu }) => tofu?.[metric]),

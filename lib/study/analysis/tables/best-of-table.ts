@@ -23,6 +23,9 @@ export function bestOfTable(summary: StudySummary): StudyTable | undefined {
       cells: cell.bestOf.map((estimate) => estimateCell(estimate, score)),
     })),
     legend: {},
-    lines: [...drawLines(summary), 'exact over all subsets of n trials, of each the one that the validation half chooses'],
+    lines: [
+      ...drawLines(summary),
+      'exact over all subsets of n trials, of each the one that the validation half chooses',
+    ],
   };
 }

@@ -7,12 +7,10 @@
 import type { FigureTable, Mark, TableCell } from '../../../eval/comparison/figure-table.ts';
 import type { Comparison, Estimate, StudyFigure, StudySummary } from '../summary.ts';
 import { shownDifference, shownInterval } from './numbers.ts';
-import { type ColumnGroup, columnsOf, columnTitles, labelsOf, type StudyTable } from './study-table.ts';
+import { columnsOf, figuresOf, labelsOf, type StudyTable } from './study-table.ts';
 
 /** The figures whose differences are shown. */
-const groups: readonly ColumnGroup[] = [
-  { group: '', figures: ['score', 'forget', 'retain', 'equalRetain', 'utility', 'robustness', 'secondsPerStep', 'peakMemory'] },
-];
+const names = ['score', 'forget', 'retain', 'equalRetain', 'utility', 'robustness', 'secondsPerStep', 'peakMemory'];
 
 /** What an interval of a difference says. */
 export function standingOf({ low, high }: Estimate): Mark {
@@ -26,13 +24,13 @@ export function differenceTable(summary: StudySummary): StudyTable | undefined {
   if (first === undefined || others.length === 0) return undefined;
   const ofFirst = summary.comparisons.filter(({ other }) => other === first);
   if (ofFirst.length === 0) return undefined;
-  const columns = columnsOf(summary, groups, (name) => ofFirst.some(({ figure }) => figure === name));
+  const figures = figuresOf(summary, names, (name) => ofFirst.some(({ figure }) => figure === name));
   const labels = labelsOf(summary);
   const rows = summary.cells
     .filter(({ optimizer, draws }) => optimizer !== first && draws.length > 0)
     .map((cell) => ({
       labels: labels.of(cell, cell.optimizer),
-      cells: columns.map(({ figure }) => {
+      cells: figures.map((figure) => {
         const found = ofFirst.find((each) => each.figure === figure.name && isOf(each, cell));
         return differenceCell(found?.difference, figure);
       }),
@@ -50,7 +48,7 @@ export function differenceTable(summary: StudySummary): StudyTable | undefined {
     name: 'differences',
     title: `Each optimizer less ${first}`,
     labels: labels.labels,
-    columns: columnTitles(columns),
+    columns: columnsOf(figures),
     rows,
     legend,
     lines: ['paired by draw: both had the same batches', ...pairLines(rows)],

@@ -5,21 +5,14 @@
  */
 
 import type { StudySummary } from '../summary.ts';
-import {
-  type ColumnGroup,
-  columnsOf,
-  columnTitles,
-  drawLines,
-  estimateCell,
-  labelsOf,
-  type StudyTable,
-} from './study-table.ts';
+import { columnsOf, drawLines, estimateCell, figuresOf, labelsOf, type StudyTable } from './study-table.ts';
 
 /** A table of figures; a new one is an entry below. */
 interface TableDefinition {
   readonly name: string;
   readonly title: string;
-  readonly columns: readonly ColumnGroup[];
+  /** By their names. */
+  readonly figures: readonly string[];
   /** Whether the original and the retrained model have rows. */
   readonly references?: true;
   /** Whether draws and diverged trials are counted. */
@@ -32,35 +25,13 @@ const efficacy: TableDefinition = {
   title: 'Unlearning efficacy and utility',
   references: true,
   counts: true,
-  columns: [
-    { group: '', figures: ['score'] },
-    {
-      group: 'efficacy',
-      figures: [
-        'forget',
-        'forgetDistance',
-        'tofu/forgetQuality',
-        'tofu/accuracy/forget',
-        'tofu/rougeLRecall/forget',
-        'tofu/membershipMinK',
-      ],
-    },
-    {
-      group: 'utility',
-      figures: [
-        'retain',
-        'equalRetain',
-        'equalReached',
-        'utility',
-        'tofu/modelUtility',
-        'tofu/accuracy/retain',
-        'tofu/rougeLRecall/retain',
-        'tofu/containsAnswer/realAuthors',
-        'tofu/rougeLRecall/realAuthors',
-        'tofu/containsAnswer/worldFacts',
-        'tofu/rougeLRecall/worldFacts',
-      ],
-    },
+  figures: [
+    'score',
+    ...['forget', 'forgetDistance', 'tofu/forgetQuality', 'tofu/accuracy/forget', 'tofu/rougeLRecall/forget'],
+    ...['tofu/membershipMinK', 'retain', 'equalRetain', 'equalReached', 'utility', 'tofu/modelUtility'],
+    ...['tofu/accuracy/retain', 'tofu/rougeLRecall/retain'],
+    ...['tofu/containsAnswer/realAuthors', 'tofu/rougeLRecall/realAuthors'],
+    ...['tofu/containsAnswer/worldFacts', 'tofu/rougeLRecall/worldFacts'],
   ],
 };
 
@@ -68,32 +39,20 @@ const robustness: TableDefinition = {
   name: 'robustness',
   title: 'Robustness',
   references: true,
-  columns: [
-    { group: 'relearning', figures: ['relearn', 'relearnRobustness'] },
-    { group: 'NF4', figures: ['nf4', 'quantizationRobustness'] },
-    { group: '', figures: ['robustness'] },
-  ],
+  figures: ['relearn', 'relearnRobustness', 'nf4', 'quantizationRobustness', 'robustness'],
 };
 
 /** Table 6 of the same paper. */
 const cost: TableDefinition = {
   name: 'cost',
   title: 'Time and memory',
-  columns: [
-    {
-      group: '',
-      figures: ['seconds', 'secondsPerStep', 'processorSeconds', 'estimateShare', 'peakMemory'],
-    },
-  ],
+  figures: ['seconds', 'secondsPerStep', 'processorSeconds', 'estimateShare', 'peakMemory'],
 };
 
 const path: TableDefinition = {
   name: 'path',
   title: 'The way there',
-  columns: [
-    { group: 'equal forgetting', figures: ['equalStep', 'equalForget'] },
-    { group: 'weights', figures: ['moved', 'distance', 'clipped'] },
-  ],
+  figures: ['equalStep', 'equalForget', 'moved', 'distance', 'clipped'],
 };
 
 /** In the order of documents. */
@@ -104,26 +63,27 @@ export function figureTables(summary: StudySummary): StudyTable[] {
   return definitions.map((definition) => tableOf(summary, definition)).filter(({ columns }) => columns.length > 0);
 }
 
-function tableOf(summary: StudySummary, { name, title, columns: groups, references, counts }: TableDefinition): StudyTable {
+function tableOf(summary: StudySummary, { name, title, figures: names, ...shown }: TableDefinition): StudyTable {
   const cells = summary.cells.filter(({ draws }) => draws.length > 0);
-  const compared = references ? summary.references : [];
-  const columns = columnsOf(summary, groups, (figure) => cells.some((cell) => cell.figures[figure] !== undefined));
+  const figures = figuresOf(summary, names, (figure) => cells.some((cell) => cell.figures[figure] !== undefined));
   const labels = labelsOf(summary);
-  const counted = counts && columns.length > 0 ? [{ group: '', title: 'diverged' }] : [];
-  const ofModels = compared.map((reference) => ({
-    labels: labels.of(reference, reference.name),
-    cells: [
-      ...columns.map(({ figure }) => {
-        const mean = reference.figures[figure.name];
-        return estimateCell(mean === undefined ? undefined : { mean, draws: 0 }, figure);
-      }),
-      ...counted.map(() => ({ value: '-' })),
-    ],
-  }));
+  const counted = shown.counts && figures.length > 0 ? [{ group: '', title: 'diverged' }] : [];
+  const ofModels = (shown.references ? summary.references : [])
+    .filter((reference) => figures.some((figure) => reference.figures[figure.name] !== undefined))
+    .map((reference) => ({
+      labels: labels.of(reference, reference.name),
+      cells: [
+        ...figures.map((figure) => {
+          const mean = reference.figures[figure.name];
+          return estimateCell(mean === undefined ? undefined : { mean, draws: 0 }, figure);
+        }),
+        ...counted.map(() => ({ value: '-' })),
+      ],
+    }));
   const ofCells = cells.map((cell) => ({
     labels: labels.of(cell, cell.optimizer),
     cells: [
-      ...columns.map(({ figure }) => estimateCell(cell.figures[figure.name], figure)),
+      ...figures.map((figure) => estimateCell(cell.figures[figure.name], figure)),
       ...counted.map(() => ({ value: `${cell.diverged} of ${cell.trials}` })),
     ],
   }));
@@ -131,7 +91,7 @@ function tableOf(summary: StudySummary, { name, title, columns: groups, referenc
     name,
     title,
     labels: labels.labels,
-    columns: [...columnTitles(columns), ...counted],
+    columns: [...columnsOf(figures), ...counted],
     rows: [...ofModels, ...ofCells],
     legend: {},
     lines: drawLines(summary),

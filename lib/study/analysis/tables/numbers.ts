@@ -29,9 +29,7 @@ export function shownDifference(value: number, unit: Unit): string {
 }
 
 export function shownInterval({ low, high }: Estimate, unit: Unit): string | undefined {
-  return low === undefined || high === undefined
-    ? undefined
-    : `[${shownValue(low, unit)}, ${shownValue(high, unit)}]`;
+  return low === undefined || high === undefined ? undefined : `[${shownValue(low, unit)}, ${shownValue(high, unit)}]`;
 }
 
 /** The head of a column, with the unit where values have one. */

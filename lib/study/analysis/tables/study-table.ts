@@ -14,18 +14,6 @@ export interface StudyTable extends FigureTable {
   readonly title: string;
 }
 
-/** Figures under one heading. */
-export interface ColumnGroup {
-  readonly group: string;
-  readonly figures: readonly string[];
-}
-
-/** A column that has a value in some row. */
-interface Column {
-  readonly group: string;
-  readonly figure: StudyFigure;
-}
-
 const kinds = ['model', 'split', 'method'] as const;
 
 /** What tells rows apart: of model, split and method those of which there are several, and the optimizer. */
@@ -40,22 +28,17 @@ export function labelsOf({ cells }: StudySummary) {
   };
 }
 
-/** The columns of groups, those without a value anywhere left out. */
-export function columnsOf(
+/** The figures of these names that have a value in some row. */
+export function figuresOf(
   { figures }: StudySummary,
-  groups: readonly ColumnGroup[],
+  names: readonly string[],
   hasValue: (figure: string) => boolean,
-): Column[] {
-  return groups.flatMap(({ group, figures: names }) =>
-    names.flatMap((name) => {
-      const figure = figures.find((each) => each.name === name);
-      return figure && hasValue(name) ? [{ group, figure }] : [];
-    }),
-  );
+): StudyFigure[] {
+  return names.flatMap((name) => figures.find((figure) => figure.name === name && hasValue(name)) ?? []);
 }
 
-export function columnTitles(columns: readonly Column[]): FigureTable['columns'] {
-  return columns.map(({ group, figure }) => ({ group, title: columnTitle(figure) }));
+export function columnsOf(figures: readonly StudyFigure[]): FigureTable['columns'] {
+  return figures.map((figure) => ({ group: '', title: columnTitle(figure) }));
 }
 
 /** A cell with the mean and its interval; empty where there is none. */

@@ -1,0 +1,105 @@
+import { describe, expect, test } from '@jest/globals';
+import { defaultLearningRate } from '../../lib/run/index.ts';
+import { type Recipe, recipeFor, recipeSettings, recipeText, weightsInWords } from '../../lib/run/recipes/recipe.ts';
+import { algorithm } from '../../lib/unlearn/registry.ts';
+
+const recipe: Recipe = {
+  study: 'sample',
+  studied: { model: 'small', optimizer: 'gnb-10' },
+  weights: 135e6,
+  method: 'graddiff',
+  methodSettings: { retainCoefficient: 3 },
+  optimizer: 'sophia',
+  optimizerSettings: { clippedFraction: 0.1 },
+  learningRate: 1e-5,
+  ratesOf: 'sophia',
+  rank: 1,
+  score: { mean: 0.9, low: 0.85, high: 0.95, draws: 5 },
+  trials: 4,
+};
+const second: Recipe = {
+  ...recipe,
+  method: 'npo',
+  optimizer: 'adamw',
+  optimizerSettings: {},
+  ratesOf: 'adamw',
+  rank: 2,
+};
+const large: Recipe = { ...recipe, weights: 7e9, rank: 2 };
+const all = [second, recipe, large];
+
+describe('a recipe is chosen', () => {
+  test('of the nearest size by the ratio, and of one size the best', () => {
+    expect(recipeFor({ weights: 135e6 }, all)).toBe(recipe);
+    expect(recipeFor({ weights: 900e6 }, all)).toBe(recipe);
+    expect(recipeFor({ weights: 1.1e9 }, all)).toBe(large);
+  });
+
+  test('among what was studied of the method and the optimizer that are given', () => {
+    expect(recipeFor({ weights: 1e9, method: 'npo' }, all)).toBe(second);
+    expect(recipeFor({ weights: 1e9, optimizer: 'adamw' }, all)).toBe(second);
+    expect(recipeFor({ weights: 1e9, method: 'npo', optimizer: 'sophia' }, all)).toBeUndefined();
+    expect(recipeFor({ weights: 1e9, method: 'wga' }, all)).toBeUndefined();
+  });
+
+  test('up to a hundred times the size, and down to a hundredth', () => {
+    expect(recipeFor({ weights: 135e8 }, [recipe])).toBe(recipe);
+    expect(recipeFor({ weights: 136e8 }, [recipe])).toBeUndefined();
+    expect(recipeFor({ weights: 135e4 }, [recipe])).toBe(recipe);
+    expect(recipeFor({ weights: 134e4 }, [recipe])).toBeUndefined();
+  });
+
+  test('of none where there is none', () => expect(recipeFor({ weights: 1e9 }, [])).toBeUndefined());
+
+  test.each([0, -1, 1.5, Number.NaN])('not for %f weights', (weights) => {
+    expect(() => recipeFor({ weights }, all)).toThrow(/weights must be/);
+  });
+});
+
+describe('the learning rate of a recipe', () => {
+  const rateAt = (weights: number, own: Recipe = recipe) => recipeSettings(own, weights).optimizerSettings.learningRate;
+
+  test('goes with the square root of the size', () => {
+    expect(rateAt(7e9)).toBe(1e-5);
+    expect(rateAt(7e9 / 4)).toBe(2e-5);
+  });
+
+  test('is that of sgd whatever the size, as its default is', () => {
+    const sgd: Recipe = { ...second, optimizer: 'sgd', ratesOf: 'sgd', learningRate: 0.5 };
+    expect(rateAt(1e6, sgd)).toBe(rateAt(1e9, sgd));
+  });
+
+  test.each(['adamw', 'sophia', 'sign', 'sgd', 'soul-repo'] as const)(
+    'scales as the default of %s does',
+    (optimizer) => {
+      const own: Recipe = { ...second, optimizer, ratesOf: optimizer };
+      const usual = (weights: number) => defaultLearningRate(optimizer, algorithm('npo'), weights);
+      const ratio = rateAt(2e6, own) / rateAt(5e8, own);
+      // Both are rounded to two digits.
+      expect(ratio / (usual(2e6) / usual(5e8))).toBeCloseTo(1, 0);
+    },
+  );
+});
+
+test('a recipe says where it comes from, and what it sets', () => {
+  expect(recipeText(recipe)).toBe(
+    'study sample: gnb-10 with graddiff on small (135 million weights), the best of 4 settings, score 0.900 [0.850, 0.950] over 5 draws',
+  );
+  expect(recipeText({ ...recipe, trials: 1, score: { mean: 0.5, draws: 1 } })).toMatch(
+    /the best of 1 setting, score 0.500 over 1 draw$/,
+  );
+  expect(recipeSettings({ ...recipe, epochs: 5 }, 7e9)).toEqual({
+    method: 'graddiff',
+    methodSettings: { retainCoefficient: 3 },
+    optimizer: 'sophia',
+    optimizerSettings: { clippedFraction: 0.1, learningRate: 1e-5 },
+    epochs: 5,
+    recipe: recipeText(recipe),
+  });
+});
+
+test('a number of weights is said as one says it', () => {
+  expect([8e5, 134_515_008, 1.24e9, 7e9, 70e9].map(weightsInWords)).toEqual([
+    ...['0.8 million', '135 million', '1.2 billion', '7 billion', '70 billion'],
+  ]);
+});
