@@ -34,12 +34,15 @@ export class Drawer {
    * @param title what it is, for those who do not see it
    */
   svg(options: PlotOptions, title: string): Markup {
+    return this.#draw(options, { role: 'img', 'aria-label': shown(title) });
+  }
+
+  #draw(options: PlotOptions, attributes: Readonly<Record<string, string>>): Markup {
     const drawn = this.plot.plot({ ...options, className: 'plot', document: this.#document } as PlotOptions);
     const element = drawn as unknown as SvgElement;
     for (const style of element.querySelectorAll('style')) style.remove();
     for (const name of ['font-family', 'font-size', 'font-variant']) element.removeAttribute(name);
-    element.setAttribute('role', 'img');
-    element.setAttribute('aria-label', shown(title));
+    for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
     return new Markup(this.#withOwnIdentifiers(element.toString()));
   }
 
@@ -56,8 +59,7 @@ export class Drawer {
     ];
     const place = { width: 34, height: 14, margin: 6, marginLeft: 1, marginRight: 1 };
     const axes = { x: { axis: null, domain: [0, 2] }, y: { axis: null, domain: [-1, 1] } };
-    const sample = this.svg({ ...place, ...axes, marks }, '').text;
-    return new Markup(sample.replace('role="img" aria-label=""', 'aria-hidden="true"'));
+    return this.#draw({ ...place, ...axes, marks }, { 'aria-hidden': 'true' });
   }
 
   /** Plot counts its clip paths in the process; a page counts its own, so that it is the same whenever it is made. */

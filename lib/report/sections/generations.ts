@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type Content, html, type Markup } from '../page/html.ts';
+import { type Content, html, Markup } from '../page/html.ts';
 import { chosenTrials, grouped, isSame, type StudySource, settingsOf, settingText } from '../study-source.ts';
 
 /** Answers of the chosen trials of the first draw that has some; undefined where no record has texts. */
@@ -20,13 +20,14 @@ export function generations(source: StudySource): Markup[] | undefined {
     );
     if (answers.length === 0) return [];
     const title = settingText(source, setting);
+    const level = new Markup(title === '' ? 'h3' : 'h4');
     return [
       title === '' ? html`` : html`<h3>${title}</h3>`,
       html`<p class="quiet">Chosen trials of draw ${draw}.</p>`,
       ...grouped(answers, ({ set, question }) => JSON.stringify([set, question])).map(([, those]) => {
         const { set, question, answer, before } = those[0]!;
         const said = (head: Content, text: string) => html`<div><dt>${head}</dt><dd dir="auto">${text}</dd></div>`;
-        return html`<article><h4><span class="quiet">${set}:</span> <span class="said" dir="auto">${question}</span></h4>
+        return html`<article><${level}><span class="quiet">${set}:</span> <span class="said" dir="auto">${question}</span></${level}>
 <dl class="answers">${said('expected', answer)}${said('before', before)}${those.map((each) =>
           said(`after, ${each.optimizer}`, each.after),
         )}</dl></article>\n`;
