@@ -4,6 +4,7 @@
  * @module
  */
 
+export { checkPlaces } from './definition/check-places.ts';
 export { exampleStudy } from './definition/example.ts';
 export type { Estimates } from './definition/inside.ts';
 export { studyFileSchema } from './definition/json-schema.ts';

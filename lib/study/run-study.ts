@@ -113,24 +113,31 @@ export async function workOnTrials(study: Study, pairs: PreparedPairs, options: 
     bench = { key, open };
     return open;
   };
+  const doNext = async (task: TrialTask): Promise<boolean> => {
+    const claim = await store.claim(task);
+    if (claim === undefined) return false;
+    try {
+      onEvent?.({ kind: 'begin', task });
+      const open = await benchOf(pairKey(task.model, task.split));
+      const record = await runTrial(open, task, withoutUndefined({ signal, onEvent, made }));
+      await store.write(record);
+      onEvent?.({ kind: 'trial', record });
+      return true;
+    } finally {
+      await claim.release();
+    }
+  };
   let done = 0;
   try {
-    for (const task of tasksOfPart(study, options.part)) {
-      throwIfCancelled(
-        signal,
-        `the study was cancelled before the trial ${task.id}; the same command goes on from there`,
-      );
-      const claim = await store.claim(task);
-      if (claim === undefined) continue;
-      try {
-        onEvent?.({ kind: 'begin', task });
-        const open = await benchOf(pairKey(task.model, task.split));
-        const record = await runTrial(open, task, withoutUndefined({ signal, onEvent, made }));
-        await store.write(record);
-        done += 1;
-        onEvent?.({ kind: 'trial', record });
-      } finally {
-        await claim.release();
+    // What others were at in one round they may have left in the next.
+    for (let before = -1; done > before; ) {
+      before = done;
+      for (const task of tasksOfPart(study, options.part)) {
+        throwIfCancelled(
+          signal,
+          `the study was cancelled before the trial ${task.id}; the same command goes on from there`,
+        );
+        if (await doNext(task)) done += 1;
       }
     }
   } finally {

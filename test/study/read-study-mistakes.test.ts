@@ -79,7 +79,11 @@ test.each<[string, object, RegExp]>([
     /^splits\[0\].tofuSplit: .*folder, too \(tofu\)/,
   ],
   ['TOFU without a split', split({ tofu: 'tofu' }), /^splits\[0\]: it lacks tofuSplit/],
-  ['TOFU where there is none', { evaluation: { tofu: 5 } }, /^evaluation.tofu: splits\[0\] names no folder/],
+  [
+    'TOFU where there is none',
+    { ...split({}), evaluation: { tofu: 5 } },
+    /^evaluation.tofu: splits\[0\] names no folder/,
+  ],
   [
     'an unknown method',
     { methods: ['grad-diff2'] },
@@ -127,8 +131,8 @@ test.each<[string, object, RegExp]>([
   ],
   [
     'what differences cannot be taken of',
-    { methods: ['undial'], optimizers: ['mezo'] },
-    /^methods\[0\] with optimizers\[0\]: the forget term of undial takes the model's own distribution/,
+    { methods: ['ceu'], optimizers: ['mezo'] },
+    /^methods\[0\] with optimizers\[0\]: the forget term of ceu takes the model's own distribution/,
   ],
   [
     'an unknown optimizer',
@@ -188,11 +192,7 @@ test.each<[string, object, RegExp]>([
     { optimizers: [{ name: 'a', optimizer: 'adamw', searches: ['clippedFraction'] }] },
     /^optimizers\[0\].settings: clippedFraction is a setting of sophia and soul-repo, not of adamw/,
   ],
-  [
-    'an unknown search',
-    own({ searches: ['rho'] }),
-    /^optimizers\[1\].searches must be none, or some of clippedFraction/,
-  ],
+  ['an unknown search', own({ searches: ['rho'] }), /^optimizers\[1\].searches must be some of clippedFraction/],
   ['an algorithm with nothing inside', own({ inside: 'rmu' }), /^optimizers\[1\].inside must be 'wagle' or/],
   [
     'a known name of another',
@@ -219,11 +219,7 @@ test.each<[string, object, RegExp]>([
   ['two lengths', { training: { epochs: 2, steps: 3 } }, /^give steps or epochs, not both/],
   ['no batch', { training: { batchSize: 0 } }, /^training.batchSize must be an integer of at least 1/],
   ['one example of two halves', { evaluation: { forget: 1 } }, /^evaluation.forget must be an integer of at least 2/],
-  [
-    'an attack twice',
-    { evaluation: { attacks: ['nf4', 'nf4'] } },
-    /^evaluation.attacks must be none, or some of relearn, nf4/,
-  ],
+  ['an attack twice', { evaluation: { attacks: ['nf4', 'nf4'] } }, /^evaluation.attacks must be some of relearn, nf4/],
   ['another dtype', { dtype: 'f16' }, /^dtype must be 'f32' or 'bf16'/],
   [
     'a master of float32',

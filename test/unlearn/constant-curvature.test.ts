@@ -4,12 +4,14 @@ import { AdamW } from '../../lib/optim/adamw.ts';
 import { Sophia, type SophiaOptions } from '../../lib/optim/sophia.ts';
 import { passesOf } from '../../lib/run/memory-plan.ts';
 import { chooseAlgorithm } from '../../lib/run/run-defaults.ts';
+import { TorchLM } from '../../lib/torch/index.ts';
 import { completeCurvatureOptions, curvaturePlan } from '../../lib/unlearn/curvature.ts';
 import { descend } from '../../lib/unlearn/descend.ts';
 import type { DescentOptions } from '../../lib/unlearn/descent-options.ts';
 import type { StepEvent } from '../../lib/unlearn/events.ts';
 import { algorithm, method } from '../../lib/unlearn/registry.ts';
 import { BigramLM } from '../model/bigram-lm.ts';
+import { describeWithEngine } from '../torch/engine-available.ts';
 import { resumeEverywhere, sets, size } from './journal-runs.ts';
 import { WatchedModel } from './watched-model.ts';
 
@@ -143,4 +145,43 @@ test('an estimate is exact only where it says so with a boolean', async () => {
   await model.parameters.gradients.fill(1);
   await optimizer.updateHessian({ batchSize: 1, prime: true });
   expect((await optimizer.step()).warning).toMatch(/an estimate of 1 part:/);
+});
+
+describeWithEngine('of fresh adapters', () => {
+  test('A has its curvature from the first step on, and both factors move', async () => {
+    const config = {
+      ...{
+        model_type: 'llama',
+        vocab_size: size,
+        initializer_range: 0.3,
+        max_position_embeddings: 16,
+        hidden_size: 16,
+      },
+      ...{ intermediate_size: 32, num_hidden_layers: 2, num_attention_heads: 2, num_key_value_heads: 1 },
+    };
+    const adapter = { kind: 'lora', rank: 2, targets: 'all-linear' } as const;
+    const model = await TorchLM.create(config, 5n, { threads: 1, adapter });
+    const optimizer = new Sophia(model.parameters, { learningRate: 1e-3, weightDecay: 0, rho: 1e-3 });
+    try {
+      const first = await model.parameters.values.toFloat32Array();
+      const estimated: number[] = [];
+      const input = { model, optimizer, sets, seed: 4n };
+      for await (const event of descend(input, method('graddiff'), { steps: 3, batchSize: 2, curvature })) {
+        if (event.kind === 'step' && event.curvature) estimated.push(event.step);
+      }
+      // No other is made when B has moved.
+      expect(estimated).toEqual([1, 3]);
+      const [last, hessian] = await Promise.all(
+        [model.parameters.values, optimizer.state.hessian].map((buffer) => buffer.toFloat32Array()),
+      );
+      for (const [, { offset, shape }] of model.parameters.layout) {
+        const own = (values: Float32Array) => values.slice(offset, offset + shape[0]! * shape[1]!);
+        expect(own(hessian!).every((h) => h === 1)).toBe(true);
+        expect(own(last!)).not.toEqual(own(first));
+      }
+    } finally {
+      await optimizer.release();
+      model.release();
+    }
+  });
 });

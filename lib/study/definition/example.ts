@@ -6,56 +6,65 @@
 
 import { studyOptimizers } from '../optimizers/list.ts';
 
-/** A study's file as YAML, with what may stand in it. */
+const taken = ['adamw', 'sign', 'gnb-10', 'constant-h'];
+
+/** A study's file as YAML. Lines that begin with `#` and two spaces become entries without the `#`. */
 export function exampleStudy(): string {
-  const names = studyOptimizers.map(({ name, text }) => `#   ${name.padEnd(12)}${text}`).join('\n');
+  const others = studyOptimizers.map(({ name }) => name).filter((name) => !taken.includes(name));
+  const entries = (names: readonly string[], before: string) =>
+    names.map((name) => {
+      const { text } = studyOptimizers.find((each) => each.name === name)!;
+      return `${before}  - ${name.padEnd(12)}${before === '' ? ' ' : ''}# ${text}`;
+    });
   return `# A study: every method with every optimizer on every split of every model, each cell with the same number of trials on the same
-# draws. Nothing but the four lists is needed; numbers below are what is taken where nothing is said, unless they say otherwise.
-# Paths are relative to this file. Names are letters, digits, - and _.
+# draws. Nothing but the four lists is needed; numbers below are what is taken where nothing is said. Paths are relative to this
+# file. Names are letters, digits, - and _.
 
 title: Does second order help a model forget?
 seed: 0
 
-# Models that know what is to be forgotten: the demo's, which is trained from nothing on invented authors in minutes, or
-#   - name: tuned
-#     model: ../models/tuned          # a folder; one that knows both sets
-#     retrained: ../models/retrained  # trained on the retain set alone; without one nothing is measured at equal forgetting
-# or one that is first trained on the split's sets:
-#   - name: smollm2
-#     base: ../models/SmolLM2-135M-Instruct
-#     training: { epochs: 5, batchSize: 8 }
+# The demo's model, which is trained from nothing on invented authors in minutes; folders of models that know what is to be forgotten
+# (retrained: trained on the retain set alone; without one nothing is measured at equal forgetting); or one that is first trained.
 models:
   - name: demo
     made: demo
+#  - name: tuned
+#    model: ../models/tuned
+#    retrained: ../models/retrained
+#  - name: smollm2
+#    base: ../models/SmolLM2-135M-Instruct
+#    training: { epochs: 5, batchSize: 8 }
 
-# What is to be forgotten, and what is to be kept: the demo's, or files as soul unlearn takes them:
-#   - name: authors
-#     forget: authors.jsonl
-#     forgetFilter: author=Ada
-#     retain: [authors.jsonl, more.jsonl]
-#     retainFilter: author!=Ada
-#     utility: { facts: world_facts.jsonl }   # sets that no step uses, measured at the end
-#     tofu: ../tofu                           # folder of TOFU's evaluation sets, for evaluation.tofu
-#     tofuSplit: forget10
+# What is to be forgotten, and what is to be kept: the demo's authors (with the demo's model alone), or files as soul unlearn takes
+# them. utility: sets that no step uses, measured at the end. tofu: folder of TOFU's evaluation sets, for evaluation.tofu.
 splits:
   - name: invented
     made: demo
+#  - name: authors
+#    forget: authors.jsonl
+#    forgetFilter: author=Ada
+#    retain: [authors.jsonl, more.jsonl]
+#    retainFilter: author!=Ada
+#    utility: { facts: world_facts.jsonl }
+#    tofu: ../tofu
+#    tofuSplit: forget10
 
-# Any of soul methods that takes steps; with settings: { name: npo, settings: { beta: 0.2 } }
+# Any of soul methods that takes steps.
 methods:
   - graddiff
+#  - { name: npo, settings: { beta: 0.2 } }
 
-# By name:
-${names}
-# or one of your own:
-#   - name: slow-h
-#     text: Sophia with another decay rate of h
-#     optimizer: sophia
-#     settings: { betas: [0.965, 0.999], clippedFraction: 0.1 }
-#     curvature: { every: 10 }
-#     hessianData: both
-#     searches: []                  # or [clippedFraction], in place of a share in settings
-optimizers: [adamw, sign, gnb-10, constant-h]
+# By name, or of your own: an optimizer of soul unlearn with settings; searches: [clippedFraction] has that searched, too.
+optimizers:
+${entries(taken, '').join('\n')}
+${entries(others, '#').join('\n')}
+#  - name: slow-h
+#    text: Sophia with another decay rate of h
+#    optimizer: sophia
+#    settings: { betas: [0.965, 0.999], clippedFraction: 0.1 }
+#    curvature: { every: 10 }
+#    hessianData: both
+#    searches: []
 
 # Trials: settings that every cell tries for each draw. Draws: how often the batches are drawn anew, the same for all optimizers.
 # Both may be raised later: what was done counts.
