@@ -6,10 +6,11 @@
  */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { escapeMarkdown, printComparison } from '../lib/cli/comparison/forms.ts';
+import { readJsonFile } from '../lib/core/files.ts';
 import { packageRoot } from '../lib/core/package.ts';
 import { type Recipe, recipeText } from '../lib/run/recipes/recipe.ts';
 import { type Claim, claimsOf, leadersOf } from '../lib/study/analysis/claims.ts';
@@ -22,6 +23,7 @@ import { studyTables } from '../lib/study/analysis/tables/list.ts';
 import { studyFrom } from '../lib/study/definition/read-study.ts';
 import type { Study, StudyModel, StudySplit } from '../lib/study/definition/study.ts';
 import type { TrialRecord } from '../lib/study/trial/record.ts';
+import { TrialStore } from '../lib/study/trial/store.ts';
 
 export const studyDocument = 'docs/study.md';
 const recipesFile = 'lib/run/recipes/list.ts';
@@ -54,29 +56,21 @@ How it is made fair:
 - A draw counts when all trials of all optimizers in it are done.`;
 
 /** The studies that are stored under a folder, by name; of those without a finished trial nothing is said. */
-export function storedStudies(folder: string): StoredStudy[] {
+export async function storedStudies(folder: string): Promise<StoredStudy[]> {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { withFileTypes: true })
+  const names = readdirSync(folder, { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, 'study.json')))
     .map(({ name }) => name)
-    .sort()
-    .map((name) => ({
-      study: studyFrom(readJson(join(folder, name, 'study.json')), { folder, name }),
-      records: trialsIn(join(folder, name, 'trials')),
-    }))
-    .filter(({ records }) => records.length > 0);
+    .sort();
+  const studies = await Promise.all(names.map((name) => storedStudy(join(folder, name), name)));
+  return studies.filter(({ records }) => records.length > 0);
 }
 
-function trialsIn(folder: string): TrialRecord[] {
-  if (!existsSync(folder)) return [];
-  return readdirSync(folder)
-    .filter((name) => name.endsWith('.json'))
-    .sort()
-    .map((name) => readJson(join(folder, name)) as TrialRecord);
-}
-
-function readJson(file: string): unknown {
-  return JSON.parse(readFileSync(file, 'utf8'));
+async function storedStudy(folder: string, name: string): Promise<StoredStudy> {
+  const study = studyFrom(await readJsonFile(join(folder, 'study.json')), { folder, name });
+  const store = new TrialStore(folder);
+  const records = await Promise.all((await store.ids()).map((id) => store.read({ id })));
+  return { study, records: records.filter((record) => record !== undefined) };
 }
 
 /** The whole document. */
@@ -202,7 +196,7 @@ export const recipes: readonly Recipe[] = ${JSON.stringify(recipes, null, 2)};
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const studies = storedStudies(join(packageRoot, 'studies'));
+  const studies = await storedStudies(join(packageRoot, 'studies'));
   writeFileSync(join(packageRoot, studyDocument), studyText(studies));
   writeFileSync(join(packageRoot, recipesFile), recipesText(storedRecipes(studies)));
   execFileSync('npx', ['biome', 'check', '--write', recipesFile], { cwd: packageRoot, stdio: 'ignore' });

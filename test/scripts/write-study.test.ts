@@ -10,7 +10,7 @@ import type { TrialTask } from '../../lib/study/trial/record.ts';
 import { storedRecipes, storedStudies, studyDocument, studyText } from '../../scripts/write-study.ts';
 import { sampleRecords, sampleStudy } from '../study/analysis/sample-study.ts';
 
-const stored = storedStudies(join(packageRoot, 'studies'));
+const stored = await storedStudies(join(packageRoot, 'studies'));
 const folder = mkdtempSync(join(tmpdir(), 'soul-studies-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -63,7 +63,7 @@ describe('a document of a study', () => {
     expect(begun).not.toContain('Infinity');
   });
 
-  test('is the same from the files that studies keep', () => {
+  test('is the same from the files that studies keep', async () => {
     const own = join(folder, 'sample');
     mkdirSync(join(own, 'trials'), { recursive: true });
     writeFileSync(join(own, 'study.json'), toJson(study));
@@ -71,9 +71,9 @@ describe('a document of a study', () => {
     cpSync(join(own, 'study.json'), join(folder, 'sample.json'));
     mkdirSync(join(folder, 'begun'));
     writeFileSync(join(folder, 'begun', 'study.json'), toJson(study));
-    const studies = storedStudies(folder);
+    const studies = await storedStudies(folder);
     expect(studies).toHaveLength(1);
     expect(studyText(studies)).toBe(text);
-    expect(storedStudies(join(folder, 'missing'))).toEqual([]);
+    expect(await storedStudies(join(folder, 'missing'))).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PathPoint, TrialRecord } from '../trial/record.ts';
+import type { TrialRecord } from '../trial/record.ts';
 import { type Crossing, crossingOf } from './equal-forgetting.ts';
 import { divergedScore, type Score, scoreOf } from './score.ts';
 
@@ -62,9 +62,4 @@ export function chooseEqual(records: readonly TrialRecord[]): EqualChoice | unde
 export function equalForgetting({ outcome, path, retrained }: TrialRecord): Crossing | undefined {
   if (outcome === 'diverged' || retrained === undefined) return undefined;
   return crossingOf(path, retrained.validation.forget);
-}
-
-/** The last point of a trial; undefined of one that diverged, which has no end. */
-export function endOf({ outcome, path }: TrialRecord): PathPoint | undefined {
-  return outcome === 'diverged' ? undefined : path.at(-1);
 }

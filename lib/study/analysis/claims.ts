@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { CellSummary, Comparison, StudyFigure, StudySummary } from './summary.ts';
+import type { CellSummary, Comparison, Estimate, StudyFigure, StudySummary } from './summary.ts';
 import { standingOf } from './tables/comparison-table.ts';
 import { shownDifference, shownInterval, shownValue } from './tables/numbers.ts';
 
@@ -75,7 +75,7 @@ function claimOf(
   }
 }
 
-/** Which optimizer has the best mean of a figure in each row, without a word on whether that is more than chance. */
+/** Which optimizer has the best mean of a figure in each row, and whether its lead over the next is more than chance. */
 export function leadersOf(summary: StudySummary, name: string): string[] {
   const figure = summary.figures.find((each) => each.name === name)!;
   const several = rowCount(summary) > 1;
@@ -83,16 +83,50 @@ export function leadersOf(summary: StudySummary, name: string): string[] {
   for (const cell of summary.cells) {
     if (cell.figures[name]) rows.set(placeOf(cell), [...(rows.get(placeOf(cell)) ?? []), cell]);
   }
+  const sign = figure.better === 'lower' ? 1 : -1;
   return [...rows].flatMap(([place, cells]) => {
-    if (cells.length < 2) return [];
-    const sign = figure.better === 'lower' ? 1 : -1;
-    const best = cells.reduce((a, b) => (sign * a.figures[name]!.mean <= sign * b.figures[name]!.mean ? a : b));
+    const [best, next] = cells.toSorted((a, b) => sign * (a.figures[name]!.mean - b.figures[name]!.mean));
+    if (best === undefined || next === undefined) return [];
     const estimate = best.figures[name]!;
     const interval = shownInterval(estimate, figure.unit);
     return [
-      `The ${figure.better === 'lower' ? 'lowest' : 'highest'} mean of ${figure.label}${several ? ` (${place})` : ''} is that of ${best.optimizer}: ${shownValue(estimate.mean, figure.unit)}${interval === undefined ? '' : ` ${interval}`}.`,
+      `The ${figure.better === 'lower' ? 'lowest' : 'highest'} mean of ${figure.label}${several ? ` (${place})` : ''} is that of ${best.optimizer}: ${shownValue(estimate.mean, figure.unit)}${interval === undefined ? '' : ` ${interval}`}; ${leadOf(summary, figure, best, next)}.`,
     ];
   });
+}
+
+function leadOf(
+  { comparisons }: StudySummary,
+  { name, unit }: StudyFigure,
+  best: CellSummary,
+  next: CellSummary,
+): string {
+  const between = (own: CellSummary, other: CellSummary) =>
+    comparisons.find(
+      (each) =>
+        each.figure === name &&
+        placeOf(each) === placeOf(own) &&
+        each.optimizer === own.optimizer &&
+        each.other === other.optimizer,
+    )?.difference;
+  // Of two optimizers there is one comparison.
+  const difference = between(best, next) ?? negated(between(next, best));
+  if (difference === undefined) return `no draw has it beside the next, ${next.optimizer}`;
+  const value = `${shownDifference(difference.mean, unit)} ${shownInterval(difference, unit) ?? ''}`.trim();
+  const said = {
+    differs: 'whose interval excludes 0',
+    same: 'whose interval holds 0',
+    untold: 'of one draw',
+  }[standingOf(difference)];
+  return `its difference to the next, ${next.optimizer}, is ${value}, ${said}`;
+}
+
+function negated(difference: Estimate | undefined): Estimate | undefined {
+  if (difference === undefined) return undefined;
+  const { mean, low, high, draws } = difference;
+  return low === undefined || high === undefined
+    ? { mean: -mean, draws }
+    : { mean: -mean, low: -high, high: -low, draws };
 }
 
 function placeOf({ model, split, method }: Pick<Comparison, 'model' | 'split' | 'method'>): string {

@@ -33,9 +33,11 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
     ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
     `Half of the ${evaluation.forget} examples to forget and of the ${evaluation.retain} to keep that are measured chooses; the other half is reported.`,
     ...(evaluation.attacks.length === 0 ? ['No attack was made: nothing is said of robustness.'] : []),
-    ...(records.some(({ utility }) => Object.keys(utility ?? {}).length > 0)
+    ...(counted.some(({ figures }) => figures.utility)
       ? []
-      : ['Nothing was measured of what the model knew beside both sets.']),
+      : [
+          'Nothing is said of what the model knew beside both sets: it was not measured, or the start knew nothing of it.',
+        ]),
     `Times are of ${countOf(study.threads, 'thread')} on the processors named below, whatever else they did.`,
     ...(optimizers.length > 2
       ? [
@@ -60,7 +62,10 @@ function unreached({ cells }: StudySummary): string[] {
     .filter(({ figures }) => figures.equalReached && figures.equalReached.mean < 1)
     .map(({ model, split, method, optimizer, figures: { equalReached } }) => {
       const reached = Math.round(equalReached!.mean * equalReached!.draws);
-      return `${optimizer} (${method} on ${model}, ${split}) comes down to the retrained model's forget probability in ${reached} of ${equalReached!.draws} draws; its figures at equal forgetting are of those alone.`;
+      const place = `${optimizer} (${method} on ${model}, ${split})`;
+      if (reached === 0)
+        return `${place} never comes down to the retrained model's forget probability: at equal forgetting it has no figure.`;
+      return `${place} comes down to the retrained model's forget probability in ${reached} of ${equalReached!.draws} draws; its figures at equal forgetting are of those alone.`;
     });
 }
 
@@ -70,14 +75,13 @@ function countOf(count: number, what: string): string {
 
 /** Where an interval goes beyond what its figure can be. */
 function unbounded({ cells, figures }: StudySummary): string[] {
-  const bounded = figures.filter(({ unit }) => unit === 'probability' || unit === 'share');
   const passes = cells.some((cell) =>
-    bounded.some(({ name }) => {
-      const { low = 0, high = 1 } = cell.figures[name] ?? {};
-      return low < 0 || high > 1;
+    figures.some(({ name, unit }) => {
+      const { low = 0, high = 0 } = cell.figures[name] ?? {};
+      return low < 0 || (unit === 'probability' && high > 1);
     }),
   );
   return passes
-    ? ["Student's t knows no bounds: intervals of so few draws go below 0 or above 1, where no probability is."]
+    ? ["Student's t knows no bounds: intervals of so few draws go below 0, or above 1, where the figure cannot be."]
     : [];
 }

@@ -4,18 +4,21 @@
  * @module
  */
 
+import { withoutUndefined } from '../../core/optional.ts';
 import { sizeFactor } from '../../run/optimizer-choice.ts';
 import type { Recipe } from '../../run/recipes/recipe.ts';
-import { estimatesOf } from '../definition/inside.ts';
 import type { Study, StudyMethod, StudyOptimizer } from '../definition/study.ts';
 import type { TrialRecord } from '../trial/record.ts';
 import { checkRecords, rowKey } from './check-records.ts';
 import { type ScoredTrial, scoredTrial } from './choose.ts';
 import { estimateOf, meanOf } from './student-t.ts';
 
+/** What a record says of its optimizer. */
+type RecordedOptimizer = Recipe['optimizerSettings'] &
+  Pick<Recipe, 'optimizer' | 'curvature' | 'hessianData'> & { readonly learningRate: number };
+
 /** One setting of an optimizer with a method on a model, in all splits and draws. */
 interface Candidate {
-  readonly method: StudyMethod;
   readonly optimizer: StudyOptimizer;
   readonly scored: readonly ScoredTrial[];
   /** Mean score of the validation half. */
@@ -67,7 +70,7 @@ function bestOf(
       .flat()
       .filter((record) => record.trial === trial)
       .map(scoredTrial);
-    return { method, optimizer, scored, value: meanOf(scored.map(({ validation }) => validation.score)) };
+    return { optimizer, scored, value: meanOf(scored.map(({ validation }) => validation.score)) };
   }).filter(({ scored }) => scored.some(({ record }) => record.outcome === 'done'));
   if (candidates.length === 0) return undefined;
   return candidates.reduce((best, candidate) => (candidate.value > best.value ? candidate : best));
@@ -77,24 +80,26 @@ function recipeOf(
   study: Study,
   model: string,
   weights: number,
-  { method, optimizer: own, scored }: Candidate,
+  { optimizer: own, scored }: Candidate,
   rank: number,
 ): Recipe {
-  const { optimizer, ratesOf = optimizer, inside } = own;
   const { record } = scored.find((each) => each.record.outcome === 'done')!;
-  const { learningRate, ...optimizerSettings } = record.optimizerSettings as Recipe['optimizerSettings'];
+  const { algorithm, ...methodSettings } = record.methodSettings as { algorithm: Recipe['method'] };
+  const { optimizer, learningRate, curvature, hessianData, ...optimizerSettings } =
+    record.optimizerSettings as RecordedOptimizer;
+  const { ratesOf = optimizer } = own;
   const factor = sizeFactor(ratesOf, weights, ratesOf === optimizer ? optimizerSettings : {});
   const { epochs } = study.training;
   return {
     study: study.name,
     studied: { model, optimizer: own.name },
     weights,
-    method: inside ?? method.name,
-    methodSettings: record.methodSettings,
+    method: algorithm,
+    methodSettings,
     optimizer,
     optimizerSettings,
-    ...estimatesOf(own),
-    learningRate: Number((learningRate! / factor).toPrecision(4)),
+    ...withoutUndefined({ curvature, hessianData }),
+    learningRate: Number((learningRate / factor).toPrecision(4)),
     ratesOf,
     ...(epochs === undefined ? {} : { epochs }),
     rank,

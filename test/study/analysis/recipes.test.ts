@@ -1,9 +1,10 @@
 import { describe, expect, test } from '@jest/globals';
-import { completeOptimizerSettings } from '../../../lib/run/optimizer-choice.ts';
+import { completeRunSettings } from '../../../lib/run/index.ts';
 import { recipeSettings } from '../../../lib/run/recipes/recipe.ts';
+import { chooseAlgorithm } from '../../../lib/run/run-defaults.ts';
 import { recipesOf } from '../../../lib/study/analysis/recipes.ts';
 import type { Study } from '../../../lib/study/definition/study.ts';
-import { sgd } from '../../../lib/study/optimizers/first-order.ts';
+import { mezo, sgd } from '../../../lib/study/optimizers/first-order.ts';
 import { trialSettings } from '../../../lib/study/search/trial-settings.ts';
 import type { TrialRecord, TrialTask } from '../../../lib/study/trial/record.ts';
 import { sampleRecords, sampleStudy } from './sample-study.ts';
@@ -18,8 +19,16 @@ function recordsOf(own: Study, retainOf: (task: TrialTask) => number | undefined
     return retain === undefined ? undefined : { forget: 0, retain };
   });
   return records.map((record) => {
-    const { optimizerSettings, methodSettings } = trialSettings(own, record, { weights, examples: 20 });
-    return { ...record, optimizerSettings: { ...optimizerSettings }, methodSettings };
+    const settings = trialSettings(own, record, { weights, examples: 20 });
+    const { optimizer, curvature, hessianData } = settings;
+    return {
+      ...record,
+      optimizerSettings: {
+        ...{ optimizer, ...settings.optimizerSettings },
+        ...(curvature === undefined ? {} : { curvature, hessianData }),
+      },
+      methodSettings: { algorithm: settings.chosen.algorithm.name, ...settings.methodSettings },
+    };
   });
 }
 
@@ -49,7 +58,8 @@ describe('what a study recommends', () => {
         epochs: 5,
         trials: 2,
       },
-      methodSettings: chosen.methodSettings,
+      methodSettings: { retainCoefficient: chosen.searched.retainCoefficient },
+      curvature: { labels: 'sampled', every: 20 },
       optimizerSettings: { clippedFraction: 0.1 },
       score: { mean: expect.closeTo((2 * 0.75) / 1.75, 12), draws: 3 },
     });
@@ -65,9 +75,17 @@ describe('what a study recommends', () => {
   });
 
   test('has settings that runs take', () => {
-    for (const recipe of recipes) {
-      const { optimizer, optimizerSettings } = recipeSettings(recipe, 7e9);
-      expect(() => completeOptimizerSettings(optimizer, optimizerSettings)).not.toThrow();
+    const own = sampleStudy({ optimizers: [...study.optimizers, mezo] });
+    const all = recipesOf(
+      own,
+      recordsOf(own, () => 0.5),
+    );
+    expect(all.map(({ method }) => method)).toEqual(['graddiff', 'graddiff', 'mezo']);
+    for (const recipe of all) {
+      const settings = { model: 'm', target: 'f', retain: 'r', out: 'o', ...recipeSettings(recipe, 7e9) };
+      expect(() =>
+        completeRunSettings(settings, chooseAlgorithm(settings.method, settings.methodSettings)),
+      ).not.toThrow();
     }
   });
 

@@ -148,11 +148,14 @@ describe('claims', () => {
 
   test('name the best mean', () => {
     expect(leadersOf(summary, 'retain')).toEqual([
-      expect.stringMatching(/^The highest mean of retain is that of gnb-10: 0\.650 \[/),
+      'The highest mean of retain is that of gnb-10: 0.650 [0.426, 0.874]; its difference to the next, adamw, is +0.090 [0.065, 0.115], whose interval excludes 0.',
     ]);
     expect(leadersOf(summary, 'seconds')).toEqual([
-      expect.stringMatching(/^The lowest mean of time a run is that of adamw: 20\.0/),
+      'The lowest mean of time a run is that of adamw: 20.0 [20.0, 20.0]; its difference to the next, gnb-10, is 0.000 [0.000, 0.000], whose interval holds 0.',
     ]);
+    const turned = sampleRecords(study, (task) => ({ forget: 0.05, retain: 0.8 - endOf(task).retain }));
+    expect(leadersOf(summarize(study, turned), 'retain')[0]).toContain('the next, gnb-10, is +0.090 [0.065, 0.115]');
+    expect(leadersOf(summarize(study, records.slice(0, 4)), 'retain')[0]).toMatch(/is \+0.080, of one draw\.$/);
   });
 });
 

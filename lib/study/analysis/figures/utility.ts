@@ -11,7 +11,7 @@ import { type FigureDefinition, ofEnd } from './figure.ts';
 export const utilityFigure: FigureDefinition = {
   name: 'utility',
   label: 'utility',
-  text: "Probability of the answers of sets that no step uses, at the end as a share of the start's; mean over the sets.",
+  text: "Probability of the answers of sets that no step uses, at the end as a share of the start's; mean over the sets of whose answers the start gives at least 0.01.",
   better: 'higher',
   unit: 'share',
   of: ofEnd(({ utility = {} }) => {
@@ -22,7 +22,10 @@ export const utilityFigure: FigureDefinition = {
     name === 'original' && knownSets(utility).length > 0 ? 1 : undefined,
 };
 
-/** Those that the start knows anything of. */
+/** A ratio of less is one of noise. */
+const leastKnown = 0.01;
+
+/** Those that the start knows something of. */
 function knownSets(utility: NonNullable<TrialRecord['utility']>) {
-  return Object.values(utility).filter(({ before }) => before > 0);
+  return Object.values(utility).filter(({ before }) => before >= leastKnown);
 }

@@ -13,7 +13,7 @@ import { columnsOf, figuresOf, labelsOf, type StudyTable } from './study-table.t
 const names = ['score', 'forget', 'retain', 'equalRetain', 'utility', 'robustness', 'secondsPerStep', 'peakMemory'];
 
 /** What an interval of a difference says. */
-export function standingOf({ low, high }: Estimate): Mark {
+export function standingOf({ low, high }: Estimate): Exclude<Mark, 'best'> {
   if (low === undefined || high === undefined) return 'untold';
   return low > 0 || high < 0 ? 'differs' : 'same';
 }
