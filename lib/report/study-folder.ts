@@ -4,13 +4,14 @@
  * @module
  */
 
-import { join } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { badFileOf, readJsonFile } from '../core/files.ts';
-import { isObject } from '../core/json.ts';
 import { checkRecords } from '../study/analysis/check-records.ts';
 import { summarize } from '../study/analysis/summarize.ts';
+import { studyFrom } from '../study/definition/read-study.ts';
 import type { Study } from '../study/definition/study.ts';
+import { portableStudy } from '../study/portable-study.ts';
 import type { TrialRecord } from '../study/trial/record.ts';
 import { TrialStore } from '../study/trial/store.ts';
 import type { StudySource } from './study-source.ts';
@@ -30,7 +31,7 @@ export interface StudyFolder {
  * @throws SoulError SOUL_BAD_FILE where study.json is no study
  */
 export async function readStudyFolder(folder: string): Promise<StudyFolder> {
-  const study = studyOf(join(folder, studyName), await readJsonFile(join(folder, studyName)));
+  const study = await storedStudy(folder);
   const store = new TrialStore(folder);
   const trials: TrialRecord[] = [];
   const problems: string[] = [];
@@ -45,26 +46,20 @@ export async function readStudyFolder(folder: string): Promise<StudyFolder> {
       problems.push(error.message);
     }
   }
-  return { source: { summary: summarize(study, trials), trials }, problems };
+  // A page that is handed on names no folder of the machine.
+  return { source: { summary: summarize(portableStudy(study, folder), trials), trials }, problems };
 }
 
-/** What `study.json` says, checked as far as a page needs it. */
-function studyOf(file: string, value: unknown): Study {
+/** What `study.json` says. */
+async function storedStudy(folder: string): Promise<Study> {
+  const file = join(folder, studyName);
   const bad = badFileOf(file);
-  if (value === undefined) throw bad('is not there');
-  const refused = () => bad('is no study; soul study writes it, so let that write it again');
-  if (!isObject(value)) throw refused();
-  const { name, title, seed, models, splits, methods, optimizers, trials, draws } = value;
-  const named = (list: unknown) =>
-    Array.isArray(list) && list.every((each) => isObject(each) && typeof each.name === 'string');
-  const isCount = (count: unknown) => Number.isSafeInteger(count) && (count as number) >= 1;
-  const isWhole =
-    typeof name === 'string' &&
-    typeof title === 'string' &&
-    [models, splits, methods, optimizers].every(named) &&
-    isCount(trials) &&
-    isCount(draws) &&
-    /^\d{1,20}$/.test(String(typeof seed === 'object' ? '' : seed));
-  if (!isWhole) throw refused();
-  return { ...(value as unknown as Study), seed: BigInt(seed as string) };
+  const content = await readJsonFile(file);
+  if (content === undefined) throw bad('is not there');
+  try {
+    return studyFrom(content, { folder, name: basename(resolve(folder)) });
+  } catch (error) {
+    if (!(error instanceof SoulError)) throw error;
+    throw bad(`is no study, which soul study would write again: ${error.message}`, error);
+  }
 }
