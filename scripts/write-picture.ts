@@ -9,7 +9,6 @@ import { existsSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { packageRoot } from '../lib/core/package.ts';
-import { front } from '../lib/report/figures/study/front.ts';
 import { paths } from '../lib/report/figures/study/paths.ts';
 import { figurePicture } from '../lib/report/picture.ts';
 import { Drawer } from '../lib/report/plot/draw.ts';
@@ -23,7 +22,7 @@ export const pictureStudy = 'studies/demo';
 /** The picture of a study's folder. */
 export async function pictureText(folder: string): Promise<string> {
   const { source } = await readStudyFolder(folder);
-  return figurePicture([paths, front], source, await Drawer.load());
+  return figurePicture([paths], source, await Drawer.load());
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {

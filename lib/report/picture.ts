@@ -41,7 +41,7 @@ export function figurePicture<Source>(
     return html`<text x="${x + 4}" y="${top + 16}" font-weight="600">${title}</text>
 <svg x="${x}" y="${top + headHeight}" width="${panelSize.width}" height="${panelSize.height}">${drawer.svg(plot, title)}</svg>\n`;
   });
-  const style = `${themeStyle}\n${plotStyle}\nsvg{color:var(--text)}\ntext{font:13px system-ui,sans-serif}\n.plot text{font-size:12px}`;
+  const style = `${themeStyle}\n${plotStyle}\nsvg{color:var(--text)}\ntext{font-family:system-ui,sans-serif;font-size:13px}\n.plot text{font-size:12px}`;
   const title = panels.map((panel) => panel.title).join('; ');
   return contentText(html`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}" fill="currentColor" role="img" aria-label="${title}">
 <style>${new Markup(style)}</style>

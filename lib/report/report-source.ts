@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { SoulError } from '../core/errors.ts';
 import { exists } from '../core/files.ts';
@@ -24,7 +25,7 @@ export interface ReportFolder {
 /**
  * Finds what a folder is of.
  *
- * @throws SoulError SOUL_NOT_FOUND where it is not there; SOUL_BAD_FILE where it is neither a study's nor a run's
+ * @throws SoulError SOUL_NOT_FOUND where it is not there; SOUL_INVALID_ARGUMENT for a file; SOUL_BAD_FILE where it is neither a study's nor a run's
  */
 export async function reportFolder(folder: string): Promise<ReportFolder> {
   const staged = `${folder.replace(/[/\\]+$/, '')}.partial`;
@@ -38,6 +39,10 @@ export async function reportFolder(folder: string): Promise<ReportFolder> {
     throw new SoulError('SOUL_NOT_FOUND', `${folder} does not exist; name the folder of a study or of a run`, {
       folder,
     });
+  }
+  if (!(await stat(folder)).isDirectory()) {
+    const text = `${folder} is a file; name the folder of a study, which is the study's file without its ending, or of a run`;
+    throw new SoulError('SOUL_INVALID_ARGUMENT', text, { folder });
   }
   throw new SoulError(
     'SOUL_BAD_FILE',

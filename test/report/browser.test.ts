@@ -45,7 +45,10 @@ ifThere('in a browser', () => {
     await writeReport(path('study'));
     const several = madeStudy({
       methods: ['graddiff', 'npo'],
-      optimizers: ['adamw', 'gnb-1', 'gnb-10', 'gnb-forget', 'constant-h', 'all-clipped', 'soul-repo', 'sign', 'mezo'],
+      optimizers: [
+        ...['adamw', 'gnb-1', 'gnb-10', 'gnb-forget', 'constant-h', 'all-clipped', 'soul-repo', 'sign', 'mezo'],
+        { name: 'OPTIMIZER-WHOSE-NAME-NO-AXIS-OF-IT-HOLD', optimizer: 'sgd' },
+      ],
       trials: 2,
       draws: 2,
     });

@@ -234,6 +234,9 @@ describe('soul report', () => {
       code: 'SOUL_BAD_FILE',
       message: expect.stringContaining('study.json'),
     });
+    await writeFile(path('study.yaml'), 'title: x');
+    const file = await captured('report', path('study.yaml'));
+    expect(file).toMatchObject({ code: 2, err: expect.stringContaining('is a file; name the folder') });
     const nowhere = await captured('report', path('told'), '--out', path('none/report.html'));
     expect(nowhere).toMatchObject({ code: 2, err: expect.stringContaining('make it, or name another') });
   });

@@ -23,6 +23,26 @@ export function frame(x: ScaleOptions, y: ScaleOptions, marks: readonly Markish[
   };
 }
 
+/** A frame whose rows have names, each a line high. */
+export function rowsFrame(names: readonly string[], x: ScaleOptions, marks: readonly Markish[]): PlotOptions {
+  const longest = Math.min(Math.max(...names.map((name) => name.length)), longestName);
+  const y = { label: null, domain: names, grid: false, type: 'band', tickFormat: cutName } as const;
+  return {
+    ...frame({ nice: true, grid: true, ticks: 4, ...x }, y, marks),
+    height: 76 + 26 * names.length,
+    marginTop: 8,
+    marginRight: 22,
+    marginLeft: 24 + longest * 7,
+  };
+}
+
+/** Characters of a name beside a row; legends and tables have the whole. */
+const longestName = 18;
+
+function cutName(name: string): string {
+  return name.length <= longestName ? name : `${name.slice(0, longestName - 1)}\u2026`;
+}
+
 /** How lines that stand for no optimizer are drawn, as those of the retrained model. */
 export const referenceStyle: SeriesStyle = { color: 'currentColor', symbol: 'cross', dash: '1 4' };
 

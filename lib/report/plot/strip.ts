@@ -6,7 +6,7 @@
 
 import type { PlotOptions, ScaleOptions } from '@observablehq/plot';
 import type { PlotLibrary } from '../figures/figure.ts';
-import { frame } from './panels.ts';
+import { rowsFrame } from './panels.ts';
 import type { SeriesStyle } from './series.ts';
 
 export interface StripRow {
@@ -18,7 +18,6 @@ export interface StripRow {
 
 /** A line for each name; the bar across it is the mean. */
 export function strip(plot: PlotLibrary, rows: readonly StripRow[], x: ScaleOptions): PlotOptions {
-  const longest = Math.max(...rows.map(({ name }) => name.length));
   const marks = rows.flatMap(({ name, style, values }) => {
     const y = () => name;
     const mean = values.reduce((sum, { value }) => sum + value, 0) / values.length;
@@ -35,16 +34,9 @@ export function strip(plot: PlotLibrary, rows: readonly StripRow[], x: ScaleOpti
       plot.dot(values, { x: 'value', y, symbol, fill: color, fillOpacity: 0.75, r: 4, title: 'title' }),
     ];
   });
-  const names = rows.map(({ name }) => name);
-  return {
-    ...frame(
-      { nice: true, grid: true, ticks: 4, ...x },
-      { label: null, domain: names, grid: false, type: 'band' },
-      marks,
-    ),
-    height: 76 + 26 * rows.length,
-    marginTop: 8,
-    marginRight: 22,
-    marginLeft: Math.min(24 + longest * 7, 190),
-  };
+  return rowsFrame(
+    rows.map(({ name }) => name),
+    x,
+    marks,
+  );
 }

@@ -5,7 +5,7 @@
  */
 
 import { numberText } from '../../page/numbers.ts';
-import { frame } from '../../plot/panels.ts';
+import { rowsFrame } from '../../plot/panels.ts';
 import {
   isSame,
   optimizerLegend,
@@ -68,7 +68,6 @@ export const differences = figure<StudySource, Row>({
   draw: (all, source, plot) => {
     const { figures } = source.summary;
     const first = optimizerNames(source)[0]!;
-    const longest = Math.max(...all.map(({ optimizer }) => optimizer.length));
     return {
       legend: optimizerLegend(source, all, 'mark'),
       panels: settingsOf(source).flatMap((setting) =>
@@ -86,17 +85,11 @@ export const differences = figure<StudySource, Row>({
             return [...interval, plot.dot([row], { y, x: 'difference', fill: color, symbol, r: 5, title })];
           });
           const optimizers = own.map(({ optimizer }) => optimizer);
-          const base = frame(
-            { label: `difference to ${first}`, ticks: 4, zero: true, nice: true, grid: true, tickFormat: shortTick },
-            { label: null, domain: optimizers, grid: false, type: 'band' },
-            [plot.ruleX([0], { stroke: 'currentColor' }), ...marks],
-          );
-          const height = 76 + 26 * optimizers.length;
-          const marginLeft = Math.min(24 + longest * 7, 190);
+          const x = { label: `difference to ${first}`, zero: true, tickFormat: shortTick };
           return [
             {
               title: panelTitle(source, setting, `${label}${betterText[better]}`),
-              plot: { ...base, height, marginTop: 8, marginRight: 22, marginLeft },
+              plot: rowsFrame(optimizers, x, [plot.ruleX([0], { stroke: 'currentColor' }), ...marks]),
             },
           ];
         }),
