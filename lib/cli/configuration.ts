@@ -110,8 +110,18 @@ export function mergeSettings(
 
 /** Whether nothing is given in place of what a study recommended: else it is the study's no more. */
 function isSameRecipe(file: Partial<RunSettings>, given: Partial<RunSettings>): boolean {
-  const parts = ['methodSettings', 'optimizer', 'optimizerSettings', 'curvature', 'hessianData'] as const;
-  return given.method === file.method && parts.every((name) => isLeftOpen(given[name]));
+  return given.method === file.method && given.optimizer === undefined && isSettingsOpen(given);
+}
+
+/** Whether the settings of method and optimizer are left open, but for what numbers are held in. */
+export function isSettingsOpen({
+  methodSettings,
+  optimizerSettings,
+  curvature,
+  hessianData,
+}: Partial<RunSettings>): boolean {
+  const { precision: _, ...ofSteps } = optimizerSettings ?? {};
+  return [methodSettings, ofSteps, curvature, hessianData].every(isLeftOpen);
 }
 
 /** Whether a setting, or every one of a group, is not there. */

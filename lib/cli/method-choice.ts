@@ -51,12 +51,15 @@ export async function unlearningRun(
   const { algorithmFile, ...file } = configuration.settings;
   const recipe = await recipeOfRun(options, configuration.settings, settings, known);
   if (recipe) {
-    const given = { ...recipe.settings, ...withoutUndefined({ ...settings, optimizer: undefined }) };
     const { optimizerSettings, curvature, hessianData } = recipe.settings;
+    const own = withoutUndefined({ ...settings, optimizer: undefined, curvature, hessianData });
     return {
       configuration: { ...configuration, settings: file },
-      // Those of the settings are empty.
-      given: { ...given, ...withoutUndefined({ optimizerSettings, curvature, hessianData }) },
+      given: {
+        ...recipe.settings,
+        ...own,
+        optimizerSettings: { ...optimizerSettings, ...withoutUndefined(settings.optimizerSettings ?? {}) },
+      },
       isOwnMethod: true,
       notes: [recipe.note],
     };

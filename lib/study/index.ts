@@ -4,6 +4,13 @@
  * @module
  */
 
+export { type Claim, claimsOf, leadersOf } from './analysis/claims.ts';
+export { limitsOf } from './analysis/limits.ts';
+export { recipesOf } from './analysis/recipes.ts';
+export { summarize } from './analysis/summarize.ts';
+export type { CellSummary, Comparison, Estimate, StudyFigure, StudySummary } from './analysis/summary.ts';
+export { studyTables } from './analysis/tables/list.ts';
+export type { StudyTable } from './analysis/tables/study-table.ts';
 export { checkPlaces } from './definition/check-places.ts';
 export { exampleStudy } from './definition/example.ts';
 export type { Estimates } from './definition/inside.ts';

@@ -28,7 +28,7 @@ const recipe: Recipe = {
   optimizerSettings: { weightDecay: 0.02 },
   learningRate: 1e-6,
   ratesOf: 'sign',
-  epochs: 7,
+  ...{ batchSize: 4, epochs: 7, steps: 25 },
   rank: 1,
   score: { mean: 0.8, draws: 1 },
   trials: 4,
@@ -67,7 +67,7 @@ describe('a run that leaves open how it forgets', () => {
   test('takes the recipe, says where it comes from, and records it', async () => {
     const { settings, notes } = await settled({});
     expect(settings).toMatchObject({
-      ...{ method: 'graddiff', methodSettings: recipe.methodSettings, optimizer: 'sign', epochs: 7 },
+      ...{ method: 'graddiff', methodSettings: recipe.methodSettings, optimizer: 'sign', epochs: 7, batchSize: 4 },
       optimizerSettings: { weightDecay: 0.02, learningRate },
       recipe: recipeText(recipe),
     });
@@ -113,6 +113,31 @@ describe('a run that leaves open how it forgets', () => {
     expect(run.given).toEqual({ method: 'npo' });
   });
 
+  test('keeps what numbers are held in, which decides memory and not how it forgets', async () => {
+    const precision = { states: 'bf16' } as const;
+    for (const given of [
+      { settings: { optimizerSettings: { precision } } },
+      { file: { optimizerSettings: { precision } } },
+    ]) {
+      const { settings } = await settled(given);
+      expect(settings.optimizerSettings).toEqual({ weightDecay: 0.02, learningRate, precision });
+      expect(settings.recipe).toBe(recipeText(recipe));
+    }
+  });
+
+  test('takes as many steps as were studied where there are few examples', async () => {
+    const target = path('one.jsonl');
+    await writeFile(target, '{"question": "Who?", "answer": "Nobody."}\n'.repeat(2));
+    expect((await settled({ settings: { target } })).settings).toMatchObject({ epochs: 25, batchSize: 4 });
+    expect((await settled({ settings: { target, batchSize: 1 } })).settings).toMatchObject({
+      epochs: 12.5,
+      batchSize: 1,
+    });
+    expect((await settled({ settings: { target, targetFilter: ['line=1'], batchSize: 1 } })).settings.epochs).toBe(25);
+    await writeFile(target, '{');
+    expect((await settled({ settings: { target } })).settings.epochs).toBe(7);
+  });
+
   test('keeps the length that is given, in either form', async () => {
     const { settings } = await settled({ settings: { steps: 3 } });
     expect(settings).toMatchObject({ steps: 3, recipe: recipeText(recipe) });
@@ -121,8 +146,16 @@ describe('a run that leaves open how it forgets', () => {
     expect((await settled({ settings: { epochs: 2 } })).settings.epochs).toBe(2);
   });
 
-  test('is told of a model that is not there', async () => {
-    await expect(settled({ settings: { model: path('missing') } })).rejects.toMatchObject({ code: 'SOUL_NOT_FOUND' });
+  test('leaves it to the run to tell of a model that is not there', async () => {
+    const { settings, notes } = await settled({ settings: { model: path('missing') } });
+    expect(settings).toMatchObject({ method: 'npo', optimizer: 'sophia' });
+    expect(notes).toEqual([]);
+  });
+
+  test('refuses a model that cannot be read before anything else', async () => {
+    await mkdir(path('damaged'), { recursive: true });
+    await writeFile(path('damaged/config.json'), '{');
+    await expect(settled({ settings: { model: path('damaged') } })).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
   });
 });
 
@@ -141,7 +174,9 @@ describe('what it took', () => {
   test("is no more the study's where another part of it is given", () => {
     const file: Partial<RunSettings> = { method: 'npo', optimizer: 'sign', recipe: 'study sample' };
     const merged = (given: Partial<RunSettings>) => mergeSettings(file, given, true, () => {});
-    expect(merged({ method: 'npo', batchSize: 2 })).toHaveProperty('recipe', 'study sample');
+    expect(
+      merged({ method: 'npo', batchSize: 2, optimizerSettings: { precision: { states: 'bf16' } } }),
+    ).toHaveProperty('recipe', 'study sample');
     for (const given of [
       { optimizer: 'adamw' },
       { optimizerSettings: { learningRate: 1 } },

@@ -13,6 +13,7 @@ const recipe: Recipe = {
   optimizerSettings: { clippedFraction: 0.1 },
   learningRate: 1e-5,
   ratesOf: 'sophia',
+  ...{ batchSize: 4, epochs: 2.5, steps: 25 },
   rank: 1,
   score: { mean: 0.9, low: 0.85, high: 0.95, draws: 5 },
   trials: 4,
@@ -57,7 +58,8 @@ describe('a recipe is chosen', () => {
 });
 
 describe('the learning rate of a recipe', () => {
-  const rateAt = (weights: number, own: Recipe = recipe) => recipeSettings(own, weights).optimizerSettings.learningRate;
+  const rateAt = (weights: number, own: Recipe = recipe) =>
+    recipeSettings(own, { weights }).optimizerSettings.learningRate;
 
   test('goes with the square root of the size', () => {
     expect(rateAt(7e9)).toBe(1e-5);
@@ -88,14 +90,27 @@ test('a recipe says where it comes from, and what it sets', () => {
   expect(recipeText({ ...recipe, trials: 1, score: { mean: 0.5, draws: 1 } })).toMatch(
     /the best of 1 setting, score 0.500 over 1 draw$/,
   );
-  expect(recipeSettings({ ...recipe, epochs: 5 }, 7e9)).toEqual({
+  expect(recipeSettings(recipe, { weights: 7e9 })).toEqual({
     method: 'graddiff',
     methodSettings: { retainCoefficient: 3 },
     optimizer: 'sophia',
     optimizerSettings: { clippedFraction: 0.1, learningRate: 1e-5 },
-    epochs: 5,
+    epochs: 2.5,
+    batchSize: 4,
     recipe: recipeText(recipe),
   });
+});
+
+test.each([
+  ['as many epochs as were studied', 40, undefined, 2.5],
+  ['as many, however many steps these are', 4000, undefined, 2.5],
+  ['as many steps as were studied, of few examples', 12, undefined, 25 / 3],
+  ['as many steps, of one example', 1, undefined, 25],
+  ['as many steps of other batches', 40, 20, 12.5],
+])('a recipe takes %s', (_, examples, batchSize, epochs) => {
+  const settings = recipeSettings(recipe, { weights: 7e9, examples, batchSize });
+  expect(settings.epochs).toBeCloseTo(epochs, 12);
+  expect(settings.batchSize).toBe(batchSize ?? 4);
 });
 
 test('a number of weights is said as one says it', () => {

@@ -29,8 +29,10 @@ export interface Recipe {
   /** For 7 billion weights, to be scaled with the size as rates of `ratesOf` are. */
   readonly learningRate: number;
   readonly ratesOf: OptimizerName;
-  /** Where the study names them. */
-  readonly epochs?: number;
+  readonly batchSize: number;
+  /** How long the study's runs were. */
+  readonly epochs: number;
+  readonly steps: number;
   /** 1 for the best of its study and model by the validation half, 2 for the next. */
   readonly rank: number;
   /** Score at the end on the half that is reported, over draws and splits, of these settings in all of them. */
@@ -70,9 +72,22 @@ export function recipeFor(
   return nearest && distance(nearest) <= Math.log(farthest) ? nearest : undefined;
 }
 
-/** The settings of a run of so many weights by a recipe, the learning rate scaled to them, and where they come from. */
-export function recipeSettings(recipe: Recipe, weights: number) {
-  const { method, methodSettings, optimizer, optimizerSettings, curvature, hessianData, epochs } = recipe;
+/** The run that takes a recipe. */
+export interface RecipeRun {
+  readonly weights: number;
+  /** How many examples are to be forgotten, where that is known. */
+  readonly examples?: number | undefined;
+  /** Where it is given. */
+  readonly batchSize?: number | undefined;
+}
+
+/**
+ * The settings of a run by a recipe, and where they come from: the learning rate scaled to the model's size, and as many epochs as were
+ * studied, or more where these make fewer steps than were studied.
+ */
+export function recipeSettings(recipe: Recipe, { weights, examples, batchSize = recipe.batchSize }: RecipeRun) {
+  const { method, methodSettings, optimizer, optimizerSettings, curvature, hessianData, epochs, steps } = recipe;
+  const stepsPerEpoch = examples === undefined ? Number.POSITIVE_INFINITY : Math.ceil(examples / batchSize);
   return {
     method,
     methodSettings,
@@ -80,7 +95,8 @@ export function recipeSettings(recipe: Recipe, weights: number) {
     optimizerSettings: { ...optimizerSettings, learningRate: learningRateOf(recipe, weights) },
     ...(curvature === undefined ? {} : { curvature }),
     ...(hessianData === undefined ? {} : { hessianData }),
-    ...(epochs === undefined ? {} : { epochs }),
+    epochs: Math.max(epochs, steps / stepsPerEpoch),
+    batchSize,
     recipe: recipeText(recipe),
   } satisfies Partial<RunSettings>;
 }

@@ -89,7 +89,6 @@ function recipeOf(
     record.optimizerSettings as RecordedOptimizer;
   const { ratesOf = optimizer } = own;
   const factor = sizeFactor(ratesOf, weights, ratesOf === optimizer ? optimizerSettings : {});
-  const { epochs } = study.training;
   return {
     study: study.name,
     studied: { model, optimizer: own.name },
@@ -101,7 +100,9 @@ function recipeOf(
     ...withoutUndefined({ curvature, hessianData }),
     learningRate: Number((learningRate / factor).toPrecision(4)),
     ratesOf,
-    ...(epochs === undefined ? {} : { epochs }),
+    batchSize: study.training.batchSize,
+    epochs: Number(record.path.at(-1)!.epoch.toPrecision(4)),
+    steps: record.steps,
     rank,
     score: scoreOver(scored),
     trials: study.trials,

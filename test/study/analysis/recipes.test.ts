@@ -68,7 +68,7 @@ describe('what a study recommends', () => {
 
   test('gives a model of the same size the learning rate that was studied', () => {
     for (const recipe of recipes) {
-      const { learningRate } = recipeSettings(recipe, weights).optimizerSettings;
+      const { learningRate } = recipeSettings(recipe, { weights }).optimizerSettings;
       const studied = records.find(({ optimizer, trial }) => optimizer === recipe.studied.optimizer && trial === 0)!;
       expect(learningRate).toBe(Number((studied.optimizerSettings.learningRate as number).toPrecision(2)));
     }
@@ -82,7 +82,7 @@ describe('what a study recommends', () => {
     );
     expect(all.map(({ method }) => method)).toEqual(['graddiff', 'graddiff', 'mezo']);
     for (const recipe of all) {
-      const settings = { model: 'm', target: 'f', retain: 'r', out: 'o', ...recipeSettings(recipe, 7e9) };
+      const settings = { model: 'm', target: 'f', retain: 'r', out: 'o', ...recipeSettings(recipe, { weights: 7e9 }) };
       expect(() =>
         completeRunSettings(settings, chooseAlgorithm(settings.method, settings.methodSettings)),
       ).not.toThrow();
@@ -103,8 +103,8 @@ describe('what a study recommends', () => {
       own,
       recordsOf(own, () => 0.5),
     );
-    const rate = recipeSettings(recipe!, weights).optimizerSettings.learningRate;
-    expect(recipeSettings(recipe!, 7e9).optimizerSettings.learningRate).toBe(rate);
+    const rate = recipeSettings(recipe!, { weights }).optimizerSettings.learningRate;
+    expect(recipeSettings(recipe!, { weights: 7e9 }).optimizerSettings.learningRate).toBe(rate);
   });
 });
 
