@@ -4,7 +4,8 @@
  * @module
  */
 
-import { claimsOf } from '../study/analysis/claims.ts';
+import { claimsOf, leadersOf } from '../study/analysis/claims.ts';
+import { limitsOf } from '../study/analysis/limits.ts';
 import { studyFigures } from './figures/study/list.ts';
 import { html, type Markup } from './page/html.ts';
 import type { PageParts, Section } from './page/page.ts';
@@ -25,7 +26,7 @@ export function studyPage(source: StudySource, problems: readonly string[], draw
     {
       id: 'summary',
       title: 'Summary',
-      content: [progress(source), problemList(problems), claims(source), optimizerList(source)],
+      content: [progress(source), problemList(problems), claims(source), optimizerList(source), made(source)],
     },
     { id: 'results', title: 'Results', content: resultTables(source) },
     {
@@ -72,19 +73,32 @@ function problemList(problems: readonly string[]): Markup | undefined {
   return html`<p class="warning" role="note">Left out: ${problems.join('; ')}</p>\n`;
 }
 
-/** What the figures say, in the sentences of the analysis. */
-function claims({ summary }: StudySource): Markup | undefined {
-  const shown = claimsOf(summary).filter(({ standing }) => standing === 'shown');
-  const others = claimsOf(summary).filter(({ standing }) => standing !== 'shown');
-  if (shown.length + others.length === 0) return undefined;
-  const list = (all: typeof shown) => html`<ul>${all.map(({ sentence }) => html`<li>${sentence}</li>`)}</ul>\n`;
+/** What the figures say and do not say, in the sentences of the analysis. */
+function claims({ summary, trials }: StudySource): Markup | undefined {
+  const all = claimsOf(summary);
+  if (all.length === 0) return undefined;
+  const shown = all.filter(({ standing }) => standing === 'shown').map(({ sentence }) => sentence);
+  const others = all.filter(({ standing }) => standing !== 'shown').map(({ sentence }) => sentence);
+  const leaders = ['score', 'equalRetain'].flatMap((figure) => leadersOf(summary, figure));
+  const list = (sentences: readonly string[]) => html`<ul>${sentences.map((each) => html`<li>${each}</li>`)}</ul>\n`;
   return html`<h3>What is shown</h3>
-${shown.length > 0 ? list(shown) : html`<p>No difference to the first optimizer is shown.</p>`}
-${others.length > 0 ? html`<details id="not-shown"><summary>What is not shown (${others.length})</summary>${list(others)}</details>` : undefined}`;
+${list([...leaders, ...(shown.length > 0 ? shown : ['No difference to the first optimizer is shown.'])])}
+<h3>What is not shown</h3>
+${list(limitsOf(summary, trials))}
+${others.length > 0 ? html`<details id="not-shown"><summary>Differences that are not shown (${others.length})</summary>${list(others)}</details>` : undefined}`;
 }
 
 function optimizerList({ summary }: StudySource): Markup {
   return html`<h3>Optimizers</h3>\n${facts(summary.study.optimizers.map(({ name, text }) => [name, text]))}`;
+}
+
+/** Versions and processors of the trials: what all say, or a few of them. */
+function made({ trials }: StudySource): Markup | undefined {
+  if (trials.length === 0) return undefined;
+  const names = [...new Set(trials.flatMap((trial) => Object.keys(trial.made)))];
+  const values = names.map((name) => [...new Set(trials.map((trial) => trial.made[name]))]);
+  const entries = names.flatMap((name, i) => (values[i]!.length <= 4 ? [[name, values[i]!.join(', ')] as const] : []));
+  return html`<h3>How it was made</h3>\n${facts(entries)}`;
 }
 
 /** What a figure's settings are: all of the study but its names of files. */

@@ -44,6 +44,22 @@ test('a study of which nothing is done has no figure', () => {
   expect(figureParts(studyFigures, madeSource(madeStudy(), []), drawer, {})).toEqual([]);
 });
 
+test.each([
+  ['of one optimizer', {}, { optimizers: ['adamw'] }],
+  ['of one draw', {}, { draws: 1 }],
+  ['of one trial', {}, { trials: 1, draws: 1 }],
+  ['without a retrained model', { retrained: undefined, retrainedAttacks: undefined }, {}],
+  ['without utility', { utility: undefined }, {}],
+  ['whose trials all diverged', { outcome: 'diverged', reason: 'the loss was not finite' }, {}],
+] as const)('a study %s is drawn, too', (_, trialChanges, studyChanges) => {
+  const study = madeStudy(studyChanges as object);
+  const trials = madeTrials(study).map((trial) => JSON.parse(JSON.stringify({ ...trial, ...trialChanges })));
+  const parts = figureParts(studyFigures, madeSource(study, trials), drawer, {});
+  expect(parts.length).toBeGreaterThan(3);
+  const svg = [...contentText(parts).matchAll(/<svg.*?<\/svg>/gs)].map(([each]) => each);
+  expect(svg.join('')).not.toMatch(/NaN|undefined|Infinity/);
+});
+
 test('paths are the mean of the chosen trials, with the lowest and the highest draw', () => {
   const chosen = chosenTrials(source).filter(({ cell }) => cell.optimizer === 'gnb-10');
   expect(chosen).toHaveLength(3);

@@ -36,8 +36,9 @@ export function table<Row>({ id, caption, columns, rows, data }: TableParts<Row>
   const cells = columns.map((column) => columnCells(column, rows));
   const heads = columns.map(({ head, group, text }, i) => {
     const above = group === undefined || group === '' ? undefined : html`<span class="quiet">${group}</span> `;
-    const attributes = new Markup(cells[i]!.isNumeric ? ' class="number"' : '');
-    return html`<th scope="col"${attributes} title="${text ?? ''}"><button type="button">${above}${head}</button></th>`;
+    const kind = new Markup(cells[i]!.isNumeric ? ' class="number"' : '');
+    const about = text === undefined || text === '' ? undefined : html` title="${text}"`;
+    return html`<th scope="col"${kind}${about}><button type="button">${above}${head}</button></th>`;
   });
   const lines = rows.map((_, row) => html`<tr>${cells.map(({ at }) => at[row])}</tr>`);
   const tall = new Markup(rows.length > mostRows ? ' tall' : '');
