@@ -58,7 +58,7 @@ export const moved = figure<StudySource, Row>({
               .filter(({ optimizer }) => optimizer === name)
               .map((row) => ({ value: row[value], title: `${name}, draw ${row.draw}: ${row[value].toPrecision(4)}` })),
           })),
-          { label, zero: value === 'distance' },
+          value === 'moved' ? { label, domain: [0, 1] } : { label, zero: true },
         ),
       });
       return [panel('moved', 'Share of weights moved', 'share of weights'), panel('distance', 'Distance', 'distance')];

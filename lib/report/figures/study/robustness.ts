@@ -4,11 +4,12 @@
  * @module
  */
 
+import { scoredTrial } from '../../../study/analysis/choose.ts';
+import { utilityFigure } from '../../../study/analysis/figures/utility.ts';
 import { frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
 import {
   chosenTrials,
   isSame,
-  mean,
   optimizerLegend,
   optimizersIn,
   panelTitle,
@@ -37,12 +38,11 @@ type Row = {
 export const robustness = figure<StudySource, Row>({
   name: 'robustness',
   title: 'Robustness against utility',
-  text: 'Probability of the forget answers after an attack, lower is better, against the utility: of the sets that no step uses, the mean probability of their answers; where a study has none, that of the retain set. Chosen trials, a mark for each draw, in the half that is reported.',
+  text: 'Probability of the forget answers after an attack, lower is better, against the utility: how much of the sets that no step uses is kept, as in the tables; where the start knows none, the probability of the retain answers. Chosen trials, a mark for each draw, in the half that is reported.',
   rows: (source) =>
     chosenTrials(source).flatMap(({ cell, draw, trial }) => {
-      const sets = Object.values(trial.utility ?? {}).map(({ after }) => after);
-      const retain = trial.path.at(-1)?.test.retain;
-      const utility = sets.length > 0 ? mean(sets) : retain;
+      const known = utilityFigure.of({ trials: [trial], end: scoredTrial(trial) });
+      const utility = known ?? trial.path.at(-1)?.test.retain;
       if (utility === undefined) return [];
       return Object.entries(trial.attacks ?? {}).map(([attack, figures]) => ({
         ...settingOf(cell),
@@ -53,7 +53,7 @@ export const robustness = figure<StudySource, Row>({
         forgetAfterAttack: figures.forget.test,
         retainAfterAttack: figures.retain.test,
         utility,
-        utilityOf: sets.length > 0 ? 'sets that no step uses' : 'retain set',
+        utilityOf: known === undefined ? 'retain set' : 'sets that no step uses',
       }));
     }),
   draw: (all, source, plot) => {
