@@ -7,6 +7,7 @@ import { WatchServer } from '../../lib/report/watch/serve.ts';
 import { captured } from '../cli/captured.ts';
 import { outcomeOf, soulWords, startNode } from '../cli/soul.ts';
 import { stepLine, writeRun } from './made-run.ts';
+import { madeStudy, madeTrials, writeStudy } from './made-study.ts';
 
 let folder: string;
 let server: WatchServer | undefined;
@@ -89,6 +90,18 @@ test('a change is told, and the page is another', async () => {
   const after = await ask('/content');
   expect(versions).toEqual([versionOf(before.text), versionOf(after.text)]);
   expect(after.text).toContain('<dd>6 of 30</dd>');
+});
+
+test('a trial that is done is told', async () => {
+  const study = madeStudy();
+  const trials = madeTrials(study);
+  await writeStudy(join(folder, 'study'), study, trials.slice(1));
+  server = await WatchServer.start(join(folder, 'study'), { every: 0.05 });
+  expect((await ask('/')).text).toContain('35 of 36 trials');
+  const events = ask('/events', { until: /event: changed[\s\S]*event: changed/ });
+  await writeStudy(join(folder, 'study'), study, trials.slice(0, 1));
+  await events;
+  expect((await ask('/')).text).toContain('36 of 36 trials');
 });
 
 test('a run that is done is found under its name', async () => {

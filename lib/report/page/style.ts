@@ -101,10 +101,10 @@ thead button .quiet{display:block;font-size:.8rem;font-weight:400}
 thead button::after{content:" \\2195";color:var(--quiet);font-weight:400}
 th[aria-sort=ascending] button::after{content:" \\2191";color:inherit}
 th[aria-sort=descending] button::after{content:" \\2193";color:inherit}
-.answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr));gap:.6rem;margin:.3rem 0}
+.answers{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,12.5rem),1fr));gap:.6rem;margin:.3rem 0}
 .answers div{background:var(--card);border-radius:.4rem;padding:.5rem .7rem;min-width:0}
 .answers dt{color:var(--quiet);font-size:.85rem}
-.answers dd{margin:.1rem 0 0;white-space:pre-wrap;unicode-bidi:isolate}
+.answers dd{margin:.1rem 0 0;max-height:14rem;overflow-y:auto;white-space:pre-wrap;unicode-bidi:isolate}
 dl.answers{margin-top:.4rem}
 .said{white-space:pre-wrap;unicode-bidi:isolate}
 footer{margin:3rem auto 2rem;color:var(--quiet);font-size:.85rem}

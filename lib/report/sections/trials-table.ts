@@ -8,7 +8,7 @@ import type { TrialRecord } from '../../study/trial/record.ts';
 import { html, type Markup } from '../page/html.ts';
 import { numberText } from '../page/numbers.ts';
 import { type Column, table } from '../page/table.ts';
-import { chosenTrials, optimizerNames, type Setting, type StudySource } from '../study-source.ts';
+import { optimizerNames, type Setting, type StudySource } from '../study-source.ts';
 import { recordId } from './records.ts';
 
 /** Columns for what differs within a study. */
@@ -23,7 +23,12 @@ function settingColumns<Row extends Setting>({ summary }: StudySource): Column<R
 
 /** Every trial with what was searched and what it came to. */
 export function trialsTable(source: StudySource): Markup {
-  const chosen = new Set(chosenTrials(source).map(({ trial }) => trial.id));
+  const choices = source.summary.cells.flatMap((cell) => cell.chosen);
+  const chosenAs = (id: string) =>
+    [
+      ...(choices.some((choice) => choice.end === id) ? ['at the end'] : []),
+      ...(choices.some((choice) => choice.equal === id) ? ['at equal forgetting'] : []),
+    ].join(', ');
   const end = (trial: TrialRecord) => (trial.outcome === 'done' ? trial.path.at(-1)?.test : undefined);
   const rate = ({ optimizerSettings }: TrialRecord) => {
     const { learningRate } = optimizerSettings;
@@ -55,8 +60,8 @@ export function trialsTable(source: StudySource): Markup {
     },
     {
       head: 'chosen',
-      text: 'By the validation half, by its score at the end.',
-      cell: ({ id }) => (chosen.has(id) ? 'chosen' : ''),
+      text: 'By the validation half: by its score at the end, or by what it keeps at equal forgetting.',
+      cell: ({ id }) => chosenAs(id),
     },
     number('learning rate', rate),
     number('retain coefficient', ({ searched }) => searched.retainCoefficient),
@@ -107,7 +112,7 @@ export function trialsTable(source: StudySource): Markup {
         trial: counted,
         outcome,
         reason,
-        chosen: chosen.has(id),
+        chosen: chosenAs(id),
         learningRate: rate(trial),
         ...searched,
         steps,
