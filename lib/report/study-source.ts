@@ -14,12 +14,12 @@ export interface StudySource {
   readonly trials: readonly TrialRecord[];
 }
 
-/** What one comparison of optimizers is about. */
-export interface Setting {
+/** What one comparison of optimizers is about; a type, since rows of data, which have it, may be of any names. */
+export type Setting = {
   readonly model: string;
   readonly split: string;
   readonly method: string;
-}
+};
 
 export function settingOf({ model, split, method }: Setting): Setting {
   return { model, split, method };

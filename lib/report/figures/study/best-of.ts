@@ -10,6 +10,7 @@ import {
   optimizerLegend,
   optimizersIn,
   panelTitle,
+  type Setting,
   type StudySource,
   settingOf,
   settingsOf,
@@ -17,10 +18,7 @@ import {
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
-type Row = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+type Row = Setting & {
   readonly optimizer: string;
   readonly trials: number;
   readonly score: number;

@@ -13,6 +13,7 @@ import {
   optimizerLegend,
   optimizersIn,
   panelTitle,
+  type Setting,
   type StudySource,
   settingOf,
   settingsOf,
@@ -20,10 +21,7 @@ import {
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
-type Row = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+type Row = Setting & {
   readonly optimizer: string;
   readonly step: number;
   readonly share: number;

@@ -4,24 +4,11 @@
  * @module
  */
 
-import { strip } from '../../plot/strip.ts';
-import {
-  chosenTrials,
-  isSame,
-  optimizerLegend,
-  optimizersIn,
-  panelTitle,
-  type StudySource,
-  settingOf,
-  settingsOf,
-  styleOf,
-} from '../../study-source.ts';
+import { chosenTrials, type Setting, type StudySource, settingOf } from '../../study-source.ts';
 import { figure } from '../figure.ts';
+import { drawStrips } from './draw-strips.ts';
 
-type Row = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+type Row = Setting & {
   readonly optimizer: string;
   readonly draw: number;
   readonly trial: number;
@@ -53,32 +40,14 @@ export const cost = figure<StudySource, Row>({
         peakMemory,
       };
     }),
-  draw: (all, source, plot) => ({
-    legend: optimizerLegend(source, all, 'mark'),
-    panels: settingsOf(source).flatMap((setting) => {
-      const own = all.filter((row) => isSame(row, setting));
-      if (own.length === 0) return [];
-      const panel = (title: string, label: string, of: (row: Row) => number) => ({
-        title: panelTitle(source, setting, title),
-        plot: strip(
-          plot,
-          optimizersIn(source, own).map((name) => ({
-            name,
-            style: styleOf(source, name),
-            values: own
-              .filter(({ optimizer }) => optimizer === name)
-              .map((row) => ({
-                value: of(row),
-                title: `${name}, draw ${row.draw}: ${of(row).toPrecision(4)}, ${(100 * row.estimateShare).toFixed(0)} % of the time on estimates`,
-              })),
-          })),
-          { label, zero: true },
-        ),
-      });
-      return [
-        panel('Time', 'seconds', ({ seconds }) => seconds),
-        panel('Peak memory', 'MiB', ({ peakMemory }) => peakMemory / mebibyte),
-      ];
-    }),
-  }),
+  draw: (all, source, plot) =>
+    drawStrips(all, source, plot, [
+      {
+        title: 'Time',
+        x: { label: 'seconds', zero: true },
+        of: ({ seconds }) => seconds,
+        note: ({ estimateShare }) => `${(100 * estimateShare).toFixed(0)} % of it on estimates`,
+      },
+      { title: 'Peak memory', x: { label: 'MiB', zero: true }, of: ({ peakMemory }) => peakMemory / mebibyte },
+    ]),
 });

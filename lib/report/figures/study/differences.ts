@@ -11,6 +11,7 @@ import {
   optimizerLegend,
   optimizerNames,
   panelTitle,
+  type Setting,
   type StudySource,
   settingOf,
   settingsOf,
@@ -18,10 +19,7 @@ import {
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
-type Row = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+type Row = Setting & {
   readonly figure: string;
   readonly better: string;
   readonly optimizer: string;

@@ -11,6 +11,7 @@ import {
   optimizersIn,
   panelTitle,
   retrainedOf,
+  type Setting,
   type StudySource,
   settingOf,
   settingsOf,
@@ -18,10 +19,7 @@ import {
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
-export type FrontRow = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+export type FrontRow = Setting & {
   readonly optimizer: string;
   readonly draw: number;
   readonly trial: number;

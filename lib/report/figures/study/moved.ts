@@ -4,24 +4,11 @@
  * @module
  */
 
-import { strip } from '../../plot/strip.ts';
-import {
-  chosenTrials,
-  isSame,
-  optimizerLegend,
-  optimizersIn,
-  panelTitle,
-  type StudySource,
-  settingOf,
-  settingsOf,
-  styleOf,
-} from '../../study-source.ts';
+import { chosenTrials, type Setting, type StudySource, settingOf } from '../../study-source.ts';
 import { figure } from '../figure.ts';
+import { drawStrips } from './draw-strips.ts';
 
-type Row = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+type Row = Setting & {
   readonly optimizer: string;
   readonly draw: number;
   readonly trial: number;
@@ -42,26 +29,9 @@ export const moved = figure<StudySource, Row>({
       moved: trial.moved,
       distance: trial.distance,
     })),
-  draw: (all, source, plot) => ({
-    legend: optimizerLegend(source, all, 'mark'),
-    panels: settingsOf(source).flatMap((setting) => {
-      const own = all.filter((row) => isSame(row, setting));
-      if (own.length === 0) return [];
-      const panel = (value: 'moved' | 'distance', title: string, label: string) => ({
-        title: panelTitle(source, setting, title),
-        plot: strip(
-          plot,
-          optimizersIn(source, own).map((name) => ({
-            name,
-            style: styleOf(source, name),
-            values: own
-              .filter(({ optimizer }) => optimizer === name)
-              .map((row) => ({ value: row[value], title: `${name}, draw ${row.draw}: ${row[value].toPrecision(4)}` })),
-          })),
-          value === 'moved' ? { label, domain: [0, 1] } : { label, zero: true },
-        ),
-      });
-      return [panel('moved', 'Share of weights moved', 'share of weights'), panel('distance', 'Distance', 'distance')];
-    }),
-  }),
+  draw: (all, source, plot) =>
+    drawStrips(all, source, plot, [
+      { title: 'Share of weights moved', x: { label: 'share of weights', domain: [0, 1] }, of: (row) => row.moved },
+      { title: 'Distance', x: { label: 'distance', zero: true }, of: ({ distance }) => distance },
+    ]),
 });

@@ -14,6 +14,7 @@ import {
   optimizersIn,
   panelTitle,
   retrainedOf,
+  type Setting,
   type StudySource,
   settingOf,
   settingsOf,
@@ -21,10 +22,7 @@ import {
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
-type Row = {
-  readonly model: string;
-  readonly split: string;
-  readonly method: string;
+type Row = Setting & {
   readonly optimizer: string;
   readonly set: 'forget' | 'retain';
   readonly step: number;
