@@ -13,6 +13,7 @@ import { attackModel, quantizationFormats } from 'soul-unlearn/attack';
 import { encodeExamples, PromptTemplate, readExamples } from 'soul-unlearn/data';
 import { evaluate } from 'soul-unlearn/eval';
 import { type DifferentiableLM, HuggingFaceTokenizer, TokenBatch } from 'soul-unlearn/model';
+import { type WrittenReport, writeReport } from 'soul-unlearn/report';
 import { listRuns, runEvents, runTraining, type RunSettings } from 'soul-unlearn/run';
 import { runDemo } from 'soul-unlearn/study';
 import { type LoadOptions, TorchLM } from 'soul-unlearn/torch';
@@ -77,6 +78,7 @@ export const twice = defineAlgorithm({
   },
 });
 export const score = (model: DifferentiableLM) => model.score(TokenBatch.of([{ tokens: [1, 2], labelsFrom: 1 }]));
+export const report = (folder: string): Promise<WrittenReport> => writeReport(folder, { out: 'report.html' });
 export const run = (settings: RunSettings) => runTraining(settings, (folder) => TorchLM.load(folder));
 export async function watched(settings: RunSettings): Promise<string | undefined> {
   for await (const event of runEvents(settings, (folder) => TorchLM.load(folder))) {

@@ -37,7 +37,18 @@ function withoutCompilers() {
   return bare;
 }
 
-const entries = ['.', './unsafe', './model', './torch', './data', './unlearn', './eval', './run', './study'];
+const entries = [
+  '.',
+  './unsafe',
+  './model',
+  './torch',
+  './data',
+  './unlearn',
+  './eval',
+  './run',
+  './study',
+  './report',
+];
 const step = `
   const values = FlatBuffer.from(new Float32Array([1, 2, 3]));
   const gradients = FlatBuffer.from(new Float32Array([1, -1, 0.5]));

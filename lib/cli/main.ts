@@ -24,11 +24,13 @@ import { fuseCommand } from './commands/fuse.ts';
 import { mergeCommand } from './commands/merge.ts';
 import { methodsCommand } from './commands/methods.ts';
 import { planCommand } from './commands/plan.ts';
+import { reportCommand } from './commands/report.ts';
 import { runsCommand } from './commands/runs.ts';
 import { studyCommand } from './commands/study.ts';
 import { trainCommand } from './commands/train.ts';
 import { unlearnCommand } from './commands/unlearn.ts';
 import { verifyCommand } from './commands/verify.ts';
+import { watchCommand } from './commands/watch.ts';
 import { exitCodeOf } from './interrupt.ts';
 import { requireOptions } from './options.ts';
 import { jsonLine } from './progress-json.ts';
@@ -78,6 +80,8 @@ export async function main(words: readonly string[]): Promise<number> {
     fuseCommand(),
     mergeCommand(),
     runsCommand(),
+    reportCommand(),
+    watchCommand(),
     verifyCommand(),
     demoCommand(),
     studyCommand(),
