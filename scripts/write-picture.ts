@@ -17,7 +17,7 @@ import { readStudyFolder } from '../lib/report/study-folder.ts';
 export const pictureFile = 'docs/picture.svg';
 
 /** The study that the picture is of. */
-export const pictureStudy = 'studies/demo';
+export const pictureStudy = 'studies/results/demo';
 
 /** The picture of a study's folder. */
 export async function pictureText(folder: string): Promise<string> {

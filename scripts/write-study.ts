@@ -1,14 +1,16 @@
 /**
- * Writes docs/study.md and lib/run/recipes/list.ts from what studies/ holds: each study in full (study.json) and its finished trials. Every
- * figure and every sentence with one is computed from them; what stands in no other place, the introduction, stands here.
+ * Writes docs/study.md, lib/run/recipes/list.ts and the README's part on studies from what studies/results/ holds: each study in full (study.json)
+ * and its finished trials. Every figure and every sentence with one is computed from them; what stands in no other place, the introduction,
+ * stands here.
  *
  * @module
  */
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { withPart } from '../bench/report/document.ts';
 import { escapeMarkdown, printComparison } from '../lib/cli/comparison/forms.ts';
 import { readJsonFile } from '../lib/core/files.ts';
 import { packageRoot } from '../lib/core/package.ts';
@@ -20,6 +22,7 @@ import { recipesOf } from '../lib/study/analysis/recipes.ts';
 import { summarize } from '../lib/study/analysis/summarize.ts';
 import type { StudySummary } from '../lib/study/analysis/summary.ts';
 import { studyTables } from '../lib/study/analysis/tables/list.ts';
+import { overviewTable } from '../lib/study/analysis/tables/overview-table.ts';
 import { studyFrom } from '../lib/study/definition/read-study.ts';
 import type { Study, StudyModel, StudySplit } from '../lib/study/definition/study.ts';
 import type { TrialRecord } from '../lib/study/trial/record.ts';
@@ -36,10 +39,10 @@ export interface StoredStudy {
 
 const introduction = `# The study
 
-<!-- Written by npm run docs:study from studies/; the introduction is in scripts/write-study.ts. -->
+<!-- Written by npm run docs:study from studies/results/; the introduction is in scripts/write-study.ts. -->
 
 Does second order help a model forget? \`soul study\` asks it of any models, data, methods and optimizers; this page is what the studies in
-\`studies/\` came to. All figures, and all sentences with a figure, are computed from the trials that are stored there.
+\`studies/results/\` came to. All figures, and all sentences with a figure, are computed from the trials that are stored there.
 
 How it is made fair:
 
@@ -102,6 +105,25 @@ function studySections({ study, records }: StoredStudy): string[] {
     '### How it was made',
     list(settingsOf(summary, records)),
   ];
+}
+
+/** What the README says of studies: one table, and of each study what leads and by how much. */
+export function readmeText(studies: readonly StoredStudy[]): string {
+  const summaries = studies.map(({ study, records }) => summarize(study, records));
+  const table = overviewTable(summaries);
+  if (table === undefined) return 'No study is stored yet.';
+  return [
+    printComparison('markdown', table),
+    ...summaries.map((summary) => {
+      const sentences = ['score', 'equalRetain'].flatMap((figure) => leadersOf(summary, figure));
+      return `*${escapeMarkdown(summary.study.title)}*: ${sentences.map(escapeMarkdown).join(' ')}`;
+    }),
+  ].join('\n\n');
+}
+
+/** The README with that part in its place. */
+export function readmeWith(readme: string, studies: readonly StoredStudy[]): string {
+  return withPart(readme, 'study', readmeText(studies));
 }
 
 function list(sentences: readonly string[]): string {
@@ -184,7 +206,7 @@ export function storedRecipes(studies: readonly StoredStudy[]): Recipe[] {
 
 function recipesText(recipes: readonly Recipe[]): string {
   return `/**
- * What committed studies recommend. Written by npm run docs:study from studies/; see docs/study.md.
+ * What committed studies recommend. Written by npm run docs:study from studies/results/; see docs/study.md.
  *
  * @module
  */
@@ -196,9 +218,11 @@ export const recipes: readonly Recipe[] = ${JSON.stringify(recipes, null, 2)};
 }
 
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
-  const studies = await storedStudies(join(packageRoot, 'studies'));
+  const studies = await storedStudies(join(packageRoot, 'studies/results'));
   writeFileSync(join(packageRoot, studyDocument), studyText(studies));
   writeFileSync(join(packageRoot, recipesFile), recipesText(storedRecipes(studies)));
   execFileSync('npx', ['biome', 'check', '--write', recipesFile], { cwd: packageRoot, stdio: 'ignore' });
-  for (const file of [studyDocument, recipesFile]) console.log(`written: ${file}`);
+  const readme = join(packageRoot, 'README.md');
+  writeFileSync(readme, readmeWith(readFileSync(readme, 'utf8'), studies));
+  for (const file of [studyDocument, recipesFile, 'README.md']) console.log(`written: ${file}`);
 }

@@ -92,7 +92,16 @@ function summaryOf({ machine, peer, elements, startedAt, rows }: PeerResults): s
  * @throws SoulError SOUL_BAD_FILE where a marker is missing
  */
 export function withSummary(document: string, summary: string): string {
-  const [begin, end] = ['<!-- performance:begin -->', '<!-- performance:end -->'];
+  return withPart(document, 'performance', summary);
+}
+
+/**
+ * A document with another text between the markers of a part of this name.
+ *
+ * @throws SoulError SOUL_BAD_FILE for a document without them
+ */
+export function withPart(document: string, name: string, summary: string): string {
+  const [begin, end] = [`<!-- ${name}:begin -->`, `<!-- ${name}:end -->`];
   const from = document.indexOf(begin);
   const to = document.indexOf(end);
   if (from < 0 || to < from) {

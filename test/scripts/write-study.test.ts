@@ -7,15 +7,20 @@ import { packageRoot } from '../../lib/core/package.ts';
 import { recipes } from '../../lib/run/recipes/list.ts';
 import { studyFrom } from '../../lib/study/definition/read-study.ts';
 import type { TrialTask } from '../../lib/study/trial/record.ts';
-import { storedRecipes, storedStudies, studyDocument, studyText } from '../../scripts/write-study.ts';
+import { readmeWith, storedRecipes, storedStudies, studyDocument, studyText } from '../../scripts/write-study.ts';
 import { sampleRecords, sampleStudy } from '../study/analysis/sample-study.ts';
 
-const stored = await storedStudies(join(packageRoot, 'studies'));
+const stored = await storedStudies(join(packageRoot, 'studies/results'));
 const folder = mkdtempSync(join(tmpdir(), 'soul-studies-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('docs/study.md is current; npm run docs:study writes it', () => {
   expect(readFileSync(join(packageRoot, studyDocument), 'utf8')).toBe(studyText(stored));
+});
+
+test("the README's part on studies is current; the same command writes it", () => {
+  const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8');
+  expect(readme).toBe(readmeWith(readme, stored));
 });
 
 test('the recipes are those of the stored studies; the same command writes them', () => {

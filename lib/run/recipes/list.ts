@@ -1,5 +1,5 @@
 /**
- * What committed studies recommend. Written by npm run docs:study from studies/; see docs/study.md.
+ * What committed studies recommend. Written by npm run docs:study from studies/results/; see docs/study.md.
  *
  * @module
  */
