@@ -70,10 +70,13 @@ async function prepare(study: Study, pair: StudyPair, folder: string, options: M
       training: completeTraining(model.training),
       ...{ seed, dtype },
     };
+    // Of the data what it learns: other sets to be measured leave the model as it is.
+    const { forget, retain } = sets.files;
+    const learned = { forget, retain, template: sets.template.record, maximumLength: sets.run.encoding.maximumLength };
     models = await fineTuneBase(
       folder,
       model.base,
-      digestOf({ ...modelFrom, files: sets.files }),
+      digestOf({ ...modelFrom, ...learned, threads: study.threads }),
       study,
       model.training,
       sets,
