@@ -32,7 +32,7 @@ export interface StudySets {
   readonly utility: Readonly<Record<string, EncodedFile>>;
   readonly tofu?: TofuSets;
   /** SHA-256 of all files, and what chose among them. */
-  readonly files: Readonly<Record<'forget' | 'retain', object>> & object;
+  readonly files: Readonly<Record<'forget' | 'retain', object> & Partial<Record<'utility' | 'tofu', object>>>;
 }
 
 /**
