@@ -118,14 +118,17 @@ describe('the trials of a study', () => {
     expect(none!.searched).not.toHaveProperty('retainCoefficient');
   });
 
-  test('parts are apart, and together all of them', () => {
+  test('parts are apart, and together all of them; each has all optimizers equally often', () => {
     for (const count of [1, 2, 5, 7, 1000]) {
       const parts = Array.from({ length: count }, (_, i) => partOf(tasks, { part: i + 1, of: count }));
       const all = parts.flat();
       expect(all).toHaveLength(tasks.length);
       expect(new Set(all)).toEqual(new Set(tasks));
-      const sizes = parts.map(({ length }) => length);
-      expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+      const times = parts.map((part) =>
+        study.optimizers.map(({ name }) => part.filter(({ optimizer }) => optimizer === name).length),
+      );
+      for (const each of times) expect(new Set(each).size).toBe(1);
+      expect(Math.max(...times.flat()) - Math.min(...times.flat())).toBeLessThanOrEqual(1);
     }
   });
 

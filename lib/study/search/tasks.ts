@@ -38,7 +38,7 @@ export function tasksOf(study: Study): TrialTask[] {
   return tasks;
 }
 
-/** A part of the work, whose parts are about as long as each other. */
+/** A part of the work, whose parts differ by one trial of each optimizer at most. */
 export interface Part {
   /** Which one, from 1. */
   readonly part: number;
@@ -46,15 +46,22 @@ export interface Part {
 }
 
 /**
- * One part of the trials; all parts together are all of them, and no two have one in common.
+ * One part of the trials; all parts together are all of them, and no two have one in common. What differs in the optimizer alone stays
+ * together, so that no optimizer is measured on a machine that the others are not.
  *
+ * @param tasks in the order of {@link tasksOf}
  * @throws SoulError SOUL_INVALID_ARGUMENT for a part beyond the last
  */
-export function partOf<Task>(tasks: readonly Task[], options: Part): Task[] {
+export function partOf(tasks: readonly TrialTask[], options: Part): TrialTask[] {
   checkNames('part', options, ['part', 'of']);
   const of = checkInteger('of', options.of);
   const part = checkInteger('part', options.part, { high: of });
-  return tasks.filter((_, index) => index % of === part - 1);
+  const rounds = new Map<string, TrialTask[]>();
+  for (const task of tasks) {
+    const round = [task.model, task.split, task.method, task.draw, task.trial].join('.');
+    rounds.set(round, [...(rounds.get(round) ?? []), task]);
+  }
+  return [...rounds.values()].filter((_, index) => index % of === part - 1).flat();
 }
 
 /** What a trial takes of what is searched: the same point for every optimizer and draw. */
