@@ -231,7 +231,7 @@ function checkOverlap(
     if (!settings.allowOverlap) {
       throw new SoulError(
         'SOUL_BAD_DATA',
-        `${sentence}: what is to be kept would undo what is to be forgotten; take them out of the retain set, or go on all the same (--allow-overlap)`,
+        `${sentence}: what is to be kept would undo what is to be forgotten; take them out of the retain set, or go on all the same (--allow-overlap, but for studies)`,
         { ...overlap },
       );
     }
@@ -253,13 +253,14 @@ function checkTruncation(
     const limit =
       maximumLength === modelLimit ? `${maximumLength} tokens, the model's own limit,` : `${maximumLength} tokens`;
     const sentence = `${set.truncated} of ${set.items.length} examples of ${set.file} are longer than ${limit} and lose their end`;
-    const raise = maximumLength === modelLimit ? '' : 'raise the limit (--max-length), ';
+    const raise =
+      maximumLength === modelLimit ? '' : 'raise the limit (--max-length, of a study training.maximumLength), ';
     // A document is cut to length by its nature.
     const onlyTexts = set.items.every(({ kind }, i) => kind === 'text' || set.encoded[i]!.truncated === 0);
     if (set === sets.target && !settings.allowTruncation && !onlyTexts) {
       throw new SoulError(
         'SOUL_BAD_DATA',
-        `${sentence}: what is cut off is neither trained on nor measured; ${raise}shorten the examples, or go on all the same (--allow-truncation)`,
+        `${sentence}: what is cut off is neither trained on nor measured; ${raise}shorten the examples, or go on all the same (--allow-truncation, but for studies)`,
         { truncated: set.truncated, examples: set.items.length, maximumLength },
       );
     }

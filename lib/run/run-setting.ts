@@ -152,7 +152,8 @@ export function choicesSetting<Choice extends string>(
   const expected = `some of ${choices.join(', ')}, each once`;
   const check = (name: string, value: unknown) => {
     const isList = Array.isArray(value) && value.length > 0 && new Set(value).size === value.length;
-    if (!isList || !value.every((each) => choices.includes(each))) throw invalidArgument(name, expected, value);
+    if (!isList) throw invalidArgument(name, Array.isArray(value) ? expected : `a list of ${expected}`, value);
+    for (const each of value) if (!choices.includes(each)) throw invalidArgument(name, expected, each);
   };
   return { text, kind: 'choices', expected, fallback: undefined, check };
 }

@@ -273,7 +273,11 @@ describe('evaluations on the way', () => {
 
 describe('held-out sets', () => {
   test.each<[string, Partial<RunSettings>, RegExp]>([
-    ['figures of no name', { evaluateFigures: ['rouge' as never] }, /^evaluateFigures must be some of probability, /],
+    [
+      'figures of no name',
+      { evaluateFigures: ['rouge' as never] },
+      /^evaluateFigures must be some of probability, .* is "rouge"$/,
+    ],
     ['a figure twice', { evaluateFigures: ['rouge1Recall', 'rouge1Recall'] }, /each once/],
     ['no steps', { evaluateEvery: 0 }, /^evaluateEvery must be/],
     ['nothing to measure', { evaluate: 0 }, /^--evaluate-every measures --evaluate examples/],

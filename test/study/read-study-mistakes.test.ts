@@ -192,7 +192,11 @@ test.each<[string, object, RegExp]>([
     { optimizers: [{ name: 'a', optimizer: 'adamw', searches: ['clippedFraction'] }] },
     /^optimizers\[0\].settings: clippedFraction is a setting of sophia and soul-repo, not of adamw/,
   ],
-  ['an unknown search', own({ searches: ['rho'] }), /^optimizers\[1\].searches must be some of clippedFraction/],
+  [
+    'an unknown search',
+    own({ searches: ['rho'] }),
+    /^optimizers\[1\].searches must be some of clippedFraction, .* is "rho"$/,
+  ],
   ['an algorithm with nothing inside', own({ inside: 'rmu' }), /^optimizers\[1\].inside must be 'wagle' or/],
   [
     'a known name of another',

@@ -115,14 +115,19 @@ describe('the example', () => {
   test('shows every optimizer, and other entries that can be taken in place of its own', async () => {
     const shown = exampleStudy()
       .replace(/^ {2}- name: (demo|invented)\n {4}made: demo\n/gm, '')
-      .replace(/^#(?= {2})/gm, '');
+      .replace(/^#(?= {2})/gm, '')
+      .replace(/^# (?=texts: )/m, '');
     const study = await readStudy(await written('shown.yaml', shown));
     expect(study.models.map(({ name }) => name)).toEqual(['tuned', 'smollm2']);
     expect(study.splits).toMatchObject([{ name: 'authors', forgetFilter: ['author=Ada'], tofuSplit: 'forget10' }]);
     expect(study.methods.map(({ name }) => name)).toEqual(['graddiff', 'npo']);
     const names = study.optimizers.map(({ name }) => name);
-    expect(names.toSorted()).toEqual([...studyOptimizers.map(({ name }) => name), 'slow-h'].toSorted());
-    expect(study.optimizers.at(-1)).toMatchObject({ hessianData: 'both', curvature: { every: 10 }, searches: [] });
+    expect(names.toSorted()).toEqual([...studyOptimizers.map(({ name }) => name), 'slow-h', 'sharpness'].toSorted());
+    expect(study.optimizers.slice(-2)).toMatchObject([
+      { hessianData: 'both', curvature: { every: 10 }, searches: [], ratesOf: 'sophia' },
+      { optimizer: 'adamw', inside: 'sam' },
+    ]);
+    expect(study).toMatchObject({ training: { steps: 40, microBatchSize: 4 }, texts: true });
   });
 });
 

@@ -65,6 +65,10 @@ ${entries(others, '#').join('\n')}
 #    curvature: { every: 10 }
 #    hessianData: both
 #    searches: []
+#    ratesOf: sophia       # whose default learning rate is searched around
+#  - name: sharpness
+#    optimizer: adamw
+#    inside: sam           # an algorithm that the method runs inside
 
 # Trials: settings that every cell tries for each draw. Draws: how often the batches are drawn anew, the same for all optimizers.
 # Both may be raised later: what was done counts.
@@ -80,11 +84,13 @@ search:
 
 # How long a trial is: epochs or steps, and where neither is given as long as a run of soul unlearn.
 training:
+#  steps: 40
+#  microBatchSize: 4
   batchSize: 8
   maximumLength: 512
 
-# What is measured: points of the path, examples of each set (half of them choose, the others are reported), items of each of TOFU's
-# sets (0: not asked), attacks at the end (relearn, nf4).
+# What is measured: points of the path, examples of each set (half of them choose, the others are reported; all of a set that has
+# fewer), items of each of TOFU's sets (0: not asked), attacks at the end (relearn, nf4).
 evaluation:
   points: 8
   forget: 40
@@ -96,5 +102,8 @@ evaluation:
 dtype: f32
 # Of a trial; its last digits depend on it.
 threads: 1
+# Keep a few answers before and after in the records of trials, for the report. Of files it is false unless said: they hold what is to be
+# forgotten. Of the demo's authors they are kept.
+# texts: true
 `;
 }
