@@ -29,13 +29,17 @@ export function studyPage(source: StudySource, problems: readonly string[], draw
       content: [progress(source), problemList(problems), claims(source), optimizerList(source), made(source)],
     },
     { id: 'results', title: 'Results', content: resultTables(source) },
-    {
-      id: 'figures',
-      title: 'Figures',
-      content: html`<div class="figures">${figureParts(studyFigures, source, drawer, figureSettings(source))}</div>`,
-    },
+    ...(source.trials.length > 0
+      ? [
+          {
+            id: 'figures',
+            title: 'Figures',
+            content: html`<div class="figures">${figureParts(studyFigures, source, drawer, figureSettings(source))}</div>`,
+          },
+        ]
+      : []),
     ...(answers ? [{ id: 'answers', title: 'Answers before and after', content: answers }] : []),
-    { id: 'trials', title: 'All trials', content: trialsTable(source) },
+    ...(source.trials.length > 0 ? [{ id: 'trials', title: 'All trials', content: trialsTable(source) }] : []),
     {
       id: 'records',
       title: 'Records',
@@ -65,7 +69,7 @@ function progress({ summary, trials }: StudySource): Markup {
       ? 'All trials are done.'
       : 'The study is not done: figures are of the draws of which every optimizer has all its trials, so that all are equal.';
   return html`<p><progress max="${total}" value="${done}" aria-label="Trials done"></progress> ${done} of ${total} trials, ${diverged} of them diverged. ${state}</p>
-${facts([['draws that count', complete.length === 0 ? 'none yet' : complete.toSorted((a, b) => a - b).join(' to ')]])}`;
+${facts([['draws with all trials', complete.length === 0 ? 'none yet' : complete.toSorted((a, b) => a - b).join(' to ')]])}`;
 }
 
 function problemList(problems: readonly string[]): Markup | undefined {

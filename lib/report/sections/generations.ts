@@ -23,7 +23,7 @@ export function generations(source: StudySource): Markup[] | undefined {
     const level = new Markup(title === '' ? 'h3' : 'h4');
     return [
       title === '' ? html`` : html`<h3>${title}</h3>`,
-      html`<p class="quiet">Chosen trials of draw ${draw}.</p>`,
+      html`<p class="quiet">Chosen trials of draw ${draw}. Answers are greedy, and end after a few dozen tokens.</p>`,
       ...grouped(answers, ({ set, question }) => JSON.stringify([set, question])).map(([, those]) => {
         const { set, question, answer, before } = those[0]!;
         const said = (head: Content, text: string) => html`<div><dt>${head}</dt><dd dir="auto">${text}</dd></div>`;

@@ -12,13 +12,15 @@ import { csvLink, type DataRow } from '../page/csv.ts';
 import { html, type Markup } from '../page/html.ts';
 import { type Column, table } from '../page/table.ts';
 import { type StudySource, settingOf } from '../study-source.ts';
+import { facts } from './facts.ts';
 
 /** All tables, and the figures behind them in full. */
 export function resultTables(source: StudySource): Markup {
   const tables = studyTables(source.summary);
   if (tables.length === 0) return html`<p class="quiet">No draw has all its trials yet.</p>`;
   const figures = summaryRows(source);
-  return html`${tables.map((each) => tablePart(each, source))}<p>${csvLink('summary', figures)}: all figures of all optimizers, with all digits.</p>\n`;
+  return html`${tables.map((each) => tablePart(each, source))}<p>${csvLink('summary', figures)}: all figures of all optimizers, with all digits.</p>
+${figureTexts(source)}`;
 }
 
 const signs: Readonly<Record<Mark, string>> = { best: '\u2020', differs: '*', same: '\u2248', untold: '?' };
@@ -40,6 +42,13 @@ function tablePart({ name, title, labels, columns, rows, legend, lines }: StudyT
   const marks = Object.entries(legend).map(([mark, text]) => `${signs[mark as Mark]} ${text}`);
   return html`<h3>${title}</h3>
 ${table({ id: `table-${name}`, caption: [...lines, ...marks].join('; '), columns: own, rows })}`;
+}
+
+/** What all figures that stand in the tables are, for those who have no mouse to point at the head of a column. */
+function figureTexts({ summary: { figures, cells } }: StudySource): Markup {
+  const shown = figures.filter(({ name }) => cells.some((cell) => cell.figures[name]));
+  return html`<details id="figure-texts"><summary>What the figures are</summary>
+${facts(shown.map(({ label, text }) => [label, text]))}</details>\n`;
 }
 
 /** What a figure is, by the head of its column. */
