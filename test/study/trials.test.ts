@@ -207,7 +207,7 @@ test('a trial that is damaged, or of other settings, is refused, with what to do
 test('what is trained on other data is another study', async () => {
   const study = studyOf({ draws: 1, trials: 1 });
   await run(study, 'one');
-  await writeFile(join(folder, 'retain.jsonl'), `${JSON.stringify(retain[0])}\n`);
+  await writeFile(join(folder, 'retain.jsonl'), `${JSON.stringify(retain[0])}\n${JSON.stringify(retain[1])}\n`);
   await expect(run(study, 'one')).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
 });
 

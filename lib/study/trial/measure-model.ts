@@ -143,7 +143,7 @@ async function halvesOf(
   const all = await probabilities(model, sequences, signal);
   const of = (half: Half) => {
     const own = all.filter((_, i) => halves[i] === half);
-    // A set of one example has no other half.
+    // Relearning may have been shown all of one half.
     return mean(own.length > 0 ? own : all);
   };
   return { validation: of('validation'), test: of('test') };

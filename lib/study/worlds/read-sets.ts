@@ -38,8 +38,8 @@ export interface StudySets {
 /**
  * Reads the data that a split names for the model in a folder.
  *
- * @throws SoulError of {@link readRunSets}, {@link readExampleSet} and {@link readTofuSets}; SOUL_UNSUPPORTED for a method that needs other
- *   answers to the questions
+ * @throws SoulError of {@link readRunSets}, {@link readExampleSet} and {@link readTofuSets}; SOUL_BAD_DATA for a set of a single example;
+ *   SOUL_UNSUPPORTED for a method that needs other answers to the questions
  */
 export async function readStudySets(
   study: Study,
@@ -79,6 +79,7 @@ export async function readStudySets(
     chosen,
   );
   const run = await readRunSets(settings, tokenizer, template, chosen, onNote);
+  for (const set of [run.target, run.retain!]) checkHalves(split.name, set);
   const encode = (set: ExampleSet): EncodedFile => ({
     ...set,
     ...encodeExamples(tokenizer, set.items, run.encoding),
@@ -107,6 +108,16 @@ export async function readStudySets(
       ...(tofu ? { tofu: { split: tofu.split, ...tofu.sha256 } } : {}),
     },
   };
+}
+
+/** What chooses a trial may not be what is reported of it. */
+function checkHalves(split: string, { items, file }: ExampleSet): void {
+  if (items.length > 1) return;
+  throw new SoulError(
+    'SOUL_BAD_DATA',
+    `the split ${split} takes one example of ${file} alone; a study needs two of each set, one to choose by and one to report`,
+    { split, examples: items.length },
+  );
 }
 
 /** Of a study's methods one that needs most of the data: what is read for it serves all. */
