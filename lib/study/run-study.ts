@@ -6,8 +6,8 @@
 
 import { join } from 'node:path';
 import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
-import { invalidArgument } from '../core/errors.ts';
-import { makeFolders, replaceFile } from '../core/files.ts';
+import { invalidArgument, SoulError } from '../core/errors.ts';
+import { exists, makeFolders, replaceFile } from '../core/files.ts';
 import { toJson } from '../core/json.ts';
 import { checkNames } from '../core/option-names.ts';
 import { withoutUndefined } from '../core/optional.ts';
@@ -71,7 +71,7 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Stu
 }
 
 /**
- * Reads the data of all pairs, makes their models and measures them, where that is not done; writes `study.json`.
+ * Reads the data of all pairs, makes their models and measures them, where that is not done; writes `study.json`, first of all where there is none.
  *
  * @throws SoulError of reading, training and measuring; SOUL_BAD_FILE for a stored trial that is damaged or of other settings
  */
@@ -81,17 +81,32 @@ export async function prepareStudy(study: Study, options: StudyOptions): Promise
   const tasks = tasksOf(study);
   if (options.part) partOf(tasks, options.part);
   await makeFolders(folder);
+  const file = join(folder, 'study.json');
+  const write = () => replaceFile(file, toJson(portableStudy(study, folder)));
+  // Who watches sees it while models are made; that of another study stays until its trials are looked at.
+  if (!(await exists(file))) await write();
   const pairs = new Map<string, PreparedPair>();
   for (const pair of pairsOf(study)) {
     const prepared = await prepareWorld(study, pair, folder, options, async (world) => ({
       world,
       references: (await readReferences(study, world)) ?? (await measureReferences(study, world, options)),
-    }));
+    })).catch(cancelledInPreparation);
     pairs.set(pairKey(pair.model.name, pair.split.name), prepared);
   }
   await studyProgress(study, pairs, { folder });
-  await replaceFile(join(folder, 'study.json'), toJson(portableStudy(study, folder)));
+  await write();
   return pairs;
+}
+
+/** What was cut off there is a training, of which its own words alone would tell. */
+function cancelledInPreparation(error: unknown): never {
+  if (!(error instanceof SoulError) || error.code !== 'SOUL_CANCELLED') throw error;
+  throw new SoulError(
+    'SOUL_CANCELLED',
+    'the study was cancelled while its models were made; those that are finished are kept, and the same command goes on',
+    error.details,
+    { cause: error.cause },
+  );
 }
 
 /**

@@ -83,6 +83,40 @@ describeWithEngine('soul study of a small model', () => {
     await rm(path('alone'), { recursive: true });
   });
 
+  test('does a part, which has every optimizer, and says how the parts come together', async () => {
+    await write({ training: { steps: 1, batchSize: 4 } });
+    const run = (...words: string[]) => soul('study', path('small.json'), '--quiet', '--jobs', '1', ...words);
+    const first = await run('--part', '1/2');
+    expect(first.code).toBe(0);
+    expect(first.out).toMatch(
+      /Part 1 of 2 is done; the folder has 4 of 8 trials\. Copy those of the other parts to .*trials/,
+    );
+    const names = await readdir(path('small/trials'));
+    for (const optimizer of ['adamw', 'gnb-10']) {
+      expect(names.filter((name) => name.split('.')[3] === optimizer)).toHaveLength(2);
+    }
+    const second = await run('--part', '2/2');
+    expect(second.out).not.toContain('Copy those');
+    expect(second.out).toMatch(/soul report/);
+  });
+
+  test('refuses a set of one example, by which a trial would be chosen and judged', async () => {
+    const forget = (await readFile(path('forget.jsonl'), 'utf8')).split('\n')[0]!;
+    await writeFile(path('one.jsonl'), `${forget}\n`);
+    await write({ splits: [{ name: 'single', forget: 'one.jsonl', retain: 'retain.jsonl' }] });
+    const { code, err } = await soul('study', path('small.json'), '--plan', '--quiet');
+    expect([code, err]).toEqual([
+      2,
+      expect.stringMatching(/the split single takes one example of .*one\.jsonl alone; .* two/),
+    ]);
+  });
+
+  test('refuses a file in place of its folder', async () => {
+    await write();
+    const { code, err } = await soul('study', path('small.json'), '--out', path('small.json'));
+    expect([code, err]).toEqual([2, expect.stringMatching(/--out must name a folder, but .*small\.json is a file/)]);
+  });
+
   test('ends in order by Ctrl-C, keeps what is done, and goes on from there', async () => {
     await write({ trials: 60, draws: 1 });
     const child = startNode([...soulWords, 'study', path('small.json'), '--jobs', '2', '--progress', 'json']);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { stat } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { SoulError } from '../../core/errors.ts';
@@ -59,7 +60,7 @@ export function studyCommand(): Command {
     .addOption(
       new Option(
         '--part <k/n>',
-        'do the k-th of n parts of the trials; the files of several machines are laid together in trials/ of one folder',
+        'do the k-th of n parts of the trials, as on another machine; when all are done, copy the files of their trials/ into that of one folder, and run the command there without --part',
       ).argParser(part),
     )
     .addOption(
@@ -75,7 +76,11 @@ export function studyCommand(): Command {
         .argParser(deviceName)
         .default('cpu' satisfies WantedDevice),
     );
-  return addOutputOptions(command).action((file: string | undefined, options: StudyCommandOptions) =>
+  addOutputOptions(command).addHelpText(
+    'after',
+    '\nExample:\n  soul study --example > study.yaml\n  soul study study.yaml\n  soul watch study       (meanwhile; soul report study writes the page to a file)',
+  );
+  return command.action((file: string | undefined, options: StudyCommandOptions) =>
     printing((given: StudyCommandOptions) => runTheStudy(file, given))(options),
   );
 }
@@ -100,6 +105,7 @@ async function runTheStudy(file: string | undefined, options: StudyCommandOption
   const study = await readStudy(file);
   await checkPlaces(study);
   const folder = resolve(options.out ?? folderOf(file));
+  await checkOut(folder);
   const choice = chooseDevice(options.device);
   nativeEngine();
   const progress = progressOn('study', options);
@@ -125,7 +131,18 @@ async function runTheStudy(file: string | undefined, options: StudyCommandOption
     const summary = summarize(portableStudy(study, folder), all);
     await replaceFile(join(folder, 'summary.json'), toJson(summary));
     const shown = { folder, done: done.length, left: left.length, summary };
-    return { result: { ...shownDevice(choice), ...shown }, text: studyText(summary, folder, left.length) };
+    return {
+      result: { ...shownDevice(choice), ...shown },
+      text: studyText(summary, folder, left.length, options.part),
+    };
+  });
+}
+
+async function checkOut(folder: string): Promise<void> {
+  const found = await stat(folder).catch(() => undefined);
+  if (found === undefined || found.isDirectory()) return;
+  throw new SoulError('SOUL_INVALID_ARGUMENT', `--out must name a folder, but ${folder} is a file`, {
+    argument: 'out',
   });
 }
 
@@ -135,9 +152,17 @@ function folderOf(file: string): string {
   return join(dirname(file), name === basename(file) ? `${name}.study` : name);
 }
 
-function studyText(summary: StudySummary, folder: string, left: number): string {
+function studyText(summary: StudySummary, folder: string, left: number, part: Part | undefined): string {
   const tables = studyTables(summary).map((each) => `${each.title}\n${printComparison('text', each)}`);
   const others =
     left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
-  return [...tables, ...others, `in ${folder}: trials/, summary.json`].join('\n\n');
+  const { done, total } = summary;
+  const rest =
+    part && left === 0 && done < total
+      ? [
+          `Part ${part.part} of ${part.of} is done; the folder has ${done} of ${total} trials. Copy those of the other parts to ${join(folder, 'trials')}, and run the command without --part.`,
+        ]
+      : [];
+  const where = `in ${folder}: trials/, summary.json; soul report makes a page of it`;
+  return [...tables, ...others, ...rest, where].join('\n\n');
 }

@@ -31,7 +31,7 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
     ...unbounded(summary),
     ...(diverged > 0 ? [`${diverged} of ${used} trials diverged, and count with a score of 0.`] : []),
     ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
-    `Half of the ${evaluation.forget} examples to forget and of the ${evaluation.retain} to keep that are measured chooses; the other half is reported.`,
+    `Half of the examples that are measured, at most ${evaluation.forget} to forget and ${evaluation.retain} to keep, chooses; the other half is reported.`,
     ...(evaluation.attacks.length === 0 ? ['No attack was made: nothing is said of robustness.'] : []),
     ...(counted.some(({ figures }) => figures.utility)
       ? []

@@ -33,7 +33,15 @@ describe('tables', () => {
     expect(labels).toEqual(['optimizer']);
     expect(rows.map((row) => row.labels)).toEqual([['original'], ['retrained'], ['adamw'], ['gnb-10']]);
     expect(columns.map(({ title }) => title)).toEqual([
-      ...['score', 'forget', 'forget gap', 'retain', 'retain at equal forgetting', 'draws that reach it', 'utility'],
+      ...[
+        'score',
+        'forget',
+        'forget gap',
+        'retain',
+        'retain at equal forgetting',
+        'draws at equal forgetting',
+        'utility',
+      ],
       'diverged',
     ]);
     expect(rows[2]!.cells[3]).toEqual({ value: '0.560', interval: '[0.361, 0.759]' });

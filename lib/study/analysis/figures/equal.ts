@@ -35,7 +35,7 @@ export const equalStepFigure: FigureDefinition = {
 
 export const equalReachedFigure: FigureDefinition = {
   name: 'equalReached',
-  label: 'draws that reach it',
+  label: 'draws at equal forgetting',
   text: "Share of the draws in which a trial comes down to the retrained model's forget probability.",
   better: 'higher',
   unit: 'share',
