@@ -11,6 +11,8 @@ const suffix = long ? '.full.test.ts' : '.test.ts';
 /** @type {import('jest').Config} */
 export default {
   testEnvironment: 'node',
+  // Tests import what they use; Observable Plot draws otherwise where it finds a global `it`.
+  injectGlobals: false,
   testMatch: [`${onDevices ? cuda : '<rootDir>/test/'}**/*${suffix}`],
   testPathIgnorePatterns: ['/node_modules/', ...(onDevices ? [] : [cuda]), ...(long ? [] : ['\\.full\\.test\\.ts$'])],
   extensionsToTreatAsEsm: ['.ts'],
