@@ -51,12 +51,15 @@ How it is made fair:
 - The items that are measured are split into two halves. The *validation* half chooses a trial, the other half is reported.
 - *At the end*: the trial with the highest score. With p0, r0 the mean probability of the answers to forget and to keep at the start, p, r at
   the end and pR the retrained model's of the answers to forget, the score is the harmonic mean of (p0 - p) / (p0 - pR) and r / r0, both
-  within 0 and 1. A trial that diverged has a score of 0, and no other figure.
+  within 0 and 1; without a retrained model pR is 0. A trial that diverged has a score of 0, and no other figure.
 - *At equal forgetting*: the trial that keeps most where its forget probability first falls to the retrained model's, between two points of
   the path by linear interpolation.
 - Differences are taken draw by draw, with 95 % intervals by Student's t over the draws. A difference is said to be shown where its interval
   excludes 0.
-- A draw counts when all trials of all optimizers in it are done.`;
+- A draw counts when all trials of all optimizers in it are done.
+
+Of a model that people have, a study also recommends settings, which \`soul unlearn\` takes for models of about that size where method and
+learning rate are left open. Of a model that is trained for it from random weights it recommends none.`;
 
 /** The studies that are stored under a folder, by name; of those without a finished trial nothing is said. */
 export async function storedStudies(folder: string): Promise<StoredStudy[]> {

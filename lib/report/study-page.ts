@@ -96,12 +96,15 @@ function optimizerList({ summary }: StudySource): Markup {
   return html`<h3>Optimizers</h3>\n${facts(summary.study.optimizers.map(({ name, text }) => [name, text]))}`;
 }
 
-/** Versions and processors of the trials: what all say, or a few of them. */
+/** Versions and processors of the trials: what all say, or a few of them, and from when to when they ended. */
 function made({ trials }: StudySource): Markup | undefined {
   if (trials.length === 0) return undefined;
   const names = [...new Set(trials.flatMap((trial) => Object.keys(trial.made)))];
-  const values = names.map((name) => [...new Set(trials.map((trial) => trial.made[name]))]);
-  const entries = names.flatMap((name, i) => (values[i]!.length <= 4 ? [[name, values[i]!.join(', ')] as const] : []));
+  const entries = names.flatMap((name) => {
+    const values = [...new Set(trials.flatMap((trial) => trial.made[name] ?? []))].sort();
+    if (name === 'ended' && values.length > 1) return [[name, `${values[0]} to ${values.at(-1)}`] as const];
+    return values.length <= 4 ? [[name, values.join(', ')] as const] : [];
+  });
   return html`<h3>How it was made</h3>\n${facts(entries)}`;
 }
 

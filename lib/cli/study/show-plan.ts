@@ -54,13 +54,15 @@ export function planJobs(
   };
 }
 
+const count = (number: number, one: string) => `${number} ${one}${number === 1 ? '' : 's'}`;
+
 /** Lines that say what comes. */
 export function planText(study: Study, plan: JobsPlan): string {
   const { cells, trials, done, jobs, preparingSeconds, seconds, memory: bytes, limitedBy } = plan;
   const lines = [
-    `${study.title}: ${cells} ${cells === 1 ? 'cell' : 'cells'}, ${study.trials} trials and ${study.draws} draws of each`,
-    `${trials} trials${done > 0 ? `, ${done} of them done` : ''}`,
-    `${jobs} at a time, of ${study.threads} ${study.threads === 1 ? 'thread' : 'threads'}${limitedBy === 'memory' ? '; memory holds no more' : ''}`,
+    `${study.title}: ${count(study.optimizers.length, 'optimizer')} in ${count(cells, 'cell')} (model, split, method, optimizer), ${count(study.trials, 'trial')} and ${count(study.draws, 'draw')} of each`,
+    `${count(trials, 'trial')}${done > 0 ? `, ${done} of them done` : ''}`,
+    `${jobs} at a time, of ${count(study.threads, 'thread')}${limitedBy === 'memory' ? '; memory holds no more' : ''}`,
     `about ${duration(seconds)}${preparingSeconds >= 1 ? `, ${duration(preparingSeconds)} of it to make the models` : ''} (measured on a batch; refined as trials finish)`,
   ];
   if (bytes !== undefined) lines.push(`about ${memory(bytes)} of memory for each, ${memory(jobs * bytes)} for all`);

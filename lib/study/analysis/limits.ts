@@ -6,7 +6,7 @@
 
 import { weightsInWords } from '../../run/recipes/recipe.ts';
 import type { TrialRecord } from '../trial/record.ts';
-import type { StudySummary } from './summary.ts';
+import type { CellSummary, StudySummary } from './summary.ts';
 import { drawCounts } from './tables/study-table.ts';
 
 /** Sentences, in the order of documents. */
@@ -26,8 +26,7 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
       : []),
     `It is of ${countOf(models.length, 'model')}${sizesOf(records)}, ${countOf(splits.length, 'split')} of data and ${countOf(methods.length, 'method')} (${methods.map(({ name }) => name).join(', ')}): of others it says nothing.`,
     `Each optimizer had ${countOf(trials, 'trial')} for each draw, at the same points of the search; with more, or with other ranges, the order may be another.`,
-    `Intervals are over ${drawCounts(cells)} draws of the batches, of one model and the same items: they tell how much another order of the data changes, not another model, other data, or another seed of the search.`,
-    'Several intervals are looked at, and none is widened for that.',
+    ...intervalLimits(cells),
     ...unbounded(summary),
     ...(diverged > 0 ? [`${diverged} of ${used} trials diverged, and count with a score of 0.`] : []),
     ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
@@ -44,6 +43,16 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
           'The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.',
         ]
       : []),
+  ];
+}
+
+/** What intervals tell, where there are some. */
+function intervalLimits(cells: readonly CellSummary[]): string[] {
+  const draws = drawCounts(cells);
+  if (draws === '1') return ['There is one draw of the batches: nothing is said of how much another one would change.'];
+  return [
+    `Intervals are over ${draws} draws of the batches, of one model and the same items: they tell how much another order of the data changes, not another model, other data, or another seed of the search.`,
+    'Several intervals are looked at, and none is widened for that.',
   ];
 }
 

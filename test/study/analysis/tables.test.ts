@@ -175,6 +175,10 @@ describe('limits', () => {
     expect(limits).toContain('Intervals are over 3 draws');
     expect(limits).not.toContain('diverged');
     expect(limits).not.toContain('retrained model: nothing');
+    const one = { ...study, draws: 1 };
+    const single = limitsOf(summarize(one, records.slice(0, 4)), records.slice(0, 4)).join('\n');
+    expect(single).toContain('There is one draw of the batches');
+    expect(single).not.toMatch(/[Ii]ntervals/);
   });
 
   test('name what is not done, what diverged and what was not reached', () => {

@@ -30,7 +30,7 @@ export const retainFigure: FigureDefinition = {
 export const scoreFigure: FigureDefinition = {
   name: 'score',
   label: 'score',
-  text: 'Harmonic mean of what is forgotten, as a share of the way to the retrained model, and of what is kept, as a share of the start; 0 where the chosen trial diverged.',
+  text: 'Harmonic mean of what is forgotten, as a share of the way to the retrained model (without one, to 0), and of what is kept, as a share of the start; 0 where the chosen trial diverged.',
   better: 'higher',
   unit: 'share',
   of: ({ end }) => end.test.score,
