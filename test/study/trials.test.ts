@@ -136,6 +136,16 @@ test('a study that is cancelled keeps its finished trials, and goes on from them
   expect((await run(studyOf(), 'cut')).begun).toBe(0);
 });
 
+test('a study that is cut off while its models are made can be looked at, and says that it goes on', async () => {
+  await expect(run(studyOf(), 'early', { signal: AbortSignal.abort() })).rejects.toMatchObject({
+    code: 'SOUL_CANCELLED',
+    message: expect.stringMatching(/while its models were made.*the same command goes on/),
+  });
+  const early = JSON.parse(await readFile(join(folder, 'early/study.json'), 'utf8'));
+  expect(early).toMatchObject({ trials: 2, draws: 2 });
+  expect((await run(studyOf(), 'early')).done.map(figures)).toEqual(whole.done.map(figures));
+});
+
 test('a study that is made longer keeps what it has', async () => {
   await run(studyOf({ draws: 1, trials: 1 }), 'one');
   expect((await run(studyOf({ draws: 1, trials: 2 }), 'one')).begun).toBe(2);

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { withoutUndefined } from '../../../core/optional.ts';
 import { numberText } from '../../page/numbers.ts';
 import { rowsFrame } from '../../plot/panels.ts';
 import {
@@ -56,6 +57,9 @@ function rows(source: StudySource): Row[] {
     );
 }
 
+/** Half of the narrowest axis: what is less is rounding, and would look like a difference. */
+const narrowest = 0.001;
+
 const betterText = { lower: ', lower is better', higher: ', higher is better', neither: '' } as const;
 
 export const differences = figure<StudySource, Row>({
@@ -83,7 +87,16 @@ export const differences = figure<StudySource, Row>({
             return [...interval, plot.dot([row], { y, x: 'difference', fill: color, symbol, r: 5, title })];
           });
           const optimizers = own.map(({ optimizer }) => optimizer);
-          const x = { label: `difference to ${first}`, zero: true, tickFormat: shortTick };
+          const widest = Math.max(
+            ...own.flatMap(({ difference, low = 0, high = 0 }) => [difference, low, high].map(Math.abs)),
+          );
+          const domain = widest < narrowest ? [-narrowest, narrowest] : undefined;
+          const x = {
+            label: `difference to ${first}`,
+            zero: true,
+            tickFormat: shortTick,
+            ...withoutUndefined({ domain }),
+          };
           return [
             {
               title: panelTitle(source, setting, `${label}${betterText[better]}`),
