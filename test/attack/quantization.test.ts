@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { describe, expect, test } from '@jest/globals';
 import { quantizationFormat, quantizationFormats, quantize } from '../../lib/attack/index.ts';
 import { FlatBuffer } from '../../lib/index.ts';
 import { ParameterLayout } from '../../lib/model/index.ts';
