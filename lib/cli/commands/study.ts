@@ -28,6 +28,7 @@ import { deviceLine, shownDevice } from '../model-options.ts';
 import { addOutputOptions } from '../options.ts';
 import { performWork } from '../perform-work.ts';
 import { progressOn } from '../progress.ts';
+import { shellWord } from '../shell-word.ts';
 import { runJobs } from '../study/jobs.ts';
 import { studyLoading } from '../study/loading.ts';
 import { showingPreparation, showingTrials } from '../study/show-events.ts';
@@ -139,5 +140,9 @@ function studyText(summary: StudySummary, folder: string, left: number): string 
   const tables = studyTables(summary).map((each) => `${each.title}\n${printComparison('text', each)}`);
   const others =
     left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
-  return [...tables, ...others, `in ${folder}: trials/, summary.json`].join('\n\n');
+  return [
+    ...tables,
+    ...others,
+    `in ${folder}: trials/, summary.json\nas one page with figures: soul report ${shellWord(folder)}`,
+  ].join('\n\n');
 }
