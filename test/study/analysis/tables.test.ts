@@ -169,6 +169,37 @@ describe('limits', () => {
     expect(limits).not.toContain('retrained model: nothing');
   });
 
+  test('name an optimizer whose best setting is the first or the last that was tried', () => {
+    const wide = sampleStudy({ trials: 4 });
+    const rate = ({ searched: { learningRateFactor } }: TrialTask) => Math.log(learningRateFactor);
+    // AdamW is the better the lower its learning rate; GNB is best between the ends, though at one in the draw 0.
+    const ends = sampleRecords(wide, (task) => {
+      const off = task.optimizer === 'adamw' || task.draw === 0 ? rate(task) - Math.log(0.4) : 2 * Math.abs(rate(task));
+      return { forget: 0.1, retain: 0.7 - 0.1 * off };
+    });
+    const sentences = limitsOf(summarize(wide, ends), ends).filter((each) => each.startsWith('The best setting'));
+    const points = ends
+      .filter(({ optimizer, draw }) => optimizer === 'adamw' && draw === 0)
+      .map(({ searched }) => searched);
+    const best = points.toSorted((a, b) => a.learningRateFactor - b.learningRateFactor)[0]!;
+    const coefficients = points.map(({ retainCoefficient }) => retainCoefficient!);
+    expect(sentences.filter((each) => each.includes('learning rate'))).toEqual([
+      'The best setting of adamw (graddiff on small, authors), by the mean of the half that chooses, has the lowest learning rate that was tried: beyond it may be a better one.',
+    ]);
+    const isAtEnd = [Math.min(...coefficients), Math.max(...coefficients)].includes(best.retainCoefficient!);
+    expect(sentences.some((each) => /adamw.*retain coefficient/.test(each))).toBe(isAtEnd);
+    expect(limitsOf(summary, records).join()).not.toContain('The best setting');
+  });
+
+  test('say that attacked trials differ in more than robustness', () => {
+    expect(limitsOf(summary, records).join()).toContain('a difference in robustness may come from either');
+    const { attacks: _, ...none } = study.evaluation;
+    const without = { ...study, evaluation: { ...none, attacks: [] } };
+    expect(limitsOf(summarize(without, records), records)).toContain(
+      'No attack was made: nothing is said of robustness.',
+    );
+  });
+
   test('name what is not done, what diverged and what was not reached', () => {
     const some = sampleRecords(study, (task) => {
       if (task.optimizer === 'adamw' && task.draw === 0) return { forget: 0.5, retain: 0.8 };
