@@ -126,6 +126,8 @@ describe('the trials of a study', () => {
       expect(new Set(all)).toEqual(new Set(tasks));
       const sizes = parts.map(({ length }) => length);
       expect(Math.max(...sizes) - Math.min(...sizes)).toBeLessThanOrEqual(1);
+      // The first part begins with the first task, the second with the second.
+      for (const [i, own] of parts.entries()) expect(own[0]).toBe(tasks[i]);
     }
   });
 

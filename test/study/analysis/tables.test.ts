@@ -153,6 +153,11 @@ describe('claims', () => {
     expect(leadersOf(summary, 'seconds')).toEqual([
       'The lowest mean of time a run is that of adamw: 20.0 [20.0, 20.0]; its difference to the next, gnb-10, is 0.000 [0.000, 0.000], whose interval holds 0.',
     ]);
+    // GNB's forget probability is the higher.
+    const less = sampleRecords(study, (task) => ({ forget: task.optimizer === 'adamw' ? 0.1 : 0.2, retain: 0.6 }));
+    expect(leadersOf(summarize(study, less), 'forget')[0]).toMatch(
+      /^The lowest mean of forget is that of adamw: 0\.100 /,
+    );
     const turned = sampleRecords(study, (task) => ({ forget: 0.05, retain: 0.8 - endOf(task).retain }));
     expect(leadersOf(summarize(study, turned), 'retain')[0]).toContain('the next, gnb-10, is +0.090 [0.065, 0.115]');
     expect(leadersOf(summarize(study, records.slice(0, 4)), 'retain')[0]).toMatch(/is \+0.080, of one draw\.$/);
@@ -189,6 +194,16 @@ describe('limits', () => {
     const isAtEnd = [Math.min(...coefficients), Math.max(...coefficients)].includes(best.retainCoefficient!);
     expect(sentences.some((each) => /adamw.*retain coefficient/.test(each))).toBe(isAtEnd);
     expect(limitsOf(summary, records).join()).not.toContain('The best setting');
+  });
+
+  test('say where an interval passes what its figure can be, on either side', () => {
+    const passes = (retains: readonly number[]) => {
+      const some = sampleRecords(study, ({ draw }) => ({ forget: 0.05, retain: retains[draw]! }));
+      return limitsOf(summarize(study, some), some).some((each) => each.includes('knows no bounds'));
+    };
+    expect(passes([0.5, 0.51, 0.52])).toBe(false);
+    expect(passes([0.99, 0.7, 0.9])).toBe(true);
+    expect(passes([0.01, 0.3, 0.1])).toBe(true);
   });
 
   test('say that attacked trials differ in more than robustness', () => {
