@@ -2,6 +2,7 @@ import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { split } from '../../lib/attack/relearn.ts';
 import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import {
   runStudy,
@@ -10,6 +11,7 @@ import {
   type StudyFile,
   type StudyOptions,
   studyFrom,
+  summarize,
 } from '../../lib/study/index.ts';
 import { prepareStudy } from '../../lib/study/run-study.ts';
 import { TrialBench } from '../../lib/study/trial/bench.ts';
@@ -262,6 +264,61 @@ test('attacks leave the weights as they were, to the bit', async () => {
   expect(attacked.relearn!.forget).not.toEqual(references.start);
   expect(await bench.distance()).toEqual({ moved: 0, distance: 0, nonFinite: 0 });
   await bench.release();
+});
+
+test('relearning is measured on what it was not shown alone', async () => {
+  const study = studyOf({ evaluation: { ...file.evaluation, forget: 6, attacks: ['relearn'] } } as Partial<StudyFile>);
+  const scored: string[] = [];
+  const load = async () => {
+    const model = runnableBigram(size);
+    const { score } = model;
+    return {
+      ...model,
+      score: (batch: Parameters<typeof score>[0]) => {
+        const { tokens, offsets } = batch;
+        for (let i = 0; i < batch.size; i++) scored.push(tokens.slice(offsets[i], offsets[i + 1]).join());
+        return score(batch);
+      },
+    };
+  };
+  const pairs = await prepareStudy(study, { folder: join(folder, 'one'), loadModel: load, createModel: load });
+  const { world } = [...pairs.values()][0]!;
+  const shown = split(world.sets.target, 0.2, study.seed, 0).seen;
+  expect(shown).toHaveLength(1);
+  scored.length = 0;
+  await measureAttacked({ study, world, model: await load() });
+  for (const { tokens } of world.measured.forget.sequences) {
+    const isShown = shown.some((own) => [...own.tokens].join() === [...tokens].join());
+    expect(scored.includes([...tokens].join())).toBe(!isShown);
+  }
+});
+
+test("TOFU's figures are of the trial, the model before it and the retrained one, whose answers forget quality is beside", async () => {
+  const [asked, other] = [forget[0]!, retain[0]!];
+  const item = { ...asked, paraphrased_answer: other.answer, perturbed_answer: [retain[1]!.answer, retain[2]!.answer] };
+  for (const name of ['forget10', 'retain', 'real_authors', 'world_facts']) {
+    const items = Array.from({ length: 6 }, (_, i) => ({ ...item, answer: forget[i]!.answer }));
+    await writeFile(join(folder, `${name}_perturbed.json`), items.map((each) => `${JSON.stringify(each)}\n`).join(''));
+  }
+  const study = studyOf({
+    splits: [{ name: 'trees', forget: 'forget.jsonl', retain: 'retain.jsonl', tofu: '.', tofuSplit: 'forget10' }],
+    evaluation: { ...file.evaluation, tofu: 5, attacks: [] },
+    ...{ trials: 1, draws: 1 },
+  } as Partial<StudyFile>);
+  const { done } = await run(study, 'one');
+  for (const { tofu, referenceTofu } of done) {
+    for (const name of ['forgetQuality', 'modelUtility', 'probability/retain', 'rougeLRecall/forget']) {
+      expect([name, tofu![name]]).toEqual([name, expect.any(Number)]);
+      expect([name, referenceTofu!.original[name]]).toEqual([name, expect.any(Number)]);
+    }
+    // Beside itself no loss is another.
+    expect(referenceTofu!.retrained!.forgetQuality).toBe(1);
+    expect(referenceTofu).toEqual(done[0]!.referenceTofu);
+    expect(tofu!['probability/forget']).not.toBe(referenceTofu!.original['probability/forget']);
+  }
+  const { references } = summarize(study, done);
+  const figure = (name: string) => references.find((each) => each.name === name)!.figures['tofu/forgetQuality'];
+  expect([figure('original'), figure('retrained')]).toEqual([done[0]!.referenceTofu!.original.forgetQuality, 1]);
 });
 
 test('halves are of even size, do not meet, and depend on the seed', async () => {
