@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
 import { split } from '../../lib/attack/relearn.ts';
+import { toJson } from '../../lib/core/json.ts';
 import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import {
   runStudy,
@@ -13,6 +14,7 @@ import {
   studyFrom,
   summarize,
 } from '../../lib/study/index.ts';
+import { portableStudy } from '../../lib/study/portable-study.ts';
 import { prepareStudy } from '../../lib/study/run-study.ts';
 import { TrialBench } from '../../lib/study/trial/bench.ts';
 import { measureAttacked } from '../../lib/study/trial/measure-model.ts';
@@ -114,6 +116,38 @@ test('the folder says what the study is, wherever it is taken', async () => {
   expect(again).toEqual(studyOf({ draws: 1, trials: 1 }));
 });
 
+test('every path of a study is relative to its folder', () => {
+  const study = studyOf({
+    models: [
+      { name: 'a', model: 'model', retrained: 'other/model' },
+      { name: 'b', base: 'model', training: { epochs: 2, batchSize: 2 } },
+    ],
+    splits: [
+      {
+        name: 'c',
+        forget: 'f',
+        retain: ['r', 's'],
+        utility: { others: ['u', 'v'] },
+        tofu: 'tofu',
+        tofuSplit: 'forget10',
+      },
+    ],
+  } as Partial<StudyFile>);
+  const place = join(folder, 'elsewhere/one');
+  const portable = portableStudy(study, place);
+  expect(toJson(portable)).not.toContain(folder);
+  expect(studyFrom(JSON.parse(toJson(portable)), { folder: place, name: 'small' })).toEqual(study);
+});
+
+test('models are measured again where other examples are', async () => {
+  const [first] = (await run(studyOf({ draws: 1, trials: 1 }), 'one')).done;
+  await rm(join(folder, 'one/trials'), { recursive: true });
+  const fewer = studyOf({ draws: 1, trials: 1, evaluation: { ...file.evaluation, forget: 3 } } as Partial<StudyFile>);
+  const [second] = (await run(fewer, 'one')).done;
+  expect(second!.path[0]).not.toEqual(first!.path[0]);
+  expect(second!.retrained).not.toEqual(first!.retrained);
+});
+
 test('the draw decides the batches: the same settings come to another path', () => {
   const { done } = whole;
   const [first, second] = [0, 1].map((draw) => done.find((each) => each.draw === draw && each.trial === 0)!);
@@ -190,6 +224,7 @@ test('a trial that is damaged, or of other settings, is refused, with what to do
     text.slice(0, 100),
     text.replace('"step": 3', '"step": -3'),
     text.replace('"moved"', '"moevd"'),
+    text.replace(/"moved": .*/, '"moved": 1.5,'),
     text.replace(/"distance": .*/, '"distance": null,'),
     text.replace('"outcome": "done"', '"outcome": "diverged"'),
     text.replace(done[0]!.id, done[1]!.id),
@@ -201,9 +236,14 @@ test('a trial that is damaged, or of other settings, is refused, with what to do
   await writeFile(path, text);
   expect((await again()).begun).toBe(0);
   const training = { ...file.training, steps: 6 };
-  await expect(run(studyOf({ draws: 1, trials: 1, training } as Partial<StudyFile>), 'one')).rejects.toThrow(
-    /is of other settings.*--out.*remove the file/,
-  );
+  // It is seen before the other trial is begun, which is not there.
+  await rm(join(folder, 'one/trials', `${done[1]!.id}.json`));
+  const begun: string[] = [];
+  const onEvent = ({ kind }: StudyEvent) => begun.push(kind);
+  await expect(
+    run(studyOf({ draws: 1, trials: 1, training } as Partial<StudyFile>), 'one', { onEvent }),
+  ).rejects.toThrow(/is of other settings.*--out.*remove the file/);
+  expect(begun).not.toContain('begin');
 });
 
 test('what is trained on other data is another study', async () => {
@@ -325,11 +365,12 @@ test('halves are of even size, do not meet, and depend on the seed', async () =>
   const { measuredItems } = await import('../../lib/study/worlds/halves.ts');
   const items = Array.from({ length: 100 }, (_, i) => ({ prompt: String(i) }) as never);
   const encoded = items as never[];
-  const of = (seed: bigint) => measuredItems({ items, encoded }, 41, seed, 'forget');
+  const of = (seed: bigint, purpose = 'forget') => measuredItems({ items, encoded }, 41, seed, purpose);
   const { halves, items: taken } = of(1n);
   expect(halves.filter((half) => half === 'validation')).toHaveLength(21);
   expect(taken[0]).toBe(items[0]);
   expect(taken[20]).toBe(items[Math.floor((20 * 100) / 41)]);
   expect(of(1n).halves).toEqual(halves);
   expect(of(2n).halves).not.toEqual(halves);
+  expect(of(1n, 'retain').halves).not.toEqual(halves);
 });
