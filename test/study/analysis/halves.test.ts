@@ -8,6 +8,9 @@ import { sampleRecord, sampleStudy } from './sample-study.ts';
 
 type Half = 'validation' | 'test';
 
+/** What is left of the forget set: by the half that chooses less than the retrained model knows, by the other more. */
+const ends = { validation: [0, 0.04], test: [0.25, 0.5] } as const;
+
 /** Values of one half of a record, as a seed draws them. */
 function drawnHalf(record: TrialRecord, half: Half, seed: number): TrialRecord {
   let place = 0;
@@ -31,7 +34,7 @@ function drawnHalf(record: TrialRecord, half: Half, seed: number): TrialRecord {
     ...record,
     path: [
       { ...first!, [half]: { forget: start!.forget, retain: start!.retain } },
-      { ...last!, [half]: { forget: between(0, 0.04), retain: between(0.4, 0.8) } },
+      { ...last!, [half]: { forget: between(...ends[half]), retain: between(0.4, 0.8) } },
     ],
     retrained: { ...record.retrained!, [half]: { forget: retrained!.low, retain: retrained!.retain } },
     attacks: each(record.attacks, () => between(0.3, 0.8)),
