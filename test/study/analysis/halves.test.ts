@@ -37,8 +37,8 @@ function drawnHalf(record: TrialRecord, half: Half, seed: number): TrialRecord {
       { ...last!, [half]: { forget: between(...ends[half]), retain: between(0.4, 0.8) } },
     ],
     retrained: { ...record.retrained!, [half]: { forget: retrained!.low, retain: retrained!.retain } },
-    attacks: each(record.attacks, () => between(0.3, 0.8)),
-    retrainedAttacks: each(record.retrainedAttacks, () => attacked!.low),
+    attacks: each(record.attacks, () => between(0.6, 0.9)),
+    retrainedAttacks: each(record.retrainedAttacks, () => retrained!.low + attacked!.low / 2),
   };
 }
 
