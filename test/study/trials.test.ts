@@ -303,6 +303,13 @@ test('attacks leave the weights as they were, to the bit', async () => {
   expect(await model!.parameters.values.toFloat32Array()).toEqual(before);
   expect(attacked.relearn!.forget).not.toEqual(references.start);
   expect(await bench.distance()).toEqual({ moved: 0, distance: 0, nonFinite: 0 });
+  // Whatever a trial leaves, the next begins without it.
+  const { values, gradients } = model!.parameters;
+  for (const left of [values, gradients]) await left.fill(Number.NaN);
+  expect((await bench.distance()).nonFinite).toBe(values.length);
+  await bench.reset();
+  expect(await values.toFloat32Array()).toEqual(before);
+  expect((await gradients.toFloat32Array()).every((value) => value === 0)).toBe(true);
   await bench.release();
 });
 
