@@ -12,8 +12,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { withPart } from '../bench/report/document.ts';
 import { escapeMarkdown, printComparison } from '../lib/cli/comparison/forms.ts';
-import { readJsonFile } from '../lib/core/files.ts';
+import { SoulError } from '../lib/core/errors.ts';
 import { packageRoot } from '../lib/core/package.ts';
+import { readStudyFolder, studyName } from '../lib/report/study-folder.ts';
 import { type Recipe, recipeText } from '../lib/run/recipes/recipe.ts';
 import { type Claim, claimsOf, leadersOf } from '../lib/study/analysis/claims.ts';
 import { figures } from '../lib/study/analysis/figures/list.ts';
@@ -23,10 +24,8 @@ import { summarize } from '../lib/study/analysis/summarize.ts';
 import type { StudySummary } from '../lib/study/analysis/summary.ts';
 import { studyTables } from '../lib/study/analysis/tables/list.ts';
 import { overviewTable } from '../lib/study/analysis/tables/overview-table.ts';
-import { studyFrom } from '../lib/study/definition/read-study.ts';
 import type { Study, StudyModel, StudySplit } from '../lib/study/definition/study.ts';
 import type { TrialRecord } from '../lib/study/trial/record.ts';
-import { TrialStore } from '../lib/study/trial/store.ts';
 
 export const studyDocument = 'docs/study.md';
 const recipesFile = 'lib/run/recipes/list.ts';
@@ -61,22 +60,26 @@ How it is made fair:
 Of a model that people have, a study also recommends settings, which \`soul unlearn\` takes for models of about that size where method and
 learning rate are left open. Of a model that is trained for it from random weights it recommends none.`;
 
-/** The studies that are stored under a folder, by name; of those without a finished trial nothing is said. */
+/**
+ * The studies that are stored under a folder, by name; of those without a finished trial nothing is said.
+ *
+ * @throws SoulError SOUL_BAD_FILE where a study is damaged, or one of its trials
+ */
 export async function storedStudies(folder: string): Promise<StoredStudy[]> {
   if (!existsSync(folder)) return [];
   const names = readdirSync(folder, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, 'study.json')))
+    .filter((entry) => entry.isDirectory() && existsSync(join(folder, entry.name, studyName)))
     .map(({ name }) => name)
     .sort();
-  const studies = await Promise.all(names.map((name) => storedStudy(join(folder, name), name)));
+  const studies = await Promise.all(names.map((name) => storedStudy(join(folder, name))));
   return studies.filter(({ records }) => records.length > 0);
 }
 
-async function storedStudy(folder: string, name: string): Promise<StoredStudy> {
-  const study = studyFrom(await readJsonFile(join(folder, 'study.json')), { folder, name });
-  const store = new TrialStore(folder);
-  const records = await Promise.all((await store.ids()).map((id) => store.read({ id })));
-  return { study, records: records.filter((record) => record !== undefined) };
+async function storedStudy(folder: string): Promise<StoredStudy> {
+  const { source, problems } = await readStudyFolder(folder);
+  // A page may leave a trial out and say so; what is committed must be whole.
+  if (problems.length > 0) throw new SoulError('SOUL_BAD_FILE', problems.join('; '), { folder });
+  return { study: source.summary.study, records: source.trials };
 }
 
 /** The whole document. */

@@ -27,6 +27,7 @@ import { performWork } from './perform-work.ts';
 import { printedConfiguration } from './print-configuration.ts';
 import { progressOn } from './progress.ts';
 import type { RunOptions } from './run-options.ts';
+import { shellWord } from './shell-word.ts';
 import { type CommandResult, duration, memory, peakLabel, table } from './terminal.ts';
 import { watching } from './watching.ts';
 
@@ -93,11 +94,6 @@ export async function performRun(run: PlannedRun, options: RunOptions, words: Ru
 /** Whether a run was told to stop and left a checkpoint. */
 function isStopped(error: unknown): boolean {
   return error instanceof SoulError && error.code === 'SOUL_CANCELLED' && error.details.checkpoint !== undefined;
-}
-
-/** A word as a POSIX shell takes it. */
-function shellWord(text: string): string {
-  return /^[\w./:@%+=-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** Settings of a run from its configuration file and the command line, and how its model is held. */

@@ -45,3 +45,4 @@ export {
 export { type Part, partOf, tasksOf } from './search/tasks.ts';
 export { trialIdentity } from './search/trial-identity.ts';
 export { type TrialModel, type TrialSettings, trialSettings } from './search/trial-settings.ts';
+export type { PathPoint, TrialRecord, TrialTask } from './trial/record.ts';

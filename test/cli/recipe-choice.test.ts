@@ -6,6 +6,7 @@ import { mergeSettings } from '../../lib/cli/configuration.ts';
 import { type MethodOptions, unlearningRun } from '../../lib/cli/method-choice.ts';
 import { settleRun } from '../../lib/cli/perform-run.ts';
 import { printedConfiguration } from '../../lib/cli/print-configuration.ts';
+import { recipeOfRun } from '../../lib/cli/recipe-choice.ts';
 import { parameterLayout, parseModelConfig } from '../../lib/model/index.ts';
 import { type RunSettings, runSettingsFromJson } from '../../lib/run/index.ts';
 import { type Recipe, recipeText } from '../../lib/run/recipes/recipe.ts';
@@ -48,6 +49,8 @@ beforeAll(async () => {
   for (const name of ['model', 'adapters']) await mkdir(path(name));
   await writeFile(path('model/config.json'), JSON.stringify(model));
   await writeFile(path('adapters/adapter_config.json'), '{}');
+  // Some hold what their base is, too.
+  await writeFile(path('adapters/config.json'), JSON.stringify(model));
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
@@ -111,6 +114,14 @@ describe('a run that leaves open how it forgets', () => {
     expect((await settled({ settings: { model: path('adapters') } })).settings).not.toHaveProperty('recipe');
     const run = await unlearningRun({}, { settings: {} }, {}, [recipe]);
     expect(run.given).toEqual({ method: 'npo' });
+  });
+
+  test('takes no recipe with an algorithm of its own, unless a method is named in its place', async () => {
+    const given = { model: path('model') };
+    const own = { algorithmFile: 'mine.ts' } as const;
+    expect(await recipeOfRun({ algorithm: 'mine.ts' }, {}, given, [recipe])).toBeUndefined();
+    expect(await recipeOfRun({}, own, given, [recipe])).toBeUndefined();
+    expect((await recipeOfRun({ method: 'graddiff' }, own, given, [recipe]))?.settings.recipe).toBe(recipeText(recipe));
   });
 
   test('keeps what numbers are held in, which decides memory and not how it forgets', async () => {

@@ -155,9 +155,10 @@ describeWithEngine('soul study of a small model', () => {
       const workers = children.filter((id) => readFileSync(`/proc/${id}/cmdline`, 'utf8').includes('study/worker.ts'));
       expect(workers).toHaveLength(2);
       process.kill(Number(workers[0]), 'SIGKILL');
-      const { code, err } = await ended;
+      const { code, out, err } = await ended;
       expect(err).toMatch(/a worker process ended \(SIGKILL/);
       expect(code).toBe(0);
+      expect(out).toContain(`soul report ${path('small')}`);
       expect(await readdir(path('small/trials'))).toHaveLength(40);
     },
   );

@@ -60,13 +60,19 @@ test.each([
   expect(svg.join('')).not.toMatch(/NaN|undefined|Infinity/);
 });
 
-test('paths are the mean of the chosen trials, with the lowest and the highest draw', () => {
+test('paths are the mean of the chosen trials, with its interval, over epochs', () => {
   const chosen = chosenTrials(source).filter(({ cell }) => cell.optimizer === 'gnb-10');
   expect(chosen).toHaveLength(3);
   const values = chosen.map(({ trial }) => trial.path.find(({ step }) => step === 15)!.test.retain);
   const row = rowsOf('paths').find((each) => each.optimizer === 'gnb-10' && each.set === 'retain' && each.step === 15)!;
-  expect(row.mean).toBeCloseTo((values[0]! + values[1]! + values[2]!) / 3, 12);
-  expect(row).toMatchObject({ lowest: Math.min(...values), highest: Math.max(...values), draws: 3, epoch: 3 });
+  const mean = (values[0]! + values[1]! + values[2]!) / 3;
+  expect(row.mean).toBeCloseTo(mean, 12);
+  // t(0.975, 2) is 4.302652730 (tables of Student's t).
+  const deviation = Math.hypot(...values.map((value) => value - mean)) / Math.sqrt(2);
+  const [low, high] = [row.low as number, row.high as number];
+  expect(high - mean).toBeCloseTo((4.30265273 * deviation) / Math.sqrt(3), 6);
+  expect(mean - low).toBeCloseTo(high - mean, 12);
+  expect(row).toMatchObject({ draws: 3, epoch: 3 });
 });
 
 describe('the front', () => {

@@ -58,6 +58,15 @@ describe('a recipe is chosen', () => {
 });
 
 describe('the learning rate of a recipe', () => {
+  test('that is that of sgd knows nothing of the momentum of another optimizer', () => {
+    const rate = (momentum: number) => {
+      const own = { optimizer: 'sign', ratesOf: 'sgd', optimizerSettings: { momentum } } as const;
+      return recipeSettings({ ...recipe, ...own }, { weights: 1e9 }).optimizerSettings.learningRate;
+    };
+    expect(rate(0.5)).toBe(1e-5);
+    expect(rate(0.9)).toBe(1e-5);
+  });
+
   const rateAt = (weights: number, own: Recipe = recipe) =>
     recipeSettings(own, { weights }).optimizerSettings.learningRate;
 

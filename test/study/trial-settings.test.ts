@@ -64,6 +64,15 @@ describe('settings of a trial', () => {
     expect(optimizerSettings.learningRate! / (10 * usual * searched.learningRateFactor)).toBeCloseTo(1, 3);
   });
 
+  test('a rate that is that of sgd knows nothing of the momentum of another optimizer', () => {
+    const own = { name: 'mine', optimizer: 'sign', ratesOf: 'sgd', settings: { momentum: 0.5 } } as const;
+    const study = smallStudy({ optimizers: [own] });
+    const [task] = tasksOf(study);
+    const usual = defaultLearningRate('sgd', chooseAlgorithm('graddiff'), size.weights);
+    const { learningRate } = trialSettings(study, task!, size).optimizerSettings;
+    expect(learningRate! / (usual * task!.searched.learningRateFactor)).toBeCloseTo(1, 3);
+  });
+
   test('estimates are as the optimizer wants them, and there are none of others', () => {
     expect(settingsAt('gnb-forget')).toMatchObject({
       hessianData: 'forget',

@@ -2,6 +2,8 @@ import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/pro
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { split } from '../../lib/attack/relearn.ts';
+import { toJson } from '../../lib/core/json.ts';
 import type { RunnableModel } from '../../lib/run/runnable-model.ts';
 import {
   runStudy,
@@ -10,7 +12,9 @@ import {
   type StudyFile,
   type StudyOptions,
   studyFrom,
+  summarize,
 } from '../../lib/study/index.ts';
+import { portableStudy } from '../../lib/study/portable-study.ts';
 import { prepareStudy } from '../../lib/study/run-study.ts';
 import { TrialBench } from '../../lib/study/trial/bench.ts';
 import { measureAttacked } from '../../lib/study/trial/measure-model.ts';
@@ -112,6 +116,38 @@ test('the folder says what the study is, wherever it is taken', async () => {
   expect(again).toEqual(studyOf({ draws: 1, trials: 1 }));
 });
 
+test('every path of a study is relative to its folder', () => {
+  const study = studyOf({
+    models: [
+      { name: 'a', model: 'model', retrained: 'other/model' },
+      { name: 'b', base: 'model', training: { epochs: 2, batchSize: 2 } },
+    ],
+    splits: [
+      {
+        name: 'c',
+        forget: 'f',
+        retain: ['r', 's'],
+        utility: { others: ['u', 'v'] },
+        tofu: 'tofu',
+        tofuSplit: 'forget10',
+      },
+    ],
+  } as Partial<StudyFile>);
+  const place = join(folder, 'elsewhere/one');
+  const portable = portableStudy(study, place);
+  expect(toJson(portable)).not.toContain(folder);
+  expect(studyFrom(JSON.parse(toJson(portable)), { folder: place, name: 'small' })).toEqual(study);
+});
+
+test('models are measured again where other examples are', async () => {
+  const [first] = (await run(studyOf({ draws: 1, trials: 1 }), 'one')).done;
+  await rm(join(folder, 'one/trials'), { recursive: true });
+  const fewer = studyOf({ draws: 1, trials: 1, evaluation: { ...file.evaluation, forget: 3 } } as Partial<StudyFile>);
+  const [second] = (await run(fewer, 'one')).done;
+  expect(second!.path[0]).not.toEqual(first!.path[0]);
+  expect(second!.retrained).not.toEqual(first!.retrained);
+});
+
 test('the draw decides the batches: the same settings come to another path', () => {
   const { done } = whole;
   const [first, second] = [0, 1].map((draw) => done.find((each) => each.draw === draw && each.trial === 0)!);
@@ -198,6 +234,7 @@ test('a trial that is damaged, or of other settings, is refused, with what to do
     text.slice(0, 100),
     text.replace('"step": 3', '"step": -3'),
     text.replace('"moved"', '"moevd"'),
+    text.replace(/"moved": .*/, '"moved": 1.5,'),
     text.replace(/"distance": .*/, '"distance": null,'),
     text.replace('"outcome": "done"', '"outcome": "diverged"'),
     text.replace(done[0]!.id, done[1]!.id),
@@ -209,9 +246,14 @@ test('a trial that is damaged, or of other settings, is refused, with what to do
   await writeFile(path, text);
   expect((await again()).begun).toBe(0);
   const training = { ...file.training, steps: 6 };
-  await expect(run(studyOf({ draws: 1, trials: 1, training } as Partial<StudyFile>), 'one')).rejects.toThrow(
-    /is of other settings.*--out.*remove the file/,
-  );
+  // It is seen before the other trial is begun, which is not there.
+  await rm(join(folder, 'one/trials', `${done[1]!.id}.json`));
+  const begun: string[] = [];
+  const onEvent = ({ kind }: StudyEvent) => begun.push(kind);
+  await expect(
+    run(studyOf({ draws: 1, trials: 1, training } as Partial<StudyFile>), 'one', { onEvent }),
+  ).rejects.toThrow(/is of other settings.*--out.*remove the file/);
+  expect(begun).not.toContain('begin');
 });
 
 test('what is trained on other data is another study', async () => {
@@ -271,18 +313,81 @@ test('attacks leave the weights as they were, to the bit', async () => {
   expect(await model!.parameters.values.toFloat32Array()).toEqual(before);
   expect(attacked.relearn!.forget).not.toEqual(references.start);
   expect(await bench.distance()).toEqual({ moved: 0, distance: 0, nonFinite: 0 });
+  // Whatever a trial leaves, the next begins without it.
+  const { values, gradients } = model!.parameters;
+  for (const left of [values, gradients]) await left.fill(Number.NaN);
+  expect((await bench.distance()).nonFinite).toBe(values.length);
+  await bench.reset();
+  expect(await values.toFloat32Array()).toEqual(before);
+  expect((await gradients.toFloat32Array()).every((value) => value === 0)).toBe(true);
   await bench.release();
+});
+
+test('relearning is measured on what it was not shown alone', async () => {
+  const study = studyOf({ evaluation: { ...file.evaluation, forget: 6, attacks: ['relearn'] } } as Partial<StudyFile>);
+  const scored: string[] = [];
+  const load = async () => {
+    const model = runnableBigram(size);
+    const { score } = model;
+    return {
+      ...model,
+      score: (batch: Parameters<typeof score>[0]) => {
+        const { tokens, offsets } = batch;
+        for (let i = 0; i < batch.size; i++) scored.push(tokens.slice(offsets[i], offsets[i + 1]).join());
+        return score(batch);
+      },
+    };
+  };
+  const pairs = await prepareStudy(study, { folder: join(folder, 'one'), loadModel: load, createModel: load });
+  const { world } = [...pairs.values()][0]!;
+  const shown = split(world.sets.target, 0.2, study.seed, 0).seen;
+  expect(shown).toHaveLength(1);
+  scored.length = 0;
+  await measureAttacked({ study, world, model: await load() });
+  for (const { tokens } of world.measured.forget.sequences) {
+    const isShown = shown.some((own) => [...own.tokens].join() === [...tokens].join());
+    expect(scored.includes([...tokens].join())).toBe(!isShown);
+  }
+});
+
+test("TOFU's figures are of the trial, the model before it and the retrained one, whose answers forget quality is beside", async () => {
+  const [asked, other] = [forget[0]!, retain[0]!];
+  const item = { ...asked, paraphrased_answer: other.answer, perturbed_answer: [retain[1]!.answer, retain[2]!.answer] };
+  for (const name of ['forget10', 'retain', 'real_authors', 'world_facts']) {
+    const items = Array.from({ length: 6 }, (_, i) => ({ ...item, answer: forget[i]!.answer }));
+    await writeFile(join(folder, `${name}_perturbed.json`), items.map((each) => `${JSON.stringify(each)}\n`).join(''));
+  }
+  const study = studyOf({
+    splits: [{ name: 'trees', forget: 'forget.jsonl', retain: 'retain.jsonl', tofu: '.', tofuSplit: 'forget10' }],
+    evaluation: { ...file.evaluation, tofu: 5, attacks: [] },
+    ...{ trials: 1, draws: 1 },
+  } as Partial<StudyFile>);
+  const { done } = await run(study, 'one');
+  for (const { tofu, referenceTofu } of done) {
+    for (const name of ['forgetQuality', 'modelUtility', 'probability/retain', 'rougeLRecall/forget']) {
+      expect([name, tofu![name]]).toEqual([name, expect.any(Number)]);
+      expect([name, referenceTofu!.original[name]]).toEqual([name, expect.any(Number)]);
+    }
+    // Beside itself no loss is another.
+    expect(referenceTofu!.retrained!.forgetQuality).toBe(1);
+    expect(referenceTofu).toEqual(done[0]!.referenceTofu);
+    expect(tofu!['probability/forget']).not.toBe(referenceTofu!.original['probability/forget']);
+  }
+  const { references } = summarize(study, done);
+  const figure = (name: string) => references.find((each) => each.name === name)!.figures['tofu/forgetQuality'];
+  expect([figure('original'), figure('retrained')]).toEqual([done[0]!.referenceTofu!.original.forgetQuality, 1]);
 });
 
 test('halves are of even size, do not meet, and depend on the seed', async () => {
   const { measuredItems } = await import('../../lib/study/worlds/halves.ts');
   const items = Array.from({ length: 100 }, (_, i) => ({ prompt: String(i) }) as never);
   const encoded = items as never[];
-  const of = (seed: bigint) => measuredItems({ items, encoded }, 41, seed, 'forget');
+  const of = (seed: bigint, purpose = 'forget') => measuredItems({ items, encoded }, 41, seed, purpose);
   const { halves, items: taken } = of(1n);
   expect(halves.filter((half) => half === 'validation')).toHaveLength(21);
   expect(taken[0]).toBe(items[0]);
   expect(taken[20]).toBe(items[Math.floor((20 * 100) / 41)]);
   expect(of(1n).halves).toEqual(halves);
   expect(of(2n).halves).not.toEqual(halves);
+  expect(of(1n, 'retain').halves).not.toEqual(halves);
 });

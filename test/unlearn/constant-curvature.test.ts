@@ -15,7 +15,8 @@ import { describeWithEngine } from '../torch/engine-available.ts';
 import { resumeEverywhere, sets, size } from './journal-runs.ts';
 import { WatchedModel } from './watched-model.ts';
 
-const curvature = { labels: 'none', every: 2, chunks: 2, primingChunks: 3 } as const;
+// Of so few chunks an estimate would ride on the retain term's passes.
+const curvature = { labels: 'none', every: 2, chunks: 2, chunkSize: 1, primingChunks: 3 } as const;
 const weights = size ** 2;
 const [beta1, learningRate, weightDecay, epsilon] = [0.9, 0.01, 0.1, 1e-15];
 

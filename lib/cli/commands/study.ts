@@ -29,6 +29,7 @@ import { deviceLine, shownDevice } from '../model-options.ts';
 import { addOutputOptions } from '../options.ts';
 import { performWork } from '../perform-work.ts';
 import { progressOn } from '../progress.ts';
+import { shellWord } from '../shell-word.ts';
 import { runJobs } from '../study/jobs.ts';
 import { studyLoading } from '../study/loading.ts';
 import { showingPreparation, showingTrials } from '../study/show-events.ts';
@@ -163,6 +164,6 @@ function studyText(summary: StudySummary, folder: string, left: number, part: Pa
           `Part ${part.part} of ${part.of} is done; the folder has ${done} of ${total} trials. Copy those of the other parts to ${join(folder, 'trials')}, and run the command without --part.`,
         ]
       : [];
-  const where = `in ${folder}: trials/, summary.json; soul report makes a page of it`;
+  const where = `in ${folder}: trials/, summary.json\nas one page with figures: soul report ${shellWord(folder)}`;
   return [...tables, ...others, ...rest, where].join('\n\n');
 }

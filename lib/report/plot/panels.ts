@@ -58,6 +58,11 @@ export interface BandRow {
   readonly high?: number | undefined;
 }
 
+/** The end of an interval no further than a share or a probability goes. */
+export function asShare(value: number | undefined): number | undefined {
+  return value === undefined ? undefined : Math.min(Math.max(value, 0), 1);
+}
+
 /** A line of means, within a band where values spread, with a mark at each where they are few. */
 export function bandMarks(plot: PlotLibrary, rows: readonly BandRow[], style: SeriesStyle): Markish[] {
   const { color, dash, symbol } = style;

@@ -6,6 +6,7 @@
 
 import { weightsInWords } from '../../run/recipes/recipe.ts';
 import type { TrialRecord } from '../trial/record.ts';
+import { settingsAtEnds } from './search-ends.ts';
 import type { CellSummary, StudySummary } from './summary.ts';
 import { drawCounts } from './tables/study-table.ts';
 
@@ -29,9 +30,14 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
     ...intervalLimits(cells),
     ...unbounded(summary),
     ...(diverged > 0 ? [`${diverged} of ${used} trials diverged, and count with a score of 0.`] : []),
+    ...settingsAtEnds(summary, records),
     ...(hasRetrained ? unreached(summary) : ['There is no retrained model: nothing is said at equal forgetting.']),
     `Half of the examples that are measured, at most ${evaluation.forget} to forget and ${evaluation.retain} to keep, chooses; the other half is reported.`,
-    ...(evaluation.attacks.length === 0 ? ['No attack was made: nothing is said of robustness.'] : []),
+    ...(evaluation.attacks.length === 0
+      ? ['No attack was made: nothing is said of robustness.']
+      : [
+          'Attacks are on the trials that the score chose, which have neither forgotten equally much nor moved the weights equally far: a difference in robustness may come from either.',
+        ]),
     ...(counted.some(({ figures }) => figures.utility)
       ? []
       : [

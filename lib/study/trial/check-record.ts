@@ -67,6 +67,7 @@ const object: Check = (value) => (isObject(value) ? undefined : 'an object');
 const sets = fields({ forget: share, retain: share });
 const halves = fields({ validation: share, test: share });
 const attacks = every(fields({ forget: halves, retain: halves }));
+const tofu = every(finite);
 const textOrNumber: Check = (value) => (text(value) === undefined ? undefined : finite(value));
 
 const record = fields({
@@ -85,7 +86,8 @@ const record = fields({
   path: list(fields({ step: count, epoch: positive, validation: sets, test: sets }), 1),
   retrained: maybe(fields({ validation: sets, test: sets })),
   utility: maybe(every(fields({ before: share, after: share }))),
-  tofu: maybe(every(finite)),
+  tofu: maybe(tofu),
+  referenceTofu: maybe(fields({ original: tofu, retrained: maybe(tofu) })),
   ...{ attacks: maybe(attacks), retrainedAttacks: maybe(attacks) },
   clipped: maybe(list(fields({ step: count, share, outsideEmbeddings: maybe(share) }))),
   ...{ moved: share, distance: positive },

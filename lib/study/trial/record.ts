@@ -58,6 +58,11 @@ export interface TrialRecord extends TrialTask {
   readonly utility?: Readonly<Record<string, { readonly before: number; readonly after: number }>>;
   /** TOFU's figures at the end, by `metric` or `metric/set`, as `soul eval --tofu` names them. */
   readonly tofu?: Readonly<Record<string, number>>;
+  /** The same of the model before the first step, and of the retrained one; the same in every trial of a model and split. */
+  readonly referenceTofu?: {
+    readonly original: Readonly<Record<string, number>>;
+    readonly retrained?: Readonly<Record<string, number>>;
+  };
   /** Mean probability of the forget and retain answers after each attack, by the attack's name; of relearning, of the examples that it was not shown. */
   readonly attacks?: Readonly<Record<string, { readonly forget: HalfFigures; readonly retain: HalfFigures }>>;
   /** The same of the retrained model. */

@@ -18,7 +18,7 @@ import type { RunnableModel } from '../../run/runnable-model.ts';
 import type { Study } from '../definition/study.ts';
 import type { MakingOptions } from '../worlds/make-models.ts';
 import { digestOf, type StudyWorld } from '../worlds/world.ts';
-import { answersShown, askTofu, measureAttacked, measureHalves, measureUtility } from './measure-model.ts';
+import { answersShown, askTofu, measureAttacked, measureHalves, measureUtility, tofuFigures } from './measure-model.ts';
 import type { PathPoint, TrialRecord } from './record.ts';
 
 export interface References {
@@ -29,6 +29,8 @@ export interface References {
   readonly answers?: Readonly<Record<'forget' | 'retain', readonly string[]>>;
   readonly retrained?: Omit<PathPoint, 'step' | 'epoch'>;
   readonly retrainedAttacks?: NonNullable<TrialRecord['attacks']>;
+  /** TOFU's figures of both, where the study asks for them. */
+  readonly referenceTofu?: TrialRecord['referenceTofu'];
   /** The retrained model's answers to TOFU's questions. */
   readonly retrainedLog?: EvaluationLog;
 }
@@ -55,9 +57,11 @@ export async function measureReferences(study: Study, world: StudyWorld, options
       () => [model],
     );
   };
+  let originalLog: EvaluationLog | undefined;
   onEvent?.({ kind: 'phase', phase: 'measuring the original model' });
   const own = await having(world.original, async (model) => {
     const measuring = { study, world, model, signal };
+    originalLog = await askTofu(measuring);
     return {
       start: await measureHalves(measuring),
       utility: await measureUtility(measuring),
@@ -77,12 +81,24 @@ export async function measureReferences(study: Study, world: StudyWorld, options
       };
     });
   }
-  const { retrainedLog, ...figures } = { ...own, ...retrained };
+  const { retrainedLog, ...measured } = { ...own, ...retrained };
+  const figures = { ...measured, ...withoutUndefined({ referenceTofu: tofuOf(originalLog, retrainedLog) }) };
   if (retrainedLog) await writeEvaluationLog(logFile, retrainedLog);
   else await rm(logFile, { force: true });
   await replaceFile(file, toJson({ from: digestOfReferences(study, world), ...figures }));
   // As every process that comes later has them.
   return (await readReferences(study, world))!;
+}
+
+function tofuOf(
+  original: EvaluationLog | undefined,
+  retrained: EvaluationLog | undefined,
+): References['referenceTofu'] {
+  if (original === undefined) return undefined;
+  return {
+    original: tofuFigures(original, retrained),
+    ...(retrained === undefined ? {} : { retrained: tofuFigures(retrained, retrained) }),
+  };
 }
 
 /**

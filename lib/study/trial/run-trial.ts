@@ -75,7 +75,7 @@ async function trial(bench: TrialBench, task: TrialTask, options: TrialOptions):
     watched.reason ?? (nonFinite > 0 ? `${nonFinite} weights were not finite after the last step` : undefined);
   const end = reason === undefined ? await endFigures(bench, measuring) : { reason };
   const diverged = 'reason' in end ? end.reason : undefined;
-  const { retrained, retrainedAttacks } = references;
+  const { retrained, retrainedAttacks, referenceTofu } = references;
   return {
     version: 1,
     ...task,
@@ -86,7 +86,7 @@ async function trial(bench: TrialBench, task: TrialTask, options: TrialOptions):
     methodSettings: { algorithm: settings.chosen.algorithm.name, ...settings.methodSettings },
     steps: watched.steps,
     path: watched.path,
-    ...withoutUndefined({ retrained, retrainedAttacks }),
+    ...withoutUndefined({ retrained, retrainedAttacks, referenceTofu }),
     ...('reason' in end ? {} : end),
     ...(watched.clipped.length > 0 ? { clipped: watched.clipped } : {}),
     moved,

@@ -4,7 +4,7 @@ import { recipeSettings } from '../../../lib/run/recipes/recipe.ts';
 import { chooseAlgorithm } from '../../../lib/run/run-defaults.ts';
 import { recipesOf } from '../../../lib/study/analysis/recipes.ts';
 import type { Study } from '../../../lib/study/definition/study.ts';
-import { mezo, sgd } from '../../../lib/study/optimizers/first-order.ts';
+import { mezo, sgd, sign } from '../../../lib/study/optimizers/first-order.ts';
 import { trialSettings } from '../../../lib/study/search/trial-settings.ts';
 import type { TrialRecord, TrialTask } from '../../../lib/study/trial/record.ts';
 import { sampleRecords, sampleStudy } from './sample-study.ts';
@@ -95,6 +95,14 @@ describe('what a study recommends', () => {
       path: record.path.map((point) => ({ ...point, test: { ...point.test, retain: 0.8 - point.test.retain } })),
     }));
     expect(recipesOf(study, turned).map(({ studied }) => studied)).toEqual(recipes.map(({ studied }) => studied));
+  });
+
+  test("is a rate of sgd's that knows nothing of another optimizer's momentum", () => {
+    const mine = { ...sign, name: 'mine', ratesOf: 'sgd', settings: { momentum: 0.5 } } as const;
+    const own = sampleStudy({ optimizers: [mine] });
+    const some = recordsOf(own, () => 0.5);
+    const [recipe] = recipesOf(own, some);
+    expect(some.map(({ optimizerSettings }) => optimizerSettings.learningRate)).toContain(recipe!.learningRate);
   });
 
   test('is a rate of sgd that does not go with the size', () => {

@@ -32,6 +32,9 @@ describe('the score of a point', () => {
     const ignorant = { start: { forget: 0.1, retain: 0 }, retrainedForget: 0.2 };
     expect(scoreOf({ forget: 0.1, retain: 0 }, ignorant)).toEqual({ forgotten: 1, kept: 1, score: 1 });
     expect(scoreOf({ forget: 0.3, retain: 0 }, ignorant).score).toBe(0);
+    const same = { start: { forget: 0.1, retain: 0.5 }, retrainedForget: 0.1 };
+    expect(scoreOf({ forget: 0.1, retain: 0.5 }, same)).toEqual({ forgotten: 1, kept: 1, score: 1 });
+    expect(scoreOf({ forget: 0.2, retain: 0.5 }, same).score).toBe(0);
   });
 });
 

@@ -116,6 +116,20 @@ test('the test half has no say in what is chosen', () => {
   expect(choices(summarize(study, turned))).toEqual(choices(summarize(study, records)));
 });
 
+test('utility is of what the start knew, and what is clipped of what is outside of the embeddings', () => {
+  const some = records.map((record) => ({
+    ...record,
+    utility: { ...record.utility!, noise: { before: 0.0099, after: 0.5 }, known: { before: 0.01, after: 0.005 } },
+    clipped: [
+      { step: 5, share: 0.9, outsideEmbeddings: 0.2 },
+      { step: 10, share: 0.7 },
+    ],
+  }));
+  const { figures } = cellOf(summarize(study, some), 'adamw');
+  expect(figures.utility!.mean).toBeCloseTo((0.75 + 1 + 0.5) / 3, 12);
+  expect(figures.clipped!.mean).toBeCloseTo((0.2 + 0.7) / 2, 12);
+});
+
 describe('trials that diverged', () => {
   test('score 0, count, and are not chosen where another is there', () => {
     const some = sampleRecords(study, (task) => (task.trial === 1 ? endOf({ ...task, trial: 0 }) : undefined));
@@ -136,6 +150,15 @@ describe('trials that diverged', () => {
     expect(chosen[0]).toEqual({ draw: 0, end: 'small.authors.graddiff.adamw.d0.t0' });
     expect(differenceOf(summary, 'score')!.draws).toBe(3);
     expect(differenceOf(summary, 'retain')).toBeUndefined();
+  });
+
+  test('are nowhere at equal forgetting, however far their paths went', () => {
+    const broken = records.map((record) =>
+      record.trial === 0 ? { ...record, outcome: 'diverged' as const, reason: 'the loss was not finite' } : record,
+    );
+    for (const { end, equal } of cellOf(summarize(study, broken), 'adamw').chosen) {
+      expect([end.slice(-2), equal]).toEqual(['t1', undefined]);
+    }
   });
 
   test('stand behind one that forgot nothing, whose score is 0 too', () => {

@@ -161,6 +161,11 @@ describe('claims', () => {
     expect(leadersOf(summary, 'seconds')).toEqual([
       'The lowest mean of time a run is that of adamw: 20.0 [20.0, 20.0]; its difference to the next, gnb-10, is 0.000 [0.000, 0.000], whose interval holds 0.',
     ]);
+    // GNB's forget probability is the higher.
+    const less = sampleRecords(study, (task) => ({ forget: task.optimizer === 'adamw' ? 0.1 : 0.2, retain: 0.6 }));
+    expect(leadersOf(summarize(study, less), 'forget')[0]).toMatch(
+      /^The lowest mean of forget is that of adamw: 0\.100 /,
+    );
     const turned = sampleRecords(study, (task) => ({ forget: 0.05, retain: 0.8 - endOf(task).retain }));
     expect(leadersOf(summarize(study, turned), 'retain')[0]).toContain('the next, gnb-10, is +0.090 [0.065, 0.115]');
     expect(leadersOf(summarize(study, records.slice(0, 4)), 'retain')[0]).toMatch(/is \+0.080, of one draw\.$/);
@@ -179,6 +184,47 @@ describe('limits', () => {
     const single = limitsOf(summarize(one, records.slice(0, 4)), records.slice(0, 4)).join('\n');
     expect(single).toContain('There is one draw of the batches');
     expect(single).not.toMatch(/[Ii]ntervals/);
+  });
+
+  test('name an optimizer whose best setting is the first or the last that was tried', () => {
+    const wide = sampleStudy({ trials: 4 });
+    const rate = ({ searched: { learningRateFactor } }: TrialTask) => Math.log(learningRateFactor);
+    // AdamW is the better the lower its learning rate; GNB is best between the ends, though at one in the draw 0.
+    const ends = sampleRecords(wide, (task) => {
+      const off = task.optimizer === 'adamw' || task.draw === 0 ? rate(task) - Math.log(0.4) : 2 * Math.abs(rate(task));
+      return { forget: 0.1, retain: 0.7 - 0.1 * off };
+    });
+    const sentences = limitsOf(summarize(wide, ends), ends).filter((each) => each.startsWith('The best setting'));
+    const points = ends
+      .filter(({ optimizer, draw }) => optimizer === 'adamw' && draw === 0)
+      .map(({ searched }) => searched);
+    const best = points.toSorted((a, b) => a.learningRateFactor - b.learningRateFactor)[0]!;
+    const coefficients = points.map(({ retainCoefficient }) => retainCoefficient!);
+    expect(sentences.filter((each) => each.includes('learning rate'))).toEqual([
+      'The best setting of adamw (graddiff on small, authors), by the mean of the half that chooses, has the lowest learning rate that was tried: beyond it may be a better one.',
+    ]);
+    const isAtEnd = [Math.min(...coefficients), Math.max(...coefficients)].includes(best.retainCoefficient!);
+    expect(sentences.some((each) => /adamw.*retain coefficient/.test(each))).toBe(isAtEnd);
+    expect(limitsOf(summary, records).join()).not.toContain('The best setting');
+  });
+
+  test('say where an interval passes what its figure can be, on either side', () => {
+    const passes = (retains: readonly number[]) => {
+      const some = sampleRecords(study, ({ draw }) => ({ forget: 0.05, retain: retains[draw]! }));
+      return limitsOf(summarize(study, some), some).some((each) => each.includes('knows no bounds'));
+    };
+    expect(passes([0.5, 0.51, 0.52])).toBe(false);
+    expect(passes([0.99, 0.7, 0.9])).toBe(true);
+    expect(passes([0.01, 0.3, 0.1])).toBe(true);
+  });
+
+  test('say that attacked trials differ in more than robustness', () => {
+    expect(limitsOf(summary, records).join()).toContain('a difference in robustness may come from either');
+    const { attacks: _, ...none } = study.evaluation;
+    const without = { ...study, evaluation: { ...none, attacks: [] } };
+    expect(limitsOf(summarize(without, records), records)).toContain(
+      'No attack was made: nothing is said of robustness.',
+    );
   });
 
   test('name what is not done, what diverged and what was not reached', () => {

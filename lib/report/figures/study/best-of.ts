@@ -4,7 +4,7 @@
  * @module
  */
 
-import { bandMarks, frame } from '../../plot/panels.ts';
+import { asShare, bandMarks, frame } from '../../plot/panels.ts';
 import {
   isSame,
   optimizerLegend,
@@ -51,11 +51,10 @@ export const bestOf = figure<StudySource, Row>({
     panels: settingsOf(source).flatMap((setting) => {
       const own = all.filter((row) => isSame(row, setting));
       if (own.length === 0) return [];
-      const bound = (value: number | undefined) => (value === undefined ? undefined : Math.min(Math.max(value, 0), 1));
       const marks = optimizersIn(source, own).flatMap((name) => {
         const band = own
           .filter(({ optimizer }) => optimizer === name)
-          .map(({ trials, score, low, high }) => ({ x: trials, mean: score, low: bound(low), high: bound(high) }));
+          .map(({ trials, score, low, high }) => ({ x: trials, mean: score, low: asShare(low), high: asShare(high) }));
         return bandMarks(plot, band, styleOf(source, name));
       });
       const most = Math.max(...own.map(({ trials }) => trials));

@@ -1,15 +1,15 @@
 /**
- * Forget and retain probability over the steps: SOUL's figure 2.
+ * Forget and retain probability over the epochs: SOUL's figure 2, with intervals.
  *
  * @module
  */
 
-import { bandMarks, frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
+import { estimateOf } from '../../../study/analysis/student-t.ts';
+import { asShare, bandMarks, frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
 import {
   chosenTrials,
   grouped,
   isSame,
-  mean,
   optimizerLegend,
   optimizersIn,
   panelTitle,
@@ -28,8 +28,8 @@ type Row = Setting & {
   readonly step: number;
   readonly epoch: number;
   readonly mean: number;
-  readonly lowest: number;
-  readonly highest: number;
+  readonly low: number | undefined;
+  readonly high: number | undefined;
   readonly draws: number;
 };
 
@@ -40,17 +40,13 @@ function rows(source: StudySource): Row[] {
     const points = trials.flatMap(({ trial }) => trial.path).toSorted((a, b) => a.step - b.step);
     return (['forget', 'retain'] as const).flatMap((set) =>
       grouped(points, ({ step }) => step).map(([step, those]) => {
-        const values = those.map(({ test }) => test[set]);
         return {
           ...settingOf(cell),
           optimizer: cell.optimizer,
           set,
           step,
           epoch: those[0]!.epoch,
-          mean: mean(values),
-          lowest: Math.min(...values),
-          highest: Math.max(...values),
-          draws: values.length,
+          ...interval(those.map(({ test }) => test[set])),
         };
       }),
     );
@@ -59,8 +55,8 @@ function rows(source: StudySource): Row[] {
 
 export const paths = figure<StudySource, Row>({
   name: 'paths',
-  title: 'Forgetting and keeping, step by step',
-  text: 'Mean probability of the answers in the half that is reported, of the trials that the other half chose. A line is the mean over draws, the band around it the lowest and the highest draw.',
+  title: 'Forgetting and keeping, epoch by epoch',
+  text: 'Mean probability of the answers in the half that is reported, of the trials that the other half chose. A line is the mean over draws, the band around it its 95 % interval by Student\u2019s t.',
   rows,
   draw: (all, source, plot) => {
     const settings = settingsOf(source);
@@ -78,7 +74,7 @@ export const paths = figure<StudySource, Row>({
           const marks = optimizersIn(source, own).flatMap((name) => {
             const band = own
               .filter(({ optimizer }) => optimizer === name)
-              .map(({ step, mean: value, lowest, highest }) => ({ x: step, mean: value, low: lowest, high: highest }));
+              .map(({ epoch, mean, low, high }) => ({ x: epoch, mean, low: asShare(low), high: asShare(high) }));
             return bandMarks(plot, band, styleOf(source, name));
           });
           const line =
@@ -92,11 +88,10 @@ export const paths = figure<StudySource, Row>({
                 setting,
                 set === 'forget' ? 'Forget set, lower is better' : 'Retain set, higher is better',
               ),
-              plot: frame(
-                { label: 'optimizer steps' },
-                { label: 'probability', domain: domainOf(set, own, reference) },
-                [...line, ...marks],
-              ),
+              plot: frame({ label: 'epochs' }, { label: 'probability', domain: domainOf(set, own, reference) }, [
+                ...line,
+                ...marks,
+              ]),
             },
           ];
         }),
@@ -105,11 +100,16 @@ export const paths = figure<StudySource, Row>({
   },
 });
 
+function interval(values: readonly number[]): Pick<Row, 'mean' | 'low' | 'high' | 'draws'> {
+  const { mean, low, high, draws } = estimateOf(values)!;
+  return { mean, low, high, draws };
+}
+
 /** What is forgotten is seen from 0, what is kept as far down as it goes. */
 function domainOf(set: Row['set'], rows: readonly Row[], reference = 0): [number, number] {
-  const lowest = set === 'forget' ? 0 : Math.min(...rows.map((row) => row.lowest));
+  const lowest = set === 'forget' ? 0 : Math.min(...rows.map(({ low, mean }) => asShare(low) ?? mean));
   return [
     Math.max(Math.floor(20 * lowest - 1) / 20, 0),
-    Math.max(reference, ...rows.map(({ highest }) => highest), 1e-6),
+    Math.max(reference, ...rows.map(({ high, mean }) => asShare(high) ?? mean), 1e-6),
   ];
 }

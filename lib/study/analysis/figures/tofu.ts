@@ -30,4 +30,5 @@ export const tofuFigures: readonly FigureDefinition[] = names.map(([metric, labe
   better,
   unit,
   of: ofEnd(({ tofu }) => tofu?.[metric]),
+  ofReference: ({ name, record: { referenceTofu } }) => referenceTofu?.[name]?.[metric],
 }));

@@ -23,7 +23,7 @@ export function overviewTable(summaries: readonly StudySummary[]): StudyTable | 
     name: 'overview',
     title: 'Studies',
     labels: ['model', 'method', 'optimizer', 'draws'],
-    columns: [...columnsOf(figures), { group: '', title: 'score less that of the first' }],
+    columns: [...columnsOf(figures), { group: '', title: 'score minus that of the first optimizer' }],
     rows: counted.map(({ summary, cell }) => {
       const { model, split, method, optimizer, draws } = cell;
       const difference = summary.comparisons.find(
