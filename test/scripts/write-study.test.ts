@@ -80,5 +80,15 @@ describe('a document of a study', () => {
     expect(studies).toHaveLength(1);
     expect(studyText(studies)).toBe(text);
     expect(await storedStudies(join(folder, 'missing'))).toEqual([]);
+    const [file, other] = records.map(({ id }) => join(own, 'trials', `${id}.json`));
+    writeFileSync(file!, '{}');
+    await expect(storedStudies(folder)).rejects.toMatchObject({
+      code: 'SOUL_BAD_FILE',
+      message: expect.stringContaining(file!),
+    });
+    rmSync(file!);
+    // Of another study.
+    writeFileSync(other!, toJson({ ...records[1], method: 'npo' }));
+    await expect(storedStudies(folder)).rejects.toThrow(/is of no trial of the study/);
   });
 });

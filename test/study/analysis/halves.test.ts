@@ -30,11 +30,12 @@ function drawnHalf(record: TrialRecord, half: Half, seed: number): TrialRecord {
   const each = (attacks: TrialRecord['attacks'], value: () => number) =>
     Object.fromEntries(Object.entries(attacks!).map(([name, figures]) => [name, attack(figures, value)]));
   const [first, last] = record.path;
+  const [least, most] = ends[half];
   return {
     ...record,
     path: [
       { ...first!, [half]: { forget: start!.forget, retain: start!.retain } },
-      { ...last!, [half]: { forget: between(...ends[half]), retain: between(0.4, 0.8) } },
+      { ...last!, [half]: { forget: between(least, most), retain: between(0.4, 0.8) } },
     ],
     retrained: { ...record.retrained!, [half]: { forget: retrained!.low, retain: retrained!.retain } },
     attacks: each(record.attacks, () => between(0.6, 0.9)),
