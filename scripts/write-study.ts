@@ -96,11 +96,21 @@ function studySections({ study, records }: StoredStudy): string[] {
   const claims = claimsOf(summary);
   const of = (standing: Claim['standing']) =>
     claims.filter((claim) => claim.standing === standing).map(({ sentence }) => sentence);
-  const shown = [...['score', 'equalRetain'].flatMap((figure) => leadersOf(summary, figure)), ...of('shown')];
+  const leaders = ['score', 'equalRetain'].flatMap((figure) => leadersOf(summary, figure));
+  const shown = of('shown');
   return [
     `## ${escapeMarkdown(study.title)}`,
+    ...(leaders.length > 0 ? ['### The highest means', list(leaders)] : []),
     '### What it shows',
-    list(shown.length > 0 ? shown : ['No draw is done for all optimizers yet: nothing.']),
+    list(
+      shown.length > 0
+        ? shown
+        : [
+            claims.length > 0
+              ? 'No difference to the first optimizer.'
+              : 'No draw is done for all optimizers yet: nothing.',
+          ],
+    ),
     '### What it does not show',
     list([...of('not shown'), ...of('untold'), ...limitsOf(summary, records)]),
     ...studyTables(summary).flatMap((table) => [

@@ -85,8 +85,10 @@ function claims({ summary, trials }: StudySource): Markup | undefined {
   const others = all.filter(({ standing }) => standing !== 'shown').map(({ sentence }) => sentence);
   const leaders = ['score', 'equalRetain'].flatMap((figure) => leadersOf(summary, figure));
   const list = (sentences: readonly string[]) => html`<ul>${sentences.map((each) => html`<li>${each}</li>`)}</ul>\n`;
-  return html`<h3>What is shown</h3>
-${list([...leaders, ...(shown.length > 0 ? shown : ['No difference to the first optimizer is shown.'])])}
+  return html`<h3>The highest means</h3>
+${list(leaders)}
+<h3>What is shown</h3>
+${list(shown.length > 0 ? shown : ['No difference to the first optimizer is shown.'])}
 <h3>What is not shown</h3>
 ${list(limitsOf(summary, trials))}
 ${others.length > 0 ? html`<details id="not-shown"><summary>Differences that are not shown (${others.length})</summary>${list(others)}</details>` : undefined}`;

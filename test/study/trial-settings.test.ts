@@ -27,7 +27,8 @@ describe('settings of a trial', () => {
       ['sign', 'sign'],
       ['soul-repo', 'soul-repo'],
       ['sgd', 'sgd'],
-      // Steps of which every weight is clipped are as long as sign descent's.
+      // Steps of which every weight is clipped are as long as sign descent's, and those of the control nearly.
+      ['constant-h', 'sign'],
       ['all-clipped', 'sign'],
     ] as const) {
       const usual = defaultLearningRate(own, chooseAlgorithm('graddiff'), size.weights);

@@ -28,7 +28,7 @@ interface Candidate {
 /**
  * A recipe for each optimizer with each method on each model: the one setting with the best mean score at the end over all splits and the
  * draws that count, by the validation half; the test half says how good that is. Models that are made for a study give none: what they learn
- * says little of models that people have. Nor do those of which the records do not tell the size, or some split has no draw yet.
+ * says little of models that people have. Nor do those of which the records do not tell the size, or some split has fewer than three draws.
  *
  * @throws SoulError SOUL_BAD_FILE of {@link checkRecords}
  */
@@ -49,7 +49,10 @@ export function recipesOf(study: Study, records: readonly TrialRecord[]): Recipe
   });
 }
 
-/** The best setting; undefined where some split has no draw that counts, or all trials diverged. */
+/** Of fewer draws an interval says next to nothing, and what is taken unasked should have more than one to stand on. */
+const leastDraws = 3;
+
+/** The best setting; undefined where some split has too few draws that count, or all trials diverged. */
 function bestOf(
   study: Study,
   records: readonly TrialRecord[],
@@ -64,7 +67,8 @@ function bestOf(
       ofRow.filter((record) => record.draw === draw).length === study.optimizers.length * study.trials;
     return ofRow.filter((record) => record.optimizer === optimizer.name && isWhole(record.draw));
   });
-  if (counted.some((ofSplit) => ofSplit.length === 0)) return undefined;
+  const drawsOf = (ofSplit: readonly TrialRecord[]) => new Set(ofSplit.map(({ draw }) => draw)).size;
+  if (counted.some((ofSplit) => drawsOf(ofSplit) < leastDraws)) return undefined;
   const candidates = Array.from({ length: study.trials }, (_, trial) => {
     const scored = counted
       .flat()

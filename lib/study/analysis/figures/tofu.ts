@@ -1,5 +1,6 @@
 /**
- * TOFU's figures at the end, as SOUL's table 2 has them, where a study asks for them.
+ * TOFU's figures at the end, as SOUL's table 2 has them, where a study asks for them: all but its accuracy and membership inference, which
+ * need an embedder and a holdout set. `soul compare --table soul` has those of models.
  *
  * @module
  */
@@ -10,12 +11,8 @@ import { type FigureDefinition, ofEnd } from './figure.ts';
 /** By the name that `soul eval --tofu` gives them. */
 const names: readonly [metric: string, label: string, better: StudyFigure['better'], unit: StudyFigure['unit']][] = [
   ['forgetQuality', 'forget quality', 'higher', 'probability'],
-  ['accuracy/forget', 'accuracy, forget', 'lower', 'share'],
   ['rougeLRecall/forget', 'ROUGE-L, forget', 'lower', 'share'],
-  // Neither more nor less is better of it where the sets are of different kinds; see docs/evaluation.md.
-  ['membershipMinK', 'MIA', 'neither', 'share'],
   ['modelUtility', 'model utility', 'higher', 'share'],
-  ['accuracy/retain', 'accuracy, retain', 'higher', 'share'],
   ['rougeLRecall/retain', 'ROUGE-L, retain', 'higher', 'share'],
   ['containsAnswer/realAuthors', 'accuracy, authors', 'higher', 'share'],
   ['rougeLRecall/realAuthors', 'ROUGE-L, authors', 'higher', 'share'],

@@ -27,9 +27,9 @@ const efficacy: TableDefinition = {
   counts: true,
   figures: [
     'score',
-    ...['forget', 'forgetDistance', 'tofu/forgetQuality', 'tofu/accuracy/forget', 'tofu/rougeLRecall/forget'],
-    ...['tofu/membershipMinK', 'retain', 'equalRetain', 'equalReached', 'utility', 'tofu/modelUtility'],
-    ...['tofu/accuracy/retain', 'tofu/rougeLRecall/retain'],
+    ...['forget', 'forgetDistance', 'tofu/forgetQuality', 'tofu/rougeLRecall/forget'],
+    ...['retain', 'equalRetain', 'equalReached', 'utility', 'tofu/modelUtility'],
+    'tofu/rougeLRecall/retain',
     ...['tofu/containsAnswer/realAuthors', 'tofu/rougeLRecall/realAuthors'],
     ...['tofu/containsAnswer/worldFacts', 'tofu/rougeLRecall/worldFacts'],
   ],
