@@ -5,6 +5,7 @@
  */
 
 import type { Device } from '../../core/devices.ts';
+import { printable } from '../../core/errors.ts';
 import { usableProcessors } from '../../core/processors.ts';
 import { memoryFor } from '../../run/memory-plan.ts';
 import type { Study } from '../../study/definition/study.ts';
@@ -58,7 +59,7 @@ export function planJobs(
 export function planText(study: Study, plan: JobsPlan): string {
   const { cells, trials, done, jobs, preparingSeconds, seconds, memory: bytes, limitedBy } = plan;
   const lines = [
-    `${study.title}: ${cells} ${cells === 1 ? 'cell' : 'cells'}, ${study.trials} trials and ${study.draws} draws of each`,
+    `${printable(study.title)}: ${cells} ${cells === 1 ? 'cell' : 'cells'}, ${study.trials} trials and ${study.draws} draws of each`,
     `${trials} trials${done > 0 ? `, ${done} of them done` : ''}`,
     `${jobs} at a time, of ${study.threads} ${study.threads === 1 ? 'thread' : 'threads'}${limitedBy === 'memory' ? '; memory holds no more' : ''}`,
     `about ${duration(seconds)}${preparingSeconds >= 1 ? `, ${duration(preparingSeconds)} of it to make the models` : ''} (measured on a batch; refined as trials finish)`,
