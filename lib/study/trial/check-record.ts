@@ -5,7 +5,7 @@
  */
 
 import { isObject, type JsonObject } from '../../core/json.ts';
-import type { TrialRecord } from './record.ts';
+import { type TrialRecord, trialId } from './record.ts';
 
 /** What a value may be: words that complete "must be"; undefined where it is so. */
 type Check = (value: unknown) => string | undefined;
@@ -45,6 +45,8 @@ const every =
   (check: Check): Check =>
   (value) => {
     if (!isObject(value)) return 'an object';
+    // To look it up is to find what every object has.
+    if (Object.hasOwn(value, '__proto__')) return 'without "__proto__"';
     for (const [name, entry] of Object.entries(value)) {
       const problem = check(entry);
       if (problem !== undefined) return `one whose ${name} is ${problem}`;
@@ -63,7 +65,16 @@ const list =
     return undefined;
   };
 
-const object: Check = (value) => (isObject(value) ? undefined : 'an object');
+const rate: Check = (value) => (Number.isFinite(value) && (value as number) > 0 ? undefined : 'a number above 0');
+
+/** An object with fields that are looked at, and others of any kind. */
+const having =
+  (checks: Readonly<Record<string, Check>>): Check =>
+  (value) => {
+    if (!isObject(value)) return 'an object';
+    return fields(checks)(Object.fromEntries(Object.keys(checks).map((name) => [name, value[name]])));
+  };
+
 const sets = fields({ forget: share, retain: share });
 const halves = fields({ validation: share, test: share });
 const attacks = every(fields({ forget: halves, retain: halves }));
@@ -81,7 +92,9 @@ const record = fields({
   study: (value) => (typeof value === 'string' && /^[\da-f]{64}$/.test(value) ? undefined : 'a SHA-256'),
   outcome: oneOf('done', 'diverged'),
   reason: maybe(text),
-  ...{ optimizerSettings: object, methodSettings: object, steps: count },
+  optimizerSettings: having({ optimizer: text, learningRate: rate }),
+  methodSettings: having({ algorithm: text }),
+  steps: count,
   path: list(fields({ step: count, epoch: positive, validation: sets, test: sets }), 1),
   retrained: maybe(fields({ validation: sets, test: sets })),
   utility: maybe(every(fields({ before: share, after: share }))),
@@ -103,7 +116,8 @@ const record = fields({
 export function recordProblem(value: unknown): string | undefined {
   const problem = record(value);
   if (problem !== undefined) return problem;
-  const { path, outcome, reason } = value as unknown as TrialRecord & JsonObject;
+  const { id, path, outcome, reason, ...task } = value as unknown as TrialRecord & JsonObject;
+  if (id !== trialId(task)) return `the one that its id names: ${trialId(task)}`;
   if (path.some(({ step }, i) => i > 0 && step <= path[i - 1]!.step)) return 'one whose path goes forward';
   if ((outcome === 'diverged') !== (reason !== undefined)) return 'one that says why it diverged, where it did';
   return undefined;
