@@ -58,6 +58,12 @@ test.each([
     '"learningRate": "x"',
     /learningRate is a number above 0/,
   ],
+  [
+    'a figure that sums and squares of would not be numbers',
+    /"peakMemory": [\d.e-]+/,
+    '"peakMemory": 1e308',
+    /peakMemory is a number from 0 to 1e\+100/,
+  ],
   ['no algorithm', /"algorithm": "graddiff"/, '"algorithm": null', /algorithm is a text/],
   ['a name that every object has', /"made": \{/, '"made": { "__proto__": "x",', /made is without "__proto__"/],
 ])('%s is refused', async (_, place, put, message) => {

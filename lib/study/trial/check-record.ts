@@ -11,13 +11,18 @@ import { type TrialRecord, trialId } from './record.ts';
 type Check = (value: unknown) => string | undefined;
 
 const text: Check = (value) => (typeof value === 'string' ? undefined : 'a text');
-const finite: Check = (value) => (Number.isFinite(value) ? undefined : 'a finite number');
+/** Figures beyond are none of a computer's, and neither sums nor squares of those within leave float64. */
+const largest = 1e100;
+const finite: Check = (value) =>
+  Number.isFinite(value) && Math.abs(value as number) <= largest
+    ? undefined
+    : `a number from -${largest} to ${largest}`;
 const count: Check = (value) =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'an integer of at least 0';
 const share: Check = (value) =>
   Number.isFinite(value) && (value as number) >= 0 && (value as number) <= 1 ? undefined : 'a number from 0 to 1';
 const positive: Check = (value) =>
-  Number.isFinite(value) && (value as number) >= 0 ? undefined : 'a finite number of at least 0';
+  finite(value) === undefined && (value as number) >= 0 ? undefined : `a number from 0 to ${largest}`;
 const oneOf =
   (...values: readonly unknown[]): Check =>
   (value) =>
@@ -65,7 +70,8 @@ const list =
     return undefined;
   };
 
-const rate: Check = (value) => (Number.isFinite(value) && (value as number) > 0 ? undefined : 'a number above 0');
+const rate: Check = (value) =>
+  finite(value) === undefined && (value as number) > 0 ? undefined : `a number above 0, at most ${largest}`;
 
 /** An object with fields that are looked at, and others of any kind. */
 const having =
