@@ -46,10 +46,10 @@ export async function readStudyFolder(folder: string): Promise<StudyFolder> {
       trials.push(record);
     } catch (error) {
       if (!(error instanceof SoulError)) throw error;
-      problems.push(error.message);
+      // A page that is handed on names no folder of the machine.
+      problems.push(error.message.replaceAll(join(folder, '/'), ''));
     }
   }
-  // A page that is handed on names no folder of the machine.
   return { source: { summary: summarize(portableStudy(study, folder), trials), trials }, problems };
 }
 

@@ -48,7 +48,8 @@ test('an id that says another trial than the record is refused, and its neighbou
   await refused(/must be the one that its id names: demo\.authors\.graddiff\.sign\.d0\.t0/);
   const { source, problems } = await readStudyFolder(folder);
   expect(source.trials.map((trial) => trial.id)).toEqual([other]);
-  expect(problems).toEqual([expect.stringContaining(`${id}.json is damaged`)]);
+  // A page that has it is handed on: it names no folder of the machine.
+  expect(problems).toEqual([expect.stringMatching(/^trials\/demo\.authors\.graddiff\.adamw\.d0\.t0\.json is damaged/)]);
 });
 
 test.each([
@@ -76,4 +77,11 @@ test.each([
 test('what is stored is read', async () => {
   await writeFile(file, text);
   expect((await read())?.id).toBe(id);
+});
+
+test('a file where the folder of trials should be is a failure of the file system', async () => {
+  await rm(join(folder, 'trials'), { recursive: true });
+  await writeFile(join(folder, 'trials'), '');
+  await writeFile(join(folder, 'study.json'), await readFile(join(stored, 'study.json')));
+  await expect(readStudyFolder(folder)).rejects.toMatchObject({ code: 'SOUL_FILE_SYSTEM' });
 });

@@ -6,7 +6,7 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SoulError } from '../../core/errors.ts';
+import { asSoulError, SoulError } from '../../core/errors.ts';
 import { type FileLock, lockContent } from '../../core/file-lock.ts';
 import { exists, makeFolders, readPlainJsonFile, replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
@@ -39,11 +39,15 @@ export class TrialStore {
     return join(this.folder, trialsName, `${id}.json`);
   }
 
-  /** Ids of the trials that are there, whichever study they are of. */
+  /**
+   * Ids of the trials that are there, whichever study they are of.
+   *
+   * @throws SoulError SOUL_FILE_SYSTEM
+   */
   async ids(): Promise<string[]> {
     const names = await readdir(join(this.folder, trialsName)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
-      throw error;
+      throw asSoulError(error);
     });
     return names
       .filter((name) => name.endsWith('.json'))
