@@ -138,6 +138,8 @@ function folderOf(file: string): string {
 function studyText(summary: StudySummary, folder: string, left: number): string {
   const tables = studyTables(summary).map((each) => `${each.title}\n${printComparison('text', each)}`);
   const others =
-    left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
+    left === 0
+      ? []
+      : [`trials that are left: ${left}; another process is at them, or their worker ended before its time`];
   return [...tables, ...others, `in ${folder}: trials/, summary.json`].join('\n\n');
 }

@@ -38,7 +38,8 @@ export function planJobs(
       ? Number.POSITIVE_INFINITY
       : Math.max(1, Math.floor(there / plan.memory));
   const left = Math.max(1, plan.trials - plan.done);
-  const jobs = asked ?? Math.min(ofProcessors, ofMemory, left);
+  // A process without a trial would load a model for nothing.
+  const jobs = Math.min(asked ?? Math.min(ofProcessors, ofMemory), left);
   const busy = Math.min(jobs, left, Math.max(1, usableProcessors() / threads));
   return {
     ...plan,
