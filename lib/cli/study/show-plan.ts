@@ -61,7 +61,7 @@ export function planText(study: Study, plan: JobsPlan): string {
   const { cells, trials, done, jobs, preparingSeconds, seconds, memory: bytes, limitedBy } = plan;
   const lines = [
     `${printable(study.title)}: ${cells} ${cells === 1 ? 'cell' : 'cells'}, ${study.trials} trials and ${study.draws} draws of each`,
-    `${trials} trials${done > 0 ? `, ${done} of them done` : ''}`,
+    `${trials} ${trials === 1 ? 'trial' : 'trials'}${done > 0 ? `, ${done} of them done` : ''}`,
     `${jobs} at a time, of ${study.threads} ${study.threads === 1 ? 'thread' : 'threads'}${limitedBy === 'memory' ? '; memory holds no more' : ''}`,
     `about ${duration(seconds)}${preparingSeconds >= 1 ? `, ${duration(preparingSeconds)} of it to make the models` : ''} (measured on a batch; refined as trials finish)`,
   ];
