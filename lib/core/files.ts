@@ -167,6 +167,19 @@ export async function readPlainFile(path: string): Promise<Buffer | undefined> {
   }
 }
 
+/**
+ * The value of a JSON file as {@link readPlainFile} reads it; undefined where nothing is there.
+ *
+ * @param most bytes that such a file has
+ * @throws SoulError SOUL_BAD_FILE where it is no file, is larger, or is not JSON as {@link readJsonFile} has it
+ */
+export async function readPlainJsonFile(path: string, most: number): Promise<unknown> {
+  const { size } = (await stat(path).catch(() => undefined)) ?? { size: 0 };
+  if (size > most) throw badFileOf(path)(`has ${size} bytes, more than the ${most} that such a file has at most`);
+  const bytes = await readPlainFile(path);
+  return bytes && jsonOf(path, bytes);
+}
+
 /** Bytes that may still be written where a folder lies; throws what asking throws. */
 export async function freeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);

@@ -6,7 +6,7 @@
 
 import { basename, join, resolve } from 'node:path';
 import { SoulError } from '../core/errors.ts';
-import { badFileOf, readJsonFile } from '../core/files.ts';
+import { badFileOf, readPlainJsonFile } from '../core/files.ts';
 import { checkRecords } from '../study/analysis/check-records.ts';
 import { summarize } from '../study/analysis/summarize.ts';
 import { studyFrom } from '../study/definition/read-study.ts';
@@ -18,6 +18,9 @@ import type { StudySource } from './study-source.ts';
 
 /** Name of the file that makes a folder that of a study. */
 export const studyName = 'study.json';
+
+/** A study has kilobytes, however long its lists are. */
+const mostBytes = 2 ** 24;
 
 /** A study with the files that are left out of it, and why. */
 export interface StudyFolder {
@@ -43,10 +46,10 @@ export async function readStudyFolder(folder: string): Promise<StudyFolder> {
       trials.push(record);
     } catch (error) {
       if (!(error instanceof SoulError)) throw error;
-      problems.push(error.message);
+      // A page that is handed on names no folder of the machine.
+      problems.push(error.message.replaceAll(join(folder, '/'), ''));
     }
   }
-  // A page that is handed on names no folder of the machine.
   return { source: { summary: summarize(portableStudy(study, folder), trials), trials }, problems };
 }
 
@@ -54,7 +57,7 @@ export async function readStudyFolder(folder: string): Promise<StudyFolder> {
 async function storedStudy(folder: string): Promise<Study> {
   const file = join(folder, studyName);
   const bad = badFileOf(file);
-  const content = await readJsonFile(file);
+  const content = await readPlainJsonFile(file, mostBytes);
   if (content === undefined) throw bad('is not there');
   try {
     return studyFrom(content, { folder, name: basename(resolve(folder)) });

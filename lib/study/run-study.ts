@@ -6,7 +6,7 @@
 
 import { join } from 'node:path';
 import { checkSignal, throwIfCancelled } from '../core/cancellation.ts';
-import { invalidArgument, SoulError } from '../core/errors.ts';
+import { asSoulError, invalidArgument, SoulError } from '../core/errors.ts';
 import { exists, makeFolders, replaceFile } from '../core/files.ts';
 import { toJson } from '../core/json.ts';
 import { checkNames } from '../core/option-names.ts';
@@ -62,7 +62,7 @@ export type PreparedPairs = ReadonlyMap<string, PreparedPair>;
  * another process is at are left to it.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT; of preparing and of {@link runTrial}; SOUL_BAD_FILE for a trial that is damaged, or of other
- *   settings; SOUL_CANCELLED, with all finished trials kept
+ *   settings; SOUL_FILE_SYSTEM; SOUL_CANCELLED, with all finished trials kept
  */
 export async function runStudy(study: Study, options: StudyOptions): Promise<StudyProgress> {
   const pairs = await prepareStudy(study, options);
@@ -77,6 +77,10 @@ export async function runStudy(study: Study, options: StudyOptions): Promise<Stu
  */
 export async function prepareStudy(study: Study, options: StudyOptions): Promise<PreparedPairs> {
   checkOptions(options);
+  return onFiles(() => prepare(study, options));
+}
+
+async function prepare(study: Study, options: StudyOptions): Promise<PreparedPairs> {
   const { folder } = options;
   const tasks = tasksOf(study);
   if (options.part) partOf(tasks, options.part);
@@ -116,6 +120,10 @@ function cancelledInPreparation(error: unknown): never {
  * @throws SoulError as {@link runStudy}
  */
 export async function workOnTrials(study: Study, pairs: PreparedPairs, options: StudyOptions): Promise<number> {
+  return onFiles(() => work(study, pairs, options));
+}
+
+async function work(study: Study, pairs: PreparedPairs, options: StudyOptions): Promise<number> {
   const { folder, loadModel, signal, onEvent, made } = options;
   const store = new TrialStore(folder);
   let bench: { readonly key: string; readonly open: TrialBench } | undefined;
@@ -181,6 +189,15 @@ export async function studyProgress(
     else left.push(task);
   }
   return { done, left };
+}
+
+/** Work whose failures of the file system are told as this package tells them. */
+async function onFiles<Result>(work: () => Promise<Result>): Promise<Result> {
+  try {
+    return await work();
+  } catch (error) {
+    throw asSoulError(error);
+  }
 }
 
 export function pairKey(model: string, split: string): string {

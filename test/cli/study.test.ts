@@ -56,6 +56,18 @@ describeWithEngine('soul study of a small model', () => {
     await expect(readdir(path('small'))).rejects.toThrow('ENOENT');
   });
 
+  test('starts no more processes than there are trials', async () => {
+    await write();
+    const { out } = await soul('study', path('small.json'), '--plan', '--json', '--quiet', '--jobs', '1000');
+    expect(JSON.parse(out)).toMatchObject({ jobs: 8, limitedBy: 'asked' });
+  });
+
+  test('a title does nothing to the terminal', async () => {
+    await write({ title: 'a\u001b[2Jb' });
+    const { code, out } = await soul('study', path('small.json'), '--plan', '--quiet');
+    expect([code, out]).toEqual([0, expect.stringMatching(/^a\\u001b\[2Jb: 2 cells/)]);
+  });
+
   test('does its trials in worker processes, each once, and has the same figures with one', async () => {
     await write();
     const run = (out: string, ...words: string[]) =>

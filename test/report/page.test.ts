@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { parseHTML } from 'linkedom';
 import { writeReport } from '../../lib/report/index.ts';
+import { trialId } from '../../lib/study/trial/record.ts';
 import { captured } from '../cli/captured.ts';
 import { writeRun } from './made-run.ts';
 import { madeStudy, madeTrials, writeStudy } from './made-study.ts';
@@ -107,7 +108,7 @@ describe('of a study', () => {
       outcome: 'done' as const,
       texts: [{ set: 'forget' as const, question: evil, answer: evil, before: evil, after: evil }],
       made: { [evil]: evil },
-      methodSettings: { [evil]: evil },
+      methodSettings: { algorithm: evil, [evil]: evil },
     }));
     await writeStudy(
       path('evil'),
@@ -132,7 +133,9 @@ describe('of a study', () => {
       all.filter(({ draw, trial }) => draw === 0 || trial === 0),
     );
     await writeFile(path(`partial/trials/${all.at(-1)!.id}.json`), '{"version": 1');
-    await writeFile(path(`partial/trials/x.json`), JSON.stringify({ ...all[0], id: 'x', model: 'other' }));
+    const other = { ...all[0]!, model: 'other' };
+    const id = trialId(other);
+    await writeFile(path(`partial/trials/${id}.json`), JSON.stringify({ ...other, id }));
     const { problems, trials, file } = await writeReport(path('partial'));
     expect(trials).toBe(4 * 3 + 2 * 3);
     expect(problems).toEqual([

@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import { isOnFront } from '../../lib/report/figures/study/front.ts';
+import { frontOf } from '../../lib/report/figures/study/front.ts';
 import { studyFigures } from '../../lib/report/figures/study/list.ts';
 import { contentText } from '../../lib/report/page/html.ts';
 import { Drawer } from '../../lib/report/plot/draw.ts';
 import { figureParts } from '../../lib/report/sections/figure-part.ts';
+import { recordedTrials, trialRecords } from '../../lib/report/sections/records.ts';
+import { trialsTable } from '../../lib/report/sections/trials-table.ts';
 import { chosenTrials } from '../../lib/report/study-source.ts';
 import { madeSource, madeStudy, madeTrials } from './made-study.ts';
 
@@ -84,7 +86,26 @@ describe('the front', () => {
       { forget: 0.3, retain: 0.9 },
       { forget: 0.1, retain: 0.5 },
     ];
-    expect(points.map((point) => isOnFront(point, points))).toEqual([true, true, false, false, true]);
+    const front = frontOf(points);
+    expect(points.map((point) => front.has(point))).toEqual([true, true, false, false, true]);
+  });
+
+  test('is what comparing every two points says', () => {
+    // On a coarse grid many are equal in one or both.
+    const points = Array.from({ length: 400 }, (_, i) => ({
+      forget: ((i * 7919) % 13) / 13,
+      retain: ((i * 104729) % 17) / 17 - ((i * 31) % 5),
+    }));
+    const front = frontOf(points);
+    const beaten = (point: (typeof points)[number]) =>
+      points.some(
+        (other) =>
+          other.forget <= point.forget &&
+          other.retain >= point.retain &&
+          (other.forget < point.forget || other.retain > point.retain),
+      );
+    expect(points.map((point) => front.has(point))).toEqual(points.map((point) => !beaten(point)));
+    expect(front.size).toBeGreaterThan(1);
   });
 
   test('has every trial that did not diverge', () => {
@@ -118,4 +139,17 @@ test('the same study gives the same drawings', async () => {
   const again = await Drawer.load();
   const text = (by: Drawer) => contentText(figureParts(studyFigures, source, by, {}));
   expect(text(await Drawer.load())).toBe(text(again));
+});
+
+test('a page of very many trials has the records of the chosen ones alone, and says so', () => {
+  const study = madeStudy({ draws: 26, trials: 14 });
+  const many = madeSource(study);
+  expect(many.trials.length).toBeGreaterThan(1000);
+  const shown = new Set(recordedTrials(many).map(({ id }) => id));
+  for (const { trial } of chosenTrials(many)) expect(shown.has(trial.id)).toBe(true);
+  expect(shown.size).toBeLessThanOrEqual(2 * 26 * study.optimizers.length);
+  expect(contentText(trialRecords(many))).toContain(`Of ${many.trials.length} trials those that were chosen`);
+  const table = contentText(trialsTable(many));
+  expect(table.match(/href="#record-/g)).toHaveLength(shown.size);
+  expect(table).toContain('the name of each that was chosen leads to its record');
 });

@@ -1,4 +1,4 @@
-import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, expect, test } from '@jest/globals';
@@ -261,6 +261,16 @@ test('what is trained on other data is another study', async () => {
   await run(study, 'one');
   await writeFile(join(folder, 'retain.jsonl'), `${JSON.stringify(retain[0])}\n${JSON.stringify(retain[1])}\n`);
   await expect(run(study, 'one')).rejects.toMatchObject({ code: 'SOUL_BAD_FILE' });
+});
+
+test.each([
+  ['forget.jsonl', 'forget.jsonl'],
+  ['claims', 'study/claims'],
+])('a file in the place of a folder (%s) is a failure of the file system', async (_, place) => {
+  await mkdir(join(folder, 'study'), { recursive: true });
+  await writeFile(join(folder, place), '', { flag: 'a' });
+  const own = place.startsWith('study/') ? 'study' : place;
+  await expect(run(studyOf(), own)).rejects.toMatchObject({ code: 'SOUL_FILE_SYSTEM' });
 });
 
 test('a trial is taken once at a time', async () => {

@@ -156,7 +156,9 @@ function folderOf(file: string): string {
 function studyText(summary: StudySummary, folder: string, left: number, part: Part | undefined): string {
   const tables = studyTables(summary).map((each) => `${each.title}\n${printComparison('text', each)}`);
   const others =
-    left === 0 ? [] : [`${left} trials are left: another process is at them, or their worker ended before its time`];
+    left === 0
+      ? []
+      : [`trials that are left: ${left}; another process is at them, or their worker ended before its time`];
   const { done, total } = summary;
   const rest =
     part && left === 0 && done < total

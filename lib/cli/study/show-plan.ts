@@ -5,6 +5,7 @@
  */
 
 import type { Device } from '../../core/devices.ts';
+import { printable } from '../../core/errors.ts';
 import { usableProcessors } from '../../core/processors.ts';
 import { memoryFor } from '../../run/memory-plan.ts';
 import type { Study } from '../../study/definition/study.ts';
@@ -37,7 +38,8 @@ export function planJobs(
       ? Number.POSITIVE_INFINITY
       : Math.max(1, Math.floor(there / plan.memory));
   const left = Math.max(1, plan.trials - plan.done);
-  const jobs = asked ?? Math.min(ofProcessors, ofMemory, left);
+  // A process without a trial would load a model for nothing.
+  const jobs = Math.min(asked ?? Math.min(ofProcessors, ofMemory), left);
   const busy = Math.min(jobs, left, Math.max(1, usableProcessors() / threads));
   return {
     ...plan,
@@ -60,7 +62,7 @@ const count = (number: number, one: string) => `${number} ${one}${number === 1 ?
 export function planText(study: Study, plan: JobsPlan): string {
   const { cells, trials, done, jobs, preparingSeconds, seconds, memory: bytes, limitedBy } = plan;
   const lines = [
-    `${study.title}: ${count(study.optimizers.length, 'optimizer')} in ${count(cells, 'cell')} (model, split, method, optimizer), ${count(study.trials, 'trial')} and ${count(study.draws, 'draw')} of each`,
+    `${printable(study.title)}: ${count(study.optimizers.length, 'optimizer')} in ${count(cells, 'cell')} (model, split, method, optimizer), ${count(study.trials, 'trial')} and ${count(study.draws, 'draw')} of each`,
     `${count(trials, 'trial')}${done > 0 ? `, ${done} of them done` : ''}`,
     `${jobs} at a time, of ${count(study.threads, 'thread')}${limitedBy === 'memory' ? '; memory holds no more' : ''}`,
     `about ${duration(seconds)}${preparingSeconds >= 1 ? `, ${duration(preparingSeconds)} of it to make the models` : ''} (measured on a batch; refined as trials finish)`,

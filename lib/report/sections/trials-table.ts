@@ -9,7 +9,7 @@ import { html, type Markup } from '../page/html.ts';
 import { numberText } from '../page/numbers.ts';
 import { type Column, table } from '../page/table.ts';
 import { optimizerNames, type Setting, type StudySource } from '../study-source.ts';
-import { recordId } from './records.ts';
+import { recordedTrials, recordId } from './records.ts';
 
 /** Columns for what differs within a study. */
 function settingColumns<Row extends Setting>({ summary }: StudySource): Column<Row>[] {
@@ -24,11 +24,10 @@ function settingColumns<Row extends Setting>({ summary }: StudySource): Column<R
 /** Every trial with what was searched and what it came to. */
 export function trialsTable(source: StudySource): Markup {
   const choices = source.summary.cells.flatMap((cell) => cell.chosen);
+  const [atEnd, atEqual] = [new Set(choices.map(({ end }) => end)), new Set(choices.map(({ equal }) => equal))];
   const chosenAs = (id: string) =>
-    [
-      ...(choices.some((choice) => choice.end === id) ? ['at the end'] : []),
-      ...(choices.some((choice) => choice.equal === id) ? ['at equal forgetting'] : []),
-    ].join(', ');
+    [...(atEnd.has(id) ? ['at the end'] : []), ...(atEqual.has(id) ? ['at equal forgetting'] : [])].join(', ');
+  const recorded = new Set(recordedTrials(source).map(({ id }) => id));
   const end = (trial: TrialRecord) => (trial.outcome === 'done' ? trial.path.at(-1)?.test : undefined);
   const rate = ({ optimizerSettings }: TrialRecord) => {
     const { learningRate } = optimizerSettings;
@@ -47,7 +46,7 @@ export function trialsTable(source: StudySource): Markup {
   const columns: Column<TrialRecord>[] = [
     {
       head: 'optimizer',
-      cell: ({ optimizer, id }) => html`<a href="#${recordId(id)}">${optimizer}</a>`,
+      cell: ({ optimizer, id }) => (recorded.has(id) ? html`<a href="#${recordId(id)}">${optimizer}</a>` : optimizer),
       by: ({ optimizer }) => optimizer,
     },
     ...settingColumns<TrialRecord>(source),
@@ -82,7 +81,7 @@ export function trialsTable(source: StudySource): Markup {
   const own = columns.filter(({ by, cell }) => rows.some((trial) => (by ? by(trial) : cell(trial)) !== undefined));
   return table({
     id: 'table-trials',
-    caption: `${rows.length} trials; the name of each leads to its record.`,
+    caption: `${rows.length} trials; the name of each${recorded.size < rows.length ? ' that was chosen' : ''} leads to its record.`,
     columns: own,
     rows,
     data: rows.map((trial) => {

@@ -15,7 +15,8 @@ import { fingerprint } from './fingerprint.ts';
 export interface MadePage {
   /** Names the content; another content has another name. */
   readonly version: string;
-  readonly text: string;
+  /** In UTF-8; one for all readers, however slowly they read. */
+  readonly bytes: Buffer;
 }
 
 export class LivePage {
@@ -68,5 +69,5 @@ export class LivePage {
 async function make(found: Parameters<typeof makeReport>[0], drawer: Drawer): Promise<MadePage> {
   const { parts } = await makeReport(found, drawer);
   const version = createHash('sha256').update(pageText(parts)).digest('hex').slice(0, 16);
-  return { version, text: pageText({ ...parts, version }) };
+  return { version, bytes: Buffer.from(pageText({ ...parts, version })) };
 }

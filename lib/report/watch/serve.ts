@@ -108,9 +108,9 @@ export class WatchServer {
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     const isHead = request.method === 'HEAD';
-    const end = (status: number, text: string, type = 'text/plain') => {
+    const end = (status: number, content: string | Buffer, type = 'text/plain') => {
       response.writeHead(status, { ...headers, 'Content-Type': `${type}; charset=utf-8` });
-      response.end(isHead ? undefined : text);
+      response.end(isHead ? undefined : content);
     };
     // A name that somebody else's DNS leads here is another Host: their page must not read this one.
     const hosts = [`${address}:${this.port}`, `localhost:${this.port}`];
@@ -120,7 +120,7 @@ export class WatchServer {
       end(405, 'Only GET.\n');
     } else if (request.url === '/events' && !isHead) this.#stream(response);
     else if (request.url === '/events') end(200, '', 'text/event-stream');
-    else if (request.url === '/' || request.url === '/content') end(200, this.#page.page.text, 'text/html');
+    else if (request.url === '/' || request.url === '/content') end(200, this.#page.page.bytes, 'text/html');
     else end(404, 'There is one page here: /\n');
   }
 

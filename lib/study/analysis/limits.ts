@@ -22,7 +22,7 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
     ...(done < total ? [`${done} of ${total} trials are done; the others may change every figure.`] : []),
     ...(used < done
       ? [
-          `${done - used} trials are left out: they are of draws, or of methods, for which not all optimizers have all their trials yet.`,
+          `${done - used} ${done - used === 1 ? 'trial is' : 'trials are'} left out: of draws, or of methods, for which not all optimizers have all their trials yet.`,
         ]
       : []),
     `It is of ${countOf(models.length, 'model')}${sizesOf(records)}, ${countOf(splits.length, 'split')} of data and ${countOf(methods.length, 'method')} (${methods.map(({ name }) => name).join(', ')}): of others it says nothing.`,

@@ -8,7 +8,7 @@ import { checkInteger } from '../../core/checks.ts';
 import { checkNames } from '../../core/option-names.ts';
 import { algorithm } from '../../unlearn/registry.ts';
 import type { Study, StudyMethod, StudyOptimizer } from '../definition/study.ts';
-import type { TrialTask } from '../trial/record.ts';
+import { type TrialTask, trialId } from '../trial/record.ts';
 import { haltonCoordinate, inRange } from './halton.ts';
 import { retainCoefficientOf } from './retain-coefficient.ts';
 
@@ -24,11 +24,8 @@ export function tasksOf(study: Study): TrialTask[] {
         for (const { name: split } of study.splits) {
           for (const method of study.methods) {
             for (const optimizer of study.optimizers) {
-              tasks.push({
-                id: [model, split, method.name, optimizer.name, `d${draw}`, `t${trial}`].join('.'),
-                ...{ model, split, method: method.name, optimizer: optimizer.name, draw, trial },
-                searched: searchedAt(study, trial, method, optimizer),
-              });
+              const task = { model, split, method: method.name, optimizer: optimizer.name, draw, trial };
+              tasks.push({ id: trialId(task), ...task, searched: searchedAt(study, trial, method, optimizer) });
             }
           }
         }

@@ -5,19 +5,24 @@
  */
 
 import { isObject, type JsonObject } from '../../core/json.ts';
-import type { TrialRecord } from './record.ts';
+import { type TrialRecord, trialId } from './record.ts';
 
 /** What a value may be: words that complete "must be"; undefined where it is so. */
 type Check = (value: unknown) => string | undefined;
 
 const text: Check = (value) => (typeof value === 'string' ? undefined : 'a text');
-const finite: Check = (value) => (Number.isFinite(value) ? undefined : 'a finite number');
+/** Figures beyond are none of a computer's, and neither sums nor squares of those within leave float64. */
+const largest = 1e100;
+const finite: Check = (value) =>
+  Number.isFinite(value) && Math.abs(value as number) <= largest
+    ? undefined
+    : `a number from -${largest} to ${largest}`;
 const count: Check = (value) =>
   Number.isSafeInteger(value) && (value as number) >= 0 ? undefined : 'an integer of at least 0';
 const share: Check = (value) =>
   Number.isFinite(value) && (value as number) >= 0 && (value as number) <= 1 ? undefined : 'a number from 0 to 1';
 const positive: Check = (value) =>
-  Number.isFinite(value) && (value as number) >= 0 ? undefined : 'a finite number of at least 0';
+  finite(value) === undefined && (value as number) >= 0 ? undefined : `a number from 0 to ${largest}`;
 const oneOf =
   (...values: readonly unknown[]): Check =>
   (value) =>
@@ -45,6 +50,8 @@ const every =
   (check: Check): Check =>
   (value) => {
     if (!isObject(value)) return 'an object';
+    // To look it up is to find what every object has.
+    if (Object.hasOwn(value, '__proto__')) return 'without "__proto__"';
     for (const [name, entry] of Object.entries(value)) {
       const problem = check(entry);
       if (problem !== undefined) return `one whose ${name} is ${problem}`;
@@ -63,7 +70,17 @@ const list =
     return undefined;
   };
 
-const object: Check = (value) => (isObject(value) ? undefined : 'an object');
+const rate: Check = (value) =>
+  finite(value) === undefined && (value as number) > 0 ? undefined : `a number above 0, at most ${largest}`;
+
+/** An object with fields that are looked at, and others of any kind. */
+const having =
+  (checks: Readonly<Record<string, Check>>): Check =>
+  (value) => {
+    if (!isObject(value)) return 'an object';
+    return fields(checks)(Object.fromEntries(Object.keys(checks).map((name) => [name, value[name]])));
+  };
+
 const sets = fields({ forget: share, retain: share });
 const halves = fields({ validation: share, test: share });
 const attacks = every(fields({ forget: halves, retain: halves }));
@@ -82,7 +99,9 @@ const record = fields({
   study: (value) => (typeof value === 'string' && /^[\da-f]{64}$/.test(value) ? undefined : 'a SHA-256'),
   outcome: oneOf('done', 'diverged'),
   reason: maybe(text),
-  ...{ optimizerSettings: object, methodSettings: object, steps: count },
+  optimizerSettings: having({ optimizer: text, learningRate: rate }),
+  methodSettings: having({ algorithm: text }),
+  steps: count,
   path: list(fields({ step: count, epoch: positive, validation: sets, test: sets }), 1),
   retrained: maybe(fields({ validation: sets, test: sets })),
   utility: maybe(every(fields({ before: share, after: share }))),
@@ -105,7 +124,8 @@ const record = fields({
 export function recordProblem(value: unknown): string | undefined {
   const problem = record(value);
   if (problem !== undefined) return problem;
-  const { path, outcome, reason } = value as unknown as TrialRecord & JsonObject;
+  const { id, path, outcome, reason, ...task } = value as unknown as TrialRecord & JsonObject;
+  if (id !== trialId(task)) return `the one that its id names: ${trialId(task)}`;
   if (path.some(({ step }, i) => i > 0 && step <= path[i - 1]!.step)) return 'one whose path goes forward';
   if ((outcome === 'diverged') !== (reason !== undefined)) return 'one that says why it diverged, where it did';
   return undefined;

@@ -24,6 +24,12 @@ export interface TrialTask {
   };
 }
 
+/** The id of a trial, which is the name of its file without .json. */
+export function trialId(task: Omit<TrialTask, 'id' | 'searched'>): string {
+  const { model, split, method, optimizer, draw, trial } = task;
+  return [model, split, method, optimizer, `d${draw}`, `t${trial}`].join('.');
+}
+
 /** Mean probability of the answers of both sets, in the half that chooses and in the half that is reported. */
 export interface PathPoint {
   /** Optimizer steps done; 0 before the first. */

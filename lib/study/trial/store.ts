@@ -6,14 +6,17 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SoulError } from '../../core/errors.ts';
+import { asSoulError, SoulError } from '../../core/errors.ts';
 import { type FileLock, lockContent } from '../../core/file-lock.ts';
-import { exists, makeFolders, readJsonFile, replaceFile } from '../../core/files.ts';
+import { exists, makeFolders, readPlainJsonFile, replaceFile } from '../../core/files.ts';
 import { toJson } from '../../core/json.ts';
 import { recordProblem } from './check-record.ts';
 import type { TrialRecord, TrialTask } from './record.ts';
 
 const [trialsName, claimsName] = ['trials', 'claims'];
+
+/** A record has kilobytes; with long texts some hundred. */
+const mostBytes = 2 ** 24;
 
 /** A trial that this process alone is at. */
 export interface Claim {
@@ -36,11 +39,15 @@ export class TrialStore {
     return join(this.folder, trialsName, `${id}.json`);
   }
 
-  /** Ids of the trials that are there, whichever study they are of. */
+  /**
+   * Ids of the trials that are there, whichever study they are of.
+   *
+   * @throws SoulError SOUL_FILE_SYSTEM
+   */
   async ids(): Promise<string[]> {
     const names = await readdir(join(this.folder, trialsName)).catch((error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') return [];
-      throw error;
+      throw asSoulError(error);
     });
     return names
       .filter((name) => name.endsWith('.json'))
@@ -65,7 +72,7 @@ export class TrialStore {
    */
   async read(task: Pick<TrialTask, 'id'>, identity?: string): Promise<TrialRecord | undefined> {
     const file = this.fileOf(task.id);
-    const content = await readJsonFile(file);
+    const content = await readPlainJsonFile(file, mostBytes);
     if (content === undefined) return undefined;
     const bad = (problem: string) => new SoulError('SOUL_BAD_FILE', `${file} ${problem}`, { file, trial: task.id });
     const problem = recordProblem(content);

@@ -6,6 +6,7 @@
 
 import { frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
 import {
+  grouped,
   isSame,
   optimizerLegend,
   optimizersIn,
@@ -29,17 +30,24 @@ export type FrontRow = Setting & {
   readonly front: boolean;
 };
 
-/** Points that no other beats: none forgets at least as much and keeps at least as much, and one of them more. */
-export function isOnFront<Point extends { readonly forget: number; readonly retain: number }>(
-  point: Point,
-  all: readonly Point[],
-): boolean {
-  return !all.some(
-    (other) =>
-      other.forget <= point.forget &&
-      other.retain >= point.retain &&
-      (other.forget < point.forget || other.retain > point.retain),
-  );
+/**
+ * Points that no other beats: none forgets at least as much and keeps at least as much, and one of them more. In the order of what is
+ * forgotten, a point is beaten by those before it that keep as much, and by those beside it that keep more.
+ */
+export function frontOf<Point extends { readonly forget: number; readonly retain: number }>(
+  points: readonly Point[],
+): Set<Point> {
+  const best = new Set<Point>();
+  let [before, beside, forget] = [Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const point of points.toSorted((a, b) => a.forget - b.forget || b.retain - a.retain)) {
+    if (point.forget > forget) {
+      before = Math.max(before, beside);
+      beside = point.retain;
+      forget = point.forget;
+    }
+    if (point.retain === beside && beside > before) best.add(point);
+  }
+  return best;
 }
 
 function rows({ trials }: StudySource): FrontRow[] {
@@ -49,13 +57,11 @@ function rows({ trials }: StudySource): FrontRow[] {
     const { optimizer, draw, trial: number } = trial;
     return [{ ...settingOf(trial), optimizer, draw, trial: number, ...end.test }];
   });
-  return ends.map((end) => ({
-    ...end,
-    front: isOnFront(
-      end,
-      ends.filter((other) => isSame(other, end) && other.optimizer === end.optimizer),
-    ),
-  }));
+  const cells = grouped(ends, ({ model, split, method, optimizer }) =>
+    JSON.stringify([model, split, method, optimizer]),
+  );
+  const best = new Set(cells.flatMap(([, own]) => [...frontOf(own)]));
+  return ends.map((end) => ({ ...end, front: best.has(end) }));
 }
 
 function titleOf({ optimizer, draw, trial, forget, retain }: FrontRow): string {
