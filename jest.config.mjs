@@ -15,8 +15,6 @@ export default {
   injectGlobals: false,
   testMatch: [`${onDevices ? cuda : '<rootDir>/test/'}**/*${suffix}`],
   testPathIgnorePatterns: ['/node_modules/', ...(onDevices ? [] : [cuda]), ...(long ? [] : ['\\.full\\.test\\.ts$'])],
-  // Observable Plot draws half a pixel elsewhere where there is a global `it`.
-  injectGlobals: false,
   extensionsToTreatAsEsm: ['.ts'],
   transform: {
     '^.+\\.ts$': [
