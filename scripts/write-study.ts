@@ -78,7 +78,7 @@ export async function storedStudies(folder: string): Promise<StoredStudy[]> {
 async function storedStudy(folder: string): Promise<StoredStudy> {
   const { source, problems } = await readStudyFolder(folder);
   // A page may leave a trial out and say so; what is committed must be whole.
-  if (problems.length > 0) throw new SoulError('SOUL_BAD_FILE', problems.join('; '), { folder });
+  if (problems.length > 0) throw new SoulError('SOUL_BAD_FILE', `${folder}: ${problems.join('; ')}`, { folder });
   return { study: source.summary.study, records: source.trials };
 }
 

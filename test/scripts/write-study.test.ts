@@ -84,11 +84,13 @@ describe('a document of a study', () => {
     writeFileSync(file!, '{}');
     await expect(storedStudies(folder)).rejects.toMatchObject({
       code: 'SOUL_BAD_FILE',
-      message: expect.stringContaining(file!),
+      message: expect.stringMatching(new RegExp(`${own}: .*${records[0]!.id}`)),
     });
     rmSync(file!);
     // Of another study.
-    writeFileSync(other!, toJson({ ...records[1], method: 'npo' }));
+    const id = records[1]!.id.replace('.graddiff.', '.npo.');
+    rmSync(other!);
+    writeFileSync(join(own, 'trials', `${id}.json`), toJson({ ...records[1], id, method: 'npo' }));
     await expect(storedStudies(folder)).rejects.toThrow(/is of no trial of the study/);
   });
 });
