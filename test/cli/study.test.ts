@@ -65,7 +65,7 @@ describeWithEngine('soul study of a small model', () => {
   test('a title does nothing to the terminal', async () => {
     await write({ title: 'a\u001b[2Jb' });
     const { code, out } = await soul('study', path('small.json'), '--plan', '--quiet');
-    expect([code, out]).toEqual([0, expect.stringMatching(/^a\\u001b\[2Jb: 2 cells/)]);
+    expect([code, out]).toEqual([0, expect.stringMatching(/^a\\u001b\[2Jb: 2 optimizers in 2 cells/)]);
   });
 
   test('does its trials in worker processes, each once, and has the same figures with one', async () => {
