@@ -44,6 +44,7 @@ export function limitsOf(summary: StudySummary, records: readonly TrialRecord[])
           'Nothing is said of what the model knew beside both sets: it was not measured, or the start knew nothing of it.',
         ]),
     `Times are of ${countOf(study.threads, 'thread')} on the processors named below, whatever else they did.`,
+    ...slowed(records),
     ...(optimizers.length > 2
       ? [
           'The figures compare settings as they are named here, each searched in the same way; an optimizer with settings that no trial had is another.',
@@ -70,6 +71,18 @@ function sizesOf(records: readonly TrialRecord[]): string {
     .sort((a, b) => a - b)
     .map(weightsInWords)
     .join(', ')} weights)`;
+}
+
+/** How many times its processor time a descent may take before other work is seen in it. */
+const usualWait = 1.3;
+
+/** Trials that waited for a processor: the threads of a descent take nearly as much processor time as it lasts, or more. */
+function slowed(records: readonly TrialRecord[]): string[] {
+  const count = records.filter(({ cost }) => cost.seconds > usualWait * cost.processorSeconds).length;
+  if (count === 0) return [];
+  return [
+    `${count} of ${records.length} trials took more than ${usualWait} times their processor time: other work ran beside them, and differences in time may be its doing; processor time tells more.`,
+  ];
 }
 
 function unreached({ cells }: StudySummary): string[] {

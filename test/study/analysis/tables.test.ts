@@ -218,6 +218,18 @@ describe('limits', () => {
     expect(passes([0.01, 0.3, 0.1])).toBe(true);
   });
 
+  test('of times that other work was in says so', () => {
+    const { seconds, processorSeconds } = records[0]!.cost;
+    expect(seconds).toBeLessThan(1.3 * processorSeconds);
+    expect(limitsOf(summary, records).join()).not.toContain('other work ran beside');
+    const waited = records.map((record, i) =>
+      i < 2 ? { ...record, cost: { ...record.cost, seconds: 1.31 * processorSeconds } } : record,
+    );
+    expect(limitsOf(summarize(study, waited), waited)).toContainEqual(
+      expect.stringMatching(new RegExp(`^2 of ${records.length} trials took more than 1.3 times their processor time`)),
+    );
+  });
+
   test('say that attacked trials differ in more than robustness', () => {
     expect(limitsOf(summary, records).join()).toContain('a difference in robustness may come from either');
     const { attacks: _, ...none } = study.evaluation;
