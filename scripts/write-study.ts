@@ -15,7 +15,7 @@ import { escapeMarkdown, printComparison } from '../lib/cli/comparison/forms.ts'
 import { SoulError } from '../lib/core/errors.ts';
 import { packageRoot } from '../lib/core/package.ts';
 import { readStudyFolder, studyName } from '../lib/report/study-folder.ts';
-import { type Recipe, recipeText } from '../lib/run/recipes/recipe.ts';
+import { defaultMethod, type Recipe, recipeText } from '../lib/run/recipes/recipe.ts';
 import { type Claim, claimsOf, leadersOf } from '../lib/study/analysis/claims.ts';
 import { figures } from '../lib/study/analysis/figures/list.ts';
 import { limitsOf } from '../lib/study/analysis/limits.ts';
@@ -57,8 +57,8 @@ How it is made fair:
   excludes 0.
 - A draw counts when all trials of all optimizers in it are done.
 
-Of a model that people have, a study also recommends settings, which \`soul unlearn\` takes for models of about that size where method and
-learning rate are left open. Of a model that is trained for it from random weights it recommends none.`;
+Of a model that people have, a study also recommends settings, which \`soul unlearn\` takes for models of about that size where the
+learning rate is left open, and the method, too, if the study tried the default one. Of a model that is trained for it from random weights it recommends none.`;
 
 /**
  * The studies that are stored under a folder, by name; of those without a finished trial nothing is said.
@@ -146,11 +146,16 @@ function list(sentences: readonly string[]): string {
   return sentences.map((sentence) => `- ${escapeMarkdown(sentence)}`).join('\n');
 }
 
+const taken =
+  'takes the first of these for models from a hundredth to a hundred times the size, whether or not its lead over the next is shown above; the learning rate goes with the square root of the size.';
+
 function recipeSection(recipes: readonly Recipe[]): string[] {
   if (recipes.length === 0) return [];
   return [
     '### What it recommends',
-    '`soul unlearn` without a method and a learning rate takes the first of these for models from a hundredth to a hundred times the size, whether or not its lead over the next is shown above; the learning rate goes with the square root of the size.',
+    recipes.some(({ method }) => method === defaultMethod)
+      ? `\`soul unlearn\` without a method and a learning rate ${taken}`
+      : `\`soul unlearn --method ${recipes[0]!.method}\` without a learning rate ${taken} The default method, ${defaultMethod}, was not tried: without \`--method\` it stays.`,
     recipes.map((recipe) => `${recipe.rank}. ${escapeMarkdown(recipeText(recipe))}`).join('\n'),
   ];
 }

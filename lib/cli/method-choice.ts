@@ -8,7 +8,7 @@ import { Option } from 'commander';
 import { SoulError } from '../core/errors.ts';
 import { withoutUndefined } from '../core/optional.ts';
 import { recipes } from '../run/recipes/list.ts';
-import type { Recipe } from '../run/recipes/recipe.ts';
+import { defaultMethod, type Recipe } from '../run/recipes/recipe.ts';
 import type { RunSettings } from '../run/settings.ts';
 import type { Algorithm } from '../unlearn/algorithm.ts';
 import type { Method } from '../unlearn/method.ts';
@@ -106,7 +106,7 @@ async function chooseMethod(
     const isNamed = options.algorithm === undefined || named === undefined || named === own.name;
     return { method: own, given: own, file, isOwnMethod: 'run' in own && isNamed };
   }
-  const name = given ?? named ?? 'npo';
+  const name = given ?? named ?? defaultMethod;
   if (name === 'finetune') {
     throw new SoulError(
       'SOUL_INVALID_ARGUMENT',
@@ -123,7 +123,7 @@ export function methodOptions(): Option[] {
   return [
     new Option(
       '--method <name>',
-      `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: what docs/study.md recommends for the size of the model, else npo)`,
+      `how it forgets, one of ${names.join(', ')}; \`soul methods\` says more (default: npo, or what docs/study.md recommends for the size of the model where a study tried npo beside it)`,
     ).argParser(oneOf(names)),
     new Option('--objective <name>', 'the old name of --method').argParser(oneOf(names)).conflicts('method').hideHelp(),
     new Option(

@@ -44,10 +44,16 @@ describe('a recipe is chosen', () => {
   });
 
   test('up to a hundred times the size, and down to a hundredth', () => {
-    expect(recipeFor({ weights: 135e8 }, [recipe])).toBe(recipe);
-    expect(recipeFor({ weights: 136e8 }, [recipe])).toBeUndefined();
-    expect(recipeFor({ weights: 135e4 }, [recipe])).toBe(recipe);
-    expect(recipeFor({ weights: 134e4 }, [recipe])).toBeUndefined();
+    expect(recipeFor({ method: 'graddiff', weights: 135e8 }, [recipe])).toBe(recipe);
+    expect(recipeFor({ method: 'graddiff', weights: 136e8 }, [recipe])).toBeUndefined();
+    expect(recipeFor({ method: 'graddiff', weights: 135e4 }, [recipe])).toBe(recipe);
+    expect(recipeFor({ method: 'graddiff', weights: 134e4 }, [recipe])).toBeUndefined();
+  });
+
+  test('for a run without a method of a study that tried the default one alone', () => {
+    expect(recipeFor({ weights: 135e6 }, [recipe])).toBeUndefined();
+    expect(recipeFor({ weights: 135e6 }, [recipe, { ...second, study: 'another' }])).not.toBe(recipe);
+    expect(recipeFor({ weights: 135e6 }, [recipe, second])).toBe(recipe);
   });
 
   test('of none where there is none', () => expect(recipeFor({ weights: 1e9 }, [])).toBeUndefined());

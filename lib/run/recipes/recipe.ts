@@ -55,7 +55,8 @@ const farthest = 100;
 
 /**
  * The recipe of the study whose model is nearest in size, by the ratio, of those with the method and the optimizer that are given; of one
- * model the best. undefined where none was studied, or the nearest model is more than 100 times smaller or larger.
+ * model the best. Where no method is given, a study counts that tried the default one, too: another cannot tell that its own is better.
+ * undefined where none was studied, or the nearest model is more than 100 times smaller or larger.
  *
  * @throws SoulError SOUL_INVALID_ARGUMENT for a number of weights that cannot be
  */
@@ -66,10 +67,19 @@ export function recipeFor(
   checkInteger('weights', weights, { low: 1 });
   const distance = (recipe: Recipe) => Math.abs(Math.log(recipe.weights / weights));
   const [nearest] = recipes
-    .filter((recipe) => method === undefined || recipe.method === method)
+    .filter((recipe) => (method === undefined ? triedDefault(recipe, recipes) : recipe.method === method))
     .filter((recipe) => optimizer === undefined || recipe.optimizer === optimizer)
     .sort((a, b) => distance(a) - distance(b) || a.rank - b.rank);
   return nearest && distance(nearest) <= Math.log(farthest) ? nearest : undefined;
+}
+
+/** What a run forgets by where neither its user nor a study says. */
+export const defaultMethod = 'npo' satisfies AlgorithmName;
+
+function triedDefault({ study, studied: { model } }: Recipe, recipes: readonly Recipe[]): boolean {
+  return recipes.some(
+    (other) => other.study === study && other.studied.model === model && other.method === defaultMethod,
+  );
 }
 
 /** The run that takes a recipe. */
