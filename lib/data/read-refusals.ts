@@ -95,7 +95,7 @@ function isPlainText(file: string, lines: readonly Line[]): boolean {
 function kindOf(line: string): 'JSON' | 'damaged JSON' | 'plain text' {
   const text = line.trim();
   const json = parsed(text);
-  // A number, or a word such as null, is as good as any text.
+  // A number, or a word such as null, does as well as other texts.
   if (json)
     return typeof json.value === 'string' || (typeof json.value === 'object' && json.value) ? 'JSON' : 'plain text';
   const damaged = /^(\{|\[\{?)\s*(["']|$)/.test(text) || (/^".*",$/.test(text) && parsed(text.slice(0, -1)));

@@ -19,7 +19,7 @@ import { correctUnigram } from './unigram-corrections.ts';
 /**
  * Changes the parts of a library tokenizer in place.
  *
- * @param config of which `split_special_tokens` is looked at: special tokens that a text holds are then text as any other
+ * @param config of which `split_special_tokens` is looked at: special tokens that a text holds are then text like the rest
  */
 export function correct(
   tokenizer: TokenizerLibrary,

@@ -4,9 +4,11 @@
  * @module
  */
 
+import type { Markish } from '@observablehq/plot';
 import type { CellSummary, StudySummary } from '../study/analysis/summary.ts';
 import type { TrialRecord } from '../study/trial/record.ts';
-import type { LegendEntry } from './figures/figure.ts';
+import type { LegendEntry, Panel, PlotLibrary } from './figures/figure.ts';
+import { asShare, type BandRow, bandMarks } from './plot/panels.ts';
 import { type SeriesStyle, seriesStyle } from './plot/series.ts';
 
 export interface StudySource {
@@ -38,6 +40,18 @@ export function settingsOf({ summary, trials }: StudySource): Setting[] {
     ),
   );
   return all.filter((setting) => trials.some((trial) => isSame(trial, setting)));
+}
+
+/** Panels of the rows of each setting that has some. */
+export function panelsBySetting<Row extends Setting>(
+  source: StudySource,
+  rows: readonly Row[],
+  panelsOf: (own: Row[], setting: Setting) => Panel[],
+): Panel[] {
+  return settingsOf(source).flatMap((setting) => {
+    const own = rows.filter((row) => isSame(row, setting));
+    return own.length === 0 ? [] : panelsOf(own, setting);
+  });
 }
 
 /** A setting in words: what is the same in the whole study is left out. */
@@ -78,6 +92,20 @@ export function optimizerLegend(
   return optimizersIn(source, rows).map((name) => ({ name, style: styleOf(source, name), as }));
 }
 
+/** A line with its band for each optimizer, of shares or probabilities. */
+export function optimizerBands<Row extends { readonly optimizer: string }>(
+  source: StudySource,
+  plot: PlotLibrary,
+  rows: readonly Row[],
+  point: (row: Row) => BandRow,
+): Markish[] {
+  return optimizersIn(source, rows).flatMap((name) => {
+    const points = rows.filter(({ optimizer }) => optimizer === name).map(point);
+    const band = points.map(({ low, high, ...at }) => ({ ...at, low: asShare(low), high: asShare(high) }));
+    return bandMarks(plot, band, styleOf(source, name));
+  });
+}
+
 /** A trial that the validation half chose by its score at the end, with its cell. */
 export interface ChosenTrial {
   readonly cell: CellSummary;
@@ -93,6 +121,14 @@ export function chosenTrials({ summary, trials }: StudySource): ChosenTrial[] {
       return trial === undefined ? [] : [{ cell, draw, trial }];
     }),
   );
+}
+
+/** The chosen trials of every cell that has some. */
+export function chosenByCell(source: StudySource): { readonly cell: CellSummary; readonly trials: TrialRecord[] }[] {
+  const chosen = chosenTrials(source);
+  return source.summary.cells
+    .map((cell) => ({ cell, trials: chosen.filter((each) => each.cell === cell).map(({ trial }) => trial) }))
+    .filter(({ trials }) => trials.length > 0);
 }
 
 /** Figures of the model that was retrained without the forget set, in the half that is reported. */

@@ -32,7 +32,7 @@ test.each([
   expect(error.message.length).toBeLessThan(1200);
 });
 
-test('as many layers as any model has, and architectures of any kind beside a type that is known', async () => {
+test('as many layers as the deepest models have, and architectures of any kind beside a type that is known', async () => {
   const two = await read({});
   const many = await read({ num_hidden_layers: 4096, architectures: [{ toString: null }, null, 7] });
   const layer = 4 * 8 * 8 + 3 * 8 * 12 + 2 * 8;

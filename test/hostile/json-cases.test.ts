@@ -41,7 +41,7 @@ describe('a JSON file', () => {
     });
   });
 
-  test('may be nested as deep as any is, and hold any text', async () => {
+  test('may be nested as deep as real ones are, and hold any text', async () => {
     await expect(readJsonFile(write(nested(900)))).resolves.toHaveLength(1);
     await expect(readJsonFile(write(JSON.stringify({ text: nested(2000) })))).resolves.toEqual({ text: nested(2000) });
   });

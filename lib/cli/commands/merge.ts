@@ -32,7 +32,7 @@ interface MergeOptions extends OutputOptions {
 export function mergeCommand(): Command {
   const command = new Command('merge')
     .description(
-      'Folds adapters into the weights of their base and writes a whole model, as any other. What adapters made a model forget can be had back by taking them off; of the merged model that is no longer so.',
+      'Folds adapters into the weights of their base and writes a whole model, like every other. What adapters made a model forget can be had back by taking them off; of the merged model that is no longer so.',
     )
     .addArgument(new Argument('<adapter>', 'the folder of the adapters, as PEFT writes it').argParser(path))
     .optionsGroup('Needed:')

@@ -41,7 +41,7 @@ export const rouge1Figure = itemMetric({
   of: ({ rouge1Recall }) => rouge1Recall ?? lacksGeneration,
 });
 
-/** log R of an item in a profile's convention; NaN where neither side has any probability. */
+/** log R of an item in a profile's convention; NaN where both sides have a probability of 0. */
 export function itemTruthRatio({ answer, paraphrased, perturbed }: LogItem, subject: Subject): number | string {
   if (!perturbed) return 'the log has no losses of wrong answers';
   return logTruthRatio((paraphrased ?? answer).meanLoss, losses(perturbed), subject.profile.truthRatio);

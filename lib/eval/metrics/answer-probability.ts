@@ -20,8 +20,8 @@ export function answerProbability(meanLoss: number): number {
 }
 
 /**
- * The share of the right answer in the length-normalised probabilities of all answers given, from 0 to 1. NaN where none of them has any
- * and `epsilon` is 0.
+ * The share of the right answer in the length-normalised probabilities of all answers given, from 0 to 1. NaN where all of them
+ * have a probability of 0 and `epsilon` is 0.
  *
  * Maini et al., as above: how TOFU asks for what a model should still know of real authors and of the world.
  *

@@ -17,7 +17,7 @@ export interface TruthRatioOptions {
 
 /**
  * log R of the truth ratio R = mean of the wrong answers' probabilities / the right answer's, each normalised by its length. Above 0
- * the model prefers what is wrong. NaN where neither side has any probability.
+ * the model prefers what is wrong. NaN where both sides have a probability of 0.
  *
  * Maini et al., "TOFU: A Task of Fictitious Unlearning for LLMs", 2024, section 2.2.1, with the right answer paraphrased and the wrong
  * ones in its form. The paper's mean is arithmetic; the figures that the project aggregates are of the geometric one.

@@ -8,7 +8,7 @@ import type { TrialRecord } from '../../study/trial/record.ts';
 import { html, type Markup } from '../page/html.ts';
 import { numberText } from '../page/numbers.ts';
 import { type Column, table } from '../page/table.ts';
-import { optimizerNames, type Setting, type StudySource } from '../study-source.ts';
+import { optimizerNames, type Setting, type StudySource, settingOf } from '../study-source.ts';
 import { recordedTrials, recordId } from './records.ts';
 
 /** Columns for what differs within a study. */
@@ -85,32 +85,11 @@ export function trialsTable(source: StudySource): Markup {
     columns: own,
     rows,
     data: rows.map((trial) => {
-      const {
-        id,
-        model,
-        split,
-        method,
-        optimizer,
-        draw,
-        trial: counted,
-        outcome,
-        reason,
-        searched,
-        steps,
-        moved,
-        distance,
-        cost,
-      } = trial;
+      const { id, optimizer, draw, trial: counted, outcome, reason, searched, steps, moved, distance, cost } = trial;
       return {
         id,
-        model,
-        split,
-        method,
-        optimizer,
-        draw,
-        trial: counted,
-        outcome,
-        reason,
+        ...settingOf(trial),
+        ...{ optimizer, draw, trial: counted, outcome, reason },
         chosen: chosenAs(id),
         learningRate: rate(trial),
         ...searched,

@@ -4,17 +4,15 @@
  * @module
  */
 
-import { asShare, bandMarks, frame } from '../../plot/panels.ts';
+import { frame } from '../../plot/panels.ts';
 import {
-  isSame,
+  optimizerBands,
   optimizerLegend,
-  optimizersIn,
+  panelsBySetting,
   panelTitle,
   type Setting,
   type StudySource,
   settingOf,
-  settingsOf,
-  styleOf,
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
@@ -48,15 +46,13 @@ export const bestOf = figure<StudySource, Row>({
   rows,
   draw: (all, source, plot) => ({
     legend: optimizerLegend(source, all, 'both'),
-    panels: settingsOf(source).flatMap((setting) => {
-      const own = all.filter((row) => isSame(row, setting));
-      if (own.length === 0) return [];
-      const marks = optimizersIn(source, own).flatMap((name) => {
-        const band = own
-          .filter(({ optimizer }) => optimizer === name)
-          .map(({ trials, score, low, high }) => ({ x: trials, mean: score, low: asShare(low), high: asShare(high) }));
-        return bandMarks(plot, band, styleOf(source, name));
-      });
+    panels: panelsBySetting(source, all, (own, setting) => {
+      const marks = optimizerBands(source, plot, own, ({ trials, score, low, high }) => ({
+        x: trials,
+        mean: score,
+        low,
+        high,
+      }));
       const most = Math.max(...own.map(({ trials }) => trials));
       const ticks = Array.from({ length: most }, (_, i) => i + 1).filter(
         (n) => most <= 12 || n % Math.ceil(most / 8) === 0,

@@ -4,20 +4,19 @@
  * @module
  */
 
-import { bandMarks, frame } from '../../plot/panels.ts';
+import { estimateOf } from '../../../study/analysis/student-t.ts';
+import { frame } from '../../plot/panels.ts';
 import {
-  chosenTrials,
+  chosenByCell,
   grouped,
-  isSame,
   mean,
+  optimizerBands,
   optimizerLegend,
-  optimizersIn,
+  panelsBySetting,
   panelTitle,
   type Setting,
   type StudySource,
   settingOf,
-  settingsOf,
-  styleOf,
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
@@ -25,29 +24,24 @@ type Row = Setting & {
   readonly optimizer: string;
   readonly step: number;
   readonly share: number;
-  readonly lowest: number;
-  readonly highest: number;
+  readonly low: number | undefined;
+  readonly high: number | undefined;
   readonly outsideEmbeddings: number | undefined;
   readonly draws: number;
 };
 
 function rows(source: StudySource): Row[] {
-  const chosen = chosenTrials(source);
-  return grouped(chosen, ({ cell }) => JSON.stringify([settingOf(cell), cell.optimizer])).flatMap(([, trials]) => {
-    const { cell } = trials[0]!;
-    const points = trials.flatMap(({ trial }) => trial.clipped ?? []).toSorted((a, b) => a.step - b.step);
+  return chosenByCell(source).flatMap(({ cell, trials }) => {
+    const points = trials.flatMap(({ clipped }) => clipped ?? []).toSorted((a, b) => a.step - b.step);
     return grouped(points, ({ step }) => step).map(([step, those]) => {
-      const shares = those.map(({ share }) => share);
+      const { mean: share, low, high, draws } = estimateOf(those.map(({ share }) => share))!;
       const outside = those.flatMap(({ outsideEmbeddings }) => outsideEmbeddings ?? []);
       return {
         ...settingOf(cell),
         optimizer: cell.optimizer,
-        step,
-        share: mean(shares),
-        lowest: Math.min(...shares),
-        highest: Math.max(...shares),
+        ...{ step, share, low, high },
         outsideEmbeddings: outside.length > 0 ? mean(outside) : undefined,
-        draws: shares.length,
+        draws,
       };
     });
   });
@@ -56,20 +50,18 @@ function rows(source: StudySource): Row[] {
 export const clipped = figure<StudySource, Row>({
   name: 'clipped',
   title: 'Share of weights that are clipped',
-  text: 'Where a weight is clipped, its step has the same length whatever its curvature: a share of 1 is descent by sign. Chosen trials, mean over draws and since the point before; the band is the lowest and the highest draw.',
+  text: 'Where a weight is clipped, its step has the same length whatever its curvature: a share of 1 is descent by sign. Chosen trials, since the point before; a line is the mean over draws, the band around it its 95 % interval by Student\u2019s t.',
   rows,
   draw: (all, source, plot) => ({
     legend: optimizerLegend(source, all, 'both'),
-    panels: settingsOf(source).flatMap((setting) => {
-      const own = all.filter((row) => isSame(row, setting));
-      if (own.length === 0) return [];
-      const marks = optimizersIn(source, own).flatMap((name) => {
-        const band = own
-          .filter(({ optimizer }) => optimizer === name)
-          .map(({ step, share, lowest, highest }) => ({ x: step, mean: share, low: lowest, high: highest }));
-        return bandMarks(plot, band, styleOf(source, name));
-      });
+    panels: panelsBySetting(source, all, (own, setting) => {
       const title = panelTitle(source, setting, 'Clipped weights');
+      const marks = optimizerBands(source, plot, own, ({ step, share, low, high }) => ({
+        x: step,
+        mean: share,
+        low,
+        high,
+      }));
       return [
         { title, plot: frame({ label: 'optimizer steps' }, { label: 'share of weights', domain: [0, 1] }, marks) },
       ];

@@ -8,14 +8,13 @@ import { withoutUndefined } from '../../../core/optional.ts';
 import { numberText } from '../../page/numbers.ts';
 import { rowsFrame } from '../../plot/panels.ts';
 import {
-  isSame,
   optimizerLegend,
   optimizerNames,
+  panelsBySetting,
   panelTitle,
   type Setting,
   type StudySource,
   settingOf,
-  settingsOf,
   styleOf,
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
@@ -72,9 +71,9 @@ export const differences = figure<StudySource, Row>({
     const first = optimizerNames(source)[0]!;
     return {
       legend: optimizerLegend(source, all, 'mark'),
-      panels: settingsOf(source).flatMap((setting) =>
+      panels: panelsBySetting(source, all, (ofSetting, setting) =>
         figures.flatMap(({ name, label, unit, better }) => {
-          const own = all.filter((row) => row.figure === name && isSame(row, setting));
+          const own = ofSetting.filter((row) => row.figure === name);
           if (own.length === 0) return [];
           const marks = own.flatMap((row) => {
             const { color, symbol } = styleOf(source, row.optimizer);

@@ -7,9 +7,9 @@
 import { frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
 import {
   grouped,
-  isSame,
   optimizerLegend,
   optimizersIn,
+  panelsBySetting,
   panelTitle,
   retrainedOf,
   type Setting,
@@ -74,16 +74,14 @@ export const front = figure<StudySource, FrontRow>({
   text: 'Each mark is a trial at its end, in the half that is reported; the best place is at the top left. The line joins the trials of an optimizer that none of its others beats in both (the Pareto front). Trials that diverged have no mark.',
   rows,
   draw: (all, source, plot) => {
-    const settings = settingsOf(source).filter((setting) => all.some((row) => isSame(row, setting)));
-    const references = settings.map((setting) => retrainedOf(source, setting));
+    const hasReference = settingsOf(source).some((setting) => retrainedOf(source, setting) !== undefined);
     return {
       legend: [
         ...optimizerLegend(source, all, 'both'),
-        ...(references.some((each) => each) ? [referenceEntry('retrained without the forget set', 'mark')] : []),
+        ...(hasReference ? [referenceEntry('retrained without the forget set', 'mark')] : []),
       ],
-      panels: settings.map((setting, i) => {
-        const own = all.filter((row) => isSame(row, setting));
-        const reference = references[i];
+      panels: panelsBySetting(source, all, (own, setting) => {
+        const reference = retrainedOf(source, setting);
         const marks = optimizersIn(source, own).flatMap((name) => {
           const { color, symbol, dash } = styleOf(source, name);
           const points = own.filter(({ optimizer }) => optimizer === name);
@@ -99,7 +97,7 @@ export const front = figure<StudySource, FrontRow>({
             ),
           ];
         });
-        return {
+        const panel = {
           title: panelTitle(source, setting, 'Retain against forget'),
           plot: frame(
             { label: 'probability of the forget answers', nice: true, zero: true },
@@ -122,6 +120,7 @@ export const front = figure<StudySource, FrontRow>({
             ],
           ),
         };
+        return [panel];
       }),
     };
   },

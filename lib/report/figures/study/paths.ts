@@ -5,20 +5,19 @@
  */
 
 import { estimateOf } from '../../../study/analysis/student-t.ts';
-import { asShare, bandMarks, frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
+import { asShare, frame, referenceEntry, referenceStyle } from '../../plot/panels.ts';
 import {
-  chosenTrials,
+  chosenByCell,
   grouped,
-  isSame,
+  optimizerBands,
   optimizerLegend,
-  optimizersIn,
+  panelsBySetting,
   panelTitle,
   retrainedOf,
   type Setting,
   type StudySource,
   settingOf,
   settingsOf,
-  styleOf,
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
 
@@ -34,10 +33,8 @@ type Row = Setting & {
 };
 
 function rows(source: StudySource): Row[] {
-  const chosen = chosenTrials(source);
-  return grouped(chosen, ({ cell }) => JSON.stringify([settingOf(cell), cell.optimizer])).flatMap(([, trials]) => {
-    const { cell } = trials[0]!;
-    const points = trials.flatMap(({ trial }) => trial.path).toSorted((a, b) => a.step - b.step);
+  return chosenByCell(source).flatMap(({ cell, trials }) => {
+    const points = trials.flatMap(({ path }) => path).toSorted((a, b) => a.step - b.step);
     return (['forget', 'retain'] as const).flatMap((set) =>
       grouped(points, ({ step }) => step).map(([step, those]) => {
         return {
@@ -59,41 +56,37 @@ export const paths = figure<StudySource, Row>({
   text: 'Mean probability of the answers in the half that is reported, of the trials that the other half chose. A line is the mean over draws, the band around it its 95 % interval by Student\u2019s t.',
   rows,
   draw: (all, source, plot) => {
-    const settings = settingsOf(source);
-    const hasReference = settings.some((setting) => retrainedOf(source, setting) !== undefined);
+    const hasReference = settingsOf(source).some((setting) => retrainedOf(source, setting) !== undefined);
     return {
       legend: [
         ...optimizerLegend(source, all, 'both'),
         ...(hasReference ? [referenceEntry('retrained without the forget set', 'line')] : []),
       ],
-      panels: settings.flatMap((setting) =>
-        (['forget', 'retain'] as const).flatMap((set) => {
-          const own = all.filter((row) => row.set === set && isSame(row, setting));
-          if (own.length === 0) return [];
+      panels: panelsBySetting(source, all, (ofSetting, setting) =>
+        (['forget', 'retain'] as const).map((set) => {
+          const own = ofSetting.filter((row) => row.set === set);
           const reference = retrainedOf(source, setting)?.[set];
-          const marks = optimizersIn(source, own).flatMap((name) => {
-            const band = own
-              .filter(({ optimizer }) => optimizer === name)
-              .map(({ epoch, mean, low, high }) => ({ x: epoch, mean, low: asShare(low), high: asShare(high) }));
-            return bandMarks(plot, band, styleOf(source, name));
-          });
+          const marks = optimizerBands(source, plot, own, ({ epoch, mean, low, high }) => ({
+            x: epoch,
+            mean,
+            low,
+            high,
+          }));
           const line =
             reference === undefined
               ? []
               : [plot.ruleY([reference], { stroke: referenceStyle.color, strokeDasharray: referenceStyle.dash })];
-          return [
-            {
-              title: panelTitle(
-                source,
-                setting,
-                set === 'forget' ? 'Forget set, lower is better' : 'Retain set, higher is better',
-              ),
-              plot: frame({ label: 'epochs' }, { label: 'probability', domain: domainOf(set, own, reference) }, [
-                ...line,
-                ...marks,
-              ]),
-            },
-          ];
+          return {
+            title: panelTitle(
+              source,
+              setting,
+              set === 'forget' ? 'Forget set, lower is better' : 'Retain set, higher is better',
+            ),
+            plot: frame({ label: 'epochs' }, { label: 'probability', domain: domainOf(set, own, reference) }, [
+              ...line,
+              ...marks,
+            ]),
+          };
         }),
       ),
     };

@@ -12,11 +12,11 @@ import {
   isSame,
   optimizerLegend,
   optimizersIn,
+  panelsBySetting,
   panelTitle,
   type Setting,
   type StudySource,
   settingOf,
-  settingsOf,
   styleOf,
 } from '../../study-source.ts';
 import { figure } from '../figure.ts';
@@ -62,9 +62,9 @@ export const robustness = figure<StudySource, Row>({
         ...optimizerLegend(source, all, 'mark'),
         ...(references ? [referenceEntry('the retrained model under the same attack', 'line')] : []),
       ],
-      panels: settingsOf(source).flatMap((setting) =>
+      panels: panelsBySetting(source, all, (ofSetting, setting) =>
         attacks.flatMap((attack) => {
-          const own = all.filter((row) => row.attack === attack && isSame(row, setting));
+          const own = ofSetting.filter((row) => row.attack === attack);
           if (own.length === 0) return [];
           const retrained = source.trials.find((trial) => isSame(trial, setting) && trial.retrainedAttacks?.[attack]);
           const line = retrained?.retrainedAttacks?.[attack]?.forget.test;
