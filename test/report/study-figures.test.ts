@@ -35,6 +35,27 @@ test.each(studyFigures.map(({ name }) => name))('%s is drawn, without a number t
   expect(text).toContain(`download="${name}.csv"`);
 });
 
+test('the clipped share is a mean over draws with its interval', () => {
+  // Student's t at 0.975, by degrees of freedom.
+  const quantile = [Number.NaN, 12.7062047364, 4.3026527299, 3.1824463053, 2.7764451052];
+  const shares = (optimizer: string, step: number) =>
+    chosenTrials(source).flatMap(({ cell, trial }) =>
+      cell.optimizer === optimizer ? (trial.clipped ?? []).filter((each) => each.step === step) : [],
+    );
+  const rows = rowsOf('clipped');
+  expect(rows.length).toBeGreaterThan(0);
+  for (const { optimizer, step, share, low, high, draws } of rows) {
+    const own = shares(optimizer as string, step as number).map((each) => each.share);
+    expect(draws).toBe(own.length);
+    const mean = own.reduce((sum, each) => sum + each, 0) / own.length;
+    const variance = own.reduce((sum, each) => sum + (each - mean) ** 2, 0) / (own.length - 1);
+    const half = quantile[own.length - 1]! * Math.sqrt(variance / own.length);
+    expect(share).toBeCloseTo(mean, 12);
+    expect(low).toBeCloseTo(mean - half, 9);
+    expect(high).toBeCloseTo(mean + half, 9);
+  }
+});
+
 test('a figure that has no data is not on the page', () => {
   const trials = madeTrials(madeStudy()).map(({ attacks: _, clipped: __, ...trial }) => trial);
   const without = madeSource(madeStudy(), trials);
